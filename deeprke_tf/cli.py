@@ -1,0 +1,145 @@
+"""The command line: `deeprke <command>`, and what all commands have in common.
+
+A command is a module with a dataclass of flags and `main(argv=None) -> int`, which
+hands both to `run`. Heavy imports wait until the flags are parsed, so that `--help`
+answers at once.
+"""
+
+import importlib
+import io
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import tyro
+
+from deeprke_tf import __version__, quiet
+from deeprke_tf.errors import UserError
+
+Flags = TypeVar("Flags")
+
+COMMANDS = {
+    "simulate": ("deeprke_tf.simulate", "make CLIP-like sites with a planted motif"),
+    "preprocess": ("pipelines.preprocess", "fold sites and write them as records"),
+    "vectors": ("deeprke_tf.vectors", "train k-mer vectors on a corpus of your own"),
+    "train": ("deeprke_tf.train", "train a model of one RBP"),
+    "evaluate": ("deeprke_tf.evaluate", "measure a model on labelled records"),
+    "predict": ("deeprke_tf.predict", "give new RNAs their binding probability"),
+    "scan": ("deeprke_tf.scan", "find sites in RNAs of any length"),
+    "export": ("deeprke_tf.export", "write a SavedModel for TF Serving"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs `deeprke <command> ...`; returns the exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_overview())
+        return 0
+    if arguments[0] == "--version":
+        print(f"deeprke_tf {__version__}")
+        return 0
+    if arguments[0] not in COMMANDS:
+        print(
+            f"deeprke: error: no command {arguments[0]!r}; there are: "
+            f"{', '.join(COMMANDS)}.",
+            file=sys.stderr,
+        )
+        return 2
+    module, _summary = COMMANDS[arguments[0]]
+    return importlib.import_module(module).main(arguments[1:])
+
+
+def run(
+    command: str,
+    flags_class: type[Flags],
+    action: Callable[[Flags], None],
+    argv: Sequence[str] | None,
+    *,
+    default: Callable[[Sequence[str]], Flags] | None = None,
+    uses_tensorflow: bool = False,
+) -> int:
+    """Parses the flags of a command and acts on them.
+
+    Args:
+      command: The command's name.
+      flags_class: A dataclass; its docstring and its fields' are the help.
+      action: What the command does.
+      argv: Arguments without the program's name; `sys.argv` if None.
+      default: Returns, from the arguments, the values that flags take when not given,
+        in place of the class's own.
+      uses_tensorflow: Whether to load TensorFlow, quietly, before acting.
+
+    Returns:
+      The exit status: 0, 1 after a `UserError`, 130 when interrupted. Flags that do
+      not parse end the process with status 2.
+    """
+    # A file name may hold what the terminal cannot show: no reason to end.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    verbose = "--verbose" in arguments
+    if verbose:
+        arguments.remove("--verbose")
+    try:
+        given: dict[str, Any] = {"default": default(arguments)} if default else {}
+        flags = tyro.cli(
+            flags_class,
+            prog=f"deeprke {command}",
+            args=arguments,
+            config=(tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes),
+            **given,
+        )
+        if uses_tensorflow:
+            quiet.import_tensorflow(verbose)
+        action(flags)
+    except UserError as error:
+        if verbose:
+            traceback.print_exc()
+        print(f"deeprke {command}: error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"deeprke {command}: interrupted.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has gone, as `head` does: nothing is left to say.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    return 0
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Returns rows of cells as aligned lines.
+
+    >>> print(table([["AUROC", "0.87"], ["sites", "300"]]))
+    AUROC  0.87
+    sites  300
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = (
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    )
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _overview() -> str:
+    width = max(map(len, COMMANDS))
+    rows = [f"  {name:<{width}}  {summary}" for name, (_, summary) in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: deeprke <command> [--verbose] [options]",
+            "",
+            "Where an RNA-binding protein binds, from RNA sequence and structure.",
+            "",
+            *rows,
+            "",
+            "deeprke <command> --help lists its options; --version the version.",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

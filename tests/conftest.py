@@ -1,0 +1,12 @@
+"""What all tests have in common."""
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def fold_cache_of_the_session(tmp_path_factory):
+    """Tests fold into a cache of their own: the user's is never read or filled."""
+    directory = tmp_path_factory.mktemp("fold_cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DEEPRKE_CACHE", str(directory))
+        yield directory

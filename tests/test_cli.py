@@ -1,0 +1,210 @@
+"""The command line, and what all commands have in common."""
+
+import dataclasses
+import importlib
+import os
+import subprocess
+import sys
+
+import pytest
+
+from deeprke_tf import __version__, cli
+from deeprke_tf.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Flags:
+    """Counts sites."""
+
+    n_sites: int = 1
+    """Sites to count."""
+
+
+def run_with(action, *arguments, **options):
+    return cli.run("count", Flags, action, arguments, **options)
+
+
+def fail(flags):
+    raise UserError(f"{flags.n_sites} sites are too many; give fewer.")
+
+
+# === deeprke ===
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
+def test_the_overview_lists_every_command(arguments, capsys):
+    assert cli.main(arguments) == 0
+    overview = capsys.readouterr().out
+    for name, (_module, summary) in cli.COMMANDS.items():
+        assert f"  {name} " in overview and summary in overview
+
+
+def test_the_version_is_told(capsys):
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"deeprke_tf {__version__}\n"
+
+
+@pytest.mark.parametrize("command", ["trian", "--verbose", "", "TRAIN"])
+def test_an_unknown_command_is_refused_with_the_known_ones(command, capsys):
+    assert cli.main([command]) == 2
+    said = capsys.readouterr()
+    assert not said.out
+    assert said.err == (
+        f"deeprke: error: no command {command!r}; there are: "
+        f"{', '.join(cli.COMMANDS)}.\n"
+    )
+
+
+def test_a_command_gets_its_arguments(capsys, tmp_path):
+    out = tmp_path / "sites.fa"
+    assert cli.main(["simulate", "--out", str(out), "--n-sites", "4"]) == 0
+    assert out.read_text().count(">") == 4
+
+
+def test_arguments_come_from_the_shell(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["deeprke", "preprocess", "--out", "x"])
+    assert cli.main() == 1
+    assert "deeprke preprocess: error: No input" in capsys.readouterr().err
+
+
+def test_the_module_runs_as_the_command_does():
+    command = [sys.executable, "-m", "deeprke_tf.cli", "nothing"]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert "no command 'nothing'" in ended.stderr
+
+
+# === Every command ===
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_every_command_explains_itself(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main([command, "--help"])
+    assert ended.value.code == 0
+    said = capsys.readouterr()
+    assert f"deeprke {command}" in said.out and not said.err
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_every_command_refuses_an_unknown_flag(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main([command, "--no-such-flag"])
+    assert ended.value.code == 2
+    assert "no-such-flag" in capsys.readouterr().err
+
+
+def test_every_command_has_a_main():
+    for module, _summary in cli.COMMANDS.values():
+        assert callable(importlib.import_module(module).main)
+
+
+def test_commands_load_nothing_heavy_before_their_flags_are_parsed():
+    program = f"""
+import importlib, sys
+for module, _summary in {list(cli.COMMANDS.values())}:
+    importlib.import_module(module)
+heavy = ("tensorflow", "keras", "pandas", "matplotlib", "gensim", "sklearn")
+print(*(name for name in heavy if name in sys.modules))
+"""
+    command = [sys.executable, "-c", program]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert loaded.split() == []
+
+
+# === Running a command ===
+
+
+def test_flags_reach_the_action():
+    seen = []
+    assert run_with(seen.append, "--n-sites", "7") == 0
+    assert run_with(seen.append) == 0
+    assert seen == [Flags(7), Flags(1)]
+
+
+def test_defaults_may_depend_on_the_arguments():
+    seen = []
+    assert run_with(seen.append, default=lambda arguments: Flags(9)) == 0
+    assert seen == [Flags(9)]
+
+
+def test_a_user_error_is_one_line(capsys):
+    assert run_with(fail, "--n-sites", "7") == 1
+    said = capsys.readouterr()
+    assert said.err == ("deeprke count: error: 7 sites are too many; give fewer.\n")
+    assert not said.out
+
+
+def test_verbose_shows_where_a_user_error_comes_from(capsys):
+    assert run_with(fail, "--n-sites", "7", "--verbose") == 1
+    said = capsys.readouterr().err
+    assert said.startswith("Traceback") and "in fail" in said
+    assert said.endswith("deeprke count: error: 7 sites are too many; give fewer.\n")
+
+
+def test_a_user_error_of_the_defaults_is_one_line(capsys):
+    assert run_with(print, default=lambda arguments: fail(Flags(3))) == 1
+    assert capsys.readouterr().err == (
+        "deeprke count: error: 3 sites are too many; give fewer.\n"
+    )
+
+
+def test_a_defect_keeps_its_traceback():
+    with pytest.raises(ZeroDivisionError):
+        run_with(lambda flags: 1 / 0)
+
+
+def test_an_interrupt_ends_with_130(capsys):
+    def interrupt(flags):
+        raise KeyboardInterrupt
+
+    assert run_with(interrupt) == 130
+    assert capsys.readouterr().err == "deeprke count: interrupted.\n"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--n-sites"], ["--n-sites", "many"], ["--sites", "3"], ["7"]]
+)
+def test_flags_that_do_not_parse_end_with_status_2(arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        run_with(print, *arguments)
+    assert ended.value.code == 2
+
+
+def test_output_that_nobody_reads_is_no_defect():
+    program = """
+import sys
+from tests.test_cli import run_with
+
+def write_much(flags):
+    for number in range(100_000):
+        print(number)
+
+sys.exit(run_with(write_much))
+"""
+    writer = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    writer.stdout.readline()
+    writer.stdout.close()
+    said = writer.stderr.read()
+    assert (writer.wait(timeout=120), said) == (141, b"")
+    writer.stderr.close()
+
+
+# === Tables ===
+
+
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [
+        ([["a", "b"]], "a  b"),
+        ([["AUROC", "0.87"], ["n", "3"]], "AUROC  0.87\nn      3"),
+        ([["n", ""], ["", "3"]], "n\n   3"),
+    ],
+)
+def test_a_table_is_aligned_without_white_space_at_line_ends(rows, text):
+    assert cli.table(rows) == text
