@@ -1,0 +1,261 @@
+"""Settings: names, defaults and limits; presets; how a run saves and reads them.
+
+Each dataclass refuses values that make no sense when it is made, wherever it is made:
+from flags, from a file, in a search. Command-line flags are derived from the fields.
+"""
+
+import dataclasses
+import json
+import math
+import typing
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from deeprke_tf.errors import UserError
+
+Config = TypeVar("Config")
+
+
+def _require_positive(config: Any, name: str) -> None:
+    value = getattr(config, name)
+    items = value if isinstance(value, tuple) else (value,)
+    if not all(0 < item < math.inf for item in items):
+        raise UserError(f"{name} must be above 0 and finite, got {value}.")
+
+
+@dataclasses.dataclass(frozen=True)
+class FoldSettings:
+    """How RNA is folded; travels with the data and with every model trained on it."""
+
+    temperature: float = 37.0
+    """Folding temperature in °C."""
+    max_bp_span: int | None = None
+    """Longest distance between the partners of a base pair, in nucleotides."""
+    lonely_pairs: bool = False
+    """Allow helices of a single base pair."""
+
+    def __post_init__(self):
+        if not -50 <= self.temperature <= 150:
+            raise UserError(
+                f"temperature must be between -50 and 150 °C, got {self.temperature}."
+            )
+        if self.max_bp_span is not None and self.max_bp_span < 5:
+            raise UserError(
+                f"max_bp_span must be at least 5 nucleotides, got {self.max_bp_span}; "
+                "a hairpin loop alone has 3."
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class VectorConfig:
+    """word2vec over k-mers: skip-gram with negative sampling."""
+
+    vector_size: int = 100
+    """Numbers in the vector of a k-mer."""
+    window: int = 12
+    """Farthest neighbor that a k-mer is trained to predict, in k-mers."""
+    negative: int = 5
+    """Noise k-mers drawn for each true neighbor."""
+    vector_epochs: int = 2
+    """Passes over the sampled sites."""
+    vector_sites: int = 4000
+    """Training sites sampled for word2vec; 64 vectors need no more to settle."""
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            _require_positive(self, field.name)
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """Shape of the network; k and the vector size come with the data."""
+
+    structure: bool = True
+    """Whether the structure view is read beside the sequence view."""
+    one_hot: bool = False
+    """One-hot letters in place of the word2vec vectors of k-mers."""
+    trainable_vectors: bool = False
+    """Train the k-mer vectors along with the network instead of freezing them."""
+    filters: tuple[int, ...] = (128, 64, 32)
+    """Filters of each convolution of a CNN module."""
+    kernel_sizes: tuple[int, ...] = (8, 16, 32)
+    """k-mers that each convolution of a CNN module spans."""
+    batch_norm: bool = False
+    """Batch normalization after each convolution, as the paper did on RBP-24."""
+    lstm_units: int = 32
+    """Units of the BiLSTM in each direction; 0 leaves it out."""
+    dense_units: int = 32
+    """Units of the dense layer before the probability."""
+    dropout: float = 0.2
+    """Share of units dropped in training: at the union and around the dense layer."""
+
+    def __post_init__(self):
+        if not self.filters or len(self.filters) != len(self.kernel_sizes):
+            raise UserError(
+                f"filters {self.filters} and kernel_sizes {self.kernel_sizes} must "
+                "name the same number of convolutions, at least one."
+            )
+        for name in ("filters", "kernel_sizes", "dense_units"):
+            _require_positive(self, name)
+        if self.lstm_units < 0:
+            raise UserError(f"lstm_units must not be negative, got {self.lstm_units}.")
+        if not 0 <= self.dropout < 1:
+            raise UserError(f"dropout must be in [0, 1), got {self.dropout}.")
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The model's inputs, by the names they have in a record."""
+        both = ("sequence_kmers", "structure_kmers")
+        return both if self.structure else both[:1]
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """One training run."""
+
+    batch_size: int = 128
+    """Sites in a batch, over all devices together."""
+    epochs: int = 30
+    """Most passes over the training sites."""
+    patience: int = 5
+    """Epochs without a better validation AUROC after which training stops."""
+    min_epochs: int = 10
+    """Epochs before which training does not stop: on few sites it takes off late."""
+    learning_rate: float = 1e-3
+    """Step size of Adam."""
+    warmup_epochs: int = 2
+    """Epochs over which the step size rises to its full value; 0 starts with it."""
+    clip_norm: float = 1.0
+    """Largest norm of a weight's gradient; a longer one is shortened to it."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """`balanced` weighs both classes alike in the loss, whatever their numbers."""
+    mixed_precision: bool = False
+    """Compute in bfloat16; weights, loss and probability stay float32."""
+    seed: int = 1
+    """Settles word2vec, first weights, shuffling and dropout."""
+
+    def __post_init__(self):
+        for name in (
+            "batch_size",
+            "epochs",
+            "patience",
+            "min_epochs",
+            "learning_rate",
+            "clip_norm",
+        ):
+            _require_positive(self, name)
+        if self.warmup_epochs < 0:
+            raise UserError(
+                f"warmup_epochs must not be negative, got {self.warmup_epochs}."
+            )
+        if self.class_weights not in ("none", "balanced"):
+            raise UserError(
+                "class_weights must be 'none' or 'balanced', got "
+                f"{self.class_weights!r}."
+            )
+        if self.seed < 0:
+            raise UserError(f"seed must not be negative, got {self.seed}.")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+    """All settings of a training run, as `config.json` holds them."""
+
+    model: ModelConfig = ModelConfig()
+    vectors: VectorConfig = VectorConfig()
+    train: TrainConfig = TrainConfig()
+
+
+PRESETS: dict[str, RunConfig] = {
+    # As Deng et al. (2020) describe DeepRKE.
+    "paper": RunConfig(),
+    # Their ablations: DeepRKE-, DeepRKE-- and the network without BiLSTM.
+    "no-structure": RunConfig(ModelConfig(structure=False)),
+    "one-hot": RunConfig(ModelConfig(structure=False, one_hot=True)),
+    "cnn-only": RunConfig(ModelConfig(lstm_units=0)),
+}
+
+
+def preset(name: str) -> RunConfig:
+    """Returns the settings of a preset.
+
+    Raises:
+      UserError: There is no preset of that name.
+    """
+    if name not in PRESETS:
+        raise UserError(f"No preset {name!r}; there are: {', '.join(PRESETS)}.")
+    return PRESETS[name]
+
+
+def save(config: Any, path: Path) -> None:
+    """Writes a config dataclass as JSON."""
+    path.write_text(json.dumps(dataclasses.asdict(config), indent=2) + "\n")
+
+
+def load(config_class: type[Config], path: Path) -> Config:
+    """Reads a config that `save` wrote; settings left out take their defaults.
+
+    Raises:
+      UserError: The file is missing, is not JSON, or has a name or a value that the
+        config does not allow.
+    """
+    try:
+        settings = json.loads(Path(path).read_text())
+    except OSError as error:
+        raise UserError(f"Cannot read the config {path}: {error.strerror}.") from error
+    except ValueError as error:
+        raise UserError(f"{path} is not JSON: {error}.") from error
+    return from_dict(config_class, settings, source=str(path))
+
+
+def from_dict(config_class: type[Config], settings: Any, source: str) -> Config:
+    """Builds a config from plain values, refusing names and types it does not have.
+
+    Args:
+      config_class: A dataclass of this module.
+      settings: What `dataclasses.asdict` gave, or a part of it.
+      source: Where the settings come from, for the error.
+
+    Raises:
+      UserError: An unknown name, a wrong type, or a value the dataclass refuses.
+    """
+    if not isinstance(settings, dict):
+        raise UserError(
+            f"{source}: expected the settings of {config_class.__name__} as an object, "
+            f"got {settings!r}."
+        )
+    types = typing.get_type_hints(config_class)
+    unknown = sorted(set(settings) - set(types))
+    if unknown:
+        raise UserError(
+            f"{source}: unknown {config_class.__name__} settings {unknown}; "
+            f"known: {sorted(types)}."
+        )
+    values = {
+        name: _typed(types[name], value, f"{source}: {name}")
+        for name, value in settings.items()
+    }
+    try:
+        return config_class(**values)
+    except UserError as error:
+        raise UserError(f"{source}: {error}") from error
+
+
+def _typed(expected: Any, value: Any, source: str) -> Any:
+    """Returns a JSON value as the field type asks for it."""
+    if dataclasses.is_dataclass(expected):
+        return from_dict(typing.cast(type, expected), value, source)
+    if typing.get_origin(expected) is tuple:
+        if isinstance(value, list) and all(type(item) is int for item in value):
+            return tuple(value)
+    elif typing.get_origin(expected) is Literal:
+        if value in typing.get_args(expected):
+            return value
+    elif expected is float and type(value) is int:
+        return float(value)
+    else:
+        allowed = typing.get_args(expected) or (expected,)
+        if type(value) in allowed:
+            return value
+    name = str(expected) if typing.get_args(expected) else expected.__name__
+    raise UserError(f"{source} must be {name}, got {value!r}.")

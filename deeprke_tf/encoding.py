@@ -1,0 +1,70 @@
+"""From RNA letters to k-mer ids: the one path that training and prediction share."""
+
+import dataclasses
+import functools
+
+import numpy as np
+
+from deeprke_tf.config import FoldSettings
+from deeprke_tf.errors import UserError
+from deeprke_tf.kmers import KmerVocabulary
+from deeprke_tf.sites import NUCLEOTIDES
+from deeprke_tf.structure import LOOP_CONTEXTS, loop_contexts
+
+MAX_K = 8  # 6^8 structure k-mers are 1.7 million vectors: more helps nobody.
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoding:
+    """What k-mer ids mean; data and a model must agree on all of it.
+
+    >>> sequence_kmers, structure_kmers = Encoding(k=2).encode("GGAAACC", "((...))")
+    >>> structure_kmers.tolist()
+    [37, 35, 23, 23, 25, 37]
+    """
+
+    k: int = 3
+    sequence_alphabet: str = NUCLEOTIDES
+    structure_alphabet: str = LOOP_CONTEXTS
+    fold: FoldSettings = FoldSettings()
+
+    def __post_init__(self):
+        if not 1 <= self.k <= MAX_K:
+            raise UserError(f"k must be between 1 and {MAX_K}, got {self.k}.")
+
+    @functools.cached_property
+    def sequence_vocabulary(self) -> KmerVocabulary:
+        """All k-mers of RNA letters."""
+        return KmerVocabulary(self.sequence_alphabet, self.k)
+
+    @functools.cached_property
+    def structure_vocabulary(self) -> KmerVocabulary:
+        """All k-mers of loop contexts."""
+        return KmerVocabulary(self.structure_alphabet, self.k)
+
+    def encode(self, sequence: str, dot_bracket: str) -> tuple[np.ndarray, np.ndarray]:
+        """Encodes both views of one site.
+
+        Args:
+          sequence: RNA letters, at least k.
+          dot_bracket: Its structure, as long as the sequence.
+
+        Returns:
+          Sequence k-mer ids and structure k-mer ids, each int64
+          [len(sequence) - k + 1]; id `i` of both covers `sequence[i : i + k]`.
+
+        Raises:
+          ValueError: The two differ in length or are shorter than k.
+        """
+        if len(sequence) != len(dot_bracket):
+            raise ValueError(
+                f"{len(sequence)} nucleotides but a structure of {len(dot_bracket)}."
+            )
+        return (
+            self.sequence_vocabulary.encode(sequence),
+            self.structure_vocabulary.encode(loop_contexts(dot_bracket)),
+        )
+
+    def encode_sequence(self, sequence: str) -> np.ndarray:
+        """Encodes the sequence view alone, for models that do not read structure."""
+        return self.sequence_vocabulary.encode(sequence)

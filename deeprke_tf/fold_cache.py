@@ -1,0 +1,122 @@
+"""Folds kept on disk by sequence and settings, so that no sequence is folded twice.
+
+One SQLite file serves every dataset, k and experiment of a user, and several processes
+at once. A key covers the sequence, the fold settings and the ViennaRNA version: folds
+of other settings live beside each other and never answer for one another.
+"""
+
+import hashlib
+import os
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+import platformdirs
+
+from deeprke_tf.config import FoldSettings
+from deeprke_tf.errors import UserError
+from deeprke_tf.structure import VIENNARNA_VERSION
+
+_KEYS_PER_QUERY = 512
+
+
+def default_path() -> Path:
+    """Returns the cache file: in `$DEEPRKE_CACHE`, or the user's cache directory."""
+    directory = os.environ.get("DEEPRKE_CACHE") or platformdirs.user_cache_dir(
+        "deeprke"
+    )
+    return Path(directory) / "folds.sqlite"
+
+
+class FoldCache:
+    """A store of MFE structures under one `FoldSettings`.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "folds.sqlite"
+    >>> with FoldCache(path, FoldSettings()) as cache:
+    ...     cache.put({"GGGAAACCC": "(((...)))"})
+    ...     cache.get(["GGGAAACCC", "ACGU"])
+    {'GGGAAACCC': '(((...)))'}
+
+    Args:
+      path: The SQLite file; made, with its directory, when it does not exist.
+      settings: The settings that all folds put and asked for have in common.
+
+    Raises:
+      UserError: The file cannot be written or is not a fold cache.
+    """
+
+    def __init__(self, path: Path, settings: FoldSettings):
+        self.path = Path(path)
+        # blake2b takes keys of up to 64 bytes: hash the description to be sure to fit.
+        description = f"ViennaRNA {VIENNARNA_VERSION} MFE {settings}"
+        self._hash_key = hashlib.blake2b(description.encode(), digest_size=16).digest()
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._database = sqlite3.connect(self.path, timeout=60)
+            self._database.execute("PRAGMA journal_mode=WAL")
+            # A power cut may lose the last folds but never damages the file.
+            self._database.execute("PRAGMA synchronous=NORMAL")
+            self._database.execute(
+                "CREATE TABLE IF NOT EXISTS folds"
+                " (key BLOB PRIMARY KEY, dot_bracket TEXT NOT NULL) WITHOUT ROWID"
+            )
+            # Asks for the columns: the table may be another program's.
+            self._database.execute("SELECT key, dot_bracket FROM folds LIMIT 1")
+        except (OSError, sqlite3.Error) as error:
+            raise self._unusable(error) from error
+
+    def __enter__(self) -> "FoldCache":
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._database.close()
+
+    def get(self, sequences: Sequence[str]) -> dict[str, str]:
+        """Returns the structures that are known, by sequence, in dot-bracket.
+
+        Raises:
+          UserError: The file is damaged.
+        """
+        by_key = {self._key(sequence): sequence for sequence in sequences}
+        keys = list(by_key)
+        found: dict[str, str] = {}
+        for start in range(0, len(keys), _KEYS_PER_QUERY):
+            some = keys[start : start + _KEYS_PER_QUERY]
+            query = (
+                "SELECT key, dot_bracket FROM folds WHERE key IN"
+                f" ({','.join('?' * len(some))})"
+            )
+            try:
+                rows = self._database.execute(query, some).fetchall()
+            except sqlite3.Error as error:
+                raise self._unusable(error) from error
+            found |= {by_key[key]: dot_bracket for key, dot_bracket in rows}
+        return found
+
+    def put(self, folds: dict[str, str]) -> None:
+        """Keeps structures by their sequences; they survive a kill from here on.
+
+        Raises:
+          UserError: The file is damaged, or the disk is full.
+        """
+        rows = ((self._key(sequence), fold) for sequence, fold in folds.items())
+        try:
+            with self._database:
+                self._database.executemany(
+                    "INSERT OR IGNORE INTO folds VALUES (?, ?)", rows
+                )
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: Exception) -> UserError:
+        return UserError(
+            f"Cannot use the fold cache {self.path}: {error}. Delete the file if it is "
+            "damaged, or set the environment variable DEEPRKE_CACHE to another "
+            "directory."
+        )
+
+    def _key(self, sequence: str) -> bytes:
+        return hashlib.blake2b(
+            sequence.encode("ascii"), digest_size=16, key=self._hash_key
+        ).digest()

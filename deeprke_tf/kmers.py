@@ -1,0 +1,80 @@
+"""k-mer vocabularies: a closed, ordered map between k-mers and integer ids."""
+
+import dataclasses
+import functools
+import itertools
+
+import numpy as np
+
+PAD_ID = 0  # Also the masked id of the model: never a k-mer.
+UNKNOWN_ID = 1  # A k-mer with a letter outside the alphabet, such as N.
+FIRST_KMER_ID = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class KmerVocabulary:
+    """All k-mers over an alphabet, numbered in the alphabet's order from 2.
+
+    >>> KmerVocabulary("ACGU", k=2).encode("ACNG").tolist()
+    [3, 1, 1]
+    >>> KmerVocabulary("ACGU", k=2).decode([2, 3, 1])
+    ['AA', 'AC', 'NN']
+    """
+
+    alphabet: str
+    k: int
+
+    def __post_init__(self):
+        if self.k < 1:
+            raise ValueError(f"k must be at least 1, got {self.k}.")
+        if len(set(self.alphabet)) != len(self.alphabet):
+            raise ValueError(f"Alphabet {self.alphabet!r} repeats a letter.")
+
+    def __len__(self) -> int:
+        return FIRST_KMER_ID + len(self.alphabet) ** self.k
+
+    def kmers(self) -> list[str]:
+        """Returns the k-mers in id order; the first has id `FIRST_KMER_ID`."""
+        return [
+            "".join(kmer) for kmer in itertools.product(self.alphabet, repeat=self.k)
+        ]
+
+    def encode(self, letters: str) -> np.ndarray:
+        """Returns the ids of the overlapping k-mers, stride 1, left to right.
+
+        Args:
+          letters: At least k letters.
+
+        Returns:
+          int64 [len(letters) - k + 1]; id `i` covers `letters[i : i + k]`.
+
+        Raises:
+          ValueError: There are fewer than k letters.
+        """
+        n_kmers = len(letters) - self.k + 1
+        if n_kmers < 1:
+            raise ValueError(f"{letters!r} is shorter than k={self.k}.")
+        # A letter that is not Latin-1 is in no alphabet: `?` stands for it.
+        digits = self._digits[
+            np.frombuffer(letters.encode("latin-1", "replace"), np.uint8)
+        ]
+        ids = np.zeros(n_kmers, np.int64)
+        for offset in range(self.k):
+            ids *= len(self.alphabet)
+            ids += digits[offset : offset + n_kmers]
+        # One unknown letter outweighs all the known ones of its k-mer.
+        return np.where(ids < 0, UNKNOWN_ID, ids + FIRST_KMER_ID)
+
+    def decode(self, ids) -> list[str]:
+        """Returns the k-mers of `ids`; unknown ones are written with `N`."""
+        names = [""] * FIRST_KMER_ID + self.kmers()
+        names[UNKNOWN_ID] = "N" * self.k
+        return [names[i] for i in ids]
+
+    @functools.cached_property
+    def _digits(self) -> np.ndarray:
+        """Maps a byte to the number of its letter, int64 [256]."""
+        digits = np.full(256, -(len(self.alphabet) ** self.k), np.int64)
+        for number, letter in enumerate(self.alphabet):
+            digits[ord(letter)] = number
+        return digits

@@ -1,0 +1,115 @@
+"""RNA secondary structure: the MFE fold and the loop context of every nucleotide.
+
+A structure is dot-bracket notation without pseudoknots: `(` and `)` are the two
+partners of a base pair, `.` is an unpaired nucleotide. A loop context is the letter of
+the loop that a nucleotide lies in:
+
+    F  dangling start: unpaired, before the first base pair (or there is none)
+    T  dangling end: unpaired, after the last base pair
+    I  internal loop or bulge: its closing pair has one inner pair
+    H  hairpin: its closing pair has no inner pair
+    M  multiloop: its closing pair has two or more inner pairs; also between exterior
+       stems
+    S  stem: paired
+
+These are the letters and the rules of Deng et al., BMC Genomics 21, 866 (2020).
+"""
+
+import functools
+
+import RNA
+
+from deeprke_tf.config import FoldSettings
+
+# Order is part of the record format: k-mer ids depend on it.
+LOOP_CONTEXTS = "FTIHMS"
+
+VIENNARNA_VERSION: str = RNA.__version__
+
+
+def fold(sequence: str, settings: FoldSettings = FoldSettings()) -> tuple[str, float]:
+    """Folds an RNA into its minimum free energy (MFE) structure.
+
+    >>> fold("GGGGAAAACCCC")[0]
+    '((((....))))'
+
+    Args:
+      sequence: RNA letters; `N` pairs with nothing.
+      settings: Temperature, longest pair, whether lonely pairs may form.
+
+    Returns:
+      The structure in dot-bracket notation, as long as the sequence, and its free
+      energy in kcal/mol.
+
+    Raises:
+      ValueError: The sequence is empty; ViennaRNA would report 100000 kcal/mol.
+    """
+    if not sequence:
+        raise ValueError("Cannot fold an empty sequence.")
+    dot_bracket, mfe = RNA.fold_compound(sequence, _model_details(settings)).mfe()
+    return dot_bracket, mfe
+
+
+@functools.lru_cache
+def _model_details(settings: FoldSettings) -> RNA.md:
+    details = RNA.md()
+    details.temperature = settings.temperature
+    details.noLP = int(not settings.lonely_pairs)
+    if settings.max_bp_span is not None:
+        details.max_bp_span = settings.max_bp_span
+    return details
+
+
+def loop_contexts(dot_bracket: str) -> str:
+    r"""Names the loop that each nucleotide lies in, in `LOOP_CONTEXTS` letters.
+
+    >>> print("..((.((...)).)).(...).\n" + loop_contexts("..((.((...)).)).(...)."))
+    ..((.((...)).)).(...).
+    FFSSISSHHHSSISSMSHHHST
+
+    Args:
+      dot_bracket: A structure without pseudoknots.
+
+    Returns:
+      One letter for each position of `dot_bracket`.
+
+    Raises:
+      ValueError: A bracket has no partner, or a symbol is not `(`, `)` or `.`.
+    """
+    contexts = ["S"] * len(dot_bracket)
+    unpaired: list[int] = []  # of the innermost open loop; exterior at the bottom
+    n_branches = 0  # inner pairs of that loop
+    enclosing: list[tuple[list[int], int]] = []
+    for position, symbol in enumerate(dot_bracket):
+        if symbol == ".":
+            unpaired.append(position)
+        elif symbol == "(":
+            enclosing.append((unpaired, n_branches))
+            unpaired, n_branches = [], 0
+        elif symbol == ")":
+            if not enclosing:
+                raise ValueError(f"Unopened ')' at {position} in {dot_bracket!r}.")
+            letter = "H" if n_branches == 0 else "I" if n_branches == 1 else "M"
+            for inside in unpaired:
+                contexts[inside] = letter
+            unpaired, n_branches = enclosing.pop()
+            n_branches += 1
+        else:
+            raise ValueError(
+                f"{symbol!r} at {position} in {dot_bracket!r} is not one of "
+                "'(', ')', '.'."
+            )
+    if enclosing:
+        raise ValueError(f"{len(enclosing)} unclosed '(' in {dot_bracket!r}.")
+    _fill_exterior(contexts, unpaired, dot_bracket)
+    return "".join(contexts)
+
+
+def _fill_exterior(contexts: list[str], unpaired: list[int], dot_bracket: str) -> None:
+    """Letters the unpaired positions that no pair encloses, in place."""
+    first_pair, last_pair = dot_bracket.find("("), dot_bracket.rfind(")")
+    for position in unpaired:
+        if first_pair < 0 or position < first_pair:
+            contexts[position] = "F"
+        else:
+            contexts[position] = "T" if position > last_pair else "M"

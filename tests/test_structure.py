@@ -1,0 +1,184 @@
+"""Folding, and the loop context of every nucleotide."""
+
+import random
+
+import pytest
+import RNA
+
+from deeprke_tf.config import FoldSettings
+from deeprke_tf.structure import LOOP_CONTEXTS, fold, loop_contexts
+
+
+def random_sequence(rng, length):
+    return "".join(rng.choices("ACGU", k=length))
+
+
+def pairs(dot_bracket):
+    """Positions (i, j) of the partners of every base pair."""
+    found, opened = [], []
+    for position, symbol in enumerate(dot_bracket):
+        if symbol == "(":
+            opened.append(position)
+        elif symbol == ")":
+            found.append((opened.pop(), position))
+    return set(found)
+
+
+def lonely_pairs(dot_bracket):
+    every = pairs(dot_bracket)
+    return {
+        (i, j)
+        for i, j in every
+        if (i - 1, j + 1) not in every and (i + 1, j - 1) not in every
+    }
+
+
+@pytest.fixture(scope="module")
+def folds():
+    """200 random sequences and their structures, a few without any pair."""
+    rng = random.Random(3)
+    sequences = [random_sequence(rng, rng.randint(10, 110)) for _ in range(200)]
+    return {sequence: fold(sequence)[0] for sequence in sequences}
+
+
+# === Loop contexts ===
+
+
+@pytest.mark.parametrize(
+    ("rule", "dot_bracket", "contexts"),
+    [
+        ("nothing", "", ""),
+        ("no pair", "....", "FFFF"),
+        ("one pair", "(...)", "SHHHS"),
+        ("one pair, no loop", "()", "SS"),
+        ("dangling start and end", "..(...).", "FFSHHHST"),
+        ("bulge, 5' side", "(.(...))", "SISHHHSS"),
+        ("bulge, 3' side", "((...).)", "SSHHHSIS"),
+        ("internal loop", "(.(...)..)", "SISHHHSIIS"),
+        ("two internal loops", "(.(.(...).).)", "SISISHHHSISIS"),
+        ("multiloop", "(.(...).(...).)", "SMSHHHSMSHHHSMS"),
+        ("multiloop without a letter", "((...)(...))", "SSHHHSSHHHSS"),
+        ("three branches", "(()()().)", "SSSSSSSMS"),
+        ("between exterior stems", "(...)..(...)", "SHHHSMMSHHHS"),
+        ("neighboring exterior stems", "(...)(...)", "SHHHSSHHHS"),
+        ("three exterior stems", ".().().().", "FSSMSSMSST"),
+        ("multiloop in an internal loop", "(.((.)(.)).)", "SISSHSSHSSIS"),
+        ("internal loop in a multiloop", "(.(.(.).)(.))", "SMSISHSISSHSS"),
+    ],
+)
+def test_a_loop_context_is_that_of_the_rule(rule, dot_bracket, contexts):
+    assert loop_contexts(dot_bracket) == contexts, rule
+
+
+def test_the_published_example_is_reproduced():
+    assert loop_contexts(
+        "....((((((....((.......((((.((((.(((...(((((..........)))))...((.......))...."
+        ")))......))))))))......))...)).))))......(((....((((((((...))))))))...)))......"
+        ".."
+    ) == (
+        "FFFFSSSSSSIIIISSIIIIIIISSSSISSSSISSSMMMSSSSSHHHHHHHHHHSSSSSMMMSSHHHHHHHSSMMMM"
+        "SSSIIIIIISSSSSSSSIIIIIISSIIISSISSSSMMMMMMSSSIIIISSSSSSSSHHHSSSSSSSSIIISSSTTTTTT"
+        "TT"
+    )
+
+
+def contexts_of_viennarna(dot_bracket):
+    """ViennaRNA's letters: `e` outside of all stems, upper case for what is paired."""
+    elements = RNA.db_to_element_string(dot_bracket)
+    within = elements.strip("e")
+    if not within:
+        return "F" * len(elements)
+    start, end = elements.split(within)
+    letters = ("S" if element.isupper() else element for element in within)
+    return (
+        "F" * len(start) + "".join(letters).replace("e", "m").upper() + "T" * len(end)
+    )
+
+
+def test_loop_contexts_agree_with_viennarna(folds):
+    for dot_bracket in folds.values():
+        assert loop_contexts(dot_bracket) == contexts_of_viennarna(dot_bracket)
+
+
+def test_the_random_folds_have_every_loop_context(folds):
+    assert set("".join(map(loop_contexts, folds.values()))) == set(LOOP_CONTEXTS)
+
+
+@pytest.mark.parametrize(
+    ("dot_bracket", "words"),
+    [
+        ("(...)).", r"Unopened '\)' at 5 in '\(\.\.\.\)\)\.'\."),
+        (")(", r"Unopened '\)' at 0 in"),
+        ("((...)", r"1 unclosed '\(' in '\(\(\.\.\.\)'\."),
+        ("(((", r"3 unclosed '\(' in"),
+        ("(.x.)", r"'x' at 2 in '\(\.x\.\)' is not one of '\(', '\)', '\.'\."),
+        ("[...]", r"'\[' at 0 in"),
+        ("(...) ", r"' ' at 5 in"),
+    ],
+)
+def test_what_is_not_dot_bracket_is_refused(dot_bracket, words):
+    with pytest.raises(ValueError, match=words):
+        loop_contexts(dot_bracket)
+
+
+# === Folding ===
+
+
+def test_a_hairpin_folds_into_a_hairpin_with_its_energy_in_kcal_per_mol():
+    dot_bracket, mfe = fold("GGGGAAAACCCC")
+    assert dot_bracket == "((((....))))"
+    assert mfe == pytest.approx(RNA.eval_structure_simple("GGGGAAAACCCC", dot_bracket))
+    assert mfe < -4
+
+
+def test_a_structure_is_as_long_as_its_sequence(folds):
+    assert all(len(sequence) == len(folds[sequence]) for sequence in folds)
+
+
+def test_lonely_pairs_form_only_when_allowed(folds):
+    assert not any(map(lonely_pairs, folds.values()))
+    allowed = FoldSettings(lonely_pairs=True)
+    assert any(lonely_pairs(fold(sequence, allowed)[0]) for sequence in folds)
+
+
+def test_no_pair_is_longer_than_the_longest_allowed(folds):
+    def longest_pair(dot_bracket):
+        # ViennaRNA counts both partners.
+        return max((j - i + 1 for i, j in pairs(dot_bracket)), default=0)
+
+    assert max(map(longest_pair, folds.values())) > 20
+    settings = FoldSettings(max_bp_span=20)
+    short = [longest_pair(fold(sequence, settings)[0]) for sequence in folds]
+    assert 0 < max(short) <= 20
+
+
+def test_a_longest_pair_beyond_the_sequence_changes_nothing(folds):
+    settings = FoldSettings(max_bp_span=1000)
+    assert all(fold(s, settings)[0] == folds[s] for s in list(folds)[:20])
+
+
+def test_heat_opens_pairs():
+    sequence = "GGGAAAUCCC"
+    assert fold(sequence, FoldSettings(temperature=10))[0] == "(((....)))"
+    assert fold(sequence, FoldSettings(temperature=95))[0] == ".........."
+
+
+@pytest.mark.parametrize(
+    ("sequence", "dot_bracket"),
+    [
+        ("NNNNNNNNNNNN", "............"),
+        ("GGGGAAAANNNN", "............"),
+        ("GGGGNNNNCCCC", "((((....))))"),
+    ],
+)
+def test_n_pairs_with_nothing(sequence, dot_bracket):
+    assert fold(sequence)[0] == dot_bracket
+
+
+def test_one_nucleotide_has_no_structure():
+    assert fold("A")[0] == "."
+
+
+def test_an_empty_sequence_is_not_folded():
+    with pytest.raises(ValueError, match="Cannot fold an empty sequence"):
+        fold("")
