@@ -1,0 +1,1 @@
+"""Preprocessing of sites into record shards, by whichever runner is at hand."""

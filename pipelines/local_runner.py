@@ -1,0 +1,260 @@
+"""Runs preprocessing in processes of this machine.
+
+Sites are read once into a scratch store; their distinct sequences are folded into the
+cache on all cores; then shards are written from both. A killed run starts reading again
+but folds only what the cache lacks.
+"""
+
+import collections
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+from deeprke_tf import dataset_info, records
+from deeprke_tf.errors import UserError
+from deeprke_tf.fold_cache import FoldCache
+from deeprke_tf.folding import Folder
+from deeprke_tf.progress import progress_bar
+from deeprke_tf.readers import SitesFile
+from deeprke_tf.sites import Site, SkippedSite, refuse_long
+from pipelines.out_directory import SKIPPED_FILE_NAME, written_aside
+from pipelines.plan import Plan, Source
+from pipelines.site_store import SiteStore
+from pipelines.stages import site_to_record
+
+_SEQUENCES_PER_LOOKUP = 1_000
+
+
+def run(plan: Plan) -> dict[str, Any]:
+    """Makes a dataset; its directory appears when it is whole.
+
+    Args:
+      plan: What to read, how to fold and split it, where to write.
+
+    Returns:
+      The contents of `dataset.json`.
+
+    Raises:
+      UserError: Input that cannot be read or used, or a directory that is in the way.
+    """
+    with (
+        written_aside(plan.out, plan.overwrite) as directory,
+        FoldCache(plan.fold_cache, plan.encoding.fold) as cache,
+    ):
+        return _write_dataset(plan, directory, cache)
+
+
+def _write_dataset(plan: Plan, directory: Path, cache: FoldCache) -> dict[str, Any]:
+    scratch = directory / "sites.sqlite"
+    store = SiteStore(scratch, plan.seed)
+    inputs, skipped = _read_sources(plan, store, directory / SKIPPED_FILE_NAME)
+    store.index()
+    _require_usable_sites(plan, store, skipped)
+    duplicates = store.duplicates()
+    if plan.has_training_sites:
+        _require_both_classes(store, "train", "give sites of the other, too")
+        store.split_off_validation(plan.validation_fraction)
+        for split in ("train", "validation"):
+            advice = "give more sites, or another --validation-fraction"
+            _require_both_classes(store, split, advice)
+    splits = [split for split in records.SPLITS if any(store.counts(split).values())]
+    n_folded = _fold(plan, store, cache)
+    contents = plan.describe() | {
+        "inputs": inputs,
+        "splits": {
+            split: _write_split(split, plan, store, cache, directory)
+            for split in splits
+        },
+        "skipped": skipped,
+        "duplicates": duplicates,
+    }
+    store.close()
+    scratch.unlink()
+    dataset_info.write(directory, contents)
+    return contents | {"n_folded": n_folded}
+
+
+def _read_sources(
+    plan: Plan, store: SiteStore, skipped_path: Path
+) -> tuple[list[dict[str, Any]], dict[str, dict[str, int]]]:
+    """Reads every input into the store and lists what cannot be used."""
+    inputs: list[dict[str, Any]] = []
+    reasons: dict[str, collections.Counter[str]] = collections.defaultdict(
+        collections.Counter
+    )
+    with open(
+        skipped_path, "w", newline="", encoding="utf-8", errors="backslashreplace"
+    ) as table:
+        csv.writer(table, "excel-tab", lineterminator="\n").writerow(
+            ["split", "file", "row", "name", "reason", "detail"]
+        )
+        # All are opened before one is read: a wrong name is not found after an hour.
+        sites_files = [
+            SitesFile(source.path, k=plan.encoding.k, label=source.label)
+            for source in plan.sources
+        ]
+        with progress_bar(None, "site", "reading") as bar:
+            for source, sites_file in zip(plan.sources, sites_files, strict=True):
+                counts: collections.Counter[str] = collections.Counter()
+                usable = _usable(plan, source, sites_file, table, counts)
+                store.add(source.split, _counted(usable, bar))
+                inputs.append(_describe_input(source, sites_file, counts))
+                del counts["sites"]
+                reasons[source.split].update(counts)
+    _refuse_skips_if_strict(plan, reasons)
+    return inputs, {split: dict(counts) for split, counts in reasons.items()}
+
+
+def _usable(
+    plan: Plan,
+    source: Source,
+    sites_file: SitesFile,
+    skipped_table: TextIO,
+    counts: collections.Counter[str],
+) -> Iterator[Site]:
+    """Yields the usable sites of one file; lists and counts the others by reason."""
+    writer = csv.writer(skipped_table, "excel-tab", lineterminator="\n")
+    for row, read in enumerate(sites_file, start=1):
+        site = refuse_long(read, row, plan.max_length)
+        counts["sites"] += 1
+        if isinstance(site, SkippedSite):
+            counts[site.reason] += 1
+            writer.writerow(
+                [
+                    source.split,
+                    source.path.name,
+                    site.row,
+                    site.name,
+                    site.reason,
+                    site.detail,
+                ]
+            )
+        else:
+            yield site
+
+
+def _counted(sites: Iterator[Site], bar: Any) -> Iterator[Site]:
+    for site in sites:
+        yield site
+        bar.update()
+
+
+def _describe_input(
+    source: Source, sites_file: SitesFile, counts: collections.Counter[str]
+) -> dict[str, Any]:
+    # Standard input and pipes are gone once they are read.
+    is_regular = str(source.path) != "-" and source.path.is_file()
+    return {
+        "split": source.split,
+        "file": source.path.name,
+        "format": sites_file.format,
+        "label": source.label,
+        "sha256": records.file_sha256(source.path) if is_regular else None,
+        "n_sites": counts["sites"],
+        "n_skipped": counts.total() - counts["sites"],
+    }
+
+
+def _refuse_skips_if_strict(plan: Plan, reasons: dict[str, Any]) -> None:
+    total: collections.Counter[str] = sum(reasons.values(), collections.Counter())
+    if plan.strict and total:
+        raise UserError(
+            f"{total.total()} unusable sites ({_listed(total)}) and --strict is given; "
+            f"without it they are skipped and listed in {SKIPPED_FILE_NAME}."
+        )
+
+
+def _require_usable_sites(
+    plan: Plan, store: SiteStore, skipped: dict[str, dict[str, int]]
+) -> None:
+    for split in dict.fromkeys(source.split for source in plan.sources):
+        if not any(store.counts(split).values()):
+            raise UserError(
+                f"No usable site in the {split} input; skipped: "
+                f"{_listed(skipped[split]) or 'none'}."
+            )
+
+
+def _require_both_classes(store: SiteStore, split: str, advice: str) -> None:
+    counts = store.counts(split)
+    if not all(counts.values()):
+        raise UserError(
+            f"There are {counts[1]} bound and {counts[0]} background {split} sites; "
+            f"both classes are needed: {advice}."
+        )
+
+
+def _listed(reasons: dict[str, int]) -> str:
+    """Returns the numbers of skipped sites in words, the largest first."""
+    most_common = collections.Counter(reasons).most_common()
+    return ", ".join(f"{n} {reason}" for reason, n in most_common)
+
+
+def _fold(plan: Plan, store: SiteStore, cache: FoldCache) -> int:
+    """Folds what the cache lacks; returns how many sequences that were."""
+    n_missing = sum(1 for _ in _missing(store, cache))
+    if n_missing:
+        with (
+            Folder(cache, plan.encoding.fold, plan.workers) as folder,
+            progress_bar(
+                n_missing, "fold", f"folding on {folder.workers} cores"
+            ) as bar,
+        ):
+            folder.fill(_missing(store, cache), bar.update)
+    return n_missing
+
+
+def _missing(store: SiteStore, cache: FoldCache) -> Iterator[str]:
+    """Yields the sequences that the cache lacks, looking up many at once."""
+    for some in _batches(store.sequences_to_fold(), _SEQUENCES_PER_LOOKUP):
+        known = cache.get(some)
+        yield from (sequence for sequence in some if sequence not in known)
+
+
+def _batches(sequences: Iterator[str], size: int) -> Iterator[list[str]]:
+    batch: list[str] = []
+    for sequence in sequences:
+        batch.append(sequence)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _write_split(
+    split: str, plan: Plan, store: SiteStore, cache: FoldCache, directory: Path
+) -> dict[str, Any]:
+    """Writes the shards of one split; returns its part of `dataset.json`."""
+    counts = store.counts(split)
+    n_sites = sum(counts.values())
+    n_shards = -(-n_sites // plan.sites_per_shard)
+    written = []
+    with progress_bar(n_sites, "site", f"writing {split}") as bar:
+        split_records = _records(split, plan, store, cache)
+        for index in range(n_shards):
+            # Shards of equal size: no device gets more than the others.
+            size = n_sites * (index + 1) // n_shards - n_sites * index // n_shards
+            path = directory / records.shard_name(split, index, n_shards)
+            with records.ShardWriter(path) as shard:
+                for _ in range(size):
+                    shard.write(next(split_records))
+            bar.update(size)
+            written.append({"file": path.name, "n_sites": size, "sha256": shard.sha256})
+    return {
+        "n_sites": n_sites,
+        "n_positive": counts[1],
+        "longest_site": store.longest_site(split),
+        "shards": written,
+    }
+
+
+def _records(
+    split: str, plan: Plan, store: SiteStore, cache: FoldCache
+) -> Iterator[bytes]:
+    for sites in store.sites(split):
+        folds = cache.get([s.sequence for s in sites if s.dot_bracket is None])
+        for site in sites:
+            dot_bracket = site.dot_bracket or folds[site.sequence]
+            yield site_to_record(site, dot_bracket, plan.encoding)

@@ -1,0 +1,98 @@
+"""What a preprocessing run shall do, apart from who does it."""
+
+import dataclasses
+import importlib.metadata
+import platform
+from pathlib import Path
+from typing import Any
+
+from deeprke_tf import __version__
+from deeprke_tf.encoding import Encoding
+from deeprke_tf.errors import UserError
+from deeprke_tf.structure import VIENNARNA_VERSION
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """One input file.
+
+    Attributes:
+      split: "train" (validation is split off it) or "test".
+      path: The file.
+      label: The label of all its sites, or None where the file says it.
+    """
+
+    split: str
+    path: Path
+    label: int | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """One preprocessing run.
+
+    Attributes:
+      sources: Input files.
+      out: Directory to make.
+      encoding: k, alphabets and fold settings.
+      fold_cache: File of known folds.
+      validation_fraction: Share of each class's training sequences for validation.
+      seed: Settles the split and the order of sites.
+      max_length: Longest site to fold, nucleotides.
+      sites_per_shard: Most sites in a shard.
+      workers: Folding processes; all cores if None.
+      strict: Whether a skipped site is an error.
+      overwrite: Whether a dataset at `out` is replaced.
+    """
+
+    sources: tuple[Source, ...]
+    out: Path
+    encoding: Encoding
+    fold_cache: Path
+    validation_fraction: float
+    seed: int
+    max_length: int
+    sites_per_shard: int
+    workers: int | None
+    strict: bool
+    overwrite: bool
+
+    def __post_init__(self):
+        if not 0 < self.validation_fraction < 1:
+            raise UserError(
+                "validation_fraction must be between 0 and 1, got "
+                f"{self.validation_fraction}."
+            )
+        for name in ("max_length", "sites_per_shard", "workers"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UserError(f"{name} must be at least 1, got {value}.")
+        if not 0 <= self.seed < 1 << 63:
+            raise UserError(f"seed must be between 0 and 2^63 - 1, got {self.seed}.")
+        if sum(str(source.path) == "-" for source in self.sources) > 1:
+            raise UserError("Only one input can be standard input (-).")
+
+    @property
+    def has_training_sites(self) -> bool:
+        """Whether any input is for training."""
+        return any(source.split == "train" for source in self.sources)
+
+    def describe(self) -> dict[str, Any]:
+        """Returns the part of `dataset.json` that is known before a file is read."""
+        return {
+            "encoding": dataclasses.asdict(self.encoding),
+            "seed": self.seed,
+            "validation_fraction": self.validation_fraction,
+            "validation_rule": (
+                "of each class, the distinct training sequences with the smallest "
+                "blake2b hashes (8 bytes, keyed with the seed); a sequence of both "
+                "classes counts as bound"
+            ),
+            "max_length": self.max_length,
+            "versions": {
+                "deeprke_tf": __version__,
+                "viennarna": VIENNARNA_VERSION,
+                "numpy": importlib.metadata.version("numpy"),
+                "python": platform.python_version(),
+            },
+        }
