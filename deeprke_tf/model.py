@@ -1,0 +1,155 @@
+"""The network: k-mer vectors, two CNN modules, a third on their union, BiLSTM, dense.
+
+After DeepRKE (Deng et al., BMC Genomics 21, 866, 2020), with each view its own CNN
+module and the BiLSTM over positions, as the paper describes it.
+"""
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from deeprke_tf.config import ModelConfig
+from deeprke_tf.kmers import PAD_ID
+
+
+def build_model(
+    config: ModelConfig,
+    sequence_vectors: np.ndarray,
+    structure_vectors: np.ndarray | None = None,
+    bound_fraction: float = 0.5,
+) -> keras.Model:
+    """Builds the uncompiled network.
+
+    The probability of a site depends neither on how far its batch is padded nor on the
+    other sites of the batch: padding is zeroed after every layer that would fill it and
+    masked in normalization, BiLSTM and pooling.
+
+    Args:
+      config: Its shape.
+      sequence_vectors: One row for each sequence k-mer id, float32 [n_ids, size].
+      structure_vectors: The same for structure k-mers; None if `config.structure` is
+        False.
+      bound_fraction: Share of bound sites that training will meet, in (0, 1): the
+        probability that the untrained network starts from.
+
+    Returns:
+      A model from a dict of int64 [batch, n_kmers], one for each of `config.views`, to
+      the probability that the RBP binds, float32 [batch, 1].
+
+    Raises:
+      ValueError: Vectors of a view are missing, or their padding row is not zero, or
+        `bound_fraction` is not in (0, 1).
+    """
+    if not 0 < bound_fraction < 1:
+        raise ValueError(
+            f"bound_fraction must be between 0 and 1, got {bound_fraction}; training "
+            "needs sites of both classes."
+        )
+    # === Inputs ===
+    inputs = {
+        name: keras.Input([None], dtype="int64", name=name) for name in config.views
+    }
+    mask = ops.not_equal(inputs["sequence_kmers"], PAD_ID)  # [batch, n_kmers]
+
+    # === A CNN module for each view ===
+    vectors = {
+        "sequence_kmers": sequence_vectors,
+        "structure_kmers": structure_vectors,
+    }
+    modules = []
+    for name, ids in inputs.items():
+        view = name.removesuffix("_kmers")
+        embedding = kmer_embedding(vectors[name], config.trainable_vectors, view)
+        x = embedding(ids)  # [batch, n_kmers, size]
+        if config.trainable_vectors:
+            # Else training would move the vector of padding away from zero.
+            x = x * as_channel(mask, x.dtype)
+        x, view_mask = cnn_module(x, mask, config, name=f"{view}_cnn")
+        modules.append(x)  # [batch, n_kmers / 8, filters]
+
+    # === A third module on their union ===
+    x = layers.Concatenate(name="union")(modules) if len(modules) > 1 else modules[0]
+    x = layers.Dropout(config.dropout, name="union_dropout")(x)
+    x, mask = cnn_module(x, view_mask, config, name="union_cnn")
+
+    # === Prediction ===
+    if config.lstm_units:
+        lstm = layers.LSTM(config.lstm_units, name="lstm")
+        x = layers.Bidirectional(lstm, name="bilstm")(x, mask=mask)  # [batch, 2 units]
+    else:
+        x = masked_pooling(x, mask)  # [batch, 2 filters]
+    x = layers.Dropout(config.dropout, name="dropout")(x)
+    x = layers.Dense(config.dense_units, activation="relu", name="dense")(x)
+    x = layers.Dropout(config.dropout, name="dense_dropout")(x)
+    # In float32 also where the layers before compute in half precision.
+    # From the right base rate on: first steps that only lower all probabilities would
+    # drive every ReLU below zero for good where most sites are background.
+    odds = bound_fraction / (1 - bound_fraction)
+    probability = layers.Dense(
+        1,
+        activation="sigmoid",
+        bias_initializer=keras.initializers.Constant(math.log(odds)),
+        dtype="float32",
+        name="probability",
+    )(x)
+    return keras.Model(inputs, probability, name="deeprke")
+
+
+def kmer_embedding(
+    vectors: np.ndarray | None, trainable: bool, view: str
+) -> layers.Embedding:
+    """Returns a lookup of k-mer vectors, one row for each id.
+
+    Raises:
+      ValueError: There are no vectors, or those of padding are not zero.
+    """
+    if vectors is None:
+        raise ValueError(f"The {view} view is read but has no vectors.")
+    if np.any(vectors[PAD_ID]):
+        raise ValueError(f"{view} vectors: the padding row {PAD_ID} must be zero.")
+    n_ids, size = vectors.shape
+    return layers.Embedding(
+        n_ids, size, weights=[vectors], trainable=trainable, name=f"{view}_vectors"
+    )
+
+
+def cnn_module(x: Any, mask: Any, config: ModelConfig, name: str) -> tuple[Any, Any]:
+    """Convolves and halves the length, once for each of the config's convolutions.
+
+    Args:
+      x: float [batch, length, channels], zero where the mask is False.
+      mask: bool [batch, length], True where the site is.
+      config: Filters, kernel sizes, batch normalization.
+      name: Prefix of the layers' names.
+
+    Returns:
+      float [batch, length / 2^convolutions, filters] and its mask.
+    """
+    shapes = zip(config.filters, config.kernel_sizes, strict=True)
+    for i, (filters, kernel_size) in enumerate(shapes, start=1):
+        x = layers.Conv1D(
+            filters, kernel_size, padding="same", name=f"{name}_conv_{i}"
+        )(x)
+        if config.batch_norm:
+            x = layers.BatchNormalization(name=f"{name}_norm_{i}")(x, mask=mask)
+        x = layers.ReLU(name=f"{name}_relu_{i}")(x)
+        valid = as_channel(mask, x.dtype)
+        pool = layers.MaxPooling1D(2, padding="same", name=f"{name}_pool_{i}")
+        x, mask = pool(x * valid), ops.squeeze(pool(valid), -1) > 0
+    return x, mask
+
+
+def as_channel(mask: Any, dtype: str) -> Any:
+    """Returns a mask as 1 where the site is and 0 elsewhere, [batch, length, 1]."""
+    return ops.expand_dims(ops.cast(mask, dtype), -1)
+
+
+def masked_pooling(x: Any, mask: Any) -> Any:
+    """Returns the mean and the maximum over positions inside the site, side by side."""
+    valid = as_channel(mask, x.dtype)
+    mean = ops.sum(x * valid, axis=1) / ops.sum(valid, axis=1)
+    # After ReLU nothing is below the zeros of padding.
+    return ops.concatenate([mean, ops.max(x * valid, axis=1)], axis=-1)

@@ -1,0 +1,102 @@
+"""Trains a model of one RBP on its records.
+
+python -m deeprke_tf.train --data tfrecords/QKI --out runs/QKI
+"""
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from deeprke_tf import cli, config
+from deeprke_tf.config import ModelConfig, RunConfig, TrainConfig, VectorConfig
+
+SAMPLE = Path("tfrecords/sample")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainFlags:
+    """Trains a model of one RBP; a run that was interrupted goes on where it stopped.
+
+    Training stops when the AUROC on the validation split no longer rises; the model of
+    the best epoch is kept. The test split is never read.
+    """
+
+    data: Path = SAMPLE
+    """Directory that `deeprke preprocess` made."""
+    out: Path | None = None
+    """Directory to make; runs/<data>-<preset> if not given."""
+    preset: str = "paper"
+    """Settings to start from: paper, no-structure, one-hot, cnn-only."""
+    config: Path | None = None
+    """File of settings as a run's config.json holds them, in place of a preset."""
+    vectors_from: Path | None = None
+    """Directory that `deeprke vectors` made, in place of vectors trained here."""
+    devices: int | None = None
+    """GPUs to use, by default all; where there is none, logical CPU devices."""
+    overwrite: bool = False
+    """Delete what --out holds and start afresh."""
+    model: ModelConfig = ModelConfig()
+    vectors: VectorConfig = VectorConfig()
+    train: TrainConfig = TrainConfig()
+
+    @property
+    def run_config(self) -> RunConfig:
+        """The settings that the run saves."""
+        return RunConfig(self.model, self.vectors, self.train)
+
+
+def default_flags(argv: Sequence[str]) -> TrainFlags:
+    """Returns the flags' defaults: those of the preset or file that `argv` names.
+
+    Raises:
+      UserError: No such preset, or a file that cannot be used.
+    """
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--preset", default="paper")
+    first.add_argument("--config", type=Path)
+    given, _rest = first.parse_known_args(argv)
+    if given.config:
+        settings = config.load(RunConfig, given.config)
+    else:
+        settings = config.preset(given.preset)
+    return TrainFlags(
+        preset=given.preset,
+        config=given.config,
+        model=settings.model,
+        vectors=settings.vectors,
+        train=settings.train,
+    )
+
+
+def train(flags: TrainFlags) -> None:
+    """Trains the run that the flags ask for, and says how good the model is."""
+    from deeprke_tf import train_run
+
+    name = flags.config.stem if flags.config else flags.preset
+    out = flags.out or Path("runs") / f"{flags.data.resolve().name}-{name}"
+    train_run.train_run(
+        flags.data,
+        out,
+        flags.run_config,
+        vectors_from=flags.vectors_from,
+        n_devices=flags.devices,
+        overwrite=flags.overwrite,
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    return cli.run(
+        "train",
+        TrainFlags,
+        train,
+        argv,
+        default=default_flags,
+        uses_tensorflow=True,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

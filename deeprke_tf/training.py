@@ -1,0 +1,231 @@
+"""One training run, epoch by epoch; each epoch starts from what the last one saved.
+
+An epoch is settled by the saved state, the seed and its number alone: a run that was
+killed and started again gives the history and the model of one that was not.
+"""
+
+import hashlib
+import math
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from deeprke_tf import dataset, metrics
+from deeprke_tf.config import ModelConfig, RunConfig, TrainConfig
+from deeprke_tf.dataset_info import DatasetInfo
+from deeprke_tf.errors import UserError
+from deeprke_tf.inference import score_labelled, scorer
+from deeprke_tf.model import build_model
+from deeprke_tf.progress import progress_bar
+from deeprke_tf.state import TrainingState
+
+Vectors = dict[str, np.ndarray]
+
+
+def fit(
+    info: DatasetInfo,
+    run_config: RunConfig,
+    vectors: Vectors,
+    strategy: tf.distribute.Strategy,
+    state: TrainingState,
+    log_dir: Path,
+) -> keras.Model:
+    """Trains until the validation AUROC no longer rises, from wherever `state` is.
+
+    Args:
+      info: The data; its train and validation splits are read.
+      run_config: All settings.
+      vectors: k-mer vectors, by view.
+      strategy: The devices to train on.
+      state: What the run has done so far; kept up to date.
+      log_dir: For TensorBoard.
+
+    Returns:
+      The network of the best epoch, float32 and uncompiled.
+
+    Raises:
+      UserError: The loss is no longer a number.
+    """
+    settings = run_config.train
+    keras.utils.set_random_seed(settings.seed % 2**32)  # NumPy takes no more bits.
+    with strategy.scope():
+        model = state.load_model() or _compiled(info, run_config, vectors)
+    validation = dataset.read_split(
+        info, "validation", run_config.model.views, settings.batch_size
+    )
+    score = scorer(model)
+    log = tf.summary.create_file_writer(str(log_dir))
+    while not state.is_finished(settings):
+        epoch = state.n_epochs + 1
+        loss = _train_epoch(model, info, run_config, epoch)
+        row = {"epoch": epoch, "loss": loss} | _validate(score, validation)
+        _require_finite(row)
+        state.end_epoch(row, model)
+        with log.as_default(step=epoch):
+            for name in ("loss", "val_loss", "val_auroc", "val_auprc"):
+                tf.summary.scalar(name, row[name])
+        log.flush()  # What is not on disk is lost to a run that is killed.
+        print(_epoch_line(row, settings, state.best_epoch == epoch), flush=True)
+    log.close()
+    return float32_copy(state.load_best_model(), run_config.model, vectors)
+
+
+def _compiled(
+    info: DatasetInfo, run_config: RunConfig, vectors: Vectors
+) -> keras.Model:
+    """Builds and compiles the network in the precision that the run asks for."""
+    before = keras.config.dtype_policy()
+    if run_config.train.mixed_precision:
+        keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = _built(run_config.model, vectors, _bound_fraction(info, run_config))
+    finally:
+        keras.config.set_dtype_policy(before)
+    model.compile(
+        optimizer=keras.optimizers.Adam(
+            _step_size(info, run_config.train), clipnorm=run_config.train.clip_norm
+        ),
+        loss=keras.losses.BinaryCrossentropy(),
+    )
+    return model
+
+
+def _step_size(
+    info: DatasetInfo, settings: TrainConfig
+) -> float | keras.optimizers.schedules.LearningRateSchedule:
+    """Returns Adam's step size, rising over the first epochs.
+
+    Full steps from the start, while the moments of Adam are still noise, left the
+    network at chance for epochs on RBP-24 PUM2.
+    """
+    if not settings.warmup_epochs:
+        return settings.learning_rate
+    steps_per_epoch = -(-info.split("train").n_sites // settings.batch_size)
+    # Without decay (alpha 1), what remains of this schedule is its warm-up.
+    return keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0,
+        decay_steps=1,
+        alpha=1.0,
+        warmup_target=settings.learning_rate,
+        warmup_steps=settings.warmup_epochs * steps_per_epoch,
+    )
+
+
+def _built(
+    model_config: ModelConfig, vectors: Vectors, bound_fraction: float = 0.5
+) -> keras.Model:
+    return build_model(
+        model_config, vectors["sequence"], vectors.get("structure"), bound_fraction
+    )
+
+
+def _bound_fraction(info: DatasetInfo, run_config: RunConfig) -> float:
+    """Returns the weight of the bound sites in the loss, relative to all sites."""
+    split = info.split("train")
+    _background_weight, bound_weight = class_weights(info, run_config.train)
+    return bound_weight * split.n_positive / split.n_sites
+
+
+def float32_copy(
+    model: keras.Model, model_config: ModelConfig, vectors: Vectors
+) -> keras.Model:
+    """Returns an uncompiled float32 network of the same weights."""
+    copy = _built(model_config, vectors)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def _train_epoch(
+    model: keras.Model, info: DatasetInfo, run_config: RunConfig, epoch: int
+) -> float:
+    """Passes over the training sites once; returns the mean loss."""
+    settings = run_config.train
+    _seed_dropout(model, settings.seed, epoch)
+    batches = dataset.read_split(
+        info,
+        "train",
+        run_config.model.views,
+        settings.batch_size,
+        shuffle_seed=epoch_seed(settings.seed, epoch),
+        class_weights=class_weights(info, settings),
+        n_devices=model.distribute_strategy.num_replicas_in_sync,
+    )
+    with progress_bar(info.split("train").n_sites, "site", f"epoch {epoch}") as bar:
+        history = model.fit(
+            batches,
+            shuffle=False,  # The batches are shuffled already.
+            verbose=0,
+            callbacks=[keras.callbacks.TerminateOnNaN(), _Progress(bar, settings)],
+        )
+    return float(history.history["loss"][0])
+
+
+def _seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
+    """Makes what is dropped in an epoch depend on its number and the seed alone.
+
+    Keras does not save the state of its random generators with a model.
+    """
+    for number, layer in enumerate(model.layers):
+        if isinstance(layer, keras.layers.Dropout) and layer.rate:
+            state = layer.seed_generator.state
+            state.assign([epoch_seed(seed, epoch), number])
+
+
+class _Progress(keras.callbacks.Callback):
+    """Moves a progress bar by a batch at a time."""
+
+    def __init__(self, bar: Any, settings: TrainConfig):
+        super().__init__()
+        self._bar = bar
+        self._batch_size = settings.batch_size
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self._bar.update(min(self._batch_size, self._bar.total - self._bar.n))
+
+
+def epoch_seed(seed: int, epoch: int) -> int:
+    """Returns the seed of an epoch's order, unrelated to that of any other epoch."""
+    digest = hashlib.blake2b(f"{seed} {epoch}".encode(), digest_size=4).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+def class_weights(info: DatasetInfo, settings: TrainConfig) -> tuple[float, float]:
+    """Returns the weights of a background and of a bound site; 1 on average."""
+    if settings.class_weights == "none":
+        return 1.0, 1.0
+    split = info.split("train")
+    n_background = split.n_sites - split.n_positive
+    return split.n_sites / (2 * n_background), split.n_sites / (2 * split.n_positive)
+
+
+def _validate(score: Any, validation: tf.data.Dataset) -> dict[str, float]:
+    labels, probabilities = score_labelled(score, validation)
+    if not np.isfinite(probabilities).all():
+        return dict.fromkeys(("val_loss", "val_auroc", "val_auprc"), math.nan)
+    bounded = np.clip(probabilities.astype(np.float64), 1e-7, 1 - 1e-7)
+    return {
+        "val_loss": float(-np.log(np.where(labels, bounded, 1 - bounded)).mean()),
+        "val_auroc": metrics.auroc(labels, probabilities),
+        "val_auprc": metrics.auprc(labels, probabilities),
+    }
+
+
+def _require_finite(row: dict[str, Any]) -> None:
+    for name, value in row.items():
+        if not math.isfinite(value):
+            raise UserError(
+                f"In epoch {row['epoch']} the {name} is {value}: training diverged. "
+                "Start again with --overwrite and a lower --learning-rate"
+                ", or without --mixed-precision where that was on."
+            )
+
+
+def _epoch_line(row: dict[str, Any], settings: TrainConfig, is_best: bool) -> str:
+    return (
+        f"epoch {row['epoch']:>3}/{settings.epochs}  loss {row['loss']:.4f}  "
+        f"validation loss {row['val_loss']:.4f}  AUROC {row['val_auroc']:.4f}"
+        + ("  best so far" if is_best else "")
+    )

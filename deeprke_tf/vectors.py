@@ -1,0 +1,138 @@
+"""Trains k-mer vectors on a corpus of one's own, such as all UTRs.
+
+python -m deeprke_tf.vectors --fasta utrs.fa.gz --out vectors/utr
+"""
+
+import dataclasses
+import hashlib
+import heapq
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from deeprke_tf import cli, runs
+from deeprke_tf.config import FoldSettings, VectorConfig
+from deeprke_tf.encoding import Encoding
+from deeprke_tf.errors import UserError
+from deeprke_tf.fold_cache import FoldCache, default_path
+from deeprke_tf.folding import Folder
+from deeprke_tf.progress import progress_bar
+from deeprke_tf.readers import SitesFile
+from deeprke_tf.records import file_sha256
+from deeprke_tf.sites import Site, SkippedSite, refuse_long
+from deeprke_tf.structure import loop_contexts
+
+
+@dataclasses.dataclass(frozen=True)
+class VectorsFlags:
+    """Trains word2vec vectors of k-mers on any RNA, for `deeprke train --vectors-from`.
+
+    The structure vectors need the corpus folded; --no-structure does without.
+    """
+
+    fasta: Path
+    """FASTA or table of RNAs, plain or gzip."""
+    out: Path
+    """Directory to make."""
+    no_structure: bool = False
+    """Train the vectors of sequence k-mers alone; nothing is folded."""
+    k: int = 3
+    """Letters in a k-mer."""
+    fold: FoldSettings = FoldSettings()
+    vectors: VectorConfig = VectorConfig()
+    max_length: int = 5000
+    """Longest RNA to use, in nucleotides; longer ones are skipped and counted."""
+    seed: int = 1
+    """Settles which RNAs are sampled, and word2vec."""
+    workers: int | None = None
+    """Folding processes; all cores if not given."""
+    fold_cache: Path | None = None
+    """File of known folds, if not the one in the user's cache directory."""
+
+
+def train_on_corpus(flags: VectorsFlags) -> None:
+    """Writes the vectors that the flags ask for.
+
+    Raises:
+      UserError: The corpus cannot be read or holds no usable RNA.
+    """
+    from deeprke_tf import embeddings
+
+    if flags.max_length < 1:
+        raise UserError(f"max_length must be at least 1, got {flags.max_length}.")
+    if str(flags.fasta) == "-" or flags.fasta.is_fifo():
+        raise UserError("Save the corpus to a file: vectors.json keeps its digest.")
+    runs.make_directory(flags.out)
+    if any(flags.out.iterdir()):
+        raise UserError(f"--out {flags.out} is not empty; name another.")
+    encoding = Encoding(k=flags.k, fold=flags.fold)
+    corpus = SitesFile(flags.fasta, k=flags.k, labelled=False)
+    rnas, n_read = _sample(corpus, flags)
+    if not rnas:
+        raise UserError(f"{flags.fasta}: none of {n_read} RNAs can be used.")
+    letters = {"sequence": [rna.sequence for rna in rnas]}
+    if not flags.no_structure:
+        letters["structure"] = _contexts(rnas, flags)
+    for view, strings in letters.items():
+        vocabulary = getattr(encoding, f"{view}_vocabulary")
+        vectors = embeddings.train_vectors(
+            map(vocabulary.encode, strings), vocabulary, flags.vectors, flags.seed
+        )
+        embeddings.save(vectors, flags.out / f"{view}_vectors.npy")
+        print(f"wrote {flags.out / f'{view}_vectors.npy'}: {vectors.shape}")
+    description = {
+        "corpus": flags.fasta.name,
+        "corpus_sha256": file_sha256(flags.fasta),
+        "n_read": n_read,
+        "n_used": len(rnas),
+        "encoding": dataclasses.asdict(encoding),
+        "vectors": dataclasses.asdict(flags.vectors),
+        "seed": flags.seed,
+    }
+    runs.write_json(flags.out / "vectors.json", description)
+
+
+def _sample(corpus: SitesFile, flags: VectorsFlags) -> tuple[list[Site], int]:
+    """Returns the RNAs with the smallest hashes, whatever their order in the file."""
+    counts = {"read": 0, "skipped": 0}
+
+    def hashed() -> Iterator[tuple[bytes, str, int, Site]]:
+        key = f"seed {flags.seed}".encode()
+        for row, read in enumerate(corpus, start=1):
+            site = refuse_long(read, row, flags.max_length)
+            counts["read"] += 1
+            counts["skipped"] += isinstance(site, SkippedSite)
+            if isinstance(site, Site):
+                digest = hashlib.blake2b(site.sequence.encode(), key=key).digest()
+                yield digest, site.dot_bracket or "", row, site
+
+    smallest = heapq.nsmallest(flags.vectors.vector_sites, hashed())
+    print(
+        f"read {flags.fasta}: {corpus.format}, {counts['read']} RNAs, "
+        f"{counts['skipped']} skipped, {len(smallest)} sampled"
+    )
+    return [site for _digest, _dot_bracket, _row, site in smallest], counts["read"]
+
+
+def _contexts(rnas: list[Site], flags: VectorsFlags) -> list[str]:
+    """Returns the loop contexts of each RNA, folding those that came without."""
+    sequences = [rna.sequence for rna in rnas if rna.dot_bracket is None]
+    with (
+        FoldCache(flags.fold_cache or default_path(), flags.fold) as cache,
+        Folder(cache, flags.fold, flags.workers) as folder,
+    ):
+        known = cache.get(sequences)
+        missing = [s for s in dict.fromkeys(sequences) if s not in known]
+        with progress_bar(len(missing), "fold", "folding") as bar:
+            folder.fill(missing, bar.update)
+        folds = cache.get(sequences)
+    return [loop_contexts(rna.dot_bracket or folds[rna.sequence]) for rna in rnas]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    return cli.run("vectors", VectorsFlags, train_on_corpus, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""Tests of tfrecords/sample, the data of the quick start."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from deeprke_tf import dataset, dataset_info, evaluate, train
+from deeprke_tf.readers import SitesFile
+from deeprke_tf.sites import Site
+
+SAMPLE = Path(__file__).parent.parent / "tfrecords" / "sample"
+
+
+@pytest.mark.parametrize(
+    "split, n_sites, n_positive",
+    [("train", 3600, 1800), ("validation", 400, 200), ("test", 1000, 500)],
+)
+def test_the_sample_is_whole(split, n_sites, n_positive):
+    info = dataset_info.read(SAMPLE)
+    dataset.verify_shards(info, split)
+    assert info.split(split).n_sites == n_sites
+    assert info.split(split).n_positive == n_positive
+    labels = [
+        label.numpy()
+        for _inputs, label, _weight in dataset.read_split(info, split, (), 500)
+    ]
+    assert sum(map(len, labels)) == n_sites
+    assert sum(label.sum() for label in labels) == n_positive
+
+
+def test_no_sequence_of_the_sample_is_in_train_and_test():
+    duplicates = dataset_info.read(SAMPLE).contents["duplicates"]
+    assert duplicates["sequences_in_train_and_test"] == 0
+
+
+def test_the_sites_to_predict_can_be_read():
+    sites = list(SitesFile(SAMPLE / "new_sites.fa", k=3, labelled=False))
+    assert len(sites) == 20
+    assert all(isinstance(site, Site) for site in sites)
+
+
+@pytest.mark.slow
+def test_structure_tells_the_sites_of_the_sample_apart(tmp_path):
+    auroc = {}
+    for preset in ("paper", "no-structure"):
+        run = tmp_path / preset
+        where = ["--data", str(SAMPLE), "--out", str(run)]
+        # A third of the epochs: enough for the difference.
+        assert train.main([*where, "--preset", preset, "--epochs", "11"]) == 0
+        assert evaluate.main(["--model", str(run), "--data", str(SAMPLE)]) == 0
+        auroc[preset] = json.loads((run / "metrics.json").read_text())["auroc"]
+    assert auroc["paper"] > 0.9
+    assert auroc["no-structure"] < auroc["paper"] - 0.05

@@ -1,0 +1,477 @@
+import json
+import signal
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+from sklearn.metrics import roc_auc_score
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from deeprke_tf import dataset, dataset_info, inference, records, runs, train, training
+from deeprke_tf.config import RunConfig, TrainConfig
+from deeprke_tf.state import TrainingState
+from tests.small_runs import (
+    FOUR_EPOCHS,
+    ONE_EPOCH,
+    QUICK,
+    TINY,
+    make_data,
+    run_command,
+)
+
+pytest_plugins = ["tests.run_fixtures"]
+
+
+def weights(run):
+    return keras.models.load_model(run / "model.keras", compile=False).get_weights()
+
+
+def history(run):
+    return (run / "history.csv").read_text()
+
+
+def same_weights(one, other):
+    return all(map(np.array_equal, weights(one), weights(other)))
+
+
+def losses(run):
+    return pd.read_csv(run / "history.csv")["loss"].tolist()
+
+
+# === What a run leaves ===
+
+
+def test_a_finished_run_holds_its_files_and_no_others(run):
+    assert {path.name for path in run.iterdir()} == {
+        "config.json",
+        "sequence_vectors.npy",
+        "structure_vectors.npy",
+        "history.csv",
+        "model.keras",
+        "metrics.json",
+        "validation.csv",
+        "figures",
+        "logs",
+        "manifest.json",
+    }
+    assert {path.name for path in (run / "figures").iterdir()} == {
+        "learning_curves.png",
+        "roc_validation.png",
+        "precision_recall_validation.png",
+    }
+
+
+def test_the_manifest_tells_inputs_versions_seed_and_command(run, data, sites_files):
+    manifest = json.loads((run / "manifest.json").read_text())
+    inputs = {given["file"]: given["sha256"] for given in manifest["data"]["inputs"]}
+    assert inputs["train.tsv"] == records.file_sha256(sites_files / "train.tsv")
+    digest = records.file_sha256(data / "dataset.json")
+    assert manifest["data"]["dataset_sha256"] == digest
+    assert manifest["model_sha256"] == records.file_sha256(run / "model.keras")
+    assert manifest["versions"]["keras"] == keras.__version__
+    assert manifest["seed"] == 1
+    assert manifest["n_epochs"] == 4
+    assert manifest["command"]
+    assert str(sites_files) not in (run / "manifest.json").read_text()
+
+
+def test_tensorboard_reads_the_history_from_the_logs(run):
+    log = EventAccumulator(str(run / "logs"))
+    log.Reload()
+    for name, column in pd.read_csv(run / "history.csv", index_col="epoch").items():
+        events = log.Tensors(name)
+        assert [event.step for event in events] == column.index.tolist()
+        values = [tf.make_ndarray(event.tensor_proto) for event in events]
+        assert values == pytest.approx(column.tolist(), rel=1e-6)
+
+
+def test_the_kept_model_is_that_of_the_best_validation_epoch(run, data):
+    rows = pd.read_csv(run / "history.csv")
+    kept = runs.load(run)
+    batches = dataset.read_split(
+        dataset_info.read(data), "validation", kept.config.model.views, 7
+    )
+    labels, probabilities = inference.score_labelled(
+        inference.scorer(kept.model), batches
+    )
+    auroc = roc_auc_score(labels, probabilities)
+    assert auroc == pytest.approx(rows["val_auroc"].max(), abs=1e-12)
+    assert json.loads((run / "metrics.json").read_text())["auroc"] == pytest.approx(
+        auroc
+    )
+    assert kept.manifest["best_epoch"] == rows["val_auroc"].idxmax() + 1
+
+
+# === Determinism ===
+
+
+@pytest.mark.parametrize(
+    ("seed", "is_same"),
+    [("1", True), (str(2**40), False)],  # NumPy takes 32 bits; any seed must do.
+)
+def test_the_seed_settles_history_and_weights(
+    seed, is_same, sequence_run, data, tmp_path
+):
+    again = tmp_path / "again"
+    flags = ["--data", str(data), "--out", str(again), "--preset", "no-structure"]
+    assert train.main([*flags, *ONE_EPOCH, "--seed", seed]) == 0
+    assert (history(again) == history(sequence_run)) == is_same
+    assert same_weights(again, sequence_run) == is_same
+
+
+def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
+    run, data, tmp_path, monkeypatch, capsys
+):
+    flags = ["--data", str(data), "--out", str(tmp_path / "run"), *FOUR_EPOCHS]
+
+    def interrupt_after_2(row, *_rest):
+        if row["epoch"] == 2:
+            raise KeyboardInterrupt
+        return ""
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "_epoch_line", interrupt_after_2)
+        assert train.main(flags) == 130
+    assert "train: interrupted." in capsys.readouterr().err
+    # As if it had been killed between the state and the table.
+    (tmp_path / "run" / "history.csv").unlink()
+    assert train.main(flags) == 0
+    assert "going on after epoch 2" in capsys.readouterr().out
+    assert history(tmp_path / "run") == history(run)
+    assert same_weights(tmp_path / "run", run)
+    assert not (tmp_path / "run" / "state").exists()
+
+
+def test_the_warm_up_goes_on_where_it_stopped(data, tmp_path, monkeypatch):
+    flags = ["--data", str(data), *QUICK, "--epochs", "3", "--warmup-epochs", "3"]
+    assert train.main([*flags, "--out", str(tmp_path / "whole")]) == 0
+
+    def interrupt(*_row):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "_epoch_line", interrupt)
+        assert train.main([*flags, "--out", str(tmp_path / "stopped")]) == 130
+    assert train.main([*flags, "--out", str(tmp_path / "stopped")]) == 0
+    assert history(tmp_path / "stopped") == history(tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_a_killed_run_ends_as_one_that_was_not_and_shows_nothing_but_progress(
+    run, data, tmp_path
+):
+    flags = ["--data", data, "--out", tmp_path / "run", *FOUR_EPOCHS]
+    command = [sys.executable, "-m", "deeprke_tf.train", *map(str, flags)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as killed:
+        for line in killed.stdout:
+            if line.startswith("epoch   2/4"):
+                killed.send_signal(signal.SIGKILL)
+                break
+    assert not (tmp_path / "run" / "manifest.json").exists()
+    resumed = run_command("train", *flags)
+    assert resumed.returncode == 0
+    assert "going on after epoch" in resumed.stdout
+    assert history(tmp_path / "run") == history(run)
+    assert same_weights(tmp_path / "run", run)
+    shown = resumed.stderr.replace("\r", "\n").split("\n")
+    assert [line for line in shown if line and not line.startswith("epoch ")] == []
+
+
+# === When training stops, and what it keeps ===
+
+
+@pytest.mark.parametrize(
+    ("aurocs", "is_finished", "best_epoch"),
+    [
+        ([], False, None),
+        ([0.5], False, 1),
+        ([0.5, 0.6, 0.7], False, 3),
+        ([0.7, 0.6], False, 1),
+        ([0.7, 0.6, 0.6], False, 1),  # no better for 2 epochs, but only 3 done
+        ([0.7, 0.6, 0.6, 0.6], True, 1),
+        ([0.5, 0.7, 0.6, 0.6], True, 2),
+        ([0.5, 0.6, 0.7, 0.6], False, 3),
+        ([0.5, 0.7, 0.7, 0.7], True, 2),  # of equals the first
+        ([0.5, 0.6, 0.7, 0.8, 0.9, 0.91], True, 6),  # all epochs are done
+    ],
+)
+def test_training_stops_after_patience_but_not_before_min_epochs(
+    aurocs, is_finished, best_epoch, tmp_path
+):
+    state = TrainingState(tmp_path / "state", tmp_path / "history.csv")
+    state.history = [{"val_auroc": auroc} for auroc in aurocs]
+    settings = TrainConfig(epochs=6, patience=2, min_epochs=4)
+    assert state.is_finished(settings) == is_finished
+    if best_epoch:
+        assert state.best_epoch == best_epoch
+
+
+def test_the_state_keeps_the_best_and_the_last_epoch(tmp_path):
+    model = keras.Sequential([keras.Input([1]), keras.layers.Dense(1, use_bias=False)])
+    model.compile("sgd", "mse")
+    state = TrainingState(tmp_path / "state", tmp_path / "history.csv")
+    for epoch, auroc in enumerate([0.6, 0.9, 0.7, 0.8], start=1):
+        model.set_weights([np.array([[epoch]])])
+        state.end_epoch({"epoch": epoch, "val_auroc": auroc}, model)
+    again = TrainingState(tmp_path / "state", tmp_path / "history.csv")
+    assert again.n_epochs == 4
+    assert again.load_model().get_weights()[0].item() == 4
+    assert again.load_best_model().get_weights()[0].item() == 2
+    assert {path.name for path in (tmp_path / "state").iterdir()} == {
+        "progress.json",
+        "epoch-0002.keras",
+        "epoch-0004.keras",
+    }
+    assert pd.read_csv(tmp_path / "history.csv")["val_auroc"].tolist() == [
+        0.6,
+        0.9,
+        0.7,
+        0.8,
+    ]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_each_epoch_has_an_order_of_its_own(seed):
+    seeds = {training.epoch_seed(seed, epoch) for epoch in range(1, 31)}
+    assert len(seeds) == 30
+    assert seeds.isdisjoint({training.epoch_seed(3, epoch) for epoch in range(1, 31)})
+
+
+# === Settings ===
+
+
+@pytest.mark.parametrize(
+    ("class_weights", "expected"),
+    [("none", (1, 1)), ("balanced", (0.75, 1.5))],
+)
+def test_balanced_class_weights_give_both_classes_half_of_the_loss(
+    class_weights, expected, data
+):
+    info = dataset_info.read(data)
+    settings = TrainConfig(class_weights=class_weights)
+    assert training.class_weights(info, settings) == pytest.approx(expected)
+
+
+def test_balanced_class_weights_change_training(sequence_run, data, tmp_path):
+    out = tmp_path / "run"
+    flags = ["--data", str(data), "--out", str(out), "--preset", "no-structure"]
+    assert train.main([*flags, *ONE_EPOCH, "--class-weights", "balanced"]) == 0
+    assert losses(out)[0] > losses(sequence_run)[0] + 0.03
+    assert not same_weights(out, sequence_run)
+
+
+def test_mixed_precision_trains_and_leaves_a_float32_model(data, tmp_path):
+    out = tmp_path / "run"
+    flags = ["--data", str(data), "--out", str(out), *ONE_EPOCH]
+    assert train.main([*flags, "--mixed-precision"]) == 0
+    assert runs.load(out).config.train.mixed_precision
+    layers = runs.load(out).model.layers
+    assert {layer.dtype_policy.name for layer in layers} == {"float32"}
+    assert keras.config.dtype_policy().name == "float32"
+
+
+def test_a_loss_that_is_no_number_ends_the_run(data, tmp_path, capsys):
+    out = tmp_path / "run"
+    flags = ["--data", str(data), "--out", str(out), *QUICK]
+    assert train.main([*flags, "--learning-rate", "1e38"]) == 1
+    error = capsys.readouterr().err
+    assert "In epoch 1 the" in error
+    assert "training diverged. Start again with --overwrite and a lower" in error
+    assert not (out / "manifest.json").exists()
+
+
+@pytest.mark.slow
+def test_two_devices_train_as_one_with_the_same_batches(data, tmp_path):
+    # 144 sites in batches of 13: one site is left, and no batch can be halved.
+    flags = ["--data", data, *TINY, "--epochs", "2", "--preset", "no-structure"]
+    flags += ["--dropout", "0", "--batch-size", "13"]
+    for n_devices in (1, 2):
+        out = tmp_path / str(n_devices)
+        done = run_command("train", *flags, "--out", out, "--devices", n_devices)
+        assert done.returncode == 0, done.stderr
+    one, two = (pd.read_csv(tmp_path / name / "history.csv") for name in "12")
+    assert two["val_loss"].tolist() == pytest.approx(one["val_loss"].tolist(), rel=1e-4)
+    assert two["loss"].tolist() == pytest.approx(one["loss"].tolist(), rel=0.05)
+    manifest = json.loads((tmp_path / "2" / "manifest.json").read_text())
+    assert len(manifest["devices"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        ([], {}),
+        (["--preset", "no-structure"], {"structure": False}),
+        (["--preset", "one-hot"], {"structure": False, "one_hot": True}),
+        (["--preset", "cnn-only"], {"lstm_units": 0}),
+        (["--preset", "cnn-only", "--lstm-units", "5"], {"lstm_units": 5}),
+        (["--preset=no-structure", "--structure"], {}),
+        (["--no-structure"], {"structure": False}),
+        (["--epochs", "3"], {"epochs": 3}),
+    ],
+)
+def test_flags_override_the_preset(argv, expected, monkeypatch):
+    asked = []
+    monkeypatch.setattr(train, "train", asked.append)
+    assert train.main(argv) == 0
+    settings = vars(asked[0].model) | vars(asked[0].train)
+    defaults = vars(RunConfig().model) | vars(RunConfig().train)
+    assert settings == defaults | expected
+
+
+def test_flags_override_a_config_file(run, monkeypatch):
+    asked = []
+    monkeypatch.setattr(train, "train", asked.append)
+    assert train.main(["--config", str(run / "config.json"), "--epochs", "7"]) == 0
+    assert asked[0].model.filters == (8, 6)
+    assert asked[0].vectors.vector_size == 5
+    assert asked[0].train.batch_size == 15
+    assert asked[0].train.epochs == 7
+
+
+@pytest.mark.parametrize(
+    "flag",
+    [
+        "--no-structure",
+        "--one-hot",
+        "--mixed-precision",
+        "--filters",
+        "--vector-size",
+        "--vectors-from",
+        "--class-weights",
+        "--overwrite",
+    ],
+)
+def test_the_help_shows_flags_of_all_settings(flag, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        train.main(["--help"])
+    assert flag in capsys.readouterr().out
+
+
+# === What is refused ===
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--preset", "papre"], "No preset 'papre'; there are: paper, no-structure"),
+        (["--config", "{tmp}/none.json"], "Cannot read the config"),
+        (["--data", "{tmp}"], "has no dataset.json; make it with `deeprke preprocess`"),
+        (["--out", "{tmp}/notes.txt"], "notes.txt is a file; name a directory."),
+        (["--out", "{tmp}/notes.txt/run"], "Not a directory"),
+        (["--out", "{tmp}"], "is not empty and not a run; name another."),
+        (["--out", "{tmp}", "--overwrite"], "is not empty and not a run; name another"),
+        (["--devices", "0"], "devices must be at least 1, got 0."),
+        (["--vectors-from", "{tmp}/none"], "Cannot read the vectors"),
+        (["--vectors-from", "{tmp}", "--preset", "one-hot"], "--one-hot, not both"),
+        (["--dropout", "1.5"], "dropout must be in [0, 1), got 1.5."),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_flags_end_with_one_line_and_leave_nothing(
+    flags, message, data, tmp_path, capsys
+):
+    (tmp_path / "notes.txt").write_text("mine")
+    given = [flag.format(tmp=tmp_path) for flag in flags]
+    base = ["--data", str(data), "--out", str(tmp_path / "new")]
+    assert train.main([*base, *ONE_EPOCH, *given]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("deeprke train: error: ")
+    assert message in error
+    assert error.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_finished_run_is_kept_unless_overwritten(
+    sequence_run, data, tmp_path, capsys
+):
+    flags = ["--data", str(data), "--out", str(sequence_run)]
+    assert train.main([*flags, "--preset", "no-structure", *ONE_EPOCH]) == 1
+    assert "is a finished run; name another --out, or add --overwrite." in (
+        capsys.readouterr().err
+    )
+
+
+@pytest.fixture
+def unfinished(data, tmp_path, monkeypatch):
+    """A run that was interrupted after its first epoch."""
+
+    def interrupt(*_arguments):
+        raise KeyboardInterrupt
+
+    out = tmp_path / "unfinished"
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "_epoch_line", interrupt)
+        flags = ["--data", str(data), "--out", str(out), *QUICK]
+        assert train.main([*flags, "--epochs", "4"]) == 130
+    return out
+
+
+def test_an_unfinished_run_is_not_mixed_with_another(
+    unfinished, data, sites_files, tmp_path, capsys
+):
+    base = ["--out", str(unfinished), *QUICK]
+    other = make_data(tmp_path / "other", "--sites", sites_files / "test.tsv")
+    for flags, what in [
+        (["--data", str(data), "--epochs", "6"], "settings"),
+        (["--data", str(data), "--epochs", "4", "--seed", "2"], "settings"),
+        (["--data", str(other), "--epochs", "4"], "data"),
+    ]:
+        capsys.readouterr()
+        assert train.main([*base, *flags]) == 1
+        assert f"is an unfinished run of other {what}; name another" in (
+            capsys.readouterr().err
+        )
+    flags = ["--data", str(data), "--epochs", "1", "--overwrite"]
+    assert train.main([*base, *flags]) == 0
+    assert len(losses(unfinished)) == 1
+
+
+def test_a_run_that_was_killed_before_it_wrote_its_settings_starts(data, tmp_path):
+    (tmp_path / "run" / "state").mkdir(parents=True)
+    (tmp_path / "run" / "config.json.partial").write_text("{")
+    flags = ["--data", str(data), "--out", str(tmp_path / "run"), *QUICK]
+    assert train.main(flags) == 0
+
+
+def test_data_without_a_validation_split_are_refused(sites_files, tmp_path, capsys):
+    data = make_data(tmp_path / "data", "--test-sites", sites_files / "test.tsv")
+    flags = ["--data", str(data), "--out", str(tmp_path / "run")]
+    assert train.main(flags) == 1
+    assert "has no 'train' split; it has: test." in capsys.readouterr().err
+
+
+def test_a_split_of_one_class_is_refused(data, tmp_path, capsys):
+    # `deeprke preprocess` makes no such split; by hand one can.
+    contents = json.loads((data / "dataset.json").read_text())
+    contents["splits"]["train"]["n_positive"] = 0
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "dataset.json").write_text(json.dumps(contents))
+    flags = ["--data", str(tmp_path / "data"), "--out", str(tmp_path / "run")]
+    assert train.main(flags) == 1
+    assert "has 0 bound and 144 background sites; training needs both." in (
+        capsys.readouterr().err
+    )
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda shard: shard.write_bytes(shard.read_bytes()[:-20]), "is damaged"),
+        (lambda shard: shard.unlink(), "is missing; run `deeprke preprocess` again"),
+    ],
+    ids=["cut off", "missing"],
+)
+def test_a_damaged_shard_is_named(damage, message, sites_files, tmp_path, capsys):
+    data = make_data(tmp_path / "data", "--sites", sites_files / "test.tsv")
+    (shard,) = data.glob("validation-*.tfrecord.gz")
+    damage(shard)
+    assert train.main(["--data", str(data), "--out", str(tmp_path / "run")]) == 1
+    error = capsys.readouterr().err
+    assert f"The shard {shard} {message}" in error
