@@ -1,0 +1,135 @@
+"""Measures a trained model on labelled records.
+
+python -m deeprke_tf.evaluate --model runs/QKI --data tfrecords/QKI
+"""
+
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from deeprke_tf import cli, runs
+from deeprke_tf.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluateFlags:
+    """Measures a model on the records of one split, each measure with its interval.
+
+    AUROC and AUPRC are exact; accuracy, MCC and F1 are taken at the threshold that was
+    chosen on the validation split in training. Intervals are of a stratified bootstrap.
+    """
+
+    model: Path
+    """Run directory of `deeprke train`."""
+    data: Path
+    """Directory that `deeprke preprocess` made."""
+    split: Literal["train", "validation", "test"] = "test"
+    """Split to measure on."""
+    out: Path | None = None
+    """Directory for metrics.json and figures; the run directory if not given."""
+    n_bootstrap: int = 1000
+    """Resamples for the intervals."""
+    batch_size: int = 512
+    """Sites scored at once."""
+
+
+def evaluate(flags: EvaluateFlags) -> None:
+    """Writes `metrics.json` and figures, and says how good the model is.
+
+    Raises:
+      UserError: The run or the data cannot be used, or do not belong together.
+    """
+    if flags.n_bootstrap < 1 or flags.batch_size < 1:
+        raise UserError("n_bootstrap and batch_size must be at least 1.")
+    run = runs.load(flags.model)
+    out = flags.out or flags.model
+    runs.make_directory(out)
+    measured, labels, probabilities = measure(run, flags)
+    from deeprke_tf import figures
+
+    if (out / runs.METRICS).exists() and out.samefile(flags.model):
+        measured["validation"] = _validation_metrics(out)
+    drawn = figures.evaluation_figures(
+        out / runs.FIGURES, flags.split, labels, probabilities, measured
+    )
+    runs.write_json(out / runs.METRICS, measured)
+    print(_summary(measured))
+    for path in [out / runs.METRICS, *drawn]:
+        print(f"wrote {path}")
+
+
+def measure(run: runs.Run, flags: EvaluateFlags) -> tuple[dict[str, Any], Any, Any]:
+    """Scores a split and measures it.
+
+    Returns:
+      The measures as `metrics.json` holds them, labels, int [n_sites], and
+      probabilities, float32 [n_sites].
+
+    Raises:
+      UserError: The data do not match the model, or a shard is damaged.
+    """
+    from deeprke_tf import dataset, dataset_info, inference, metrics, reliability
+
+    info = dataset_info.read(flags.data)
+    dataset.require_encoding(info, run.encoding)
+    dataset.verify_shards(info, flags.split)
+    batches = dataset.read_split(
+        info, flags.split, run.config.model.views, flags.batch_size
+    )
+    labels, probabilities = inference.score_labelled(
+        inference.scorer(run.model), batches
+    )
+    calibrated = run.calibration(probabilities)
+    measured = {
+        "split": flags.split,
+        "data": info.directory.resolve().name,
+        "model": run.directory.resolve().name,
+        **metrics.evaluate_probabilities(
+            labels, probabilities, run.threshold, n_bootstrap=flags.n_bootstrap
+        ),
+        "calibration": {
+            "method": run.calibration.method,
+            "before": reliability.calibration_measures(labels, probabilities),
+            "after": reliability.calibration_measures(labels, calibrated),
+        },
+    }
+    return measured, labels, probabilities
+
+
+def _validation_metrics(out: Path) -> dict[str, Any]:
+    """Returns what training measured, which an evaluation in its place keeps."""
+    before = runs.read_json(out / runs.METRICS)
+    return before.get("validation", before)
+
+
+def _summary(measured: dict[str, Any]) -> str:
+    rows = [
+        ["sites", f"{measured['n_sites']:,}", ""],
+        ["bound", f"{measured['n_positive']:,}", ""],
+    ]
+    for name in ("auroc", "auprc", "accuracy", "mcc", "f1"):
+        if measured[name] is not None:
+            low, high = measured[f"{name}_ci"]
+            label = name if name in ("accuracy",) else name.upper()
+            rows.append([label, f"{measured[name]:.4f}", f"{low:.4f} to {high:.4f}"])
+    rows.append(["threshold", f"{measured['threshold']:.4f}", ""])
+    before, after = (measured["calibration"][when] for when in ("before", "after"))
+    for name, label in (("brier", "Brier score"), ("ece", "calibration error")):
+        rows.append([label, f"{after[name]:.4f}", f"{before[name]:.4f} uncalibrated"])
+    rows += [
+        [name.replace("_", " "), f"{count:,}", ""]
+        for name, count in measured["confusion"].items()
+    ]
+    note = f"\nnote: {measured['note']}" if "note" in measured else ""
+    return cli.table(rows) + note
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    return cli.run("evaluate", EvaluateFlags, evaluate, argv, uses_tensorflow=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

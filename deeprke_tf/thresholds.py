@@ -1,0 +1,291 @@
+"""Thresholds that keep a promise, and the FDR at which a site would be called.
+
+A site is called bound where probability >= threshold. Of the sites called,
+
+    precision  fraction that is bound
+    FDR        false discovery rate: 1 - precision
+    recall     of the bound sites, the fraction called
+    q-value    of a probability: the smallest FDR of all thresholds that call it
+
+Precision and FDR depend on the prior, the share of bound sites among those looked at:
+in a transcript it is far smaller than in a dataset of four background sites for a bound
+one. Where a prior is given, background sites weigh as if they occurred in its ratio;
+the smaller it is, the fewer of them settle the FDR, and the more chance has a part.
+Only the order of sites counts: raw and calibrated probabilities do alike, as long as a
+threshold is used on the kind that it was chosen on.
+"""
+
+import dataclasses
+
+import numpy as np
+import numpy.typing as npt
+
+from deeprke_tf import metrics
+from deeprke_tf.calibration import checked_prior, checked_probabilities, odds
+from deeprke_tf.errors import UserError
+
+# What is equal on paper may differ by rounding.
+_TOLERANCE = 1e-12
+
+
+@dataclasses.dataclass(frozen=True)
+class Threshold:
+    """A threshold, and what its calls are expected to be worth.
+
+    Attributes:
+      name: What it was chosen for, as "fdr 0.05".
+      value: Sites with at least this probability are called bound.
+      precision: At the class ratio of the sites it was chosen on, or at the prior.
+      recall: On the sites it was chosen on.
+    """
+
+    name: str
+    value: float
+    precision: float
+    recall: float
+
+
+def threshold_at_fdr(
+    labels: npt.ArrayLike,
+    probabilities: npt.ArrayLike,
+    fdr: float,
+    prior: float | None = None,
+) -> Threshold:
+    """Returns the smallest threshold whose calls have at most this FDR.
+
+    It calls a site exactly if its q-value is at most `fdr`. As those of
+    `metrics.best_threshold`, thresholds lie midway between neighboring probabilities.
+
+    >>> threshold_at_fdr([0, 1, 1, 0, 1], [0.125, 0.25, 0.5, 0.75, 1], fdr=0.25)
+    Threshold(name='fdr 0.25', value=0.1875, precision=0.75, recall=1.0)
+
+    Args:
+      labels: 1 bound, 0 background, [n_sites].
+      probabilities: In [0, 1], [n_sites].
+      fdr: In [0, 1].
+      prior: Share of bound sites to expect; that of the labels if None.
+
+    Raises:
+      UserError: No threshold has so small an FDR, only one class is present, or a
+        setting is out of range.
+      ValueError: The arguments are not labels and probabilities of the same sites.
+    """
+    _check_fraction("FDR", fdr)
+    curve = _curve(labels, probabilities, prior)
+    reached = np.flatnonzero(curve.fdr <= fdr + _TOLERANCE)
+    if not len(reached):
+        lowest, where = _lowest_fdr(curve, prior)
+        raise UserError(
+            f"No threshold has an FDR of at most {fdr:g}; the lowest is {lowest:.4g}, "
+            f"{where}."
+        )
+    return _threshold(f"fdr {fdr:g}", curve, reached[0])
+
+
+def threshold_at_precision(
+    labels: npt.ArrayLike,
+    probabilities: npt.ArrayLike,
+    precision: float,
+    prior: float | None = None,
+) -> Threshold:
+    """Returns the smallest threshold whose calls have at least this precision.
+
+    >>> threshold_at_precision([0, 1, 0, 1], [0.125, 0.25, 0.5, 0.75], precision=0.9)
+    Threshold(name='precision 0.9', value=0.625, precision=1.0, recall=0.5)
+
+    Args:
+      labels: 1 bound, 0 background, [n_sites].
+      probabilities: In [0, 1], [n_sites].
+      precision: In [0, 1].
+      prior: Share of bound sites to expect; that of the labels if None.
+
+    Raises:
+      UserError: No threshold has so high a precision, only one class is present, or a
+        setting is out of range.
+      ValueError: The arguments are not labels and probabilities of the same sites.
+    """
+    _check_fraction("precision", precision)
+    curve = _curve(labels, probabilities, prior)
+    reached = np.flatnonzero(curve.precision >= precision - _TOLERANCE)
+    if not len(reached):
+        lowest, where = _lowest_fdr(curve, prior)
+        raise UserError(
+            f"No threshold has a precision of at least {precision:g}; the highest is "
+            f"{1 - lowest:.4g}, {where}."
+        )
+    return _threshold(f"precision {precision:g}", curve, reached[0])
+
+
+def threshold_at_recall(
+    labels: npt.ArrayLike,
+    probabilities: npt.ArrayLike,
+    recall: float,
+    prior: float | None = None,
+) -> Threshold:
+    """Returns the largest threshold whose calls have at least this recall.
+
+    >>> threshold_at_recall([0, 1, 0, 1], [0.125, 0.25, 0.5, 0.75], recall=0.4)
+    Threshold(name='recall 0.4', value=0.625, precision=1.0, recall=0.5)
+
+    Args:
+      labels: 1 bound, 0 background, [n_sites].
+      probabilities: In [0, 1], [n_sites].
+      recall: In [0, 1].
+      prior: Share of bound sites to expect, for the precision; that of the labels if
+        None.
+
+    Raises:
+      UserError: Only one class is present, or a setting is out of range.
+      ValueError: The arguments are not labels and probabilities of the same sites.
+    """
+    _check_fraction("recall", recall)
+    curve = _curve(labels, probabilities, prior)
+    reached = np.flatnonzero(curve.recall >= recall - _TOLERANCE)
+    return _threshold(f"recall {recall:g}", curve, reached[-1])
+
+
+def q_values(
+    probabilities: npt.ArrayLike,
+    reference_labels: npt.ArrayLike,
+    reference_probabilities: npt.ArrayLike,
+    prior: float | None = None,
+) -> np.ndarray:
+    """Returns the smallest FDR at which each probability would be called.
+
+    A higher probability never has a larger q-value. A q-value of 0 says that no
+    background site of the reference was as high, so that the FDR is below what the
+    reference can tell; the largest q-value is 1 - prior, that of calling everything.
+
+    >>> labels, probabilities = [0, 1, 1, 0, 1], [0.125, 0.25, 0.5, 0.75, 1]
+    >>> q_values([0.1, 0.3, 0.6, 0.9], labels, probabilities).tolist()
+    [0.4, 0.25, 0.25, 0.0]
+
+    Args:
+      probabilities: In [0, 1], [n].
+      reference_labels: 1 bound, 0 background, [n_sites]; of sites the model was not
+        trained on.
+      reference_probabilities: In [0, 1], [n_sites].
+      prior: Share of bound sites to expect among the n; that of the reference if None.
+
+    Returns:
+      q-values, float64 [n].
+
+    Raises:
+      UserError: The reference has only one class, or the prior is out of range.
+      ValueError: The arguments are not labels and probabilities of the same sites.
+    """
+    probabilities = checked_probabilities(probabilities)
+    curve = _curve(reference_labels, reference_probabilities, prior)
+    smallest = np.minimum.accumulate(curve.fdr)
+    n_calling = np.searchsorted(curve.thresholds, probabilities, side="right")
+    # Below the lowest threshold too, all sites would be called.
+    return smallest[np.maximum(n_calling - 1, 0)]
+
+
+def q_values_from_background(
+    probabilities: npt.ArrayLike, background_probabilities: npt.ArrayLike
+) -> np.ndarray:
+    """Returns the q-value of each window of a scan, from windows that are not bound.
+
+    At a threshold, as many of the n windows are expected to be called by chance as
+    (1 + background windows called) / (1 + background windows) * n; over the windows
+    called, this is the FDR. The 1 keeps few background windows from promising an FDR of
+    0, and all n windows count as chances, so that q-values are rather too large. For k
+    windows to reach a q-value of q it takes n / (k q) background windows at least.
+
+    >>> background = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85]
+    >>> q_values_from_background([0.95, 0.9, 0.85, 0.2], background).round(3).tolist()
+    [0.2, 0.2, 0.267, 0.9]
+
+    Args:
+      probabilities: Of the windows scanned, in [0, 1], [n].
+      background_probabilities: Of background windows, as of shuffled sequences, in
+        [0, 1], [n_background].
+
+    Returns:
+      q-values, float64 [n], at most 1; a higher probability never has a larger one.
+
+    Raises:
+      UserError: There is no background window.
+      ValueError: A probability is not in [0, 1].
+    """
+    probabilities = checked_probabilities(probabilities)
+    background = np.sort(checked_probabilities(background_probabilities))
+    if not len(background):
+        raise UserError("q-values need background windows, got none.")
+    distinct, ranks, n_equal = np.unique(
+        probabilities, return_inverse=True, return_counts=True
+    )
+    n_called = np.cumsum(n_equal[::-1])[::-1]
+    n_chance = len(background) - np.searchsorted(background, distinct)
+    p_values = (1 + n_chance) / (1 + len(background))
+    fdr = np.minimum(p_values * len(probabilities) / n_called, 1)
+    return np.minimum.accumulate(fdr)[ranks]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Curve:
+    """What each distinct set of calls is worth, all float64 [n_distinct].
+
+    Attributes:
+      thresholds: Ascending; the first calls all sites, the last at least one.
+      fdr: At the prior.
+      precision: 1 - fdr.
+      recall: Falling from 1.
+    """
+
+    thresholds: np.ndarray
+    fdr: np.ndarray
+    precision: np.ndarray
+    recall: np.ndarray
+
+
+def _curve(
+    labels: npt.ArrayLike, probabilities: npt.ArrayLike, prior: float | None
+) -> _Curve:
+    labels, probabilities = metrics.checked_sites(labels, probabilities)
+    metrics.require_both_classes(labels, "FDR, precision and recall")
+    distinct, ranks = np.unique(probabilities, return_inverse=True)
+    n_bound = np.bincount(ranks, weights=labels)
+    n_background = np.bincount(ranks) - n_bound
+    # At [i]: the sites called if the i lowest distinct probabilities are not.
+    true_positive = np.cumsum(n_bound[::-1])[::-1]
+    false_positive = np.cumsum(n_background[::-1])[::-1]
+    weight = 1.0
+    if prior is not None:
+        weight = odds(float(labels.mean())) / odds(checked_prior(prior))
+    weighted = weight * false_positive
+    lower = np.append(0.0, distinct[:-1])
+    midway = (lower + distinct) / 2
+    return _Curve(
+        # There is no number between 0 and 0, nor between two neighboring floats.
+        thresholds=np.where(midway > lower, midway, distinct),
+        fdr=weighted / (weighted + true_positive),
+        precision=true_positive / (weighted + true_positive),
+        recall=true_positive / true_positive[0],
+    )
+
+
+def _threshold(name: str, curve: _Curve, index: int) -> Threshold:
+    return Threshold(
+        name,
+        value=float(curve.thresholds[index]),
+        precision=float(curve.precision[index]),
+        recall=float(curve.recall[index]),
+    )
+
+
+def _lowest_fdr(curve: _Curve, prior: float | None) -> tuple[float, str]:
+    """Returns the lowest FDR, and in words where most sites are called at it."""
+    lowest = float(curve.fdr.min())
+    best = _threshold("", curve, np.flatnonzero(curve.fdr <= lowest + _TOLERANCE)[0])
+    at_prior = "" if prior is None else f" and prior {prior:g}"
+    where = (
+        f"at threshold {best.value:.4g}{at_prior} with a recall of {best.recall:.4g}"
+    )
+    return lowest, where
+
+
+def _check_fraction(name: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise UserError(f"{name} must be in [0, 1], got {value}; write 0.05 for 5 %.")

@@ -1,0 +1,164 @@
+import json
+import shutil
+
+import pytest
+from sklearn import metrics as sklearn_metrics
+
+from deeprke_tf import dataset, dataset_info, evaluate, inference, runs
+from tests.small_runs import make_data, make_sites, run_command, write_table
+
+pytest_plugins = ["tests.run_fixtures"]
+
+N_BOOTSTRAP = ("--n-bootstrap", "50")
+
+
+@pytest.fixture
+def copied(run, tmp_path):
+    return shutil.copytree(run, tmp_path / "copied")
+
+
+@pytest.fixture
+def evaluated(data):
+    """Evaluates a run; returns its metrics.json, or that of `out`."""
+
+    def evaluate_run(model, *flags, out=None):
+        argv = ["--model", str(model), "--data", str(data), *N_BOOTSTRAP, *flags]
+        if out is not None:
+            argv += ["--out", str(out)]
+        assert evaluate.main(argv) == 0
+        return json.loads(((out or model) / "metrics.json").read_text())
+
+    return evaluate_run
+
+
+def test_the_measures_are_those_of_scikit_learn_at_the_threshold_of_the_run(
+    run, data, evaluated, tmp_path
+):
+    measured = evaluated(run, out=tmp_path / "out")
+    loaded = runs.load(run)
+    batches = dataset.read_split(
+        dataset_info.read(data), "test", loaded.config.model.views, 9
+    )
+    labels, probabilities = inference.score_labelled(
+        inference.scorer(loaded.model), batches
+    )
+    calls = probabilities >= loaded.threshold
+    for name, expected in {
+        "auroc": sklearn_metrics.roc_auc_score(labels, probabilities),
+        "auprc": sklearn_metrics.average_precision_score(labels, probabilities),
+        "accuracy": sklearn_metrics.accuracy_score(labels, calls),
+        "mcc": sklearn_metrics.matthews_corrcoef(labels, calls),
+        "f1": sklearn_metrics.f1_score(labels, calls),
+    }.items():
+        assert measured[name] == pytest.approx(expected, abs=1e-9)
+        low, high = measured[f"{name}_ci"]
+        assert 0 <= (low + 1) / 2 <= (high + 1) / 2 <= 1
+    matrix = sklearn_metrics.confusion_matrix(labels, calls).ravel().tolist()
+    names = ("true_negative", "false_positive", "false_negative", "true_positive")
+    assert measured["confusion"] == dict(zip(names, matrix, strict=True))
+    assert measured["threshold"] == loaded.threshold
+    assert (measured["n_sites"], measured["n_positive"]) == (40, 14)
+    assert (measured["split"], measured["data"]) == ("test", "data")
+    assert measured["model"] == "run"
+
+
+def test_an_evaluation_keeps_what_training_measured(copied, evaluated):
+    of_training = json.loads((copied / "metrics.json").read_text())
+    for _ in range(2):
+        measured = evaluated(copied)
+        assert measured["split"] == "test"
+        assert measured["validation"] == of_training
+    # Named or not, the run directory is the run directory.
+    assert evaluated(copied, out=copied)["validation"] == of_training
+
+
+def test_out_leaves_the_run_as_it_was(copied, evaluated, tmp_path, capsys):
+    before = (copied / "metrics.json").read_bytes()
+    out = tmp_path / "new" / "elsewhere"
+    assert "validation" not in evaluated(copied, "--split", "train", out=out)
+    assert (copied / "metrics.json").read_bytes() == before
+    assert {path.name for path in (out / "figures").iterdir()} == {
+        "roc_train.png",
+        "precision_recall_train.png",
+        "reliability_train.png",
+    }
+    assert f"wrote {out / 'metrics.json'}" in capsys.readouterr().out
+
+
+def test_the_batch_size_does_not_change_the_measures(run, evaluated, tmp_path):
+    one, other = (
+        evaluated(run, "--batch-size", size, out=tmp_path / size)
+        for size in ("1", "40")
+    )
+    for name in ("auroc", "auprc", "accuracy", "mcc", "f1", "confusion"):
+        assert one[name] == pytest.approx(other[name])
+
+
+def test_a_split_of_one_class_has_no_areas_but_a_note(run, tmp_path, capsys):
+    bound = [site for site in make_sites(30, seed=5) if site[2] == 1]
+    table = write_table(tmp_path / "bound.tsv", bound)
+    data = make_data(tmp_path / "data", "--test-sites", table)
+    flags = ["--model", str(run), "--data", str(data), "--out", str(tmp_path / "out")]
+    assert evaluate.main(flags) == 0
+    measured = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert measured["auroc"] is measured["auroc_ci"] is measured["auprc"] is None
+    assert measured["n_positive"] == measured["n_sites"] == 10
+    assert "got 10 bound and 0 background." in measured["note"]
+    assert "note: " in capsys.readouterr().out
+
+
+def test_data_of_another_k_are_refused(run, sites_files, tmp_path, capsys):
+    data = make_data(
+        tmp_path / "data", "--test-sites", sites_files / "test.tsv", "--k", 2
+    )
+    assert evaluate.main(["--model", str(run), "--data", str(data)]) == 1
+    assert "was preprocessed with k 2, but the model was trained with 3" in (
+        capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--model", "{tmp}/none"], "none is not a run of `deeprke train`"),
+        (["--data", "{tmp}"], "has no dataset.json"),
+        (["--out", "{tmp}/notes.txt"], "notes.txt is a file; name a directory."),
+        (["--n-bootstrap", "0"], "n_bootstrap and batch_size must be at least 1."),
+        (["--batch-size", "0"], "n_bootstrap and batch_size must be at least 1."),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_flags_end_with_one_line(flags, message, run, data, tmp_path, capsys):
+    (tmp_path / "notes.txt").write_text("mine")
+    given = [flag.format(tmp=tmp_path) for flag in flags]
+    base = ["--model", str(run), "--data", str(data), "--out", str(tmp_path / "out")]
+    assert evaluate.main([*base, *given]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("deeprke evaluate: error: ")
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_metrics_that_cannot_be_read_are_named(copied, data, capsys):
+    (copied / "metrics.json").write_text("{")
+    flags = ["--model", str(copied), "--data", str(data), *N_BOOTSTRAP]
+    assert evaluate.main(flags) == 1
+    assert f"Cannot read {copied / 'metrics.json'}" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_nothing_of_tensorflow_is_shown_unless_verbose(run, data, tmp_path):
+    flags = ["--model", run, "--data", data, "--out", tmp_path, *N_BOOTSTRAP]
+    done = run_command("evaluate", *flags)
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert done.stdout.startswith("sites")
+    assert "oneDNN" in run_command("evaluate", *flags, "--verbose").stderr
+
+
+def test_calibration_is_measured_before_and_after(run, evaluated, tmp_path):
+    measured = evaluated(run, out=tmp_path / "out")["calibration"]
+    loaded = runs.load(run)
+    assert measured["method"] == loaded.calibration.method
+    assert measured["before"]["n_sites"] == measured["after"]["n_sites"] == 40
+    assert 0 <= measured["after"]["ece"] <= 1
