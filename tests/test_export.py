@@ -1,0 +1,168 @@
+"""The export command: what a version of a served model holds, and what it gives."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from deeprke_tf import export, inference, records, runs
+
+pytest_plugins = ["tests.run_fixtures"]
+
+N_KMERS = [1, 7, 8, 9, 40]  # of the sites below
+
+SCORE_WITHOUT_THE_PACKAGE = """
+import json, sys
+sys.modules["deeprke_tf"] = None
+import tensorflow as tf
+model = tf.saved_model.load(sys.argv[1])
+views = json.loads(sys.argv[2])
+inputs = {name: tf.constant(ids, tf.int64) for name, ids in views.items()}
+scores = model.signatures["ids"](**inputs)["probability"]
+print(json.dumps(scores.numpy().tolist()))
+"""
+
+
+@pytest.fixture(scope="module")
+def served(run, tmp_path_factory):
+    """The first version of the exported run."""
+    directory = tmp_path_factory.mktemp("serving") / "new" / "QKI"
+    assert export.main(["--model", str(run), "--out", str(directory)]) == 0
+    return directory / "1"
+
+
+@pytest.fixture(scope="module")
+def sites():
+    """The ids of both views of sites of mixed length."""
+    rng = np.random.default_rng(4)
+    return [
+        {
+            "sequence_kmers": rng.integers(1, 66, n_kmers),
+            "structure_kmers": rng.integers(1, 218, n_kmers),
+        }
+        for n_kmers in N_KMERS
+    ]
+
+
+@pytest.fixture(scope="module")
+def expected(run, sites):
+    """The probabilities of the Python model, each site on its own."""
+    score = inference.scorer(runs.load(run).model)
+    return [
+        score({name: ids[np.newaxis] for name, ids in site.items()})[0]
+        for site in sites
+    ]
+
+
+def padded(sites, name):
+    longest = max(N_KMERS)
+    return [
+        [*site[name].tolist(), *[0] * (longest - len(site[name]))] for site in sites
+    ]
+
+
+def scores(served, signature, **inputs):
+    signatures = tf.saved_model.load(str(served)).signatures
+    probability = signatures[signature](**inputs)["probability"]
+    assert probability.dtype == tf.float32
+    assert probability.shape == (len(N_KMERS), 1)
+    return probability.numpy()[:, 0]
+
+
+def test_padded_ids_score_as_in_python(served, sites, expected):
+    inputs = {name: tf.constant(padded(sites, name), tf.int64) for name in sites[0]}
+    assert scores(served, "ids", **inputs) == pytest.approx(expected, abs=1e-5)
+
+
+def test_records_score_as_in_python(served, sites, expected):
+    serialized = [records.serialize("site", *site.values(), 1) for site in sites]
+    assert scores(served, "records", records=tf.constant(serialized)) == pytest.approx(
+        expected, abs=1e-5
+    )
+
+
+@pytest.mark.slow
+def test_the_saved_model_loads_without_this_package(served, sites, expected, tmp_path):
+    views = {name: padded(sites, name) for name in sites[0]}
+    done = subprocess.run(
+        [
+            *(sys.executable, "-I", "-c", SCORE_WITHOUT_THE_PACKAGE),
+            *(str(served), json.dumps(views)),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    found = np.array(json.loads(done.stdout))[:, 0]
+    assert found == pytest.approx(expected, abs=1e-5)
+
+
+def test_each_export_takes_the_next_version(sequence_run, tmp_path, capsys):
+    directory = tmp_path / "serving"
+    (directory / "assets").mkdir(parents=True)
+    (directory / "9").mkdir()
+    for version in ("10", "11"):
+        flags = ["--model", str(sequence_run), "--out", str(directory)]
+        assert export.main(flags) == 0
+        assert f"wrote {directory / version}\n" in capsys.readouterr().out
+    directories = {path.name for path in directory.iterdir() if path.is_dir()}
+    assert directories == {"assets", "9", "10", "11"}
+    assert not list(directory.glob("*.partial"))
+
+
+def test_a_version_has_the_model_its_card_and_its_warm_up(served):
+    beside = {path.name for path in served.parent.iterdir()}
+    assert beside == {"1", "models.config", "batching.config"}
+    found = {path.name for path in served.iterdir()}
+    assert found >= {"saved_model.pb", "variables", "MODEL_CARD.md", "model_card.json"}
+    assert (served / "assets.extra/tf_serving_warmup_requests").stat().st_size > 0
+    assert "License: not stated" in (served / "MODEL_CARD.md").read_text()
+
+
+def test_a_model_without_structure_takes_the_sequence_alone(
+    sequence_run, sites, tmp_path
+):
+    flags = ["--model", str(sequence_run), "--out", str(tmp_path / "serving")]
+    assert export.main(flags) == 0
+    served = tmp_path / "serving" / "1"
+    ids = tf.constant(padded(sites, "sequence_kmers"), tf.int64)
+    expected = inference.scorer(runs.load(sequence_run).model)({"sequence_kmers": ids})
+    by_ids = scores(served, "ids", sequence_kmers=ids)
+    assert by_ids == pytest.approx(expected, abs=1e-5)
+    serialized = [records.serialize("site", *site.values(), 0) for site in sites]
+    by_records = scores(served, "records", records=tf.constant(serialized))
+    assert by_records == pytest.approx(expected, abs=1e-5)
+
+
+def test_an_export_that_fails_leaves_nothing_half_done(run, tmp_path, monkeypatch):
+    def fail(_model, _encoding, path, *_rest):
+        (path / "variables").mkdir(parents=True)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("deeprke_tf.signatures.save", fail)
+    flags = ["--model", str(run), "--out", str(tmp_path / "serving")]
+    assert export.main(flags) == 130
+    assert list((tmp_path / "serving").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--out", "{tmp}/notes.txt"], "notes.txt is a file; name a directory."),
+        (["--out", "{tmp}/notes.txt/QKI"], "Not a directory."),
+        (["--model", "{tmp}/none"], "none is not a run of `deeprke train`"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_flags_end_with_one_line(flags, message, run, tmp_path, capsys):
+    (tmp_path / "notes.txt").write_text("mine")
+    base = ["--model", str(run), "--out", str(tmp_path / "serving")]
+    assert export.main([*base, *(flag.format(tmp=tmp_path) for flag in flags)]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("deeprke export: error: ")
+    assert message in error
+    assert error.count("\n") == 1
