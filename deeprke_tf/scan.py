@@ -1,0 +1,100 @@
+"""Scans RNAs of any length for the sites of an RBP.
+
+python -m deeprke_tf.scan --model runs/QKI --fasta transcripts.fa.gz --out scans/QKI
+
+`deeprke_tf.scan_files` says what the directory will hold.
+"""
+
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from deeprke_tf import cli
+from deeprke_tf.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class ScanFlags:
+    """Finds the sites of an RBP in RNAs of any length, as tracks for genome browsers.
+
+    Windows of the length that the model was trained on are folded and scored one by
+    one; those that reach the threshold are called, and merged where they overlap. A
+    scan that was interrupted goes on where it stopped; a finished one is not scored
+    again when only threshold, annotation or plots change.
+    """
+
+    model: Path
+    """Run directory of `deeprke train`."""
+    fasta: Path
+    """RNAs to scan, FASTA, plain or gzip; the first word of a header is the name."""
+    out: Path
+    """Directory to make."""
+    window: int | None = None
+    """Length of a window in nucleotides; that of the longest training site if not
+    given."""
+    stride: int | None = None
+    """Nucleotides from one window to the next; a quarter of the window if not given."""
+    threshold: float | None = None
+    """Probability from which a window is called; that of the model if not given."""
+    fdr: float | None = None
+    """In place of a threshold: call at this false discovery rate, such as 0.05, by a
+    background of shuffled RNAs."""
+    background: Path | None = None
+    """With --fdr: FASTA of RNAs that are not bound, in place of shuffled ones."""
+    seed: int = 1
+    """With --fdr: settles how RNAs are shuffled."""
+    prior: float | None = None
+    """Share of windows that are bound, for the calibrated probability; that of the
+    model's validation sites if not given."""
+    gtf: Path | None = None
+    """Exons by transcript_id, plain or gzip: write called sites on the genome too."""
+    bed12: Path | None = None
+    """The same from a BED12 file of transcripts, by name."""
+    plot: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """Name of an RNA to draw; give it once for each RNA."""
+    batch_size: int = 256
+    """Windows scored at once."""
+    workers: int | None = None
+    """Folding processes; all cores if not given."""
+    fold_cache: Path | None = None
+    """File of known folds, if not the one in the user's cache directory."""
+    overwrite: bool = False
+    """Forget what --out holds of another scan."""
+
+    def __post_init__(self):
+        if self.threshold is not None and self.fdr is not None:
+            raise UserError("Give --threshold or --fdr, not both.")
+        if self.threshold is not None and not 0 <= self.threshold <= 1:
+            raise UserError(f"threshold must be in [0, 1], got {self.threshold}.")
+        if self.fdr is not None and not 0 < self.fdr < 1:
+            raise UserError(
+                f"fdr must be between 0 and 1, got {self.fdr}; write 0.05 for 5 %."
+            )
+        if self.background and self.fdr is None:
+            raise UserError("--background is for --fdr; give the FDR to call at.")
+        if self.gtf and self.bed12:
+            raise UserError("Give --gtf or --bed12, not both.")
+        for name in ("window", "stride", "batch_size"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UserError(f"{name} must be at least 1, got {value}.")
+
+
+def scan(flags: ScanFlags) -> None:
+    """Scans what the flags ask for, and says what was found."""
+    from deeprke_tf import scan_run
+
+    scan_run.run_scan(flags)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    return cli.run("scan", ScanFlags, scan, argv, uses_tensorflow=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""Draws chosen RNAs of a scan, with the loop contexts that most windows agree on."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from deeprke_tf import runs
+from deeprke_tf.fasta import Rna, read_rnas
+from deeprke_tf.folding import Folder
+from deeprke_tf.scan_files import ScanWriter
+from deeprke_tf.structure import LOOP_CONTEXTS, loop_contexts
+from deeprke_tf.track_figure import track_figure
+from deeprke_tf.windows import Tiling
+
+PLOTS = "plots"
+
+_NOT_IN_FILE_NAMES = re.compile(r"[^\w.+-]")
+
+
+def plot(
+    name: str, fasta: Path, run: runs.Run, folder: Folder, writer: ScanWriter
+) -> list[str]:
+    """Draws one RNA as SVG and as PNG.
+
+    Args:
+      name: Its name; it has been scored.
+      fasta: The file that has it.
+      run: The model.
+      folder: Folds its windows, most likely from the cache.
+      writer: Knows the scores and the called sites.
+
+    Returns:
+      The files, as seen from the directory of the scan.
+    """
+    (rna,) = (rna for rna in writer.store.scored("scanned") if rna.name == name)
+    starts, ends = writer.tiling.place(rna.length)
+    contexts = None
+    if run.config.model.structure:
+        contexts = _contexts(_read(name, fasta, run.encoding.k), writer.tiling, folder)
+    (writer.out / PLOTS).mkdir(exist_ok=True)
+    # A row number, for names that differ only in letters that a file name lacks.
+    stem = f"{PLOTS}/{_NOT_IN_FILE_NAMES.sub('_', name)[:100]}_{rna.row}"
+    files = [f"{stem}.svg", f"{stem}.png"]
+    track_figure(
+        [writer.out / file for file in files],
+        title=f"{writer.model} on {name}",
+        starts=starts,
+        ends=ends,
+        probabilities=rna.probabilities,
+        sites=writer.sites_of(rna),
+        threshold=writer.calling.threshold,
+        contexts=contexts,
+    )
+    return files
+
+
+def _read(name: str, fasta: Path, k: int) -> Rna:
+    """Reads the one RNA that a scan scored under a name."""
+    for rna in read_rnas(fasta, k):
+        if isinstance(rna, Rna) and rna.name == name:
+            return rna
+    raise ValueError(f"{fasta} has no RNA {name!r}.")
+
+
+def _contexts(rna: Rna, tiling: Tiling, folder: Folder) -> str:
+    """Returns the loop context that most windows over each position give it.
+
+    It is blank where no window has a known letter.
+    """
+    votes = np.zeros([len(LOOP_CONTEXTS), len(rna.sequence)], int)
+    windows = list(zip(*tiling.place(len(rna.sequence)), strict=True))
+    # What the model saw: a window without the N at its ends.
+    known = [rna.sequence[start:end].strip("N") for start, end in windows]
+    folds = folder.structures(sequence for sequence in known if sequence)
+    for (start, end), sequence in zip(windows, known, strict=True):
+        if not sequence:
+            continue
+        start += rna.sequence[start:end].index(sequence)
+        letters = np.array(list(loop_contexts(folds[sequence])))
+        for i, letter in enumerate(LOOP_CONTEXTS):
+            votes[i, start : start + len(sequence)] += letters == letter
+    contexts = np.array(list(LOOP_CONTEXTS))[votes.argmax(axis=0)]
+    return "".join(np.where(votes.any(axis=0), contexts, " "))

@@ -1,0 +1,278 @@
+"""A scan from its RNAs to its files: begins, resumes and finishes one."""
+
+import dataclasses
+import random
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from deeprke_tf import __version__, cli, runs, scan_files, scan_plots
+from deeprke_tf.calling import Calling, call_at_fdr
+from deeprke_tf.errors import UserError
+from deeprke_tf.fasta import Rna, read_rnas
+from deeprke_tf.fold_cache import FoldCache, default_path
+from deeprke_tf.folding import Folder
+from deeprke_tf.progress import progress_bar
+from deeprke_tf.records import file_sha256
+from deeprke_tf.scan_files import ScanWriter
+from deeprke_tf.score_store import Origin, ScoreStore
+from deeprke_tf.scoring import score_rnas
+from deeprke_tf.shuffling import shuffle_dinucleotides
+from deeprke_tf.sites import SkippedSite
+from deeprke_tf.transcripts import Annotation
+from deeprke_tf.windows import Tiling
+
+if TYPE_CHECKING:
+    from deeprke_tf.scan import ScanFlags
+
+MANIFEST = "scan.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """RNAs to score.
+
+    Attributes:
+      origin: What they are in the scan.
+      path: Their FASTA file.
+      shuffle_seed: Settles how they are shuffled; None: they are taken as they are.
+    """
+
+    origin: Origin
+    path: Path
+    shuffle_seed: int | None = None
+
+    def read(self, k: int, after_row: int = 0) -> Iterator[Rna | SkippedSite]:
+        """Yields the RNAs behind a row, each shuffled as if it were the only one."""
+        for rna in read_rnas(self.path, k):
+            if rna.row <= after_row:
+                continue
+            if self.shuffle_seed is not None and isinstance(rna, Rna):
+                rng = random.Random(f"{self.shuffle_seed} {rna.row}")
+                shuffled = shuffle_dinucleotides(rna.sequence, rng)
+                rna = dataclasses.replace(rna, sequence=shuffled)
+            yield rna
+
+
+def run_scan(flags: "ScanFlags") -> None:
+    """Scores what is not scored yet, calls sites and writes the files.
+
+    Raises:
+      UserError: Something given cannot be used, or does not fit what `out` holds.
+    """
+    run = runs.load(flags.model)
+    tiling = _tiling(flags, run)
+    # All that can be wrong with what was given is found before the long work.
+    run.calibration([], flags.prior)
+    lengths = _lengths(Source("scanned", flags.fasta), run.encoding.k)
+    if flags.background:
+        _lengths(Source("background", flags.background), run.encoding.k)
+    _require_names(flags.plot, lengths, flags.fasta)
+    annotation = _annotation(flags, lengths)
+    runs.make_directory(flags.out)
+    (flags.out / MANIFEST).unlink(missing_ok=True)
+    if flags.overwrite:
+        (flags.out / scan_files.SCORES).unlink(missing_ok=True)
+    with (
+        ScoreStore(flags.out / scan_files.SCORES) as store,
+        FoldCache(flags.fold_cache or default_path(), run.encoding.fold) as cache,
+        Folder(cache, run.encoding.fold, flags.workers) as folder,
+    ):
+        speed = {
+            source.origin: _score(source, flags, run, tiling, folder, store)
+            for source in _sources(flags)
+        }
+        calling = _calling(flags, run, store)
+        writer = ScanWriter(
+            flags.out, store, tiling, calling, run.calibration, flags.prior, _name(run)
+        )
+        counts, files = _write_files(writer, annotation)
+        for name in flags.plot:
+            files += scan_plots.plot(name, flags.fasta, run, folder, writer)
+    manifest = _manifest(flags, run, tiling, calling)
+    manifest |= {"counts": counts, "scored_now": speed, "files": files}
+    runs.write_json(flags.out / MANIFEST, manifest)
+    print(_summary(flags.out, calling, counts, [*files, MANIFEST]))
+
+
+def _tiling(flags: "ScanFlags", run: runs.Run) -> Tiling:
+    """Returns where windows lie: as long as training sites, a quarter further each."""
+    window = flags.window or run.manifest.get("longest_site")
+    if not isinstance(window, int):
+        raise UserError(
+            f"The manifest of {run.directory} does not tell the length of its training "
+            "sites; give --window."
+        )
+    if window < run.encoding.k:
+        raise UserError(
+            f"window must be at least k, {run.encoding.k} nt here, got {window}."
+        )
+    return Tiling(window, flags.stride or max(1, window // 4))
+
+
+def _lengths(source: Source, k: int) -> dict[str, int]:
+    """Returns the lengths of the RNAs that can be scored, by name."""
+    return {
+        rna.name: len(rna.sequence)
+        for rna in source.read(k)
+        if not isinstance(rna, SkippedSite)
+    }
+
+
+def _require_names(names: tuple[str, ...], lengths: dict[str, int], path: Path) -> None:
+    for name in names:
+        if name not in lengths:
+            raise UserError(
+                f"--plot {name}: {path} has no RNA of that name that can be scanned; "
+                "its name is the first word of its header."
+            )
+
+
+def _annotation(flags: "ScanFlags", lengths: dict[str, int]) -> Annotation | None:
+    path = flags.gtf or flags.bed12
+    return Annotation(path, lengths, is_gtf=flags.gtf is not None) if path else None
+
+
+def _sources(flags: "ScanFlags") -> list[Source]:
+    sources = [Source("scanned", flags.fasta)]
+    if flags.background:
+        sources.append(Source("background", flags.background))
+    elif flags.fdr is not None:
+        sources.append(Source("background", flags.fasta, flags.seed))
+    return sources
+
+
+def _score(
+    source: Source,
+    flags: "ScanFlags",
+    run: runs.Run,
+    tiling: Tiling,
+    folder: Folder,
+    store: ScoreStore,
+) -> dict[str, float]:
+    """Scores the RNAs that the store lacks; returns how many nt, and how fast."""
+    _prepare(source, run, tiling, store)
+    k, done = run.encoding.k, store.last_row(source.origin)
+    n_nt, started = 0, time.monotonic()
+    if not store.is_finished(source.origin):
+        n_nt = sum(len(r.sequence) for r in source.read(k, done) if isinstance(r, Rna))
+        if done:
+            print(f"going on after RNA {done} of {source.path}", flush=True)
+        what = "scanning" if source.origin == "scanned" else "scanning background"
+        with progress_bar(n_nt, "nt", what) as bar:
+            rnas = source.read(k, done)
+            for batch in score_rnas(
+                run, rnas, tiling, folder, flags.batch_size, bar.update
+            ):
+                store.add(source.origin, batch)
+        store.finish(source.origin)
+    seconds = time.monotonic() - started
+    return {
+        "nt": n_nt,
+        "seconds": round(seconds, 3),
+        "nt_per_second": round(n_nt / seconds, 1) if n_nt else 0.0,
+    }
+
+
+def _prepare(source: Source, run: runs.Run, tiling: Tiling, store: ScoreStore) -> None:
+    """Makes sure that the store holds scores of this very source, or none."""
+    settings = {
+        "model": run.manifest["model_sha256"],
+        "rnas": file_sha256(source.path),
+        "shuffle_seed": source.shuffle_seed,
+        **dataclasses.asdict(tiling),
+    }
+    before = store.settings(source.origin)
+    if before == settings:
+        return
+    if before is not None and source.origin == "scanned":
+        other = [name for name in settings if before.get(name) != settings[name]]
+        raise UserError(
+            f"{store.path.parent} holds a scan with another {' and '.join(other)}; "
+            "name another --out, or add --overwrite."
+        )
+    # A background is of no use but for this one scan.
+    store.begin(source.origin, settings)
+
+
+def _calling(flags: "ScanFlags", run: runs.Run, store: ScoreStore) -> Calling:
+    if flags.fdr is not None:
+        return call_at_fdr(
+            store.probabilities("scanned"),
+            store.probabilities("background"),
+            flags.fdr,
+        )
+    if flags.threshold is not None:
+        return Calling(flags.threshold, "given as --threshold")
+    return Calling(run.threshold, "of the model, chosen on its validation sites")
+
+
+def _write_files(
+    writer: ScanWriter, annotation: Annotation | None
+) -> tuple[dict[str, int], list[str]]:
+    """Writes all but plots and manifest; returns counts and the names of the files."""
+    for name in (scan_files.GENOME_SITES, scan_files.UNMAPPED, scan_files.BIGWIG):
+        (writer.out / name).unlink(missing_ok=True)  # of an earlier calling
+    shutil.rmtree(writer.out / scan_plots.PLOTS, ignore_errors=True)
+    counts = writer.write_windows()
+    counts["skipped_rnas"] = writer.write_skipped()
+    counts |= writer.write_sites()
+    files = [scan_files.WINDOWS, scan_files.SKIPPED, scan_files.SITES]
+    files += writer.write_profile()
+    if annotation:
+        counts |= writer.write_genome_sites(annotation)
+        files += [scan_files.GENOME_SITES, scan_files.UNMAPPED]
+    return counts, files
+
+
+def _manifest(
+    flags: "ScanFlags", run: runs.Run, tiling: Tiling, calling: Calling
+) -> dict[str, Any]:
+    given = {
+        name: str(value) if isinstance(value, Path) else value
+        for name, value in dataclasses.asdict(flags).items()
+    }
+    return {
+        "deeprke_tf": __version__,
+        "command": runs.command_line(),
+        "flags": given,
+        "manifest_sha256": file_sha256(run.directory / runs.MANIFEST),
+        "model_sha256": run.manifest["model_sha256"],
+        "fasta_sha256": file_sha256(flags.fasta),
+        **dataclasses.asdict(tiling),
+        "threshold": calling.threshold if np.isfinite(calling.threshold) else None,
+        "threshold_chosen": calling.chosen,
+        "calibration": run.calibration.to_json(),
+    }
+
+
+def _name(run: runs.Run) -> str:
+    return run.directory.resolve().name
+
+
+def _summary(
+    out: Path, calling: Calling, counts: dict[str, int], files: list[str]
+) -> str:
+    rows = [
+        ["scanned", f"{counts['rnas']:,} RNAs, {counts['nt']:,} nt"],
+        ["windows", f"{counts['windows']:,}"],
+        ["threshold", str(calling)],
+        ["sites", f"{counts['sites']:,} on {counts['rnas_with_sites']:,} RNAs"],
+    ]
+    if counts["skipped_rnas"]:
+        listed = f"{counts['skipped_rnas']:,}, listed in {scan_files.SKIPPED}"
+        rows.insert(1, ["skipped RNAs", listed])
+    if "unmapped_rnas" in counts:
+        mapped = f"{counts['mapped_sites']:,} sites on the genome; "
+        mapped += (
+            f"{counts['unmapped_rnas']:,} RNAs, with {counts['unmapped_sites']:,} "
+        )
+        rows.append(["mapped", f"{mapped}sites, listed in {scan_files.UNMAPPED}"])
+    if scan_files.BIGWIG not in files and counts["windows"]:
+        how = "needs pyBigWig: pip install 'deeprke_tf[tracks]'"
+        rows.append([scan_files.BIGWIG, f"not written; {how}"])
+    return cli.table([*rows, ["wrote", f"{out}: {', '.join(files)}"]])

@@ -1,0 +1,252 @@
+import csv
+import json
+import random
+import shutil
+
+import pytest
+
+from deeprke_tf import predict, scan, scan_run, scoring
+from deeprke_tf.score_store import ScoreStore
+
+pytest_plugins = ["tests.run_fixtures"]
+
+TILING = ("--window", "30", "--stride", "7")
+
+
+def random_rna(length, seed):
+    return "".join(random.Random(seed).choices("ACGU", k=length))
+
+
+RNAS = {
+    "tx1": random_rna(200, 1),
+    "short": "AC",
+    "tx2": "NNNN" + random_rna(80, 2) + "N" * 70 + random_rna(60, 3) + "NN",
+    "tx3": random_rna(12, 4),
+    "only_n": "N" * 40,
+    "tx4": random_rna(90, 5),
+}
+
+
+@pytest.fixture(scope="module")
+def rnas(tmp_path_factory):
+    path = tmp_path_factory.mktemp("rnas") / "rnas.fa"
+    path.write_text("".join(f">{name} of a test\n{r}\n" for name, r in RNAS.items()))
+    return path
+
+
+def run_scan(run, rnas, out, *flags):
+    given = ["--model", str(run), "--fasta", str(rnas), "--out", str(out)]
+    workers = ["--workers", "1"]
+    return scan.main([*given, *TILING, *workers, *map(str, flags)])
+
+
+@pytest.fixture(scope="module")
+def scanned(run, rnas, tmp_path_factory):
+    """A finished scan; only to be read."""
+    out = tmp_path_factory.mktemp("scans") / "scan"
+    assert run_scan(run, rnas, out) == 0
+    return out
+
+
+def table(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t"))
+
+
+def contents(directory):
+    """The files of a scan; its manifest holds times, its scores are SQLite's pages."""
+    return {
+        path.name: path.read_bytes()
+        for path in directory.iterdir()
+        if path.is_file() and path.name not in (scan_run.MANIFEST, "scores.sqlite")
+    }
+
+
+def test_a_window_has_the_probability_that_predict_gives_it_alone(
+    run, scanned, tmp_path
+):
+    windows = table(scanned / "windows.tsv")
+    sites = tmp_path / "windows.fa"
+    with open(sites, "w") as file:
+        for window in windows:
+            start, end = int(window["start"]), int(window["end"])
+            file.write(
+                f">{window['name']}:{start}\n{RNAS[window['name']][start:end]}\n"
+            )
+    flags = ["--model", str(run), "--sites", str(sites), "--batch-size", "3"]
+    assert predict.main([*flags, "--out", str(tmp_path / "alone.tsv")]) == 0
+    alone = table(tmp_path / "alone.tsv")
+    assert len(windows) == len(alone) == 25 + 1 + 29 + 1 + 10 - 1
+    for window, site in zip(windows, alone, strict=True):
+        if not site["probability"]:
+            assert window["skipped"] and window["probability"] == ""
+            continue
+        assert float(window["probability"]) == pytest.approx(
+            float(site["probability"]), abs=2e-6
+        )
+
+
+def test_windows_lie_where_the_letters_of_the_record_are(scanned):
+    places = {}
+    for window in table(scanned / "windows.tsv"):
+        place = int(window["start"]), int(window["end"]), window["skipped"]
+        places.setdefault(window["name"], []).append(place)
+    assert places["tx3"] == [(0, 12, "")]
+    assert places["tx4"][-2:] == [(56, 86, ""), (60, 90, "")]
+    # N from 84 to 154; of the last window, the two letters behind are no k-mer.
+    unknown = {start: reason for start, _, reason in places["tx2"] if reason}
+    assert unknown == {
+        **dict.fromkeys(range(84, 120, 7), "nothing but N"),
+        **{126: "shorter than k"},
+    }
+
+
+def test_rnas_that_cannot_be_scanned_are_listed(scanned):
+    assert [(row["row"], row["name"]) for row in table(scanned / "skipped.tsv")] == [
+        *(("2", "short"), ("5", "only_n")),
+    ]
+
+
+def test_the_manifest_tells_threshold_and_model(run, scanned):
+    manifest = json.loads((scanned / "scan.json").read_text())
+    of_model = json.loads((run / "manifest.json").read_text())
+    assert manifest["threshold"] == of_model["threshold"]
+    assert manifest["threshold_chosen"].startswith("of the model")
+    assert manifest["model_sha256"] == of_model["model_sha256"]
+    assert manifest["counts"]["nt"] == 200 + 216 + 12 + 90
+    assert all((scanned / name).exists() for name in manifest["files"])
+
+
+def test_an_interrupted_scan_goes_on_to_the_same_bytes(
+    run, rnas, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(scoring, "_WINDOWS_AT_ONCE", 8)
+    assert run_scan(run, rnas, tmp_path / "whole") == 0
+    add, added = ScoreStore.add, []
+
+    def add_two(store, origin, batch):
+        if len(added) == 2:
+            raise KeyboardInterrupt
+        added.append([rna.row for rna in batch])
+        add(store, origin, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ScoreStore, "add", add_two)
+        assert run_scan(run, rnas, tmp_path / "part") == 130
+    assert added == [[1], [2, 3]]
+    assert not (tmp_path / "part/scan.json").exists()
+    assert run_scan(run, rnas, tmp_path / "part") == 0
+    assert "going on after RNA 3 of" in capsys.readouterr().out
+    manifest = json.loads((tmp_path / "part/scan.json").read_text())
+    assert manifest["scored_now"]["scanned"]["nt"] == 12 + 90
+    assert contents(tmp_path / "part") == contents(tmp_path / "whole")
+
+
+def test_another_threshold_needs_no_new_scoring(run, rnas, tmp_path, monkeypatch):
+    out = tmp_path / "scan"
+    assert run_scan(run, rnas, out, "--threshold", "1") == 0
+    assert "\ntx" not in (out / "sites.bed").read_text()
+    (out / "tx.bed").write_text("chr1\t7\t207\ttx1\t0\t-\t7\t207\t0\t1\t200\t0\n")
+    monkeypatch.setattr(scan_run, "score_rnas", None)
+    again = ("--threshold", "0", "--bed12", out / "tx.bed", "--plot", "tx1")
+    assert run_scan(run, rnas, out, *again) == 0
+    (mapped,) = [
+        line.split("\t")
+        for line in (out / "sites.genome.bed").read_text().splitlines()
+        if line.startswith("chr1")
+    ]
+    assert mapped[:4] == ["chr1", "7", "207", "tx1_site1"]
+    assert len(list((out / "plots").iterdir())) == 2
+    assert run_scan(run, rnas, out) == 0
+    left = {path.name for path in out.iterdir()}
+    assert not {"sites.genome.bed", "unmapped.tsv", "plots"} & left
+
+
+def test_an_fdr_gives_each_window_a_q_value_and_the_seed_settles_it(
+    run, rnas, tmp_path
+):
+    outs = [tmp_path / name for name in ("first", "again")]
+    for out in outs:
+        assert run_scan(run, rnas, out, "--fdr", "0.5", "--seed", "3") == 0
+    assert contents(outs[0]) == contents(outs[1])
+    windows = [row for row in table(outs[0] / "windows.tsv") if not row["skipped"]]
+    assert all(0 < float(row["q_value"]) <= 1 for row in windows)
+    manifest = json.loads((outs[0] / "scan.json").read_text())
+    speed = manifest["scored_now"]
+    assert speed["background"]["nt"] == speed["scanned"]["nt"]
+
+
+def test_a_background_can_be_given(run, rnas, tmp_path):
+    background = tmp_path / "background.fa"
+    background.write_text(f">b\n{random_rna(600, 9)}\n")
+    flags = ("--fdr", "0.1", "--background", background)
+    assert run_scan(run, rnas, tmp_path / "scan", *flags) == 0
+    manifest = json.loads((tmp_path / "scan/scan.json").read_text())
+    assert manifest["scored_now"]["background"]["nt"] == 600
+
+
+def test_a_smaller_prior_lowers_the_calibrated_probability_alone(
+    run, rnas, scanned, tmp_path
+):
+    out = tmp_path / "scan"
+    shutil.copytree(scanned, out)
+    assert run_scan(run, rnas, out, "--prior", "0.001") == 0
+    pairs = zip(table(scanned / "windows.tsv"), table(out / "windows.tsv"), strict=True)
+    for before, after in pairs:
+        assert before["probability"] == after["probability"]
+        if not before["skipped"]:
+            calibrated = [float(w["calibrated_probability"]) for w in (before, after)]
+            assert calibrated[1] < calibrated[0]
+
+
+def test_another_scan_is_neither_mixed_in_nor_lost(run, rnas, scanned, capsys):
+    assert run_scan(run, rnas, scanned, "--stride", "9") == 1
+    error = capsys.readouterr().err
+    assert "holds a scan with another stride; name another --out" in error
+    assert len(table(scanned / "windows.tsv")) == 65
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--threshold", "0.5", "--fdr", "0.1"], "--threshold or --fdr, not both"),
+        (["--threshold", "1.5"], r"threshold must be in [0, 1], got 1.5"),
+        (["--fdr", "5"], "write 0.05 for 5 %"),
+        (["--background", "b.fa"], "--background is for --fdr"),
+        (["--gtf", "a", "--bed12", "b"], "--gtf or --bed12, not both"),
+        (["--batch-size", "0"], "batch_size must be at least 1, got 0"),
+        (["--window", "2"], "window must be at least k, 3 nt here, got 2"),
+        (["--stride", "31"], "stride must be between 1 and the window of 30 nt"),
+        (["--plot", "only_n"], "--plot only_n: "),
+        (["--prior", "2"], "prior, the share of bound sites, must be between 0 and 1"),
+        (["--gtf", "none.gtf"], "Cannot read none.gtf"),
+        (["--fdr", "0.1", "--background", "no.fa"], "Cannot read no.fa"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_before_anything_is_written(
+    run, rnas, tmp_path, capsys, flags, message
+):
+    assert run_scan(run, rnas, tmp_path / "scan", *flags) == 1
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "scan").exists()
+
+
+def test_an_rna_given_twice_is_scored_alike_in_any_company(run, tmp_path):
+    files = {"alone.fa": ["tx1"], "among.fa": ["tx4", "tx3", "tx1", "tx2"]}
+    rows = []
+    for name, names in files.items():
+        path = tmp_path / name
+        path.write_text("".join(f">{n}\n{RNAS[n]}\n" for n in names))
+        assert run_scan(run, path, tmp_path / path.stem) == 0
+        windows = table(tmp_path / path.stem / "windows.tsv")
+        rows.append([float(r["probability"]) for r in windows if r["name"] == "tx1"])
+    assert rows[0] == pytest.approx(rows[1], abs=2e-6)
+
+
+def test_a_model_without_structure_folds_nothing(
+    sequence_run, rnas, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("deeprke_tf.folding.Folder.structures", None)
+    out = tmp_path / "scan"
+    assert run_scan(sequence_run, rnas, out, "--threshold", "0", "--plot", "tx2") == 0
+    assert len(list((out / "plots").iterdir())) == 2
