@@ -12,6 +12,7 @@ import numpy as np
 from keras import layers, ops
 
 from deeprke_tf.config import ModelConfig
+from deeprke_tf.kmer_conv import KmerConv1D
 from deeprke_tf.kmers import PAD_ID
 
 
@@ -62,12 +63,10 @@ def build_model(
     modules = []
     for name, ids in inputs.items():
         view = name.removesuffix("_kmers")
-        embedding = kmer_embedding(vectors[name], config.trainable_vectors, view)
-        x = embedding(ids)  # [batch, n_kmers, size]
-        if config.trainable_vectors:
-            # Else training would move the vector of padding away from zero.
-            x = x * as_channel(mask, x.dtype)
-        x, view_mask = cnn_module(x, mask, config, name=f"{view}_cnn")
+        first = kmer_convolution(vectors[name], config, view)
+        x = first(ids)  # [batch, n_kmers, filters]
+        first.vectors.set_weights([vectors[name]])
+        x, view_mask = cnn_module(x, mask, config, name=f"{view}_cnn", n_done=1)
         modules.append(x)  # [batch, n_kmers / 8, filters]
 
     # === A third module on their union ===
@@ -98,10 +97,10 @@ def build_model(
     return keras.Model(inputs, probability, name="deeprke")
 
 
-def kmer_embedding(
-    vectors: np.ndarray | None, trainable: bool, view: str
-) -> layers.Embedding:
-    """Returns a lookup of k-mer vectors, one row for each id.
+def kmer_convolution(
+    vectors: np.ndarray | None, config: ModelConfig, view: str
+) -> KmerConv1D:
+    """Returns the lookup of k-mer vectors with the first convolution of a CNN module.
 
     Raises:
       ValueError: There are no vectors, or those of padding are not zero.
@@ -111,12 +110,19 @@ def kmer_embedding(
     if np.any(vectors[PAD_ID]):
         raise ValueError(f"{view} vectors: the padding row {PAD_ID} must be zero.")
     n_ids, size = vectors.shape
-    return layers.Embedding(
-        n_ids, size, weights=[vectors], trainable=trainable, name=f"{view}_vectors"
+    return KmerConv1D(
+        n_ids,
+        size,
+        config.filters[0],
+        config.kernel_sizes[0],
+        trainable_vectors=config.trainable_vectors,
+        name=f"{view}_cnn_conv_1",
     )
 
 
-def cnn_module(x: Any, mask: Any, config: ModelConfig, name: str) -> tuple[Any, Any]:
+def cnn_module(
+    x: Any, mask: Any, config: ModelConfig, name: str, n_done: int = 0
+) -> tuple[Any, Any]:
     """Convolves and halves the length, once for each of the config's convolutions.
 
     Args:
@@ -124,21 +130,26 @@ def cnn_module(x: Any, mask: Any, config: ModelConfig, name: str) -> tuple[Any, 
       mask: bool [batch, length], True where the site is.
       config: Filters, kernel sizes, batch normalization.
       name: Prefix of the layers' names.
+      n_done: Convolutions, 0 or 1, that x has already been through; it need not be
+        zero outside the mask then.
 
     Returns:
       float [batch, length / 2^convolutions, filters] and its mask.
     """
     shapes = zip(config.filters, config.kernel_sizes, strict=True)
     for i, (filters, kernel_size) in enumerate(shapes, start=1):
-        x = layers.Conv1D(
-            filters, kernel_size, padding="same", name=f"{name}_conv_{i}"
-        )(x)
+        if i > n_done:
+            convolution = layers.Conv1D(
+                filters, kernel_size, padding="same", name=f"{name}_conv_{i}"
+            )
+            x = convolution(x)
         if config.batch_norm:
             x = layers.BatchNormalization(name=f"{name}_norm_{i}")(x, mask=mask)
-        x = layers.ReLU(name=f"{name}_relu_{i}")(x)
         valid = as_channel(mask, x.dtype)
         pool = layers.MaxPooling1D(2, padding="same", name=f"{name}_pool_{i}")
         x, mask = pool(x * valid), ops.squeeze(pool(valid), -1) > 0
+        # After pooling, as before it: the maximum is the same, of half as many.
+        x = layers.ReLU(name=f"{name}_relu_{i}")(x)
     return x, mask
 
 

@@ -89,6 +89,7 @@ def _compiled(
             _step_size(info, run_config.train), clipnorm=run_config.train.clip_norm
         ),
         loss=keras.losses.BinaryCrossentropy(),
+        jit_compile=False,  # XLA is several times slower on CPUs.
     )
     return model
 

@@ -107,7 +107,7 @@ def test_both_views_are_read():
 
 def vectors_of(model):
     return {
-        view: model.get_layer(f"{view}_vectors").embeddings.numpy()
+        view: model.get_layer(f"{view}_cnn_conv_1").vectors.embeddings.numpy()
         for view in ("sequence", "structure")
     }
 
@@ -165,8 +165,16 @@ def test_layers_are_named_after_view_module_and_place():
         for i in (1, 2)
     ]
     expected = {
-        *("sequence_kmers", "structure_kmers", "sequence_vectors", "structure_vectors"),
-        *("union", "union_dropout", "bilstm", "dropout", "dense", "dense_dropout"),
+        *(
+            "sequence_kmers",
+            "structure_kmers",
+            "union",
+            "union_dropout",
+            "bilstm",
+            "dropout",
+            "dense",
+            "dense_dropout",
+        ),
         *("probability", *modules),
     }
     # Operations without weights get their names from Keras.
@@ -179,9 +187,11 @@ def test_layers_are_named_after_view_module_and_place():
 def test_the_two_views_have_cnn_modules_of_their_own():
     model = trained_model("paper")
     kernels = [
-        model.get_layer(f"{view}_cnn_conv_{i}").kernel
+        weight
         for view in ("sequence", "structure")
         for i in (1, 2)
+        for weight in model.get_layer(f"{view}_cnn_conv_{i}").weights
+        if weight.path.endswith("kernel")
     ]
     assert len({id(kernel) for kernel in kernels}) == 4
     assert not np.array_equal(kernels[0], kernels[2])

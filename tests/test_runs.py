@@ -27,7 +27,7 @@ def test_a_run_tells_its_settings_encoding_and_threshold(run):
 def test_the_vectors_of_the_model_are_those_of_the_run(run):
     model = runs.load(run).model
     for view in ("sequence", "structure"):
-        (in_model,) = model.get_layer(f"{view}_vectors").get_weights()
+        (in_model,) = model.get_layer(f"{view}_cnn_conv_1").vectors.get_weights()
         assert np.array_equal(in_model, np.load(run / f"{view}_vectors.npy"))
 
 
