@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEEPRKE := $(BIN)/deeprke
+# A file of tests stays in one process, and with it what its tests share.
+PYTEST := -n auto --maxprocesses=4 --dist loadfile
 
 .PHONY: help install demo test test-fast lint sample clean
 
@@ -32,10 +34,10 @@ demo: install
 	$(DEEPRKE) export --model demo/run --out demo/serving/sample
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PYTEST)
 
 test-fast: install
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest $(PYTEST) -m "not slow"
 
 lint: install
 	$(BIN)/ruff check .

@@ -1,6 +1,7 @@
 """The command line, and what all commands have in common."""
 
 import dataclasses
+import errno
 import importlib
 import os
 import subprocess
@@ -26,6 +27,10 @@ def run_with(action, *arguments, **options):
 
 def fail(flags):
     raise UserError(f"{flags.n_sites} sites are too many; give fewer.")
+
+
+def fill_the_disk(_flags):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "runs/QKI/model.keras")
 
 
 # === deeprke ===
@@ -169,6 +174,12 @@ def test_flags_that_do_not_parse_end_with_status_2(arguments, capsys):
     with pytest.raises(SystemExit) as ended:
         run_with(print, *arguments)
     assert ended.value.code == 2
+
+
+def test_a_full_disk_is_told_in_one_line(capsys):
+    assert run_with(fill_the_disk) == 1
+    said = "error: No space left on device: runs/QKI/model.keras"
+    assert capsys.readouterr().err == f"deeprke count: {said}\n"
 
 
 def test_output_that_nobody_reads_is_no_defect():

@@ -81,6 +81,12 @@ def test_an_unknown_kmer_is_decoded_as_n_and_padding_as_nothing():
     assert KmerVocabulary("ACGU", k=3).decode([1, 0, 65]) == ["NNN", "", "UUU"]
 
 
+@pytest.mark.parametrize("wrong", [-1, 66])
+def test_an_id_without_a_kmer_is_refused(wrong):
+    with pytest.raises(ValueError, match=f"No k-mer has an id of {wrong}; ids end at"):
+        KmerVocabulary("ACGU", k=3).decode([2, wrong])
+
+
 @pytest.mark.parametrize("letters", ["", "A", "AC"])
 def test_letters_shorter_than_k_are_refused(letters):
     with pytest.raises(ValueError, match=f"{letters!r} is shorter than k=3"):
