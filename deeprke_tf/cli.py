@@ -107,6 +107,14 @@ def run(
         # The reader of our output has gone, as `head` does: nothing is left to say.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:
+        # A full disk or a lost network drive is no defect of the program.
+        if verbose:
+            traceback.print_exc()
+        where = f": {error.filename}" if error.filename else ""
+        reason = error.strerror or str(error)
+        print(f"deeprke {command}: error: {reason}{where}", file=sys.stderr)
+        return 1
     return 0
 
 

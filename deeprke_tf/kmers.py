@@ -66,9 +66,17 @@ class KmerVocabulary:
         return np.where(ids < 0, UNKNOWN_ID, ids + FIRST_KMER_ID)
 
     def decode(self, ids) -> list[str]:
-        """Returns the k-mers of `ids`; unknown ones are written with `N`."""
+        """Returns the k-mers of `ids`; unknown ones are written with `N`.
+
+        Raises:
+          ValueError: An id that the vocabulary does not have.
+        """
         names = [""] * FIRST_KMER_ID + self.kmers()
         names[UNKNOWN_ID] = "N" * self.k
+        if wrong := [int(i) for i in ids if not 0 <= i < len(names)]:
+            raise ValueError(
+                f"No k-mer has an id of {wrong[0]}; ids end at {len(names) - 1}."
+            )
         return [names[i] for i in ids]
 
     @functools.cached_property

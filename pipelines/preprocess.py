@@ -77,9 +77,10 @@ def preprocess(flags: PreprocessFlags) -> None:
             print(f"note: {n} {count.replace('_', ' ')}")
     print(f"folded {contents['n_folded']} sequences, the others were in the cache")
     for split, info in contents["splits"].items():
+        n_shards = len(info["shards"])
         print(
             f"{split}: {info['n_sites']} sites, {info['n_positive']} bound, "
-            f"{len(info['shards'])} shards"
+            f"{n_shards} shard{'s' if n_shards > 1 else ''}"
         )
     if any(contents["skipped"].values()):
         print(f"wrote {flags.out / SKIPPED_FILE_NAME}: what was skipped")
