@@ -8,7 +8,7 @@ of other settings live beside each other and never answer for one another.
 import hashlib
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import platformdirs
@@ -79,20 +79,27 @@ class FoldCache:
           UserError: The file is damaged.
         """
         by_key = {self._key(sequence): sequence for sequence in sequences}
-        keys = list(by_key)
-        found: dict[str, str] = {}
+        found = self._rows("key, dot_bracket", list(by_key))
+        return {by_key[key]: dot_bracket for key, dot_bracket in found}
+
+    def known(self, sequences: Sequence[str]) -> set[str]:
+        """Returns those of the sequences whose structure is known.
+
+        Raises:
+          UserError: The file is damaged.
+        """
+        by_key = {self._key(sequence): sequence for sequence in sequences}
+        return {by_key[key] for (key,) in self._rows("key", list(by_key))}
+
+    def _rows(self, columns: str, keys: list[bytes]) -> Iterator[tuple]:
         for start in range(0, len(keys), _KEYS_PER_QUERY):
             some = keys[start : start + _KEYS_PER_QUERY]
-            query = (
-                "SELECT key, dot_bracket FROM folds WHERE key IN"
-                f" ({','.join('?' * len(some))})"
-            )
+            places = ",".join("?" * len(some))
+            query = f"SELECT {columns} FROM folds WHERE key IN ({places})"
             try:
-                rows = self._database.execute(query, some).fetchall()
+                yield from self._database.execute(query, some)
             except sqlite3.Error as error:
                 raise self._unusable(error) from error
-            found |= {by_key[key]: dot_bracket for key, dot_bracket in rows}
-        return found
 
     def put(self, folds: dict[str, str]) -> None:
         """Keeps structures by their sequences; they survive a kill from here on.

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -51,13 +52,30 @@ class KmerVocabulary:
         Raises:
           ValueError: There are fewer than k letters.
         """
-        n_kmers = len(letters) - self.k + 1
-        if n_kmers < 1:
-            raise ValueError(f"{letters!r} is shorter than k={self.k}.")
+        return self.encode_all([letters])[0]
+
+    def encode_all(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """Returns the ids of many texts, each as `encode` gives them.
+
+        Raises:
+          ValueError: One of them has fewer than k letters.
+        """
+        for text in texts:
+            if len(text) < self.k:
+                raise ValueError(f"{text!r} is shorter than k={self.k}.")
+        ids = self._encode_joined("".join(texts))
+        starts = itertools.accumulate(map(len, texts), initial=0)
+        return [
+            ids[start : start + len(text) - self.k + 1]
+            for start, text in zip(starts, texts, strict=False)
+        ]
+
+    def _encode_joined(self, letters: str) -> np.ndarray:
         # A letter that is not Latin-1 is in no alphabet: `?` stands for it.
         digits = self._digits[
             np.frombuffer(letters.encode("latin-1", "replace"), np.uint8)
         ]
+        n_kmers = max(len(letters) - self.k + 1, 0)
         ids = np.zeros(n_kmers, np.int64)
         for offset in range(self.k):
             ids *= len(self.alphabet)

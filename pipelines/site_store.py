@@ -54,7 +54,7 @@ class SiteStore:
 
     def index(self) -> None:
         """Makes the questions below fast; called once, when all sites are in."""
-        self._database.execute("CREATE INDEX by_digest ON sites (split, digest)")
+        self._database.execute("CREATE INDEX by_digest ON sites (split, digest, label)")
 
     def split_off_validation(self, fraction: float) -> None:
         """Moves a share of the training sites of each class into "validation".
@@ -120,6 +120,14 @@ class SiteStore:
             " INTERSECT SELECT digest FROM sites WHERE split = 'test')"
         )
         return found
+
+    def sequences_without_structure(self) -> Iterator[str]:
+        """Yields the sequence of every site without a structure of its own."""
+        rows = self._database.execute(
+            "SELECT sequence FROM sites WHERE dot_bracket IS NULL"
+        )
+        for (sequence,) in rows:
+            yield sequence
 
     def sequences_to_fold(self) -> Iterator[str]:
         """Yields each distinct sequence without a structure of its own, longest first.

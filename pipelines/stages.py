@@ -1,19 +1,27 @@
-"""What happens to one site on its way to a record, whoever runs it."""
+"""What happens to sites on their way to records, whoever runs it."""
+
+from collections.abc import Sequence
 
 from deeprke_tf import records
 from deeprke_tf.encoding import Encoding
 from deeprke_tf.sites import Site
 
 
-def site_to_record(site: Site, dot_bracket: str, encoding: Encoding) -> bytes:
-    """Encodes and serializes one labelled site.
+def sites_to_records(
+    sites: Sequence[Site], dot_brackets: Sequence[str], encoding: Encoding
+) -> list[bytes]:
+    """Encodes and serializes labelled sites.
 
     Args:
-      site: The site; its label is 0 or 1.
-      dot_bracket: Its structure, as long as its sequence.
+      sites: Some thousand at once, their labels 0 or 1.
+      dot_brackets: The structure of each site, as long as its sequence.
       encoding: k, alphabets and fold settings of the dataset.
     """
-    if site.label is None:
-        raise ValueError(f"{site.name}: a record needs a label.")
-    sequence_kmers, structure_kmers = encoding.encode(site.sequence, dot_bracket)
-    return records.serialize(site.name, sequence_kmers, structure_kmers, site.label)
+    labels = []
+    for site in sites:
+        if site.label is None:
+            raise ValueError(f"{site.name}: a record needs a label.")
+        labels.append(site.label)
+    names = [site.name for site in sites]
+    ids = encoding.encode_all([site.sequence for site in sites], dot_brackets)
+    return records.serialize_all(names, *ids, labels)

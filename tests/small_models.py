@@ -126,7 +126,7 @@ def write_dataset(directory, splits, n_shards=1, encoding=None):
             with records.ShardWriter(path) as shard:
                 for ids, label in sites[index::n_shards]:
                     structure_ids = [i + 100 for i in ids]
-                    shard.write(records.serialize("site", ids, structure_ids, label))
+                    shard.write([records.serialize("site", ids, structure_ids, label)])
             shards.append(
                 {
                     "file": path.name,

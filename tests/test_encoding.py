@@ -31,6 +31,20 @@ def test_id_i_of_both_views_covers_the_same_nucleotides(k):
         ]
 
 
+def test_sites_encoded_together_are_as_one_by_one():
+    encoding = Encoding(k=3)
+    sites = [
+        ("GGAAACC", "((...))"),
+        ("ACGNU", "....."),
+        ("ACG", "..."),
+        ("NNAAA", "....."),
+    ]
+    together = encoding.encode_all(*zip(*sites, strict=True))
+    one_by_one = zip(*(encoding.encode(*site) for site in sites), strict=True)
+    for found, expected in zip(together, one_by_one, strict=True):
+        assert [ids.tolist() for ids in found] == [ids.tolist() for ids in expected]
+
+
 def test_the_sequence_view_alone_is_that_of_both():
     encoding = Encoding(k=2)
     both = encoding.encode("GGAAACC", "((...))")

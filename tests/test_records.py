@@ -35,11 +35,21 @@ def test_bytes_are_those_that_tensorflow_writes(label, largest_id, n_kmers):
     assert records.serialize(*site) == tensorflow_example(*site)
 
 
+def test_sites_serialized_together_are_as_one_by_one():
+    rng = np.random.default_rng(2)
+    sites = [
+        (f"site {n}", rng.integers(0, 300, n), rng.integers(0, 99, n), n % 2)
+        for n in (0, 3, 1, 200)
+    ]
+    together = records.serialize_all(*zip(*sites, strict=True))
+    assert together == [records.serialize(*site) for site in sites]
+
+
 def test_a_shard_reads_back_in_tensorflow_as_it_was_written(tmp_path):
     written = [b"", b"one", b"x" * 100_000]
     with records.ShardWriter(tmp_path / "train-00000-of-00001.tfrecord.gz") as shard:
         for record in written:
-            shard.write(record)
+            shard.write([record])
     dataset = tf.data.TFRecordDataset(str(shard.path), compression_type="GZIP")
     assert list(dataset.as_numpy_iterator()) == written
     assert shard.n_records == 3
@@ -49,7 +59,7 @@ def test_a_shard_reads_back_in_tensorflow_as_it_was_written(tmp_path):
 def test_equal_records_give_equal_bytes(tmp_path):
     for name in ("a", "b"):
         with records.ShardWriter(tmp_path / name) as shard:
-            shard.write(b"record")
+            shard.write([b"record"])
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
@@ -58,7 +68,7 @@ def test_a_shard_that_fails_half_way_leaves_no_file(tmp_path):
         pytest.raises(RuntimeError, match="half way"),
         records.ShardWriter(tmp_path / "train-00000-of-00001.tfrecord.gz") as shard,
     ):
-        shard.write(b"one")
+        shard.write([b"one"])
         raise RuntimeError("half way")
     assert list(tmp_path.iterdir()) == []
 

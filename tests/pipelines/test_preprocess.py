@@ -627,7 +627,7 @@ def test_the_root_of_a_disk_is_refused(table, capsys):
     [
         (b"", "sites is empty; expected FASTA or a table"),
         (b"\n\n", "sites is empty"),
-        (gzip.compress(b""), "sites is empty"),
+        (gzip.compress(b"", mtime=0), "sites is empty"),
         (b"hello\n", "line 1: expected a FASTA header"),
         (b">a\nACGU\n", "labels are needed"),
         (b"sequence\nACGU\n", "labels are needed"),
@@ -640,8 +640,14 @@ def test_the_root_of_a_disk_is_refused(table, capsys):
             "0 bound and 0 background validation sites; both classes are needed: give "
             "more sites, or another --validation-fraction",
         ),
-        (gzip.compress(b">a;class:1\nACGU\n" * 999)[:50], "cut off or damaged"),
-        (gzip.compress(b">a;class:1\nACGU\n" * 999)[:-9], "cut off or damaged"),
+        (
+            gzip.compress(b">a;class:1\nACGU\n" * 999, mtime=0)[:50],
+            "cut off or damaged",
+        ),
+        (
+            gzip.compress(b">a;class:1\nACGU\n" * 999, mtime=0)[:-9],
+            "cut off or damaged",
+        ),
         (b"\x1f\x8bnot gzip at all", "cut off or damaged"),
         (bytes(range(128, 256)), "not UTF-8 text"),
     ],
