@@ -19,13 +19,12 @@ RBP24 = ("positives", "negatives")
 
 # Name, and the input files of `deeprke preprocess` by flag.
 EXPERIMENTS = {
-    "rbp31-22": {
-        "--sites": "rbp31/22_*.train.fa.gz",
-        "--test-sites": "rbp31/22_*.test.fa.gz",
-    },
-    "rbp31-6": {
-        "--sites": "rbp31/6_*.train.fa.gz",
-        "--test-sites": "rbp31/6_*.test.fa.gz",
+    **{
+        f"rbp31-{number}": {
+            "--sites": f"rbp31/{number}_*.train.fa.gz",
+            "--test-sites": f"rbp31/{number}_*.test.fa.gz",
+        }
+        for number in range(1, 32)
     },
     "rbp24-PUM2": {
         **{f"--{part}": f"rbp24/PARCLIP_PUM2.train.{part}.fa.gz" for part in RBP24},
@@ -47,7 +46,12 @@ def main():
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument(
-        "--experiments", nargs="+", choices=EXPERIMENTS, default=list(EXPERIMENTS)
+        "--experiments",
+        nargs="+",
+        choices=EXPERIMENTS,
+        default=["rbp31-22", "rbp31-6", "rbp24-PUM2", "rbp24-SFRS1"],
+        metavar="NAME",
+        help="rbp31-1 to rbp31-31, rbp24-PUM2, rbp24-SFRS1",
     )
     flags = parser.parse_args()
     print(

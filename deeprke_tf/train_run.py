@@ -83,6 +83,12 @@ def train_run(
     runs.write_json(out / runs.MANIFEST, manifest)
     state.remove()
     print(_summary(measured, state, model.count_params(), seconds, out))
+    if measured["auroc_ci"][0] <= 0.5:
+        print(
+            "warning: on validation the model is not clearly better than chance. Is "
+            f"{info.split('train').n_sites} training sites enough? More epochs "
+            "(--epochs, --min-epochs) may help a little, more sites a lot."
+        )
     return measured
 
 

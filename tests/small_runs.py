@@ -11,9 +11,9 @@ MOTIF = "UGUAUAUA"
 # A network and a training that take a second.
 TINY = (
     *("--filters", "8", "6", "--kernel-sizes", "6", "3"),
-    *("--lstm-units", "2", "--dense-units", "4"),
+    *("--lstm-units", "4", "--dense-units", "16"),
     *("--vector-size", "5", "--vector-sites", "50"),
-    *("--batch-size", "15", "--learning-rate", "0.02"),
+    *("--batch-size", "15", "--learning-rate", "0.01"),
 )
 FOUR_EPOCHS = (*TINY, "--epochs", "4", "--warmup-epochs", "0")
 ONE_EPOCH = (*TINY, "--epochs", "1")
