@@ -58,7 +58,7 @@ PROBABILITIES = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
             0.1,
             "0.75 (fdr 0.25 on validation sites weighted to a prior of 0.1: ",
         ),
-        (None, None, "0.45 (largest MCC on validation sites)"),
+        (None, None, "0.25 (largest MCC on validation sites)"),
         (None, 0.1, "0.75 (largest MCC on validation sites weighted to a prior of 0.1"),
     ],
 )

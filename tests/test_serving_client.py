@@ -7,6 +7,7 @@ import csv
 import json
 import shutil
 import socket
+from pathlib import Path
 
 import pytest
 import requests
@@ -47,7 +48,7 @@ def _loopback_without_waiting(monkeypatch):
 def tiny_run(name):
     """A run as `runs.load` gives it, of a network of `small_models`."""
     return runs.Run(
-        directory=None,
+        directory=Path("run"),
         config=RunConfig(model=CONFIGS[name]),
         encoding=Encoding(),
         threshold=0.5,
