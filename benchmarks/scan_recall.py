@@ -133,18 +133,19 @@ def windows(rna, rng):
         low = max(0, motif + len(MOTIF) + MARGIN - WINDOW)
         high = min(last, motif - MARGIN)
         start = rng.randint(min(low, last), max(high, min(low, last)))
-        label = int(motif in rna.bound)
-        yield window(rna, start, f"motif{number}", label)
-        if label:
+        yield window(rna, start, f"motif{number}")
+        if motif in rna.bound:
             start = rng.randint(0, last)
             while overlapped(motifs, start, start + WINDOW):
                 start = rng.randint(0, last)
-            yield window(rna, start, f"random{number}", 0)
+            yield window(rna, start, f"random{number}")
 
 
-def window(rna, start, name, label):
-    """Cuts a window as a site."""
-    return Site(f"{rna.name}_{name}", rna.sequence[start : start + WINDOW], label)
+def window(rna, start, name):
+    """Cuts a window as a site; it is bound if it holds the motif of a positive."""
+    end = start + WINDOW
+    is_bound = any(start <= motif <= end - len(MOTIF) for motif in rna.bound)
+    return Site(f"{rna.name}_{name}", rna.sequence[start:end], int(is_bound))
 
 
 def overlapped(motifs, start, end):

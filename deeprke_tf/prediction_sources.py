@@ -124,16 +124,16 @@ def of_server(
     """
     with ServedModel(url, settings) as served:
         print(f"asking {url}, version {served.version}", file=sys.stderr)
-        known = "not known: a server tells none, give --threshold"
-        calibration = "calibration as exported with the model"
+        chosen = "not known: a server tells none, give --threshold"
+        if threshold is not None:
+            chosen = f"{threshold:.6g} (given as --threshold)"
+        calibration = "as exported with the model"
         if CALIBRATED not in served.outputs:
-            calibration = f"calibration not known: the export has no {CALIBRATED}"
+            calibration = f"not known: the export has no {CALIBRATED}"
         comments = [
             f"deeprke predict, server {url}, version {served.version}",
-            f"threshold {known}"
-            if threshold is None
-            else f"threshold {threshold:.6g} (given as --threshold)",
-            calibration,
+            f"threshold {chosen}",
+            f"calibration {calibration}",
         ]
 
         def ask(
