@@ -30,7 +30,7 @@ demo: install
 	$(DEEPRKE) train --data tfrecords/sample --out demo/run
 	$(DEEPRKE) evaluate --model demo/run --data tfrecords/sample
 	$(DEEPRKE) predict --model demo/run --sites tfrecords/sample/new_sites.fa --out demo/predictions.tsv
-	@head -n 4 demo/predictions.tsv
+	@head -n 7 demo/predictions.tsv
 	$(DEEPRKE) export --model demo/run --out demo/serving/sample
 
 test: install

@@ -1,19 +1,34 @@
-"""From which probability on a scan calls a window, and how that was chosen."""
+"""From which probability on a site or a window is called, and how that was chosen."""
 
 import dataclasses
+from typing import Literal, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
-from deeprke_tf import thresholds
+from deeprke_tf import metrics, thresholds
 from deeprke_tf.errors import UserError
+
+GIVEN = "given as --threshold"
+OF_MODEL = "of the model, largest MCC on its validation sites"
+
+# What the calls of a threshold are to be worth: at most this FDR, at least that
+# precision or recall, in [0, 1].
+Aim: TypeAlias = tuple[Literal["fdr", "precision", "recall"], float]
+
+_CHOOSE = {
+    "fdr": thresholds.threshold_at_fdr,
+    "precision": thresholds.threshold_at_precision,
+    "recall": thresholds.threshold_at_recall,
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class Calling:
-    """A threshold for windows, and their q-values where a background tells them.
+    """A threshold, and the q-values of windows where a background tells them.
 
     Attributes:
-      threshold: Windows with at least this probability are called; infinite where none
+      threshold: What has at least this probability is called; infinite where nothing
         can be.
       chosen: How it was chosen, in words.
       known: Distinct probabilities of the windows, ascending; None without background.
@@ -40,6 +55,39 @@ class Calling:
         ranks = np.searchsorted(self.known, probabilities)
         q_values = self.known_q_values[np.minimum(ranks, len(self.known) - 1)]
         return np.where(np.isnan(probabilities), np.nan, q_values)
+
+
+def call_on_validation(
+    labels: npt.ArrayLike,
+    probabilities: npt.ArrayLike,
+    aim: Aim | None = None,
+    prior: float | None = None,
+) -> Calling:
+    """Chooses a threshold on validation sites.
+
+    >>> str(call_on_validation([0, 1, 0, 1], [0.1, 0.3, 0.5, 0.7], ("recall", 0.4)))
+    '0.6 (recall 0.4 on validation sites: precision 1, recall 0.5)'
+
+    Args:
+      labels: 1 bound, 0 background, [n_sites].
+      probabilities: In [0, 1], [n_sites].
+      aim: What the calls are to be worth; None: their MCC is to be the largest.
+      prior: Share of bound sites to expect; that of the labels if None.
+
+    Raises:
+      UserError: No threshold is worth that, only one class is present, or a setting is
+        out of range.
+    """
+    where = "on validation sites"
+    if prior is not None:
+        where += f" weighted to a prior of {prior:g}"
+    if aim is None:
+        best = metrics.best_threshold(labels, probabilities, prior)
+        return Calling(best, f"largest MCC {where}")
+    measure, value = aim
+    chosen = _CHOOSE[measure](labels, probabilities, value, prior)
+    worth = f"precision {chosen.precision:.3g}, recall {chosen.recall:.3g}"
+    return Calling(chosen.value, f"{chosen.name} {where}: {worth}")
 
 
 def call_at_fdr(

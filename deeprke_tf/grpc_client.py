@@ -3,7 +3,7 @@
 import random
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import grpc
@@ -14,7 +14,8 @@ from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServic
 
 from deeprke_tf import serving_client
 from deeprke_tf.errors import UserError
-from deeprke_tf.serving_client import OUTPUT, SIGNATURE, RequestSettings, shorten
+from deeprke_tf.serving_answers import SIGNATURE, Inputs, matched_url, shorten, tried
+from deeprke_tf.serving_client import RequestSettings
 
 _URL = re.compile(
     r"grpc://(?P<host>[^/@]+)/(?P<name>[^/?#]+)"
@@ -48,11 +49,7 @@ class GrpcClient:
     """
 
     def __init__(self, url: str, settings: RequestSettings):
-        parts = _URL.fullmatch(url)
-        if not parts:
-            raise UserError(
-                f"--server {url} is not a served model; expected grpc://host:8500/NAME."
-            )
+        parts = matched_url(url, _URL, "grpc://host:8500/NAME")
         self._url = url
         self._settings = settings
         self._spec: dict[str, Any] = {"name": parts["name"]}
@@ -80,19 +77,19 @@ class GrpcClient:
         )
         return version, by_name.get("signature_def")
 
-    def ask(self, inputs: dict[str, list[str]]) -> Any:
-        """Returns the output `probability` for a batch, as nested lists."""
+    def ask(self, inputs: Inputs, outputs: Sequence[str]) -> dict[str, Any]:
+        """Returns the outputs of these names for a batch, as nested lists."""
         spec = {**self._spec, "signature_name": SIGNATURE}
-        request = predict_pb2.PredictRequest(model_spec=spec, output_filter=[OUTPUT])
+        request = predict_pb2.PredictRequest(model_spec=spec, output_filter=outputs)
         for name, values in inputs.items():
             request.inputs[name].CopyFrom(tf.make_tensor_proto(values, tf.string))
         answer = self._answer(self._service.Predict, request)
-        try:
-            return tf.make_ndarray(answer.outputs[OUTPUT]).tolist()
-        except (TypeError, ValueError) as error:
-            raise UserError(
-                f"{self._url} answered without the output {OUTPUT}."
-            ) from error
+        for name in outputs:
+            if name not in answer.outputs:
+                raise UserError(f"{self._url} answered without the output {name}.")
+        return {
+            name: tf.make_ndarray(answer.outputs[name]).tolist() for name in outputs
+        }
 
     def close(self) -> None:
         """Ends all connections."""
@@ -109,10 +106,9 @@ class GrpcClient:
                     time.sleep(wait * random.uniform(0.5, 1.5))
                     wait = min(2 * wait, serving_client.LONGEST_BACK_OFF)
                     continue
-                n_tries = self._settings.tries - left
-                tried = f"; tried {n_tries} times" if n_tries > 1 else ""
                 message = shorten(error.details() or "no message").rstrip(".")
                 raise UserError(
-                    f"{self._url} answered {code.name}: {message}{tried}."
+                    f"{self._url} answered {code.name}: {message}"
+                    f"{tried(self._settings.tries - left)}."
                 ) from error
         raise AssertionError("There is at least one try.")

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from sklearn import metrics as sklearn_metrics
 
 from deeprke_tf import bootstrap
+from deeprke_tf.calibration import checked_prior, odds
 from deeprke_tf.errors import UserError
 
 MEASURES = ("auroc", "auprc", "accuracy", "mcc", "f1")
@@ -66,7 +67,9 @@ def auprc(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
     return float(sklearn_metrics.average_precision_score(labels, probabilities))
 
 
-def best_threshold(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
+def best_threshold(
+    labels: npt.ArrayLike, probabilities: npt.ArrayLike, prior: float | None = None
+) -> float:
     """Returns the threshold whose calls have the largest MCC; of equals, nearest 0.5.
 
     MCC, because there are about four background sites for a bound one: accuracy would
@@ -83,13 +86,15 @@ def best_threshold(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> float
     Args:
       labels: 1 bound, 0 background, [n_sites].
       probabilities: In [0, 1], [n_sites].
+      prior: Share of bound sites to expect; that of the labels if None.
 
     Raises:
-      UserError: Only one class is present.
+      UserError: Only one class is present, or the prior is no share.
       ValueError: The arguments are not labels and probabilities of the same sites.
     """
     labels, probabilities = checked_sites(labels, probabilities)
     require_both_classes(labels, "MCC")
+    weight = background_weight(labels, prior)
     order = np.argsort(probabilities)
     # At [i]: the bound sites among the i lowest probabilities.
     n_bound = np.concatenate([[0], np.cumsum(labels[order])])
@@ -98,12 +103,30 @@ def best_threshold(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> float
     n_below = np.searchsorted(probabilities[order], thresholds)
     false_negative = n_bound[n_below]
     true_positive = n_bound[-1] - false_negative
-    false_positive = len(labels) - n_below - true_positive
-    true_negative = n_below - false_negative
+    false_positive = weight * (len(labels) - n_below - true_positive)
+    true_negative = weight * (n_below - false_negative)
     mcc = bootstrap.mcc_of(true_positive, false_positive, true_negative, false_negative)
     # Equal MCCs of different calls may differ by rounding.
     equals = thresholds[mcc >= mcc.max() - 1e-12]
     return float(equals[np.argmin(np.abs(equals - 0.5))])
+
+
+def background_weight(labels: np.ndarray, prior: float | None) -> float:
+    """Returns how often each background site counts, for the bound ones to be a share.
+
+    >>> background_weight(np.array([1, 0]), prior=0.2)
+    4.0
+
+    Args:
+      labels: 1 bound, 0 background, both present, [n_sites].
+      prior: The share; None: that of the labels.
+
+    Raises:
+      UserError: The prior is not between 0 and 1.
+    """
+    if prior is None:
+        return 1.0
+    return odds(float(labels.mean())) / odds(checked_prior(prior))
 
 
 def evaluate_probabilities(

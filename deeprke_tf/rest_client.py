@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import requests
@@ -11,7 +12,8 @@ from requests.adapters import HTTPAdapter
 
 from deeprke_tf import serving_client
 from deeprke_tf.errors import UserError
-from deeprke_tf.serving_client import OUTPUT, SIGNATURE, RequestSettings, shorten
+from deeprke_tf.serving_answers import SIGNATURE, Inputs, matched_url, shorten, tried
+from deeprke_tf.serving_client import RequestSettings
 
 _URL = re.compile(
     r"(?P<model>https?://[^/@]+(/[^?#]*)?/v1/models/[^/:?#]+)"
@@ -35,12 +37,8 @@ class RestClient:
     """
 
     def __init__(self, url: str, settings: RequestSettings):
-        parts = _URL.fullmatch(url)
-        if not parts:
-            raise UserError(
-                f"--server {url} is not a served model; expected "
-                "http://host:8501/v1/models/NAME or grpc://host:8500/NAME."
-            )
+        expected = "http://host:8501/v1/models/NAME or grpc://host:8500/NAME"
+        parts = matched_url(url, _URL, expected)
         self._model = parts["model"]
         self._url = self._model + (parts["version"] or "")
         self._settings = settings
@@ -76,17 +74,22 @@ class RestClient:
         self._url = f"{self._model}/versions/{version}"
         return version, signatures
 
-    def ask(self, inputs: dict[str, list[str]]) -> Any:
-        """Returns the output `probability` for a batch, as nested lists."""
+    def ask(self, inputs: Inputs, outputs: Sequence[str]) -> dict[str, Any]:
+        """Returns the outputs of these names for a batch, as nested lists."""
         url = f"{self._url}:predict"
         body = {"signature_name": SIGNATURE, "inputs": inputs}
         answer = self._answer("POST", url, body)
-        try:
-            return answer["outputs"][OUTPUT]
-        except (KeyError, TypeError) as error:
-            raise UserError(
-                f"{url} answered without the output {OUTPUT}: {shorten(str(answer))}."
-            ) from error
+        found = answer.get("outputs") if isinstance(answer, dict) else None
+        if isinstance(found, list) and len(outputs) == 1:
+            # TF Serving leaves out the name of an only output.
+            found = {outputs[0]: found}
+        by_name = found if isinstance(found, dict) else {}
+        for name in outputs:
+            if name not in by_name:
+                raise UserError(
+                    f"{url} answered without the output {name}: {shorten(str(answer))}."
+                )
+        return by_name
 
     def close(self) -> None:
         """Ends all connections."""
@@ -106,8 +109,8 @@ class RestClient:
             raise UserError(f"{url}: {self._cause(error)}.") from error
         status = response.status_code
         if status != 200:
-            tried = self._tried if status in _BUSY else ""
-            raise UserError(f"{url} answered {status}: {_message(response)}{tried}.")
+            times = self._tried if status in _BUSY else ""
+            raise UserError(f"{url} answered {status}: {_message(response)}{times}.")
         try:
             # Not response.json(): that may refuse the NaN of TF Serving.
             return json.loads(response.content)
@@ -118,8 +121,7 @@ class RestClient:
 
     @property
     def _tried(self) -> str:
-        tries = self._settings.tries
-        return f"; tried {tries} times" if tries > 1 else ""
+        return tried(self._settings.tries)
 
     def _cause(self, error: Exception) -> str:
         """Returns why there is no answer, without the wrappings of the libraries."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deeprke_tf import __version__, cli, runs, scan_files, scan_plots
-from deeprke_tf.calling import Calling, call_at_fdr
+from deeprke_tf.calling import GIVEN, OF_MODEL, Calling, call_at_fdr
 from deeprke_tf.errors import UserError
 from deeprke_tf.fasta import Rna, read_rnas
 from deeprke_tf.fold_cache import FoldCache, default_path
@@ -207,8 +207,8 @@ def _calling(flags: "ScanFlags", run: runs.Run, store: ScoreStore) -> Calling:
             flags.fdr,
         )
     if flags.threshold is not None:
-        return Calling(flags.threshold, "given as --threshold")
-    return Calling(run.threshold, "of the model, chosen on its validation sites")
+        return Calling(flags.threshold, GIVEN)
+    return Calling(run.threshold, OF_MODEL)
 
 
 def _write_files(

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from deeprke_tf import inference, predict, runs
+from deeprke_tf import inference, prediction_sources, runs
 from deeprke_tf.fasta import Rna
 from deeprke_tf.folding import Folder
 from deeprke_tf.score_store import ScoredRna
@@ -46,7 +46,7 @@ def score_rnas(
     score = inference.scorer(run.model)
 
     def score_windows(windows: list[Site]) -> np.ndarray:
-        encoded = predict.encode_sites(run, windows, folder)
+        encoded = prediction_sources.encode_sites(run, windows, folder)
         return inference.score_sites(score, encoded, batch_size)
 
     for batch in _batches(rnas, tiling):

@@ -14,15 +14,14 @@ import concurrent.futures
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from deeprke_tf.errors import UserError
 from deeprke_tf.folding import Folder
+from deeprke_tf.serving_answers import Inputs, checked, describe_model
 from deeprke_tf.sites import Site, SkippedSite, skip_site
 
-SIGNATURE = "serving_default"
-OUTPUT = "probability"
 BACK_OFF = 0.5  # seconds; doubles from one try to the next
 LONGEST_BACK_OFF = 30.0  # seconds
 
@@ -30,7 +29,6 @@ NOT_SCORED = "no probability from the server"
 _NOT_SCORED_DETAIL = "shorter than k, or no k-mer without N"
 
 _SITES_AT_ONCE = 2_048
-_LONGEST_SHOWN = 200  # characters of what a server answered
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,8 +62,8 @@ class Client(Protocol):
         Signatures are as SignatureDef messages are in JSON.
         """
 
-    def ask(self, inputs: dict[str, list[str]]) -> Any:
-        """Returns the output `probability` for a batch, as nested lists."""
+    def ask(self, inputs: Inputs, outputs: Sequence[str]) -> dict[str, Any]:
+        """Returns the outputs of these names for a batch, as nested lists."""
 
     def close(self) -> None:
         """Ends all connections."""
@@ -78,6 +76,8 @@ class ServedModel:
       url: As given.
       version: The version that scores.
       reads_structure: Whether it wants a dot-bracket with each sequence.
+      outputs: What it is asked for: `probability` and, but for an export of a version
+        of this package that had none, `calibrated_probability`.
 
     Raises:
       UserError: `url` is not of a form of this module, the server cannot be reached, or
@@ -89,7 +89,7 @@ class ServedModel:
         self._n_at_once = settings.requests_at_once
         self._client = _client(url, settings)
         self.version, signatures = self._client.describe()
-        self.reads_structure = _reads_structure(signatures, url)
+        self.reads_structure, self.outputs = describe_model(signatures, url)
 
     def __enter__(self) -> "ServedModel":
         return self
@@ -102,7 +102,7 @@ class ServedModel:
         sites: Iterable[Site | SkippedSite],
         folder: Folder,
         batch_size: int = 256,
-    ) -> Iterator[tuple[Site | SkippedSite, float]]:
+    ) -> Iterator["ScoredSite"]:
         """Scores sites as they come, some thousand at a time.
 
         While the server scores some, the next are folded.
@@ -114,7 +114,7 @@ class ServedModel:
           batch_size: Sites in a request; servers have a limit.
 
         Yields:
-          Each site in order with its probability; NaN with a skipped site, which it
+          Each site in order with its probabilities; NaN with a skipped site, which it
           becomes if the server has no probability for it.
 
         Raises:
@@ -126,10 +126,10 @@ class ServedModel:
         asked = (self._ask(chunk, folder, batch_size, pool) for chunk in chunks)
         try:
             scored = itertools.chain.from_iterable(map(_scored, _one_ahead(asked)))
-            for row, (site, probability) in enumerate(scored, start=1):
-                if isinstance(site, Site) and math.isnan(probability):
+            for row, (site, answer) in enumerate(scored, start=1):
+                if isinstance(site, Site) and math.isnan(answer[0]):
                     site = skip_site(site.name, row, NOT_SCORED, _NOT_SCORED_DETAIL)
-                yield site, probability
+                yield ScoredSite(site, *answer)
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -154,7 +154,7 @@ class ServedModel:
             requests.append((places[start:end], future))
         return _Asked(sites, requests)
 
-    def _inputs(self, sites: list[Site], folder: Folder) -> dict[str, list[str]]:
+    def _inputs(self, sites: list[Site], folder: Folder) -> Inputs:
         inputs = {"sequence": [site.sequence for site in sites]}
         if self.reads_structure:
             folds = folder.structures(s.sequence for s in sites if not s.dot_bracket)
@@ -163,9 +163,26 @@ class ServedModel:
             ]
         return inputs
 
-    def _probabilities(self, inputs: dict[str, list[str]]) -> list[float]:
+    def _probabilities(self, inputs: Inputs) -> list[tuple[float, ...]]:
+        """Returns the outputs of each site, NaN for a row that is none."""
         n_sites = len(inputs["sequence"])
-        return _checked(self._client.ask(inputs), n_sites, self.url)
+        answer = self._client.ask(inputs, self.outputs)
+        columns = [checked(answer[name], n_sites, self.url) for name in self.outputs]
+        return list(zip(*columns, strict=True))
+
+
+class ScoredSite(NamedTuple):
+    """A site and what the server says of it.
+
+    Attributes:
+      site: A skipped one has NaN.
+      probability: In [0, 1].
+      calibrated_probability: In [0, 1]; NaN too where the model has no such output.
+    """
+
+    site: Site | SkippedSite
+    probability: float
+    calibrated_probability: float = math.nan
 
 
 class _Asked(NamedTuple):
@@ -173,20 +190,22 @@ class _Asked(NamedTuple):
 
     Attributes:
       sites: In the order of the input.
-      requests: Places in `sites`, and their probabilities to come.
+      requests: Places in `sites`, and their outputs to come.
     """
 
     sites: list[Site | SkippedSite]
-    requests: list[tuple[list[int], concurrent.futures.Future[list[float]]]]
+    requests: list[tuple[list[int], concurrent.futures.Future[list[tuple[float, ...]]]]]
 
 
-def _scored(asked: _Asked) -> Iterator[tuple[Site | SkippedSite, float]]:
-    """Yields sites with their probabilities; NaN where there is none."""
-    probabilities = [math.nan] * len(asked.sites)
+def _scored(
+    asked: _Asked,
+) -> Iterator[tuple[Site | SkippedSite, tuple[float, ...]]]:
+    """Yields sites with their outputs; NaN where there is none."""
+    answers: list[tuple[float, ...]] = [(math.nan,)] * len(asked.sites)
     for places, future in asked.requests:
-        for place, probability in zip(places, future.result(), strict=True):
-            probabilities[place] = probability
-    yield from zip(asked.sites, probabilities, strict=True)
+        for place, answer in zip(places, future.result(), strict=True):
+            answers[place] = answer
+    yield from zip(asked.sites, answers, strict=True)
 
 
 def _one_ahead(items: Iterable[_Asked]) -> Iterator[_Asked]:
@@ -210,64 +229,3 @@ def _client(url: str, settings: RequestSettings) -> Client:
     from deeprke_tf.rest_client import RestClient
 
     return RestClient(url, settings)
-
-
-# === What servers answer ===
-
-
-def _reads_structure(signatures: Any, url: str) -> bool:
-    """Returns whether a model takes structures; refuses models of other makers."""
-    try:
-        signature = signatures[SIGNATURE]
-        inputs = {name: i["dtype"] for name, i in signature["inputs"].items()}
-        outputs = {name: o["dtype"] for name, o in signature["outputs"].items()}
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"{url} does not serve a model of `deeprke export`: it has no signature "
-            f"{SIGNATURE}."
-        ) from error
-    texts = dict.fromkeys(["sequence", "dot_bracket"], "DT_STRING")
-    structure = "dot_bracket" in inputs
-    if not structure:
-        del texts["dot_bracket"]
-    if inputs != texts or outputs.get(OUTPUT) != "DT_FLOAT":
-        raise UserError(
-            f"{url} does not serve a model of `deeprke export`: {SIGNATURE} takes "
-            f"{', '.join(inputs) or 'nothing'} and gives "
-            f"{', '.join(outputs) or 'nothing'}."
-        )
-    return structure
-
-
-def _checked(answer: Any, n_sites: int, url: str) -> list[float]:
-    """Returns the probabilities of an answer, NaN for rows that are no site.
-
-    >>> _checked([[0.25], [float("nan")]], n_sites=2, url="")
-    [0.25, nan]
-
-    Raises:
-      UserError: It is not one row with one probability for each site.
-    """
-    rows = answer if isinstance(answer, list) else []
-    probabilities = [
-        row[0]
-        for row in rows
-        if isinstance(row, list) and len(row) == 1 and type(row[0]) in (int, float)
-    ]
-    if not len(probabilities) == len(rows) == n_sites:
-        raise UserError(
-            f"{url} answered {shorten(str(answer))} for {n_sites} sites; expected "
-            "rows of one probability, as many as sites."
-        )
-    for probability in probabilities:
-        if not (0 <= probability <= 1 or math.isnan(probability)):
-            raise UserError(f"{url} answered a probability of {probability}.")
-    return probabilities
-
-
-def shorten(text: str) -> str:
-    """Returns what a server answered as one line that a terminal can show."""
-    text = " ".join(text.split())
-    if len(text) > _LONGEST_SHOWN:
-        text = text[: _LONGEST_SHOWN - 3] + "..."
-    return "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -16,12 +16,13 @@ threshold is used on the kind that it was chosen on.
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 
 from deeprke_tf import metrics
-from deeprke_tf.calibration import checked_prior, checked_probabilities, odds
+from deeprke_tf.calibration import checked_probabilities
 from deeprke_tf.errors import UserError
 
 # What is equal on paper may differ by rounding.
@@ -71,15 +72,13 @@ def threshold_at_fdr(
       ValueError: The arguments are not labels and probabilities of the same sites.
     """
     _check_fraction("FDR", fdr)
-    curve = _curve(labels, probabilities, prior)
-    reached = np.flatnonzero(curve.fdr <= fdr + _TOLERANCE)
-    if not len(reached):
-        lowest, where = _lowest_fdr(curve, prior)
-        raise UserError(
-            f"No threshold has an FDR of at most {fdr:g}; the lowest is {lowest:.4g}, "
-            f"{where}."
-        )
-    return _threshold(f"fdr {fdr:g}", curve, reached[0])
+    return _loosest(
+        f"fdr {fdr:g}",
+        _curve(labels, probabilities, prior),
+        fdr,
+        prior,
+        lambda lowest: f"an FDR of at most {fdr:g}; the lowest is {lowest:.4g}",
+    )
 
 
 def threshold_at_precision(
@@ -105,15 +104,15 @@ def threshold_at_precision(
       ValueError: The arguments are not labels and probabilities of the same sites.
     """
     _check_fraction("precision", precision)
-    curve = _curve(labels, probabilities, prior)
-    reached = np.flatnonzero(curve.precision >= precision - _TOLERANCE)
-    if not len(reached):
-        lowest, where = _lowest_fdr(curve, prior)
-        raise UserError(
-            f"No threshold has a precision of at least {precision:g}; the highest is "
-            f"{1 - lowest:.4g}, {where}."
-        )
-    return _threshold(f"precision {precision:g}", curve, reached[0])
+    return _loosest(
+        f"precision {precision:g}",
+        _curve(labels, probabilities, prior),
+        1 - precision,
+        prior,
+        lambda lowest: (
+            f"a precision of at least {precision:g}; the highest is {1 - lowest:.4g}"
+        ),
+    )
 
 
 def threshold_at_recall(
@@ -251,10 +250,7 @@ def _curve(
     # At [i]: the sites called if the i lowest distinct probabilities are not.
     true_positive = np.cumsum(n_bound[::-1])[::-1]
     false_positive = np.cumsum(n_background[::-1])[::-1]
-    weight = 1.0
-    if prior is not None:
-        weight = odds(float(labels.mean())) / odds(checked_prior(prior))
-    weighted = weight * false_positive
+    weighted = metrics.background_weight(labels, prior) * false_positive
     lower = np.append(0.0, distinct[:-1])
     midway = (lower + distinct) / 2
     return _Curve(
@@ -275,15 +271,35 @@ def _threshold(name: str, curve: _Curve, index: int) -> Threshold:
     )
 
 
-def _lowest_fdr(curve: _Curve, prior: float | None) -> tuple[float, str]:
-    """Returns the lowest FDR, and in words where most sites are called at it."""
+def _loosest(
+    name: str,
+    curve: _Curve,
+    fdr: float,
+    prior: float | None,
+    refusal: Callable[[float], str],
+) -> Threshold:
+    """Returns the smallest threshold of at most this FDR.
+
+    Args:
+      name: Of the threshold.
+      curve: What thresholds are worth, at the prior.
+      fdr: In [0, 1].
+      prior: For the error.
+      refusal: From the lowest FDR to what no threshold has, for the error.
+
+    Raises:
+      UserError: There is none; it says where most sites are called at the lowest FDR.
+    """
+    reached = np.flatnonzero(curve.fdr <= fdr + _TOLERANCE)
+    if len(reached):
+        return _threshold(name, curve, reached[0])
     lowest = float(curve.fdr.min())
     best = _threshold("", curve, np.flatnonzero(curve.fdr <= lowest + _TOLERANCE)[0])
     at_prior = "" if prior is None else f" and prior {prior:g}"
-    where = (
-        f"at threshold {best.value:.4g}{at_prior} with a recall of {best.recall:.4g}"
+    raise UserError(
+        f"No threshold has {refusal(lowest)}, at threshold {best.value:.4g}{at_prior} "
+        f"with a recall of {best.recall:.4g}."
     )
-    return lowest, where
 
 
 def _check_fraction(name: str, value: float) -> None:

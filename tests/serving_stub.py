@@ -188,7 +188,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         outputs = self.server.stub.predict(version, signature, columns)
         outputs = {name: _shortest(values) for name, values in outputs.items()}
         if "inputs" in request:
-            answer = {"outputs": outputs}
+            # As TF Serving, which leaves out the name of an only output.
+            only = next(iter(outputs.values()))
+            answer = {"outputs": outputs if len(outputs) > 1 else only}
         else:
             rows = zip(*outputs.values(), strict=True)
             answer = {"predictions": [dict(zip(outputs, r, strict=True)) for r in rows]}

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from deeprke_tf.calling import Calling, call_at_fdr
+from deeprke_tf.calling import Calling, call_at_fdr, call_on_validation
 from deeprke_tf.errors import UserError
 from deeprke_tf.thresholds import q_values_from_background
 
@@ -39,3 +39,28 @@ def test_a_background_without_windows_is_refused():
 
 def test_without_a_background_there_are_no_q_values():
     assert Calling(0.5, "given").q_values(np.array([0.1])) is None
+
+
+# === On validation sites ===
+
+LABELS = [0, 0, 1, 0, 1, 1, 0, 1]
+PROBABILITIES = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
+
+
+@pytest.mark.parametrize(
+    ("aim", "prior", "text"),
+    [
+        (("fdr", 0.25), None, "0.45 (fdr 0.25 on validation sites: precision 0.75, "),
+        (("precision", 1), None, "0.75 (precision 1 on validation sites: precision 1"),
+        (("recall", 0.5), None, "0.55 (recall 0.5 on validation sites: precision "),
+        (
+            ("fdr", 0.25),
+            0.1,
+            "0.75 (fdr 0.25 on validation sites weighted to a prior of 0.1: ",
+        ),
+        (None, None, "0.25 (largest MCC on validation sites)"),
+        (None, 0.1, "0.75 (largest MCC on validation sites weighted to a prior of 0.1"),
+    ],
+)
+def test_a_threshold_on_validation_says_how_it_was_chosen(aim, prior, text):
+    assert str(call_on_validation(LABELS, PROBABILITIES, aim, prior)).startswith(text)

@@ -116,6 +116,15 @@ def test_no_other_threshold_has_a_larger_mcc(decimals):
     assert best == pytest.approx(max(mcc(threshold) for threshold in probabilities))
 
 
+def test_a_prior_weighs_background_sites_as_if_they_occurred_more_often():
+    labels, probabilities = simulated_sites(50, 50)
+    # Each background site 9 times: bound ones are a tenth then.
+    order = np.concatenate([np.arange(100), *[np.flatnonzero(labels == 0)] * 8])
+    expected = metrics.best_threshold(labels[order], probabilities[order])
+    assert metrics.best_threshold(labels, probabilities, prior=0.1) == expected
+    assert metrics.best_threshold(labels, probabilities) != expected
+
+
 def test_rounding_to_float32_does_not_change_the_calls():
     labels, probabilities = simulated_sites(200, 800)
     threshold = metrics.best_threshold(labels, probabilities)

@@ -1,13 +1,22 @@
 import csv
 import gzip
-import io
 import json
 import random
+import shutil
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from deeprke_tf import dataset, dataset_info, evaluate, inference, predict, runs
+from deeprke_tf import (
+    calling,
+    dataset,
+    dataset_info,
+    evaluate,
+    inference,
+    predict,
+    runs,
+)
 from deeprke_tf.folding import Folder
 from deeprke_tf.structure import fold
 from tests.small_runs import make_sites, run_command, write_table
@@ -25,7 +34,9 @@ def predicted(model, sites, out, *flags):
 
 
 def rows_of(text):
-    return list(csv.DictReader(io.StringIO(text), dialect="excel-tab"))
+    lines = text.splitlines(keepends=True)
+    table = [line for line in lines if not line.startswith("#")]
+    return list(csv.DictReader(table, dialect="excel-tab"))
 
 
 @pytest.fixture
@@ -55,7 +66,8 @@ def test_the_table_is_in_the_order_of_the_input_and_says_what_was_skipped(
         *("", "longer than the maximum length", ""),
     ]
     skipped = [row for row in rows if row["skipped"]]
-    assert {(row["probability"], row["bound"]) for row in skipped} == {("", "")}
+    for name in ("probability", "calibrated_probability", "bound"):
+        assert {row[name] for row in skipped} == {""}
     # DNA or RNA, labelled or not, one sequence has one probability.
     assert rows[0]["probability"] == rows[3]["probability"] != ""
 
@@ -126,12 +138,13 @@ def test_every_format_gives_the_same_row(sequence_run, compress, text, tmp_path)
 
 
 def test_a_name_with_quotes_and_commas_is_read_back_whole(sequence_run, tmp_path):
-    name = 'chr1, "the 2nd" 5\'-UTR; µ'
+    name = '# chr1, "the #2" 5\'-UTR; µ'
     path = tmp_path / "sites.fa"
     path.write_text(f">{name}\n{HAIRPIN}\n", encoding="utf-8")
     (row,) = predicted(sequence_run, path, tmp_path / "out.tsv")
     assert row["name"] == name
-    assert pd.read_csv(tmp_path / "out.tsv", sep="\t")["name"].tolist() == [name]
+    table = pd.read_csv(tmp_path / "out.tsv", sep="\t", comment="#")
+    assert table["name"].tolist() == [name]
 
 
 def test_thousands_of_sites_stream_in_order(sequence_run, tmp_path):
@@ -164,7 +177,10 @@ def test_standard_input_goes_to_standard_output_with_nothing_but_the_table(
         input=f">site\n{HAIRPIN}\n>short\nAC\n",
     )
     assert done.returncode == 0
-    assert done.stdout.splitlines()[0] == "name\tprobability\tbound\tskipped"
+    lines = done.stdout.splitlines()
+    assert [line[:2] for line in lines[:3]] == ["# "] * 3
+    assert lines[3] == "name\tprobability\tcalibrated_probability\tbound\tskipped"
+    assert "wrote standard output" in done.stderr
     folded, skipped = rows_of(done.stdout)
     assert skipped["skipped"].startswith("shorter than k")
     assert "read -: FASTA, 2 sites, 1 skipped" in done.stderr
@@ -173,6 +189,103 @@ def test_standard_input_goes_to_standard_output_with_nothing_but_the_table(
     write_table(table, [("site", HAIRPIN, 0, fold(HAIRPIN)[0])])
     (given,) = predicted(run, table, tmp_path / "out.tsv")
     assert folded["probability"] == given["probability"]
+
+
+# === Thresholds, calibration and several runs ===
+
+
+def comments_of(path):
+    return [line for line in path.read_text().splitlines() if line.startswith("#")]
+
+
+@pytest.mark.parametrize(
+    ("flags", "aim"),
+    [
+        (["--recall", "0.5"], ("recall", 0.5)),
+        (["--recall", "0.9", "--prior", "0.02"], ("recall", 0.9)),
+        (["--precision", "0.34"], ("precision", 0.34)),
+        (["--fdr", "0.6"], ("fdr", 0.6)),
+    ],
+)
+def test_a_threshold_by_name_is_that_of_the_validation_sites(
+    flags, aim, run, sites_files, tmp_path, no_folding
+):
+    out = tmp_path / "out.tsv"
+    rows = predicted(run, sites_files / "test.tsv", out, *flags)
+    prior = 0.02 if "--prior" in flags else None
+    expected = calling.call_on_validation(*runs.read_validation(run), aim, prior)
+    assert comments_of(out)[1] == f"# threshold {expected}"
+    for row in rows:
+        bound = float(row["probability"]) >= expected.threshold
+        assert row["bound"] == str(int(bound))
+
+
+def test_the_header_names_model_threshold_and_calibration(run, sites_files, tmp_path):
+    out = tmp_path / "out.tsv"
+    predicted(run, sites_files / "test.tsv", out)
+    manifest = json.loads((run / "manifest.json").read_text())
+    calibration = manifest["calibration"]
+    assert comments_of(out) == [
+        "# deeprke predict, model run",
+        f"# threshold {manifest['threshold']:.6g} (of the model, largest MCC on its "
+        "validation sites)",
+        f"# calibration {calibration['method']}; prior {calibration['prior']:.4g} "
+        "(that of the validation sites)",
+    ]
+    predicted(run, sites_files / "test.tsv", out, "--threshold", "0.5", "--prior", ".1")
+    assert comments_of(out)[1:] == [
+        "# threshold 0.5 (given as --threshold)",
+        f"# calibration {calibration['method']}; prior 0.1 (given as --prior)",
+    ]
+
+
+def test_the_calibration_of_the_run_is_applied_unless_left_out(
+    run, sites_files, tmp_path, no_folding
+):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["calibration"] = {
+        **{"method": "temperature", "prior": 0.3, "slope": 0.5, "intercept": -1.0},
+    }
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    calibration = runs.load(copy).calibration
+    out, sites = tmp_path / "out.tsv", sites_files / "test.tsv"
+
+    def columns(*flags):
+        rows = predicted(copy, sites, out, *flags)
+        names = "probability", "calibrated_probability"
+        return ([float(row[name]) for row in rows] for name in names)
+
+    for prior in (None, 0.01):
+        flags = [] if prior is None else ["--prior", str(prior)]
+        raw, calibrated = columns(*flags)
+        assert calibrated == pytest.approx(calibration(raw, prior), abs=2e-6)
+    bare, equal = columns("--no-calibration")
+    assert bare == equal == raw
+    assert comments_of(out)[2].startswith("# calibration left out; prior 0.3 ")
+
+
+def test_several_runs_are_averaged(
+    run, sequence_run, sites_files, tmp_path, no_folding
+):
+    sites = sites_files / "test.tsv"
+    alone = [predicted(r, sites, tmp_path / "one.tsv") for r in (run, sequence_run)]
+    assert "probability_sd" not in alone[0][0]
+    out = tmp_path / "both.tsv"
+    flags = ["--model", str(run), str(sequence_run), "--sites", str(sites)]
+    assert predict.main([*flags, "--out", str(out)]) == 0
+    rows = rows_of(out.read_text())
+    assert list(rows[0])[-1] == "probability_sd"
+    for row, *pair in zip(rows, *alone, strict=True):
+        values = [float(one["probability"]) for one in pair]
+        assert float(row["probability"]) == pytest.approx(np.mean(values), abs=2e-6)
+        sd = np.std(values, ddof=1)
+        assert float(row["probability_sd"]) == pytest.approx(sd, abs=2e-6)
+    assert {row["bound"] for row in rows} == {"0", "1"}
+    first, second, _third = comments_of(out)
+    assert "mean of 2 models: run, sequence_run; probability_sd is the sample" in first
+    assert second.endswith("(largest MCC on validation sites)")
 
 
 def test_a_file_that_breaks_off_leaves_no_table(sequence_run, tmp_path, capsys):
@@ -196,6 +309,10 @@ def test_a_file_that_breaks_off_leaves_no_table(sequence_run, tmp_path, capsys):
         (["--out", "{tmp}/sites.fa"], "is the file of --sites; name another."),
         (["--out", "{tmp}/sites.fa/out"], "sites.fa is a file; name a directory."),
         (["--max-length", "0"], "max_length and batch_size must be at least 1."),
+        (["--fdr", "0.1", "--recall", "0.9"], "Give one of --fdr, --recall, not sever"),
+        (["--threshold", "0", "--precision", "1"], "Give one of --threshold, --precis"),
+        (["--fdr", "5"], "FDR must be in [0, 1], got 5.0; write 0.05 for 5 %."),
+        (["--prior", "20"], "must be between 0 and 1, got 20.0; write 0.2 for 20 %."),
         (["--batch-size", "0"], "max_length and batch_size must be at least 1."),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

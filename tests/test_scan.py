@@ -50,7 +50,8 @@ def scanned(run, rnas, tmp_path_factory):
 
 def table(path):
     with open(path, newline="") as file:
-        return list(csv.DictReader(file, delimiter="\t"))
+        rows = (line for line in file if not line.startswith("#"))
+        return list(csv.DictReader(rows, delimiter="\t"))
 
 
 def contents(directory):

@@ -4,26 +4,38 @@ The server is `tests.serving_stub`: real signatures, TF Serving's protocols, fau
 """
 
 import csv
-import io
 import json
 import shutil
 import socket
+from pathlib import Path
 
 import pytest
 import requests
 
-from deeprke_tf import inference, predict, runs, serving_client, signatures
+from deeprke_tf import (
+    calibration_graph,
+    inference,
+    predict,
+    prediction_sources,
+    runs,
+    serving_answers,
+    serving_client,
+    signatures,
+)
+from deeprke_tf.calibration import Calibration
 from deeprke_tf.config import FoldSettings, RunConfig
 from deeprke_tf.encoding import Encoding
 from deeprke_tf.errors import UserError
 from deeprke_tf.fold_cache import FoldCache, default_path
 from deeprke_tf.folding import Folder
 from deeprke_tf.serving_client import RequestSettings, ServedModel
+from deeprke_tf.sites import Site
 from tests import serving_stub
 from tests.small_models import CONFIGS, trained_model
 from tests.small_runs import make_sites, write_table
 
 N_SITES = 40
+CALIBRATION = Calibration("temperature", prior=0.3, slope=0.5, intercept=-1)
 
 
 @pytest.fixture(autouse=True)
@@ -36,11 +48,11 @@ def _loopback_without_waiting(monkeypatch):
 def tiny_run(name):
     """A run as `runs.load` gives it, of a network of `small_models`."""
     return runs.Run(
-        directory=None,
+        directory=Path("run"),
         config=RunConfig(model=CONFIGS[name]),
         encoding=Encoding(),
         threshold=0.5,
-        calibration=None,
+        calibration=CALIBRATION,
         manifest={},
         model=trained_model(name),
     )
@@ -48,7 +60,8 @@ def tiny_run(name):
 
 def serve(run, directory):
     """A stub of the exported run."""
-    signatures.save(run.model, run.encoding, directory / "1")
+    calibrate = calibration_graph.in_graph(run.calibration)
+    signatures.save(run.model, run.encoding, directory / "1", calibrate)
     return serving_stub.Stub(directory)
 
 
@@ -115,7 +128,9 @@ def run_predict(sites, out, *flags):
 
 
 def rows_of(path):
-    return list(csv.DictReader(io.StringIO(path.read_text()), dialect="excel-tab"))
+    lines = path.read_text().splitlines(keepends=True)
+    table = [line for line in lines if not line.startswith("#")]
+    return list(csv.DictReader(table, dialect="excel-tab"))
 
 
 def asked(url, sites, tmp_path, *flags):
@@ -136,6 +151,10 @@ def local(run, sites, tmp_path, *flags):
 
 def probabilities(rows):
     return [float(row["probability"]) for row in rows]
+
+
+def calibrated(rows):
+    return [float(row["calibrated_probability"]) for row in rows]
 
 
 def refused(url, sites, tmp_path, capsys, *flags):
@@ -160,21 +179,24 @@ def test_a_server_gives_the_rows_of_the_run(run, url, sites, stub, tmp_path):
     expected = local(run, sites, tmp_path, *flags)
     assert probabilities(rows) == pytest.approx(probabilities(expected), abs=2e-6)
     assert {row["bound"] for row in rows} == {"0", "1"}
+    assert calibrated(rows) == pytest.approx(calibrated(expected), abs=1e-5)
+    assert calibrated(rows) != pytest.approx(probabilities(rows), abs=1e-2)
     for row, expected_row in zip(rows, expected, strict=True):
-        assert {**row, "probability": ""} == {**expected_row, "probability": ""}
+        for name in ("name", "bound", "skipped"):
+            assert row[name] == expected_row[name]
     assert sorted(stub.batches) == [5, 7, 7, 7, 7, 7]
 
 
 def test_probabilities_are_the_models_within_rounding(run, url, folder):
     score = inference.scorer(run.model)
     made = [
-        predict.Site(name, sequence, None, dot_bracket)
+        Site(name, sequence, None, dot_bracket)
         for name, sequence, _label, dot_bracket in make_sites(12, seed=5)
     ]
-    encoded = predict.encode_sites(run, made, folder)
+    encoded = prediction_sources.encode_sites(run, made, folder)
     expected = inference.score_sites(score, encoded, 12)
     with ServedModel(url, RequestSettings()) as model:
-        found = [probability for _site, probability in model.score(made, folder, 5)]
+        found = [scored.probability for scored in model.score(made, folder, 5)]
     assert found == pytest.approx(expected.tolist(), abs=1e-6)
 
 
@@ -188,6 +210,52 @@ def test_sites_without_a_structure_are_folded_here(run, url, tmp_path):
 
 def test_bound_is_empty_without_a_threshold(rest_url, sites, tmp_path):
     assert {row["bound"] for row in asked(rest_url, sites, tmp_path)} == {""}
+
+
+def test_the_header_says_what_a_server_does_not_tell(rest_url, sites, tmp_path):
+    asked(rest_url, sites, tmp_path)
+    lines = (tmp_path / "served.tsv").read_text().splitlines()
+    assert lines[0].startswith(f"# deeprke predict, server {rest_url}, version ")
+    assert lines[1:3] == [
+        "# threshold not known: a server tells none, give --threshold",
+        "# calibration as exported with the model",
+    ]
+    asked(rest_url, sites, tmp_path, "--threshold", 0.25)
+    line = (tmp_path / "served.tsv").read_text().splitlines()[1]
+    assert line == "# threshold 0.25 (given as --threshold)"
+
+
+@pytest.fixture(scope="module")
+def old_urls(run, tmp_path_factory):
+    """A served export without `calibrated_probability`, as there once were."""
+    directory = tmp_path_factory.mktemp("old") / "QKI"
+    made = signatures.signatures
+
+    def without(*arguments):
+        def only_probability(function):
+            return lambda inputs: {"probability": function(inputs)["probability"]}
+
+        return {n: only_probability(f) for n, f in made(*arguments).items()}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(signatures, "signatures", without)
+        stub = serve(run, directory)
+    with serving_stub.rest(stub) as rest, serving_stub.grpc_server(stub) as grpc:
+        yield f"http://127.0.0.1:{rest}/v1/models/QKI", f"grpc://127.0.0.1:{grpc}/QKI"
+
+
+def test_an_older_export_is_scored_without_calibrated_probabilities(
+    run, old_urls, sites, tmp_path
+):
+    expected = local(run, sites, tmp_path)
+    for url in old_urls:
+        rows = asked(url, sites, tmp_path)
+        assert probabilities(rows) == pytest.approx(probabilities(expected), abs=2e-6)
+        assert {row["calibrated_probability"] for row in rows} == {""}
+        lines = (tmp_path / "served.tsv").read_text().splitlines()
+        assert lines[2] == (
+            "# calibration not known: the export has no calibrated_probability"
+        )
 
 
 def test_sites_are_skipped_here_and_on_the_server(url, sites, stub, tmp_path):
@@ -210,9 +278,8 @@ def test_sites_are_skipped_here_and_on_the_server(url, sites, stub, tmp_path):
         serving_client.NOT_SCORED,
         "longer than the maximum length",
     ]
-    assert [bool(row["probability"]) for row in rows] == [False, False, True] + 2 * [
-        False
-    ]
+    for name in ("probability", "calibrated_probability"):
+        assert [bool(row[name]) for row in rows] == [False, False, True, False, False]
     assert stub.batches == [3]
 
 
@@ -233,8 +300,8 @@ def test_the_version_that_was_newest_at_the_start_scores_all(url, served, folder
         assert newest == stub_version
         path = stub.directory / str(newest)
         shutil.copytree(path, stub.directory / str(newest + 1))
-        made = [predict.Site("a", "ACGUACGU", None, "((....))")]
-        ((_site, probability),) = model.score(made, folder)
+        made = [Site("a", "ACGUACGU", None, "((....))")]
+        ((_site, probability, _calibrated),) = model.score(made, folder)
         assert 0 < probability < 1
     assert newest in stub._models
     assert newest + 1 not in stub._models
@@ -269,7 +336,7 @@ def test_only_some_sites_are_held_at_a_time(rest_url, folder, monkeypatch):
     def endless():
         while True:
             taken.append(None)
-            yield predict.Site("a", "ACGUACGU", None, "((....))")
+            yield Site("a", "ACGUACGU", None, "((....))")
 
     with ServedModel(rest_url, RequestSettings()) as model:
         scored = model.score(endless(), folder, 10)
@@ -397,7 +464,7 @@ def test_a_signature_that_is_not_there(url, folder, monkeypatch):
     with ServedModel(url, RequestSettings()) as model:
         module = model._client.__module__
         monkeypatch.setattr(f"{module}.SIGNATURE", "other")
-        made = [predict.Site("a", "ACGUACGU", None, "((....))")]
+        made = [Site("a", "ACGUACGU", None, "((....))")]
         with pytest.raises(UserError, match='"other" not found in signature def'):
             list(model.score(made, folder))
 
@@ -418,14 +485,14 @@ def test_models_of_other_makers_are_refused(inputs, outputs, message):
     with pytest.raises(
         UserError, match="not serve a model of `deeprke export`"
     ) as error:
-        serving_client._reads_structure({"serving_default": signature}, "URL")
+        serving_answers.describe_model({"serving_default": signature}, "URL")
     assert message in str(error.value)
 
 
 @pytest.mark.parametrize("signatures", [None, [], {}, {"serving_default": {}}, "text"])
 def test_signatures_of_any_form_are_refused(signatures):
     with pytest.raises(UserError, match="it has no signature serving_default"):
-        serving_client._reads_structure(signatures, "URL")
+        serving_answers.describe_model(signatures, "URL")
 
 
 @pytest.mark.parametrize(
@@ -445,6 +512,14 @@ def test_signatures_of_any_form_are_refused(signatures):
         (
             ["--server", "http://h/v1/models/M", "--timeout", "0"],
             "timeout must be above",
+        ),
+        (
+            ["--server", "http://h/v1/models/M", "--fdr", "0.1", "--prior", "0.2"],
+            "--fdr, --prior: only with --model. A server gives its probabilities",
+        ),
+        (
+            ["--server", "http://h/v1/models/M", "--no-calibration"],
+            "--no-calibration: only with --model.",
         ),
         (["--model", "run", "--timeout", "9"], "go with --server"),
         (["--model", "run", "--temperature", "30"], "go with --server"),

@@ -1,0 +1,270 @@
+"""What gives predictions: runs of `deeprke train`, or a server with an export."""
+
+import contextlib
+import dataclasses
+import itertools
+import math
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deeprke_tf import runs
+from deeprke_tf.config import FoldSettings
+from deeprke_tf.folding import Folder
+from deeprke_tf.prediction_table import Prediction
+from deeprke_tf.serving_answers import CALIBRATED
+from deeprke_tf.serving_client import RequestSettings, ServedModel
+from deeprke_tf.sites import Site, SkippedSite
+
+if TYPE_CHECKING:
+    from deeprke_tf.calling import Aim
+    from deeprke_tf.ensembles import Ensemble
+
+_SITES_AT_ONCE = 2_048
+_UNKNOWN = (math.nan, math.nan, math.nan)
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """What gives the probabilities of a table.
+
+    Attributes:
+      k: A site needs that many letters.
+      fold: How sites are to be folded.
+      threshold: Probability from which a site is called bound; None: not known.
+      comments: What the table says of model, threshold and calibration, by line.
+      has_sd: Whether predictions have a standard deviation.
+      predictions: Scores sites as they come.
+    """
+
+    k: int
+    fold: FoldSettings
+    threshold: float | None
+    comments: list[str]
+    has_sd: bool
+    predictions: Callable[[Iterable[Site | SkippedSite], Folder], Iterator[Prediction]]
+
+
+def of_runs(
+    directories: Sequence[Path],
+    batch_size: int,
+    *,
+    threshold: float | None = None,
+    aim: "Aim | None" = None,
+    prior: float | None = None,
+    calibrate: bool = True,
+) -> Source:
+    """Loads runs; several are averaged.
+
+    Args:
+      directories: Of finished runs, at least one.
+      batch_size: Sites that a network sees at once.
+      threshold: Probability from which a site is called bound.
+      aim: Without a threshold: what it is chosen for; None: the largest MCC.
+      prior: Share of bound sites to expect; None: that of the validation sites.
+      calibrate: Whether to apply the calibrations of the runs.
+
+    Raises:
+      UserError: A run cannot be used, they do not go together, or no threshold does
+        what is asked for.
+    """
+    from deeprke_tf import calling, ensembles
+
+    ensemble = ensembles.load(directories)
+    for run in ensemble.members:
+        run.calibration([], prior)  # refuses a prior that cannot be
+    if threshold is None:
+        called = ensemble.calling(aim, prior)
+    else:
+        called = calling.Calling(threshold, calling.GIVEN)
+    comments = [
+        f"deeprke predict, {_names(ensemble)}",
+        f"threshold {called}",
+        _calibration_comment(ensemble, prior, calibrate),
+    ]
+
+    def score(
+        sites: Iterable[Site | SkippedSite], folder: Folder
+    ) -> Iterator[Prediction]:
+        return predictions(
+            ensemble.members,
+            sites,
+            folder,
+            batch_size,
+            threshold=called.threshold,
+            prior=prior,
+            calibrate=calibrate,
+        )
+
+    encoding = ensemble.encoding
+    has_sd = len(ensemble.members) > 1
+    return Source(encoding.k, encoding.fold, called.threshold, comments, has_sd, score)
+
+
+@contextlib.contextmanager
+def of_server(
+    url: str,
+    settings: RequestSettings,
+    fold: FoldSettings,
+    batch_size: int,
+    threshold: float | None,
+) -> Iterator[Source]:
+    """Connects to a served model.
+
+    Args:
+      url: Of the model, as `serving_client` has it.
+      settings: How to ask.
+      fold: How the training data of the model were folded.
+      batch_size: Sites in a request.
+      threshold: Probability from which a site is called bound; None: not known.
+
+    Raises:
+      UserError: The server cannot be reached or does not serve such a model.
+    """
+    with ServedModel(url, settings) as served:
+        print(f"asking {url}, version {served.version}", file=sys.stderr)
+        chosen = "not known: a server tells none, give --threshold"
+        if threshold is not None:
+            chosen = f"{threshold:.6g} (given as --threshold)"
+        calibration = "as exported with the model"
+        if CALIBRATED not in served.outputs:
+            calibration = f"not known: the export has no {CALIBRATED}"
+        comments = [
+            f"deeprke predict, server {url}, version {served.version}",
+            f"threshold {chosen}",
+            f"calibration {calibration}",
+        ]
+
+        def ask(
+            sites: Iterable[Site | SkippedSite], folder: Folder
+        ) -> Iterator[Prediction]:
+            for scored in served.score(sites, folder, batch_size):
+                yield _prediction(*scored, math.nan, threshold)
+
+        # Letters are sent; what is shorter than k, the server knows.
+        yield Source(1, fold, threshold, comments, False, ask)
+
+
+def predictions(
+    run: runs.Run | Sequence[runs.Run],
+    sites: Iterable[Site | SkippedSite],
+    folder: Folder,
+    batch_size: int = 256,
+    *,
+    threshold: float | None = None,
+    prior: float | None = None,
+    calibrate: bool = True,
+) -> Iterator[Prediction]:
+    """Scores sites as they come, some thousand at a time.
+
+    Args:
+      run: The model, or several to average: see `deeprke_tf.ensembles`.
+      sites: From `readers.SitesFile(path, k=run.encoding.k, labelled=False)`, or made.
+      folder: Folds under `run.encoding.fold`; not used for a model without structure.
+      batch_size: Sites that the network sees at once; does not change a probability.
+      threshold: Probability from which a site is called bound; None: the one with the
+        largest MCC on the validation sites.
+      prior: Share of bound sites to expect, for calibrated probability and threshold;
+        None: that of the validation sites.
+      calibrate: Whether to apply the calibration of the run.
+
+    Yields:
+      One prediction a site, in order.
+
+    Raises:
+      UserError: The runs do not go together, or there is no threshold for them.
+    """
+    from deeprke_tf.ensembles import Ensemble
+
+    members = (run,) if isinstance(run, runs.Run) else tuple(run)
+    ensemble = Ensemble(members)
+    if threshold is None:
+        threshold = ensemble.calling(prior=prior).threshold
+    score = ensemble.scorer(batch_size, prior, calibrate)
+    stream = iter(sites)
+    while some := list(itertools.islice(stream, _SITES_AT_ONCE)):
+        usable = [site for site in some if isinstance(site, Site)]
+        scores = score(encode_sites(ensemble.widest, usable, folder))
+        rows = iter(zip(*(column.tolist() for column in scores), strict=True))
+        for site in some:
+            scored = isinstance(site, Site)
+            probability, calibrated, sd = next(rows) if scored else _UNKNOWN
+            yield _prediction(site, probability, calibrated, sd, threshold)
+
+
+def _prediction(
+    site: Site | SkippedSite,
+    probability: float,
+    calibrated_probability: float,
+    probability_sd: float,
+    threshold: float | None,
+) -> Prediction:
+    """Makes a row of the table; NaN is what is not known."""
+    if isinstance(site, SkippedSite):
+        reason = f"{site.reason}: {site.detail}" if site.detail else site.reason
+        return Prediction(site.name, None, None, reason)
+    bound = None if threshold is None else probability >= threshold
+    calibrated, sd = (
+        None if math.isnan(value) else value
+        for value in (calibrated_probability, probability_sd)
+    )
+    return Prediction(
+        site.name,
+        probability,
+        bound,
+        calibrated_probability=calibrated,
+        probability_sd=sd,
+    )
+
+
+def encode_sites(run: runs.Run, sites: list[Site], folder: Folder) -> list[dict]:
+    """Encodes sites as a model reads them, folding where it reads structure.
+
+    Args:
+      run: The model.
+      sites: Usable sites; a structure of their own is taken as it is.
+      folder: Folds under `run.encoding.fold`.
+
+    Returns:
+      The k-mer ids of each site by view, int64 [n_kmers].
+    """
+    if not run.config.model.structure:
+        return [
+            {"sequence_kmers": run.encoding.encode_sequence(site.sequence)}
+            for site in sites
+        ]
+    folds = folder.structures(s.sequence for s in sites if s.dot_bracket is None)
+    encoded = []
+    for site in sites:
+        dot_bracket = site.dot_bracket or folds[site.sequence]
+        ids = run.encoding.encode(site.sequence, dot_bracket)
+        encoded.append(dict(zip(run.config.model.views, ids, strict=True)))
+    return encoded
+
+
+def _names(ensemble: "Ensemble") -> str:
+    names = [run.directory.resolve().name for run in ensemble.members]
+    if len(names) == 1:
+        return f"model {names[0]}"
+    return (
+        f"mean of {len(names)} models: {', '.join(names)}; probability_sd is the "
+        "sample standard deviation (n - 1)"
+    )
+
+
+def _calibration_comment(
+    ensemble: "Ensemble", prior: float | None, calibrate: bool
+) -> str:
+    """Returns what the calibrated probability is."""
+    calibrations = [run.calibration for run in ensemble.members]
+    methods = ", ".join(calibration.method for calibration in calibrations)
+    if not calibrate:
+        methods = "left out"
+    if prior is not None:
+        return f"calibration {methods}; prior {prior:g} (given as --prior)"
+    own = {f"{c.prior:.4g}" if c.prior else "not known" for c in calibrations}
+    return (
+        f"calibration {methods}; prior {', '.join(sorted(own))} (that of the "
+        "validation sites)"
+    )
