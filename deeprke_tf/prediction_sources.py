@@ -235,12 +235,12 @@ def encode_sites(run: runs.Run, sites: list[Site], folder: Folder) -> list[dict]
             for site in sites
         ]
     folds = folder.structures(s.sequence for s in sites if s.dot_bracket is None)
-    encoded = []
-    for site in sites:
-        dot_bracket = site.dot_bracket or folds[site.sequence]
-        ids = run.encoding.encode(site.sequence, dot_bracket)
-        encoded.append(dict(zip(run.config.model.views, ids, strict=True)))
-    return encoded
+    views = run.encoding.encode_all(
+        [site.sequence for site in sites],
+        [site.dot_bracket or folds[site.sequence] for site in sites],
+    )
+    names = run.config.model.views
+    return [dict(zip(names, ids, strict=True)) for ids in zip(*views, strict=True)]
 
 
 def _names(ensemble: "Ensemble") -> str:
