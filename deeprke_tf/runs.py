@@ -78,6 +78,8 @@ def load(directory: Path) -> Run:
     """
     import keras
 
+    from deeprke_tf import kmer_conv  # noqa: F401  Keras looks its layer up by name.
+
     directory = Path(directory)
     manifest = read_manifest(directory)
     run_config = config.load(RunConfig, directory / CONFIG)
