@@ -46,12 +46,13 @@ def fold(sequence: str, settings: FoldSettings = FoldSettings()) -> tuple[str, f
     """
     if not sequence:
         raise ValueError("Cannot fold an empty sequence.")
-    dot_bracket, mfe = RNA.fold_compound(sequence, _model_details(settings)).mfe()
+    dot_bracket, mfe = RNA.fold_compound(sequence, model_details(settings)).mfe()
     return dot_bracket, mfe
 
 
 @functools.lru_cache
-def _model_details(settings: FoldSettings) -> RNA.md:
+def model_details(settings: FoldSettings) -> RNA.md:
+    """Returns fold settings as ViennaRNA takes them."""
     details = RNA.md()
     details.temperature = settings.temperature
     details.noLP = int(not settings.lonely_pairs)

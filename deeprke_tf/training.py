@@ -52,7 +52,7 @@ def fit(
     settings = run_config.train
     keras.utils.set_random_seed(settings.seed % 2**32)  # NumPy takes no more bits.
     with strategy.scope():
-        model = state.load_model() or _compiled(info, run_config, vectors)
+        model = state.load_model() or compiled_model(info, run_config, vectors)
     validation = dataset.read_split(
         info, "validation", run_config.model.views, settings.batch_size
     )
@@ -60,7 +60,7 @@ def fit(
     log = tf.summary.create_file_writer(str(log_dir))
     while not state.is_finished(settings):
         epoch = state.n_epochs + 1
-        loss = _train_epoch(model, info, run_config, epoch)
+        loss = train_epoch(model, info, run_config, epoch)
         row = {"epoch": epoch, "loss": loss} | _validate(score, validation)
         _require_finite(row)
         state.end_epoch(row, model)
@@ -73,7 +73,7 @@ def fit(
     return float32_copy(state.load_best_model(), run_config.model, vectors)
 
 
-def _compiled(
+def compiled_model(
     info: DatasetInfo, run_config: RunConfig, vectors: Vectors
 ) -> keras.Model:
     """Builds and compiles the network in the precision that the run asks for."""
@@ -139,7 +139,7 @@ def float32_copy(
     return copy
 
 
-def _train_epoch(
+def train_epoch(
     model: keras.Model, info: DatasetInfo, run_config: RunConfig, epoch: int
 ) -> float:
     """Passes over the training sites once; returns the mean loss."""
