@@ -11,7 +11,9 @@ folding them takes longest. Each command runs once for each number of sites, in 
 - together: the largest sum over the command and all its processes at one time, looked
   up ten times a second. Memory that processes share counts for each of them.
 
-Linux only, as it reads /proc. `flat` is the peak at most sites over that at fewest.
+`growth` is the peak at most sites over that at fewest. `predict` finds the folds that
+`preprocess` cached, and in a second round so does `preprocess`. Linux only: it reads
+/proc.
 """
 
 import functools
@@ -85,18 +87,24 @@ def _figures(
 ) -> list[Figure]:
     figures = []
     for what, values in (("largest process", largest), ("together", together)):
-        base = None
-        for n in sizes:
-            name = _name(command, n)
-            figure = Figure(
-                f"{name}: {what}",
+        peaks = [
+            Figure(
+                f"{_name(command, n)}: {what}",
                 "MB",
-                values[name],
-                base=base,
-                most=TOTAL_GOALS.get(command) if base is None else FLAT_GOAL,
+                values[_name(command, n)],
+                most=TOTAL_GOALS.get(command),
             )
-            base = base or figure
-            figures.append(figure)
+            for n in sizes
+        ]
+        fewest, most = peaks[0], peaks[-1]
+        flat = Figure(
+            f"{command}, growth: {what}",
+            most.unit,
+            most.values,
+            base=fewest,
+            most=FLAT_GOAL,
+        )
+        figures += [*peaks, flat] if len(peaks) > 1 else peaks
     return figures
 
 
