@@ -28,6 +28,7 @@ COMMANDS = {
     "evaluate": ("deeprke_tf.evaluate", "measure a model on labelled records"),
     "predict": ("deeprke_tf.predict", "give new RNAs their binding probability"),
     "scan": ("deeprke_tf.scan", "find sites in RNAs of any length"),
+    "audit": ("deeprke_tf.audit", "find shortcuts in a training set"),
     "export": ("deeprke_tf.export", "write a SavedModel for TF Serving"),
 }
 

@@ -1,11 +1,8 @@
 """Figures of a training run and of its predictions, written as PNG files.
 
-The only module that imports matplotlib. It draws without pyplot, so that no state is
-shared between figures and no display is needed. A figure is written aside and then
-renamed: at its path there is never half a file.
+Drawn and written as `deeprke_tf.plotting` says.
 """
 
-import os
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,17 +12,18 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib import ticker
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from sklearn import metrics as sklearn_metrics
 
 from deeprke_tf import metrics
+from deeprke_tf.plotting import BLUE as _BLUE
+from deeprke_tf.plotting import GRAY as _GRAY
+from deeprke_tf.plotting import VERMILION as _VERMILION
+from deeprke_tf.plotting import new_figure as _new_figure
+from deeprke_tf.plotting import style as _style
+from deeprke_tf.plotting import write as _write
 
 HISTORY_COLUMNS = ("epoch", "loss", "val_loss", "val_auroc")
-
-# Of Okabe and Ito: told apart with any color vision.
-_BLUE, _VERMILION, _GRAY = "#0072B2", "#D55E00", "#666666"
 
 # A curve keeps one point in each cell of this grid: smaller than a pixel.
 _CELLS = 1000
@@ -263,14 +261,6 @@ def _wilson_interval(
     return center - half, center + half
 
 
-def _new_figure(width: float, height: float) -> Figure:
-    """Returns an empty figure; sizes in inches."""
-    layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
-    figure = Figure(figsize=(width, height), layout=layout)
-    FigureCanvasAgg(figure)
-    return figure
-
-
 def _unit_square(figure: Figure, title: str) -> Axes:
     axes = figure.subplots()
     _style(axes)
@@ -280,12 +270,6 @@ def _unit_square(figure: Figure, title: str) -> Axes:
     axes.set_xlim(-0.01, 1.01)
     axes.set_ylim(-0.01, 1.01)
     return axes
-
-
-def _style(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(color="#E5E5E5", linewidth=0.6)
-    axes.set_axisbelow(True)
 
 
 def _mark_epoch(axes: Axes, epoch: int) -> None:
@@ -332,12 +316,3 @@ def _thinned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     keep = np.append(True, np.any(np.diff(cells, axis=0) != 0, axis=1))
     keep[-1] = True
     return x[keep], y[keep]
-
-
-def _write(figure: Figure, path: pathlib.Path) -> None:
-    partial = path.with_name(path.name + ".partial")
-    try:
-        figure.savefig(partial, dpi=150, format="png")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)

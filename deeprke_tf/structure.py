@@ -50,6 +50,25 @@ def fold(sequence: str, settings: FoldSettings = FoldSettings()) -> tuple[str, f
     return dot_bracket, mfe
 
 
+def energy(
+    sequence: str, dot_bracket: str, settings: FoldSettings = FoldSettings()
+) -> float:
+    """Returns the free energy of a structure in kcal/mol, without folding.
+
+    Of an MFE structure that is known already, such as a cached one, this is the MFE.
+
+    >>> round(energy("GGGGAAAACCCC", "((((....))))"), 1)
+    -5.4
+
+    Args:
+      sequence: RNA letters.
+      dot_bracket: A structure of it.
+      settings: Those that it was folded with.
+    """
+    compound = RNA.fold_compound(sequence, _model_details(settings))
+    return compound.eval_structure(dot_bracket)
+
+
 @functools.lru_cache
 def model_details(settings: FoldSettings) -> RNA.md:
     """Returns fold settings as ViennaRNA takes them."""

@@ -6,7 +6,7 @@ import pytest
 import RNA
 
 from deeprke_tf.config import FoldSettings
-from deeprke_tf.structure import LOOP_CONTEXTS, fold, loop_contexts
+from deeprke_tf.structure import LOOP_CONTEXTS, energy, fold, loop_contexts
 
 
 def random_sequence(rng, length):
@@ -182,3 +182,10 @@ def test_one_nucleotide_has_no_structure():
 def test_an_empty_sequence_is_not_folded():
     with pytest.raises(ValueError, match="Cannot fold an empty sequence"):
         fold("")
+
+
+def test_the_energy_of_an_mfe_structure_is_the_mfe():
+    settings = FoldSettings(temperature=30.0)
+    sequence = "GGGAAACUCGAUUACGGCAUUACGGGCAUUACGAUUUGCGAUCGGGAUUUACGG"
+    dot_bracket, mfe = fold(sequence, settings)
+    assert energy(sequence, dot_bracket, settings) == pytest.approx(mfe)

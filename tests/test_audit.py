@@ -1,0 +1,154 @@
+import json
+import random
+
+import pandas as pd
+import pytest
+
+from deeprke_tf import audit
+from tests.small_runs import make_sites, write_table
+
+
+def flanked(n_sites, seed, share_of_g, extra=0):
+    """RBP-24's kind: an upper-case site in lower-case flanks, its last base often G."""
+    rng = random.Random(seed)
+
+    def letters(n):
+        return "".join(rng.choices("acgu", k=n))
+
+    records = []
+    for i in range(n_sites):
+        last = "G" if rng.random() < share_of_g else rng.choice("ACU")
+        site = letters(rng.randint(12, 20)).upper() + last
+        records.append(
+            f">{i};chr1\n{letters(30)}{site}{letters(rng.randint(30, 36) + extra)}\n"
+        )
+    return "".join(records)
+
+
+@pytest.fixture
+def leaking_pair(tmp_path):
+    """Positives and negatives, 300 each, whose sites end on G in 97 and in 21 %."""
+    for name, seed, share in (("positives", 1, 0.97), ("negatives", 2, 0.21)):
+        (tmp_path / f"{name}.fa").write_text(flanked(300, seed, share))
+    return [
+        *("--positives", str(tmp_path / "positives.fa")),
+        *("--negatives", str(tmp_path / "negatives.fa")),
+    ]
+
+
+def audited(out, *flags):
+    assert audit.main([*map(str, flags), "--out", str(out)]) == 0
+    return json.loads((out / "audit.json").read_text())
+
+
+def test_the_last_base_of_the_site_is_found_by_itself(leaking_pair, tmp_path, capsys):
+    found = audited(tmp_path / "out", *leaking_pair, "--max-folded", 0)
+    best = found["rules"][0]
+    assert best["rule"] == "last base of the site"
+    assert best["auroc"] == pytest.approx(0.88, abs=0.03)
+    assert best["better_than_chance"]
+    warning = found["warnings"][0]
+    assert "last base of the site alone tells" in warning
+    assert "enzyme that cut" in warning
+    said = capsys.readouterr().out
+    assert f"WARNING: {warning}" in said
+    assert "G in 9" in best["telling"]
+
+
+def test_sites_without_a_shortcut_get_no_warning(tmp_path, capsys):
+    for name, seed in (("a", 1), ("b", 2)):
+        (tmp_path / f"{name}.fa").write_text(flanked(300, seed, 0.25))
+    found = audited(
+        tmp_path / "out",
+        *("--positives", tmp_path / "a.fa", "--negatives", tmp_path / "b.fa"),
+        *("--max-folded", 0),
+    )
+    assert found["warnings"] == found["notes"] == []
+    assert "no rule reaches an AUROC of 0.65" in capsys.readouterr().out
+
+
+def test_few_sites_give_no_false_alarm(tmp_path):
+    for seed in range(3):
+        for name in ("a", "b"):
+            path = tmp_path / f"{name}.fa"
+            path.write_text(flanked(12, f"{seed}{name}", 0.25))
+        found = audited(
+            tmp_path / "out",
+            *("--positives", tmp_path / "a.fa", "--negatives", tmp_path / "b.fa"),
+            *("--max-folded", 0),
+        )
+        assert found["warnings"] == []
+
+
+def test_length_is_warned_of_as_something_no_protein_reads(tmp_path):
+    (tmp_path / "a.fa").write_text(flanked(100, 1, 0.25, extra=20))
+    (tmp_path / "b.fa").write_text(flanked(100, 2, 0.25))
+    found = audited(
+        tmp_path / "out",
+        *("--positives", tmp_path / "a.fa", "--negatives", tmp_path / "b.fa"),
+        *("--max-folded", 0),
+    )
+    assert any("No protein reads the length" in text for text in found["warnings"])
+
+
+def test_what_a_protein_may_bind_is_a_note_and_no_warning(tmp_path):
+    rng = random.Random(3)
+    rows = [
+        (f"s{i}", "".join(rng.choices("ACGUU" if i % 2 else "ACGU", k=60)), i % 2, "")
+        for i in range(400)
+    ]
+    found = audited(
+        tmp_path / "out",
+        *("--sites", write_table(tmp_path / "sites.tsv", rows), "--max-folded", 0),
+        *("--threshold", 0.6),
+    )
+    assert found["warnings"] == []
+    assert any("content of U alone tells" in text for text in found["notes"])
+
+
+def test_structure_is_folded_for_some_sites_only_and_said(tmp_path, capsys):
+    sites = write_table(tmp_path / "sites.tsv", make_sites(90, seed=1))
+    found = audited(tmp_path / "out", "--sites", sites, "--max-folded", 45)
+    assert found["n_folded"] == 45
+    of_structure = [rule for rule in found["rules"] if rule["kind"] == "structure"]
+    assert {rule["n_sites"] for rule in of_structure} == {45}
+    assert "those of structure on 45 sites" in capsys.readouterr().out
+    table = pd.read_csv(tmp_path / "out" / "audit.tsv", sep="\t")
+    assert list(table["rule"]) == [rule["rule"] for rule in found["rules"]]
+    assert (tmp_path / "out" / "audit.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_sequences_in_train_and_test_are_warned_of(tmp_path):
+    sites = make_sites(60, seed=1)
+    found = audited(
+        tmp_path / "out",
+        *("--sites", write_table(tmp_path / "train.tsv", sites)),
+        *("--test-sites", write_table(tmp_path / "test.tsv", sites[:4])),
+        *("--max-folded", 0),
+    )
+    assert any("4 sequences are in train and test" in w for w in found["warnings"])
+
+
+def test_the_same_seed_gives_the_same_audit(leaking_pair, tmp_path):
+    flags = [*leaking_pair, "--max-folded", 0]
+    one, other = (audited(tmp_path / name, *flags) for name in ("one", "other"))
+    assert one == other
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ([], "No input: give --sites"),
+        (["--positives", "{few}"], "Give either --sites, or --positives"),
+        (["--positives", "{few}", "--negatives", "{few}"], "3 distinct background"),
+        (["--threshold", "0.4"], "threshold must be between 0.5 and 1"),
+        (["--max-folded", "-1"], "must not be negative"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_flags_end_with_one_line(flags, message, tmp_path, capsys):
+    (tmp_path / "few.fa").write_text(flanked(3, 1, 0.5))
+    given = [flag.format(few=tmp_path / "few.fa") for flag in flags]
+    assert audit.main([*given, "--out", str(tmp_path / "out")]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("deeprke audit: error: ") and message in error
