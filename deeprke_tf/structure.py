@@ -65,7 +65,7 @@ def energy(
       dot_bracket: A structure of it.
       settings: Those that it was folded with.
     """
-    compound = RNA.fold_compound(sequence, _model_details(settings))
+    compound = RNA.fold_compound(sequence, model_details(settings))
     return compound.eval_structure(dot_bracket)
 
 
