@@ -43,7 +43,7 @@ class Figure:
       unit: Of the values.
       values: One a round.
       base: What it is compared with, round by round.
-      least: Goal: the median, or the ratio where there is a base, is not below this.
+      least: Goal: the values, or the ratios where there is a base, are not below this.
       most: Goal: the same is not above this.
     """
 
@@ -60,12 +60,17 @@ class Figure:
         return statistics.median(self.values)
 
     @property
-    def ratio(self) -> float | None:
-        """The median of the rounds' ratios to the base; None without a base."""
+    def ratios(self) -> list[float]:
+        """The rounds' ratios to the base; empty without a base."""
         if self.base is None:
-            return None
+            return []
         pairs = zip(self.values, self.base.values, strict=True)
-        return statistics.median(mine / other for mine, other in pairs)
+        return [mine / other for mine, other in pairs]
+
+    @property
+    def ratio(self) -> float | None:
+        """The median of the rounds' ratios; None without a base."""
+        return statistics.median(self.ratios) if self.ratios else None
 
     @property
     def goal(self) -> str:
@@ -76,12 +81,20 @@ class Figure:
         return "" if self.most is None else f"at most {self.most:,g}{of}"
 
     @property
-    def is_met(self) -> bool | None:
-        """Whether the goal is met; None if there is none."""
-        reached = self.median if self.ratio is None else self.ratio
-        if self.least is not None:
-            return reached >= self.least
-        return None if self.most is None else reached <= self.most
+    def met(self) -> str:
+        """Whether the goal is met: `yes` or `no` if all rounds say so, else `unsure`.
+
+        On a machine that others use, rounds of one thing can differ tenfold: a median
+        that a single slow round moved across the goal proves nothing.
+        """
+        if not self.goal:
+            return ""
+        reached = {
+            (self.least is None or value >= self.least)
+            and (self.most is None or value <= self.most)
+            for value in self.ratios or self.values
+        }
+        return "unsure" if len(reached) > 1 else "yes" if True in reached else "no"
 
 
 class InOwnProcess:
@@ -226,7 +239,7 @@ def _cells(figure: Figure) -> list[str]:
         "" if figure.ratio is None else _three_digits(figure.ratio),
         "" if figure.base is None else figure.base.name,
         figure.goal,
-        {None: "", True: "yes", False: "no"}[figure.is_met],
+        figure.met,
     ]
 
 
@@ -242,10 +255,11 @@ def _as_json(figure: Figure) -> dict[str, Any]:
         "unit": figure.unit,
         "values": figure.values,
         "median": figure.median,
+        "ratios": figure.ratios,
         "ratio": figure.ratio,
         "to": None if figure.base is None else figure.base.name,
         "goal": figure.goal or None,
-        "met": figure.is_met,
+        "met": figure.met or None,
     }
 
 
