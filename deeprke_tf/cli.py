@@ -29,6 +29,7 @@ COMMANDS = {
     "predict": ("deeprke_tf.predict", "give new RNAs their binding probability"),
     "scan": ("deeprke_tf.scan", "find sites in RNAs of any length"),
     "audit": ("deeprke_tf.audit", "find shortcuts in a training set"),
+    "benchmark": ("deeprke_tf.benchmark", "run RBP-31 or RBP-24 and report"),
     "export": ("deeprke_tf.export", "write a SavedModel for TF Serving"),
 }
 

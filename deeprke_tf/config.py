@@ -70,6 +70,8 @@ class VectorConfig:
 class ModelConfig:
     """Shape of the network; k and the vector size come with the data."""
 
+    network: Literal["deeprke", "deepbind", "ideepv", "ideeps"] = "deeprke"
+    """Whose network; those of others are for comparison (`baseline_networks`)."""
     structure: bool = True
     """Whether the structure view is read beside the sequence view."""
     one_hot: bool = False
@@ -97,6 +99,11 @@ class ModelConfig:
             )
         for name in ("filters", "kernel_sizes", "dense_units"):
             _require_positive(self, name)
+        networks = typing.get_args(typing.get_type_hints(ModelConfig)["network"])
+        if self.network not in networks:
+            raise UserError(
+                f"No network {self.network!r}; there are: {', '.join(networks)}."
+            )
         if self.lstm_units < 0:
             raise UserError(f"lstm_units must not be negative, got {self.lstm_units}.")
         if not 0 <= self.dropout < 1:
@@ -173,6 +180,40 @@ PRESETS: dict[str, RunConfig] = {
     "no-structure": RunConfig(ModelConfig(structure=False)),
     "one-hot": RunConfig(ModelConfig(structure=False, one_hot=True)),
     "cnn-only": RunConfig(ModelConfig(lstm_units=0)),
+    # Networks of others; `baseline_networks` says where the shapes come from.
+    "deepbind": RunConfig(
+        ModelConfig(
+            network="deepbind",
+            structure=False,
+            one_hot=True,
+            filters=(16,),
+            kernel_sizes=(16,),
+            lstm_units=0,
+            dropout=0.5,
+        )
+    ),
+    "ideepv": RunConfig(
+        ModelConfig(
+            network="ideepv",
+            structure=False,
+            trainable_vectors=True,
+            filters=(16,),
+            kernel_sizes=(10,),
+            lstm_units=0,
+            dense_units=800,
+            dropout=0.5,
+        ),
+        VectorConfig(vector_size=25),
+    ),
+    "ideeps": RunConfig(
+        ModelConfig(
+            network="ideeps",
+            one_hot=True,
+            filters=(16,),
+            kernel_sizes=(10,),
+            dropout=0.5,
+        )
+    ),
 }
 
 

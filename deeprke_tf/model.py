@@ -49,6 +49,12 @@ def build_model(
             f"bound_fraction must be between 0 and 1, got {bound_fraction}; training "
             "needs sites of both classes."
         )
+    if config.network != "deeprke":
+        from deeprke_tf.baseline_networks import build_baseline
+
+        return build_baseline(
+            config, sequence_vectors, structure_vectors, bound_fraction
+        )
     # === Inputs ===
     inputs = {
         name: keras.Input([None], dtype="int64", name=name) for name in config.views
@@ -63,9 +69,7 @@ def build_model(
     modules = []
     for name, ids in inputs.items():
         view = name.removesuffix("_kmers")
-        first = kmer_convolution(vectors[name], config, view)
-        x = first(ids)  # [batch, n_kmers, filters]
-        first.vectors.set_weights([vectors[name]])
+        x = kmer_convolution(vectors[name], config, view)(ids)
         x, view_mask = cnn_module(x, mask, config, name=f"{view}_cnn", n_done=1)
         modules.append(x)  # [batch, n_kmers / 8, filters]
 
@@ -83,18 +87,26 @@ def build_model(
     x = layers.Dropout(config.dropout, name="dropout")(x)
     x = layers.Dense(config.dense_units, activation="relu", name="dense")(x)
     x = layers.Dropout(config.dropout, name="dense_dropout")(x)
-    # In float32 also where the layers before compute in half precision.
-    # From the right base rate on: first steps that only lower all probabilities would
-    # drive every ReLU below zero for good where most sites are background.
+    probability = bound_probability(x, bound_fraction)
+    return keras.Model(inputs, probability, name="deeprke")
+
+
+def bound_probability(x: Any, bound_fraction: float) -> Any:
+    """Returns the output layer's probability, float32 [batch, 1].
+
+    It starts from the share of bound sites: first steps that only lower all
+    probabilities would drive every ReLU below zero for good where most sites are
+    background.
+    """
     odds = bound_fraction / (1 - bound_fraction)
-    probability = layers.Dense(
+    # In float32 also where the layers before compute in half precision.
+    return layers.Dense(
         1,
         activation="sigmoid",
         bias_initializer=keras.initializers.Constant(math.log(odds)),
         dtype="float32",
         name="probability",
     )(x)
-    return keras.Model(inputs, probability, name="deeprke")
 
 
 def kmer_convolution(
@@ -110,7 +122,7 @@ def kmer_convolution(
     if np.any(vectors[PAD_ID]):
         raise ValueError(f"{view} vectors: the padding row {PAD_ID} must be zero.")
     n_ids, size = vectors.shape
-    return KmerConv1D(
+    convolution = KmerConv1D(
         n_ids,
         size,
         config.filters[0],
@@ -118,6 +130,9 @@ def kmer_convolution(
         trainable_vectors=config.trainable_vectors,
         name=f"{view}_cnn_conv_1",
     )
+    convolution.build((None, None))
+    convolution.vectors.set_weights([vectors])
+    return convolution
 
 
 def cnn_module(

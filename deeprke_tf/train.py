@@ -28,7 +28,8 @@ class TrainFlags:
     out: Path | None = None
     """Directory to make; runs/<data>-<preset> if not given."""
     preset: str = "paper"
-    """Settings to start from: paper, no-structure, one-hot, cnn-only."""
+    """Settings to start from: paper, no-structure, one-hot, cnn-only, deepbind, ideepv,
+    ideeps."""
     config: Path | None = None
     """File of settings as a run's config.json holds them, in place of a preset."""
     vectors_from: Path | None = None

@@ -1,0 +1,120 @@
+"""Trains and tests on all experiments of RBP-31 or RBP-24, and reports.
+
+python -m deeprke_tf.benchmark rbp31 --data-dir DATA --out RESULTS
+"""
+
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from deeprke_tf import cli
+from deeprke_tf.benchmark_experiments import MASKS, Benchmark
+from deeprke_tf.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchmarkFlags:
+    """Trains and tests presets and baselines on the experiments of a benchmark.
+
+    Each experiment, preset, seed and protocol gives one JSON file when it is done; give
+    the command again, or to several processes at once, to go on. Ends with a report of
+    all that --out holds: report.md, report.html and figures.
+    """
+
+    benchmark: Annotated[Benchmark, tyro.conf.Positional]
+    """Which one: rbp31 or rbp24."""
+    data_dir: Path
+    """Where its files lie, or their folder `rbp31` or `rbp24`."""
+    out: Path
+    """Directory for results, datasets, runs and the report."""
+    experiments: tuple[str, ...] = ()
+    """Names or numbers; all that are complete if not given."""
+    presets: tuple[str, ...] = ("paper",)
+    """Presets of `deeprke train`, and the linear baselines oli and position-kmer."""
+    seeds: tuple[int, ...] = (1,)
+    """Seeds of the trainings."""
+    protocols: tuple[str, ...] = ("frozen",)
+    """frozen: all is chosen on validation, the test scored once; published: three
+    folds, the best on the test, as the paper did."""
+    masks: tuple[str, ...] = ("none", "3prime-edge")
+    """What is masked of RBP-24 sites: none; 3prime-edge; both-edges."""
+    shard: str = "1/1"
+    """Only each n-th experiment from the i-th on, as i/n."""
+    published: Path | None = None
+    """Table of published AUROCs to compare with, or the folder that holds it."""
+    report_only: bool = False
+    """Train nothing; report what is there."""
+    workers: int | None = None
+    """Folding processes; all cores if not given."""
+    fold_cache: Path | None = None
+    """File of known folds, if not the one in the user's cache directory."""
+
+    def __post_init__(self):
+        for name, allowed in (
+            ("protocols", ("frozen", "published")),
+            ("masks", MASKS),
+        ):
+            unknown = [value for value in getattr(self, name) if value not in allowed]
+            if unknown:
+                raise UserError(
+                    f"{name}: no {unknown[0]!r}; there are: {', '.join(allowed)}."
+                )
+        if any(seed < 0 for seed in self.seeds):
+            raise UserError("seeds must not be negative.")
+
+
+def benchmark(flags: BenchmarkFlags) -> None:
+    """Does the tasks that the flags ask for, and reports."""
+    from deeprke_tf import (
+        benchmark_experiments,
+        benchmark_report,
+        benchmark_tasks,
+        runs,
+    )
+
+    runs.make_directory(flags.out)
+    found = benchmark_experiments.find(flags.benchmark, flags.data_dir)
+    chosen = benchmark_experiments.select(found, flags.experiments)
+    published = benchmark_report.read_published(flags.published, flags.benchmark)
+    tasks = benchmark_tasks.plan(
+        flags.benchmark,
+        benchmark_tasks.shard(chosen, flags.shard),
+        flags.presets,
+        flags.seeds,
+        [name for name in benchmark_tasks.PROTOCOLS if name in flags.protocols],
+        flags.masks,
+    )
+    for one in chosen:
+        if one.missing:
+            print(f"missing: {one.name} has no {one.missing}")
+    if not flags.report_only:
+        _do(flags, tasks)
+    for path in benchmark_report.report(flags.benchmark, flags.out, found, published):
+        print(f"wrote {path}")
+
+
+def _do(flags: BenchmarkFlags, tasks: list) -> None:
+    from deeprke_tf import benchmark_run, quiet
+
+    quiet.import_tensorflow(verbose=False)
+    n_done = sum(task.result_path(flags.out).exists() for task in tasks)
+    print(f"{len(tasks)} tasks, {n_done} of them done before", flush=True)
+    fold_flags = [] if flags.workers is None else ["--workers", str(flags.workers)]
+    if flags.fold_cache:
+        fold_flags += ["--fold-cache", str(flags.fold_cache)]
+    n_elsewhere = benchmark_run.do_tasks(tasks, flags.out, fold_flags)
+    if n_elsewhere:
+        print(f"{n_elsewhere} tasks are left to other processes that are at them")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    return cli.run("benchmark", BenchmarkFlags, benchmark, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

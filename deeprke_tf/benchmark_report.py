@@ -1,0 +1,243 @@
+"""The report of a benchmark: Markdown, one HTML file that holds all, and figures."""
+
+import base64
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import markdown_it
+import pandas as pd
+
+from deeprke_tf import benchmark_figures
+from deeprke_tf.benchmark_experiments import Benchmark, Experiment
+from deeprke_tf.benchmark_results import (
+    Comparison,
+    compare,
+    mean_aurocs,
+    published_of,
+    read,
+    read_published,
+)
+from deeprke_tf.benchmark_tasks import PROTOCOLS
+
+__all__ = ["read_published", "report"]
+
+_MASKED = {"3prime-edge": "debiased", "both-edges": "both edges masked"}
+
+_PROTOCOLS = {
+    "frozen": (
+        "Validation is split off the training sites and all is chosen on it; the test "
+        "sites are scored once. AUROCs are means over seeds."
+    ),
+    "published": (
+        "**Optimistic**: three trainings, each with another random third of the "
+        "training sites for validation; the best of the three on the test is reported, "
+        "as the paper did."
+    ),
+}
+_STYLE = (
+    "body{font:15px/1.5 sans-serif;max-width:70em;margin:2em auto;padding:0 1em}"
+    "table{border-collapse:collapse;display:block;overflow-x:auto}"
+    "td,th{border:1px solid #ccc;padding:.2em .6em}img{max-width:100%}"
+)
+
+
+def report(
+    benchmark: Benchmark,
+    out: Path,
+    experiments: Sequence[Experiment],
+    published: pd.DataFrame,
+) -> list[Path]:
+    """Writes the report of all results that there are.
+
+    Args:
+      benchmark: Which one.
+      out: The directory of the results.
+      experiments: All that were found, those that lack files among them.
+      published: Of `read_published`.
+
+    Returns:
+      The files written.
+
+    Raises:
+      UserError: A file among the results is none.
+    """
+    results = read(out, benchmark)
+    directory = out / benchmark
+    directory.mkdir(parents=True, exist_ok=True)
+    printed = published_of(published, experiments)
+    drawn: list[Path] = []
+    lines = [f"# {benchmark.upper().replace('RBP', 'RBP-')} benchmark", ""]
+    if not results:
+        lines += ["There are no results yet.", ""]
+    for protocol in PROTOCOLS:
+        if any(result["protocol"] == protocol for result in results):
+            lines += _section(results, protocol, experiments, printed, directory, drawn)
+    lines += [*_missing(results, experiments), *_provenance(results)]
+    markdown = directory / "report.md"
+    _write(markdown, "\n".join(lines) + "\n")
+    html = directory / "report.html"
+    _write(html, _to_html("\n".join(lines), directory))
+    return [markdown, html, *drawn]
+
+
+def _section(
+    results: Sequence[Mapping[str, Any]],
+    protocol: str,
+    experiments: Sequence[Experiment],
+    published: pd.DataFrame,
+    directory: Path,
+    drawn: list[Path],
+) -> list[str]:
+    """Returns the lines of one protocol, its figures drawn."""
+    plain = _in_order(mean_aurocs(results, protocol, "none"), experiments)
+    lines = [f"## Protocol {protocol}", "", _PROTOCOLS[protocol], ""]
+    masked = {
+        name: _in_order(mean_aurocs(results, protocol, mask), experiments)
+        for mask, name in _MASKED.items()
+    }
+    masked = {name: table for name, table in masked.items() if not table.empty}
+    if masked:
+        lines += [
+            "Debiased: the last base of each site and three bases on each side of it "
+            "are N in training and test. Both edges masked: the base before the first "
+            "one of the site, too. A dash: not run, or not possible because letter "
+            "case does not mark the site in all files.",
+            "",
+        ]
+    lines += _table(plain, masked, published.reindex(plain.index))
+    lines += _comparisons(plain, published)
+    bars = directory / f"bars_{protocol}.png"
+    benchmark_figures.bars(plain, published.reindex(plain.index), bars)
+    lines += [f"![AUROC by experiment and method]({bars.name})", ""]
+    drawn.append(bars)
+    pairs = directory / f"pairs_{protocol}.png"
+    if benchmark_figures.pairs(plain, published.reindex(plain.index), pairs):
+        lines += [f"![One part of the model against none]({pairs.name})", ""]
+        drawn.append(pairs)
+    return lines
+
+
+def _in_order(table: pd.DataFrame, experiments: Sequence[Experiment]) -> pd.DataFrame:
+    """Returns the rows in the order of the experiments."""
+    names = [one.name for one in experiments if one.name in table.index]
+    return table.reindex([*names, *(n for n in table.index if n not in names)])
+
+
+def _table(
+    plain: pd.DataFrame, masked: Mapping[str, pd.DataFrame], published: pd.DataFrame
+) -> list[str]:
+    columns: dict[str, pd.Series] = {}
+    for preset in plain:
+        columns[str(preset)] = plain[preset]
+        for name, table in masked.items():
+            if preset in table:
+                columns[f"{preset}, {name}"] = table[preset].reindex(plain.index)
+    for method in published.columns:
+        columns[f"{method}, published"] = published[method]
+    rows = [["experiment", *columns]]
+    for experiment in plain.index:
+        cells = [_number(series.get(experiment)) for series in columns.values()]
+        rows.append([f"`{experiment}`", *cells])
+    means = [
+        f"{_number(series.mean())} ({series.count()})" for series in columns.values()
+    ]
+    rows.append(["**mean (experiments)**", *means])
+    return [*_markdown_table(rows), ""]
+
+
+def _number(value: Any) -> str:
+    return "-" if value is None or pd.isna(value) else f"{value:.3f}"
+
+
+def _markdown_table(rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return [lines[0], "|" + "---|" * len(rows[0]), *lines[1:]]
+
+
+def _comparisons(plain: pd.DataFrame, published: pd.DataFrame) -> list[str]:
+    """Returns the table of pairs, over the experiments that both have."""
+    methods = {str(name): plain[name] for name in plain}
+    printed = {f"{name}, published": published[name] for name in published.columns}
+    rows = [
+        ["method", "against", "experiments", "means", "wins", "ties", "losses", "p"]
+    ]
+    names = list(methods)
+    for i, one in enumerate(names):
+        others = {name: methods[name] for name in names[i + 1 :]} | printed
+        for other, series in others.items():
+            if (comparison := compare(methods[one], series)) is not None:
+                rows.append([one, other, *_cells(comparison)])
+    if len(rows) == 1:
+        return []
+    note = (
+        "Over the experiments that both have; ties are equal to three decimals; p is of "
+        "a two-sided paired Wilcoxon test, not corrected for the number of rows."
+    )
+    return ["### Pairs", "", note, "", *_markdown_table(rows), ""]
+
+
+def _cells(comparison: Comparison) -> list[str]:
+    means = " / ".join(f"{mean:.3f}" for mean in comparison.means)
+    counts = (comparison.wins, comparison.ties, comparison.losses)
+    p = "too few" if comparison.p is None else f"{comparison.p:.2g}"
+    return [str(comparison.n), means, *map(str, counts), p]
+
+
+def _missing(
+    results: Sequence[Mapping[str, Any]], experiments: Sequence[Experiment]
+) -> list[str]:
+    """Returns what there are no numbers of, and why."""
+    done = {result["experiment"] for result in results}
+    reasons = [
+        f"- `{one.name}`: "
+        + (f"no {one.missing} among the files" if one.missing else "not run")
+        for one in experiments
+        if one.name not in done
+    ]
+    return ["## Missing", "", *(reasons or ["None."]), ""]
+
+
+def _provenance(results: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Returns how the numbers came about."""
+    if not results:
+        return []
+    lines = ["## How", ""]
+    seeds = sorted({result["seed"] for result in results})
+    lines.append(f"- seeds: {', '.join(map(str, seeds))}")
+    times = sorted(result.get("finished", "") for result in results)
+    lines.append(f"- {len(results)} results, from {times[0]} to {times[-1]}")
+    for title, key in (("command", "command"), ("versions", "versions")):
+        found = dict.fromkeys(_text(result.get(key)) for result in results)
+        lines += [f"- {title}: `{text}`" for text in found if text]
+    return [*lines, ""]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {version}" for name, version in value.items())
+    return str(value or "")
+
+
+def _to_html(markdown: str, directory: Path) -> str:
+    """Returns the report as a page that needs no other file."""
+    body = markdown_it.MarkdownIt("commonmark").enable("table").render(markdown)
+    for name in _images(directory):
+        data = base64.b64encode((directory / name).read_bytes()).decode()
+        body = body.replace(f'src="{name}"', f'src="data:image/png;base64,{data}"')
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Benchmark</title>'
+        f"<style>{_STYLE}</style>\n{body}</html>\n"
+    )
+
+
+def _images(directory: Path) -> Iterator[str]:
+    for path in directory.glob("*.png"):
+        yield path.name
+
+
+def _write(path: Path, text: str) -> None:
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)

@@ -1,0 +1,117 @@
+"""The tasks of a benchmark: what is trained on what, and where its result lies.
+
+A task is one experiment, preset, seed, protocol and mask. Its result is one JSON file,
+there when the task is done: a run that was killed goes on with the others.
+
+Protocols:
+
+    frozen     validation is split off train and all is chosen on it; the test is scored
+               once
+    published  three trainings, each with another third of train for validation; the
+               best of the three *on the test* is reported, as the paper did: optimistic
+"""
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from deeprke_tf import config, linear_baselines
+from deeprke_tf.benchmark_experiments import Benchmark, Experiment
+from deeprke_tf.encoding import Encoding
+from deeprke_tf.errors import UserError
+
+Protocol = Literal["frozen", "published"]
+PROTOCOLS: tuple[Protocol, ...] = ("frozen", "published")
+
+N_PUBLISHED_FOLDS = 3
+
+# Letters in a k-mer where a preset's paper says so.
+_K = {"ideepv": 6}
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """One result to be made.
+
+    Attributes:
+      benchmark: Which benchmark.
+      experiment: What is trained and tested on.
+      preset: A preset of `train`, or a linear baseline.
+      protocol: How it is chosen and measured.
+      seed: Of the training.
+      mask: What of the sites is masked, of `benchmark_experiments.MASKS`.
+    """
+
+    benchmark: Benchmark
+    experiment: Experiment
+    preset: str
+    protocol: Protocol
+    seed: int
+    mask: str
+
+    @property
+    def label(self) -> str:
+        """Names the task within its experiment; also its file's stem."""
+        return f"{self.preset}.{self.protocol}.seed{self.seed}.{self.mask}"
+
+    @property
+    def k(self) -> int:
+        """Letters in a k-mer."""
+        return _K.get(self.preset, Encoding().k)
+
+    def result_path(self, out: Path) -> Path:
+        """Returns where its result lies."""
+        directory = out / self.benchmark / "results" / self.experiment.name
+        return directory / f"{self.label}.json"
+
+    def lock_path(self, out: Path) -> Path:
+        """Returns the file that who works on it locks."""
+        key = hashlib.sha256(f"{self.experiment.name} {self.label}".encode())
+        return out / self.benchmark / "locks" / f"{key.hexdigest()[:24]}.lock"
+
+
+def plan(
+    benchmark: Benchmark,
+    experiments: Sequence[Experiment],
+    presets: Sequence[str],
+    seeds: Sequence[int],
+    protocols: Sequence[Protocol],
+    masks: Sequence[str],
+) -> list[Task]:
+    """Returns all tasks, those of one experiment together: they share its folds.
+
+    Masks other than "none" are left out where the site is not marked.
+
+    Raises:
+      UserError: A preset is not known.
+    """
+    for name in presets:
+        if name not in config.PRESETS and name not in linear_baselines.NAMES:
+            known = ", ".join([*config.PRESETS, *linear_baselines.NAMES])
+            raise UserError(f"No preset {name!r}; there are: {known}.")
+    return [
+        Task(benchmark, experiment, preset, protocol, seed, mask)
+        for experiment in experiments
+        for mask in masks
+        for preset in presets
+        for protocol in protocols
+        for seed in seeds
+        if not experiment.missing
+        and (mask == "none" or (benchmark == "rbp24" and experiment.edges_are_marked))
+    ]
+
+
+def shard(experiments: Sequence[Experiment], part: str) -> list[Experiment]:
+    """Returns the experiments of one part of several, such as "2/3".
+
+    Raises:
+      UserError: It is no part.
+    """
+    number, _slash, total = part.partition("/")
+    if not (number.isdecimal() and total.isdecimal()) or not (
+        1 <= int(number) <= int(total)
+    ):
+        raise UserError(f"shard must be such as 1/3, got {part!r}.")
+    return list(experiments[int(number) - 1 :: int(total)])
