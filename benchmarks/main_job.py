@@ -56,17 +56,22 @@ def main():
     flags = parser.parse_args()
     print(
         "experiment    seed  epoch  val AUROC  test AUROC (95 % interval)  test AUPRC"
+        "  ECE, raw and calibrated"
     )
     for name in flags.experiments:
         data = preprocess(name, flags.data_dir, flags.out)
         rows = [run(name, data, flags.out, seed) for seed in flags.seeds]
         for seed, (manifest, measured) in zip(flags.seeds, rows, strict=True):
             low, high = measured["auroc_ci"]
+            before, after = (
+                measured["calibration"][when]["ece"] for when in ("before", "after")
+            )
             print(
                 f"{name:<12}  {seed:>4}  {manifest['best_epoch']:>5}  "
                 f"{measured['validation']['auroc']:>9.4f}  "
                 f"{measured['auroc']:.4f} ({low:.4f} to {high:.4f})     "
-                f"{measured['auprc']:.4f}",
+                f"{measured['auprc']:.4f}      "
+                f"{before:.4f}  {after:.4f}",
                 flush=True,
             )
         mean = statistics.mean(measured["auroc"] for _manifest, measured in rows)
