@@ -61,7 +61,7 @@ def audit_run(flags: AuditFlags) -> dict[str, Any]:
         "threshold": flags.threshold,
         "n_sites": len(train),
         "n_positive": sum(site.label == 1 for site in train),
-        "site_marked_by_case": all(site.viewpoint for site in train),
+        "n_marked_by_case": sum(site.viewpoint is not None for site in train),
         "n_folded": n_folded,
         "n_rules": len(rules),
         "rules": [_row(rule) for rule in rules],

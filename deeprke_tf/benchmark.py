@@ -91,13 +91,18 @@ def benchmark(flags: BenchmarkFlags) -> None:
     for one in chosen:
         if one.missing:
             print(f"missing: {one.name} has no {one.missing}")
-    if not flags.report_only:
-        _do(flags, tasks)
+    failed = {} if flags.report_only else _do(flags, tasks)
     for path in benchmark_report.report(flags.benchmark, flags.out, found, published):
         print(f"wrote {path}")
+    if failed:
+        first = next(iter(failed))
+        raise UserError(
+            f"{len(failed)} of {len(tasks)} tasks failed; {first}: {failed[first]}"
+        )
 
 
-def _do(flags: BenchmarkFlags, tasks: list) -> None:
+def _do(flags: BenchmarkFlags, tasks: list) -> dict[str, str]:
+    """Does the tasks; returns what went wrong, by task."""
     from deeprke_tf import benchmark_run, quiet
 
     quiet.import_tensorflow(verbose=False)
@@ -106,9 +111,12 @@ def _do(flags: BenchmarkFlags, tasks: list) -> None:
     fold_flags = [] if flags.workers is None else ["--workers", str(flags.workers)]
     if flags.fold_cache:
         fold_flags += ["--fold-cache", str(flags.fold_cache)]
-    n_elsewhere = benchmark_run.do_tasks(tasks, flags.out, fold_flags)
+    n_elsewhere, failed = benchmark_run.do_tasks(tasks, flags.out, fold_flags)
     if n_elsewhere:
         print(f"{n_elsewhere} tasks are left to other processes that are at them")
+    for name, error in failed.items():
+        print(f"failed: {name}: {error}")
+    return failed
 
 
 def main(argv: Sequence[str] | None = None) -> int:

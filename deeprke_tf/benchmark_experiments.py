@@ -125,7 +125,7 @@ def _labelled(path: Path | None) -> tuple[tuple[Path, int | None], ...]:
 def _pair(
     parts: dict[tuple[str, str], Path], split: str
 ) -> tuple[tuple[Path, int | None], ...]:
-    """Returns positives and negatives, or the processed table where there is no pair."""
+    """Returns positives and negatives, or else the processed table."""
     positives, negatives = (parts.get((split, c)) for c in ("positives", "negatives"))
     if positives and negatives:
         return (positives, 1), (negatives, 0)

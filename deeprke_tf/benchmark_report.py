@@ -172,8 +172,8 @@ def _comparisons(plain: pd.DataFrame, published: pd.DataFrame) -> list[str]:
     if len(rows) == 1:
         return []
     note = (
-        "Over the experiments that both have; ties are equal to three decimals; p is of "
-        "a two-sided paired Wilcoxon test, not corrected for the number of rows."
+        "Over the experiments that both have; ties are equal to three decimals; p is "
+        "of a two-sided paired Wilcoxon test, not corrected for the number of rows."
     )
     return ["### Pairs", "", note, "", *_markdown_table(rows), ""]
 

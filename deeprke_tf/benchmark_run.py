@@ -55,25 +55,30 @@ class Trained:
     facts: dict[str, Any]
 
 
-def do_tasks(tasks: Sequence[Task], out: Path, fold_flags: Sequence[str]) -> int:
-    """Does what is not done yet; returns how many tasks others are at.
+def do_tasks(
+    tasks: Sequence[Task], out: Path, fold_flags: Sequence[str]
+) -> tuple[int, dict[str, str]]:
+    """Does what is not done yet; a task that fails does not stop the others.
 
     Args:
       tasks: All tasks of the plan.
       out: The directory of the results.
       fold_flags: Flags of `preprocess` for folding.
 
-    Raises:
-      UserError: Data or `out` cannot be used, or a training diverged.
+    Returns:
+      How many tasks other processes are at; and what went wrong, by task.
     """
-    n_elsewhere = 0
+    n_elsewhere, failed = 0, {}
     with progress_bar(len(tasks), "task", "benchmark") as bar:
         for task in tasks:
-            bar.set_postfix_str(f"{task.experiment.name[:24]} {task.label}")
-            if not _do_alone(task, out, fold_flags):
-                n_elsewhere += 1
+            name = f"{task.experiment.name} {task.label}"
+            bar.set_postfix_str(name[-60:])
+            try:
+                n_elsewhere += not _do_alone(task, out, fold_flags)
+            except UserError as error:
+                failed[name] = str(error)
             bar.update()
-    return n_elsewhere
+    return n_elsewhere, failed
 
 
 def _do_alone(task: Task, out: Path, fold_flags: Sequence[str]) -> bool:

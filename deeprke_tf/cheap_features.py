@@ -22,6 +22,7 @@ Kind = Literal["length", "N", "position", "composition", "structure"]
 
 N_CLASSES = 10  # that the values of a number are sorted into
 MISSING = -1
+_UNMARKED = -1_000_000  # where an edge is not known: outside of every sequence
 _MOST_MISSING = 0.1  # share of sites; a position that fewer have tells of length
 REACH = 50  # positions looked at on each side of an anchor
 
@@ -56,16 +57,19 @@ def sequence_features(sites: Sequence[Site]) -> list[Feature]:
     letters = _Letters(sites)
     lengths = letters.lengths.astype(float)
     features = [_numeric("length of the sequence", "length", lengths, "nt")]
-    viewpoints = [site.viewpoint for site in sites]
-    if None not in viewpoints:
-        starts, ends = np.array(viewpoints).T
-        features += [
-            _numeric("length of the site", "length", ends - starts, "nt"),
-            _numeric("length of the 5' flank", "length", starts, "nt"),
-            _numeric("length of the 3' flank", "length", lengths - ends, "nt"),
-        ]
+    edges = _edges(sites)
+    if edges is not None:
+        starts, ends = edges
+        for name, values in (
+            ("length of the site", ends - starts),
+            ("length of the 5' flank", starts),
+            ("length of the 3' flank", lengths - ends),
+        ):
+            # The few that are not marked say nothing.
+            known = np.where(starts == _UNMARKED, np.median(values), values)
+            features.append(_numeric(name, "length", known, "nt"))
     features += _composition(letters)
-    for anchor, places in _anchors(letters.lengths, viewpoints).items():
+    for anchor, places in _anchors(letters.lengths, edges).items():
         features += _positions(letters, anchor, places)
     return [feature for feature in features if _is_useful(feature)]
 
@@ -155,8 +159,20 @@ def _composition(letters: _Letters) -> Iterator[Feature]:
             yield _numeric(f"dinucleotide {one}{other}", "composition", shares)
 
 
+def _edges(sites: Sequence[Site]) -> tuple[np.ndarray, np.ndarray] | None:
+    """Returns where the sites start and end, `_UNMARKED` where case does not mark it.
+
+    None: too few are marked.
+    """
+    marked = [site.viewpoint or (_UNMARKED, _UNMARKED) for site in sites]
+    if sum(site.viewpoint is None for site in sites) > _MOST_MISSING * len(sites):
+        return None
+    starts, ends = np.array(marked).T
+    return starts, ends
+
+
 def _anchors(
-    lengths: np.ndarray, viewpoints: Sequence[tuple[int, int] | None]
+    lengths: np.ndarray, edges: tuple[np.ndarray, np.ndarray] | None
 ) -> dict[str, tuple[np.ndarray, int, int]]:
     """Returns place of each site, first and last offset, by the name of the anchor.
 
@@ -169,8 +185,8 @@ def _anchors(
             **anchors,
             "3' end": (lengths - 1, 1 - REACH, 0),
         }
-    if None not in viewpoints:
-        starts, ends = np.array(viewpoints).T
+    if edges is not None:
+        starts, ends = edges
         anchors["site start"] = (starts, -REACH, REACH)
         anchors["site end"] = (ends - 1, -REACH, REACH)
     return anchors

@@ -46,15 +46,20 @@ def masked(site: Site, mask: str) -> str:
 def write_masked(source: Path, label: int, mask: str, path: Path) -> None:
     """Writes the sites of a FASTA file with their edges masked, gzip-compressed.
 
-    Sites that cannot be used are left out.
+    Sites that cannot be used, or that case does not mark, are left out.
 
     Raises:
-      UserError: Case does not mark a site.
+      UserError: Case marks no site.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"partial-{os.getpid()}-{path.name}")
+    n_written = 0
     with gzip.open(partial, "wt") as file:
         for site in SitesFile(source, k=1, label=label):
-            if isinstance(site, Site):
+            if isinstance(site, Site) and site.viewpoint is not None:
                 file.write(f">{site.name}\n{masked(site, mask)}\n")
+                n_written += 1
+    if not n_written:
+        partial.unlink()
+        raise UserError(f"{source} marks no site by letter case: nothing to mask.")
     os.replace(partial, path)

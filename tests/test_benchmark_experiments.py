@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 
 from deeprke_tf import benchmark_experiments, benchmark_tasks
@@ -92,7 +94,7 @@ def test_an_unknown_preset_is_refused_with_the_known_ones():
 def test_shards_share_all_experiments_among_them():
     numbers = list(range(7))
     parts = [benchmark_tasks.shard(numbers, f"{i}/3") for i in (1, 2, 3)]
-    assert sorted(sum(parts, [])) == numbers
+    assert sorted(itertools.chain(*parts)) == numbers
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 

@@ -39,6 +39,14 @@ def test_positions_are_counted_from_the_edges_that_letter_case_marks():
     assert features["length of the 5' flank"].values.tolist() == [3, 2]
 
 
+def test_a_site_that_is_not_marked_says_nothing_of_edges():
+    sequences = ["acgUUGca", *["aaCCAuuu"] * 9, "ACGUACGU"]
+    features = named(cheap_features.sequence_features(sites_of(*sequences)))
+    last = features["last base of the site"].codes.tolist()
+    assert last == [2, *[0] * 9, -1]
+    assert features["length of the 5' flank"].values.tolist() == [3, *[2] * 10]
+
+
 def test_a_position_outside_the_sequence_or_an_n_is_missing():
     features = named(
         cheap_features.sequence_features(sites_of("AGUGA", *["CCCC"] * 18, "ANA"))

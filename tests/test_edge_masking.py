@@ -34,7 +34,16 @@ def test_a_site_that_is_not_marked_is_refused():
 
 def test_a_file_is_masked_site_by_site(tmp_path):
     source = tmp_path / "sites.fa"
-    source.write_text(">a;chr1\nacguacguACGUACGUACgacguacg\n>b\nnnnn\n")
+    source.write_text(">a;chr1\nacguacguACGUACGUACgacguacg\n>b\nnnnn\n>c\nACGU\n")
     edge_masking.write_masked(source, 1, "3prime-edge", tmp_path / "new" / "out.fa.gz")
     with gzip.open(tmp_path / "new" / "out.fa.gz", "rt") as file:
         assert file.read() == ">a;chr1\nACGUACGUACGUACNNNNNNNGUACG\n"
+
+
+def test_a_file_that_marks_no_site_is_refused(tmp_path):
+    (tmp_path / "sites.fa").write_text(">a\nACGU\n")
+    with pytest.raises(UserError, match="marks no site by letter case"):
+        edge_masking.write_masked(
+            tmp_path / "sites.fa", 1, "both-edges", tmp_path / "out.fa.gz"
+        )
+    assert [path.name for path in tmp_path.iterdir()] == ["sites.fa"]

@@ -1,0 +1,184 @@
+"""The command, on simulated experiments laid out as RBP-31 and RBP-24 are."""
+
+import dataclasses
+import gzip
+import json
+import random
+
+import filelock
+import pytest
+
+from deeprke_tf import (
+    benchmark,
+    benchmark_experiments,
+    benchmark_tasks,
+    config,
+    linear_baselines,
+)
+from deeprke_tf.benchmark_results import REQUIRED
+from deeprke_tf.errors import UserError
+
+NAME = "18_ICLIP_hnRNPL--ensembl59_from_2337-2339-741_ctrl+kd_all_clusters"
+MOTIF = "UGUAUAUA"
+FLANK = 8
+
+SMALL = dataclasses.replace(
+    config.preset("no-structure"),
+    model=dataclasses.replace(
+        config.preset("no-structure").model,
+        **{"filters": (4,), "kernel_sizes": (4,), "lstm_units": 0, "dense_units": 4},
+    ),
+    vectors=config.VectorConfig(vector_size=4, vector_sites=50),
+    train=config.TrainConfig(epochs=1, batch_size=20),
+)
+
+
+def letters(rng, n):
+    return "".join(rng.choices("ACGT", k=n))
+
+
+def write(path, records):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with gzip.open(path, "wt") as file:
+        file.writelines(f">{name}\n{sequence}\n" for name, sequence in records)
+
+
+def labelled(n, seed):
+    """RBP-31's kind: sites of one length with a class; bound ones have a motif."""
+    rng = random.Random(seed)
+    for i in range(n):
+        bound = i % 3 == 0
+        middle = MOTIF if bound else letters(rng, len(MOTIF))
+        sequence = letters(rng, 9) + middle + letters(rng, 9)
+        yield f" chr1,+,{i},{i + 26}; class:{int(bound)}", sequence
+
+
+def flanked(n, seed, share_of_g):
+    """RBP-24's kind: the last base of a site is G in a share of them."""
+    rng = random.Random(seed)
+    for i in range(n):
+        last = "G" if rng.random() < share_of_g else rng.choice("ACT")
+        flanks = [letters(rng, FLANK).lower() for _ in range(2)]
+        yield f"{i};chr1", flanks[0] + letters(rng, 9) + last + flanks[1]
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("benchmarks")
+    for split, n, seed in (("train", 180, 1), ("test", 60, 2)):
+        write(directory / "rbp31" / f"{NAME}.{split}.fa.gz", labelled(n, seed))
+        for part, share in (("positives", 0.97), ("negatives", 0.21)):
+            path = directory / "rbp24" / f"LEAK.{split}.{part}.fa.gz"
+            write(path, flanked(n, f"{seed} {part}", share))
+    write(directory / "rbp31" / "19_B.test.fa.gz", labelled(30, 3))
+    return directory
+
+
+@pytest.fixture
+def small(monkeypatch):
+    monkeypatch.setitem(config.PRESETS, "small", SMALL)
+
+
+def run(which, data_dir, out, *flags):
+    argv = [which, "--data-dir", data_dir, "--out", out, "--workers", 1, *flags]
+    assert benchmark.main([str(value) for value in argv]) == 0
+    return {
+        path.name.removesuffix(".json"): json.loads(path.read_text())
+        for path in sorted((out / which / "results").glob("*/*.json"))
+    }
+
+
+def test_each_task_leaves_one_result_and_a_second_run_does_none_again(
+    small, data_dir, tmp_path, capsys
+):
+    flags = ["--presets", "oli", "small", "--seeds", 2]
+    results = run("rbp31", data_dir, tmp_path, *flags)
+    assert list(results) == ["oli.frozen.seed2.none", "small.frozen.seed2.none"]
+    for result in results.values():
+        assert set(REQUIRED) < set(result)
+        assert result["experiment"] == NAME and result["number"] == 18
+        assert result["auroc_ci"][0] <= result["auroc"] <= result["auroc_ci"][1]
+        assert (result["n_sites"], result["n_positive"]) == (60, 20)
+        assert len(result["data"]["inputs"]) == 2 and not result["optimistic"]
+    assert results["oli.frozen.seed2.none"]["auroc"] > 0.95
+    assert results["small.frozen.seed2.none"]["config"]["train"]["seed"] == 2
+    said = capsys.readouterr().out
+    assert "missing: 19_B has no training sites" in said
+    assert "2 tasks, 0 of them done before" in said
+    paths = list((tmp_path / "rbp31" / "results").glob("*/*.json"))
+    before = [path.stat().st_mtime_ns for path in paths]
+    assert run("rbp31", data_dir, tmp_path, *flags) == results
+    assert [path.stat().st_mtime_ns for path in paths] == before
+    assert "2 tasks, 2 of them done before" in capsys.readouterr().out
+    report = (tmp_path / "rbp31" / "report.md").read_text()
+    assert NAME in report and "`19_B`: no training sites" in report
+
+
+def test_the_published_protocol_takes_the_best_of_three_on_the_test(data_dir, tmp_path):
+    flags = ["--presets", "oli", "--protocols", "published"]
+    (result,) = run("rbp31", data_dir, tmp_path, *flags).values()
+    assert result["optimistic"] and len(result["test_aurocs"]) == 3
+    assert result["auroc"] == pytest.approx(max(result["test_aurocs"]))
+    assert result["data"]["n_validation"] == 60
+
+
+def test_masking_the_edge_takes_the_leak_away(data_dir, tmp_path):
+    results = run("rbp24", data_dir, tmp_path, "--presets", "position-kmer")
+    plain, debiased = (
+        results[f"position-kmer.frozen.seed1.{mask}"]
+        for mask in ("none", "3prime-edge")
+    )
+    assert plain["auroc"] > 0.75 and debiased["auroc"] < 0.65
+    report = (tmp_path / "rbp24" / "report.md").read_text()
+    assert "position-kmer, debiased" in report
+
+
+def test_a_task_that_another_process_is_at_is_left_to_it(data_dir, tmp_path, capsys):
+    found = benchmark_experiments.find("rbp31", data_dir)
+    (task,) = benchmark_tasks.plan("rbp31", found, ["oli"], [1], ["frozen"], ["none"])
+    lock = task.lock_path(tmp_path)
+    lock.parent.mkdir(parents=True)
+    with filelock.FileLock(lock):
+        assert run("rbp31", data_dir, tmp_path, "--presets", "oli") == {}
+    assert "1 tasks are left to other processes" in capsys.readouterr().out
+
+
+def test_a_task_that_fails_does_not_stop_the_others(
+    data_dir, tmp_path, capsys, monkeypatch
+):
+    fit = linear_baselines.fit
+
+    def fail_for_oli(name, *sites):
+        if name == "oli":
+            raise UserError("training diverged.")
+        return fit(name, *sites)
+
+    monkeypatch.setattr(linear_baselines, "fit", fail_for_oli)
+    argv = ["rbp31", "--data-dir", str(data_dir), "--out", str(tmp_path)]
+    argv += ["--workers", "1", "--presets", "oli", "position-kmer"]
+    assert benchmark.main(argv) == 1
+    error = capsys.readouterr().err
+    assert "1 of 2 tasks failed" in error and "training diverged." in error
+    (result,) = (tmp_path / "rbp31" / "results").glob("*/*.json")
+    assert result.name.startswith("position-kmer")
+    assert (tmp_path / "rbp31" / "report.md").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--experiments", "7"], "No experiment '7'"),
+        (["--presets", "papr"], "No preset 'papr'"),
+        (["--protocols", "best"], "protocols: no 'best'; there are: frozen, published"),
+        (["--masks", "all"], "masks: no 'all'; there are: none, 3prime-edge"),
+        (["--seeds", "-1"], "seeds must not be negative"),
+        (["--shard", "3/2"], "shard must be such as 1/3"),
+        (["--published", "none.csv"], "Cannot read the published table none.csv"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_flags_end_with_one_line(flags, message, data_dir, tmp_path, capsys):
+    argv = ["rbp31", "--data-dir", str(data_dir), "--out", str(tmp_path), *flags]
+    assert benchmark.main(argv) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("deeprke benchmark: error: ") and message in error
