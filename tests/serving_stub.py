@@ -180,6 +180,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return
         if fault == "slow":
             time.sleep(SLOW)
+            return  # Who asked has gone: nothing of it is to reach the next test.
         columns = request.get("inputs")
         if columns is None:
             rows = request["instances"]
@@ -267,6 +268,7 @@ class _Servicer(service.PredictionServiceServicer):
         fault = self._stub.fault()
         if fault == "slow":
             time.sleep(SLOW)
+            context.abort(grpc.StatusCode.UNAVAILABLE, "nobody waits any more")
         elif fault:
             context.abort(grpc.StatusCode[fault], f"told to say {fault}")
         version = self._version(request, context)
