@@ -7,7 +7,6 @@ import pytest
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Tests run beside each other: threads of TensorFlow's would be in their way.
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
-    os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 
 @pytest.fixture(scope="session", autouse=True)
