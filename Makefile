@@ -4,8 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEEPRKE := $(BIN)/deeprke
-# A file of tests stays in one process, and with it what its tests share.
-PYTEST := -n auto --maxprocesses=4 --dist loadfile
+# A file of tests stays in one process, and with it what its tests share; slow ones first.
+PYTEST := -n auto --maxprocesses=4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help install demo test test-fast lint sample clean
 

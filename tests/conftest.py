@@ -16,3 +16,9 @@ def fold_cache_of_the_session(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DEEPRKE_CACHE", str(directory))
         yield directory
+
+
+def pytest_collection_modifyitems(items):
+    """Puts files with slow tests first: no process waits for the last of them."""
+    slow = {item.path for item in items if "slow" in item.keywords}
+    items.sort(key=lambda item: item.path not in slow)

@@ -37,7 +37,8 @@ _STATUS = {
     grpc.StatusCode.INVALID_ARGUMENT: 400,
     grpc.StatusCode.UNAVAILABLE: 503,
 }
-SLOW = 2.0  # seconds
+SLOW = 2.0  # seconds, longer than a client waits
+LATE = 0.5  # seconds
 
 
 class RefusedError(Exception):
@@ -180,7 +181,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return
         if fault == "slow":
             time.sleep(SLOW)
+            self.close_connection = True
             return  # Who asked has gone: nothing of it is to reach the next test.
+        if fault == "late":
+            time.sleep(LATE)
         columns = request.get("inputs")
         if columns is None:
             rows = request["instances"]

@@ -318,7 +318,7 @@ def test_thousands_of_sites_keep_their_order(rest_url, stub, tmp_path, monkeypat
     cycle = [(f"s{i}", *four[i % 4][1:]) for i in range(403)]
     table = write_table(tmp_path / "sites.tsv", cycle)
     # Requests that are late must not change the order.
-    stub.faults.extend(["slow", None, None, "503"])
+    stub.faults.extend(["late", None, None, "503"])
     flags = ["--batch-size", 20, "--requests-at-once", 3]
     rows = asked(rest_url, table, tmp_path, *flags)
     assert [row["name"] for row in rows] == [name for name, *_ in cycle]
