@@ -25,12 +25,14 @@ COMMANDS = {
     "preprocess": ("pipelines.preprocess", "fold sites and write them as records"),
     "vectors": ("deeprke_tf.vectors", "train k-mer vectors on a corpus of your own"),
     "train": ("deeprke_tf.train", "train a model of one RBP"),
+    "tune": ("deeprke_tf.tune", "search for better settings"),
     "evaluate": ("deeprke_tf.evaluate", "measure a model on labelled records"),
     "predict": ("deeprke_tf.predict", "give new RNAs their binding probability"),
     "scan": ("deeprke_tf.scan", "find sites in RNAs of any length"),
     "audit": ("deeprke_tf.audit", "find shortcuts in a training set"),
     "benchmark": ("deeprke_tf.benchmark", "run RBP-31 or RBP-24 and report"),
     "export": ("deeprke_tf.export", "write a SavedModel for TF Serving"),
+    "doctor": ("deeprke_tf.doctor", "show devices, versions and speed of this machine"),
 }
 
 

@@ -3,16 +3,14 @@
 import concurrent.futures
 import itertools
 import multiprocessing
-import multiprocessing.connection
 import os
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 
 from deeprke_tf.config import FoldSettings
 from deeprke_tf.errors import UserError
 from deeprke_tf.fold_cache import FoldCache
+from deeprke_tf.processes import end_with_parent
 from deeprke_tf.structure import fold
 
 # A task is some tenths of a second of folding: long enough that passing strings costs
@@ -121,7 +119,7 @@ class Folder:
                 self.workers,
                 # A process that has run TensorFlow must not be forked.
                 mp_context=multiprocessing.get_context("spawn"),
-                initializer=_end_with_parent,
+                initializer=end_with_parent,
             )
         return self._pool
 
@@ -140,16 +138,3 @@ def _tasks(sequences: Iterable[str]) -> Iterator[list[str]]:
 
 def _fold_task(sequences: list[str], settings: FoldSettings) -> dict[str, str]:
     return {sequence: fold(sequence, settings)[0] for sequence in sequences}
-
-
-def _end_with_parent() -> None:
-    """Ends this worker when its parent is gone, be it by kill -9."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent ends the pool.
-    parent = multiprocessing.parent_process()
-
-    def wait_for_parent() -> None:
-        if parent is not None:
-            multiprocessing.connection.wait([parent.sentinel])
-            os._exit(1)
-
-    threading.Thread(target=wait_for_parent, daemon=True).start()

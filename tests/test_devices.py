@@ -14,7 +14,7 @@ from deeprke_tf.errors import UserError
 ROOT = pathlib.Path(__file__).parent.parent
 
 
-def run_afresh(code):
+def run_afresh(code, timeout=120):
     """Runs code in a Python process of its own; returns the last line it prints."""
     ended = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)],
@@ -22,7 +22,7 @@ def run_afresh(code):
         env={"CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "2"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=timeout,
     )
     assert ended.returncode == 0, ended.stderr[-2000:]
     return ended.stdout.splitlines()[-1]
@@ -113,3 +113,62 @@ def test_two_devices_train_as_one_does_whatever_the_number_of_sites():
         print(np.abs(trained[0] - trained[1]).max() < 1e-5)
     """
     assert run_afresh(code) == "True"
+
+
+@pytest.mark.slow
+def test_a_mirrored_run_resumes_measures_and_exports_exactly():
+    code = """
+        import json, pathlib, tempfile
+        import numpy as np, pandas as pd, tensorflow as tf
+        from deeprke_tf import evaluate, export, runs, train, training
+        from tests.small_runs import TINY, make_data, make_sites, write_table
+
+        here = pathlib.Path(tempfile.mkdtemp())
+        # Odd numbers, so that neither batches nor splits can be halved.
+        write_table(here / "train.tsv", make_sites(131, seed=1))
+        write_table(here / "test.tsv", make_sites(37, seed=2))
+        data = make_data(
+            here / "data", "--sites", here / "train.tsv",
+            "--test-sites", here / "test.tsv", "--validation-fraction", "0.2",
+        )
+        flags = ["--data", data, *TINY, "--batch-size", "13", "--epochs", "2"]
+        flags += ["--devices", "2", "--mixed-precision", "--preset", "no-structure"]
+        flags = [str(flag) for flag in flags]
+        assert train.main([*flags, "--out", str(here / "whole")]) == 0
+
+        def interrupt(*_row):
+            raise KeyboardInterrupt
+
+        line, training._epoch_line = training._epoch_line, interrupt
+        assert train.main([*flags, "--out", str(here / "run")]) == 130
+        training._epoch_line = line
+        assert train.main([*flags, "--out", str(here / "run")]) == 0
+        whole, run = (pd.read_csv(here / o / "history.csv") for o in ("whole", "run"))
+        np.testing.assert_allclose(run, whole, rtol=1e-4)
+
+        # Each validation site once, each test site once.
+        splits = json.loads((data / "dataset.json").read_text())["splits"]
+        labels, _probabilities = runs.read_validation(here / "run")
+        assert len(labels) == splits["validation"]["n_sites"]
+        assert labels.sum() == splits["validation"]["n_positive"]
+        evaluated = here / "evaluated"
+        evaluate_flags = ["--model", here / "run", "--data", data, "--out", evaluated]
+        assert evaluate.main([str(flag) for flag in evaluate_flags]) == 0
+        measured = json.loads((evaluated / "metrics.json").read_text())
+        assert (measured["n_sites"], measured["n_positive"]) == (37, 13)
+
+        out = here / "serving"
+        assert export.main(["--model", str(here / "run"), "--out", str(out)]) == 0
+        model = runs.load(here / "run").model
+        sequence = "GGGGAAAACCCCUGUAUAUA"
+        served = tf.saved_model.load(str(out / "1")).signatures["serving_default"](
+            sequence=tf.constant([sequence])
+        )["probability"]
+        encoding = runs.load(here / "run").encoding
+        ids = encoding.sequence_vocabulary.encode(sequence)
+        predicted = model({"sequence_kmers": tf.constant([ids], tf.int64)})
+        assert predicted.dtype == tf.float32
+        np.testing.assert_allclose(served, predicted, rtol=1e-5)
+        print("exact")
+    """
+    assert run_afresh(code, timeout=900) == "exact"

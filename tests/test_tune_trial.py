@@ -1,0 +1,241 @@
+import dataclasses
+import json
+import multiprocessing
+import os
+import signal
+import sys
+import time
+
+import pytest
+
+from deeprke_tf import config, runs, tune_results, tune_trial
+from deeprke_tf.config import ModelConfig, RunConfig, TrainConfig, VectorConfig
+from deeprke_tf.tune_trial import TrialLostError, TrialTask
+
+pytest_plugins = ["tests.run_fixtures"]
+
+TINY = RunConfig(
+    ModelConfig(
+        structure=False,
+        filters=(8, 6),
+        kernel_sizes=(6, 3),
+        lstm_units=0,
+        dense_units=4,
+    ),
+    VectorConfig(vector_size=5, vector_sites=50),
+    TrainConfig(batch_size=15, learning_rate=0.02, epochs=2, warmup_epochs=0),
+)
+
+
+@pytest.fixture
+def task(data, tmp_path):
+    return TrialTask(data, tmp_path, worker="w1")
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """Trains in this process, not in one of its own; counts the trainings."""
+    trained = []
+
+    def train_here(task, run, run_config, _on_wait, _seconds):
+        trained.append(run.name)
+        return tune_trial._failure(task, run, run_config)
+
+    monkeypatch.setattr(tune_trial, "_train_apart", train_here)
+    return trained
+
+
+def run_trial(task, trial="0", run_config=TINY):
+    return tune_trial.run_trial(task, trial, run_config, lambda: None, 0.05)
+
+
+def with_training(**settings):
+    train = dataclasses.replace(TINY.train, **settings)
+    return dataclasses.replace(TINY, train=train)
+
+
+# === A trial is a training ===
+
+
+def test_a_trial_measures_what_train_measures(task, here, data, tmp_path):
+    from deeprke_tf import train
+
+    result = run_trial(task)
+    best = tmp_path / "best_config.json"
+    config.save(TINY, best)
+    out = tmp_path / "trained"
+    flags = ["--data", str(data), "--out", str(out), "--config", str(best)]
+    assert train.main(flags) == 0
+    assert result.aurocs == (json.loads((out / "metrics.json").read_text())["auroc"],)
+    assert result.worker == "w1" and result.n_epochs == (2,)
+    history = tmp_path / "trials" / "0" / "history-1.csv"
+    assert history.read_text() == (out / "history.csv").read_text()
+
+
+def test_executions_have_seeds_of_their_own_and_their_mean_counts(task, here):
+    result = run_trial(dataclasses.replace(task, executions=2))
+    assert here == ["run-1", "run-2"]
+    trial = task.search / "trials" / "0"
+    seeds = [
+        config.load(RunConfig, trial / run / "config.json").train.seed for run in here
+    ]
+    assert seeds == [1, 2]
+    histories = [trial / f"history-{number}.csv" for number in (1, 2)]
+    assert len({path.read_text() for path in histories}) == 2
+    assert result.auroc == pytest.approx(sum(result.aurocs) / 2)
+
+
+def test_vectors_are_made_once_for_their_settings(task, here):
+    other = dataclasses.replace(TINY, vectors=VectorConfig(6, vector_sites=50))
+    for trial, run_config in [("0", TINY), ("1", TINY), ("2", other)]:
+        assert not run_trial(task, trial, run_config).failed
+        if trial == "0":
+            (kept,) = (task.search / "vectors").iterdir()
+            made = (kept / "sequence_vectors.npy").stat().st_mtime_ns
+    assert (kept / "sequence_vectors.npy").stat().st_mtime_ns == made
+    assert len(list((task.search / "vectors").iterdir())) == 2
+
+
+def test_a_trial_that_is_over_is_not_run_again(task, here):
+    first = run_trial(task)
+    assert run_trial(dataclasses.replace(task, worker="w2")) == first
+    assert here == ["run-1"]
+
+
+# === What can go wrong ===
+
+
+def test_a_training_that_diverges_is_a_failed_trial(task, here):
+    result = run_trial(task, run_config=with_training(learning_rate=1e38))
+    assert result.failed and "training diverged" in result.message
+    assert tune_results.read_result(task.search, "0") == result
+
+
+def test_a_lack_of_memory_is_a_failed_trial(task, here, monkeypatch):
+    import tensorflow as tf
+
+    from deeprke_tf import train_run
+
+    errors = [
+        tf.errors.ResourceExhaustedError(None, None, "OOM when allocating\nmore"),
+        MemoryError("Unable to allocate 9 GiB"),
+        ZeroDivisionError("division by zero"),
+    ]
+
+    def fail(*_arguments, **_options):
+        raise errors.pop(0)
+
+    monkeypatch.setattr(train_run, "train_run", fail)
+    messages = [run_trial(task, trial).message for trial in "012"]
+    assert messages == [
+        "out of memory: OOM when allocating",
+        "out of memory: Unable to allocate 9 GiB",
+        "ZeroDivisionError: division by zero",
+    ]
+
+
+def test_a_trial_that_takes_the_machine_down_is_given_up(task, monkeypatch):
+    starts = []
+
+    def die(*_arguments):
+        starts.append(1)
+        raise SystemExit
+
+    monkeypatch.setattr(tune_trial, "_train_apart", die)
+    for _ in range(3):
+        with pytest.raises(SystemExit):
+            run_trial(task)
+    result = run_trial(task)
+    assert len(starts) == 3
+    assert "begun 3 times without finishing another epoch" in result.message
+
+
+def test_a_trial_that_gets_on_may_be_killed_as_often_as_one_likes(task, monkeypatch):
+    starts = []
+
+    def get_on_and_die(_task, run, *_rest):
+        starts.append(1)
+        run.mkdir(exist_ok=True)
+        (run / "history.csv").write_text("epoch\n" + "1\n" * len(starts))
+        raise SystemExit
+
+    monkeypatch.setattr(tune_trial, "_train_apart", get_on_and_die)
+    for _ in range(6):
+        with pytest.raises(SystemExit):
+            run_trial(task)
+    assert len(starts) == 6
+
+
+def test_an_interrupt_is_not_held_against_the_trial(task, monkeypatch):
+    def interrupt(*_arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tune_trial, "_train_apart", interrupt)
+    for _ in range(5):
+        with pytest.raises(KeyboardInterrupt):
+            run_trial(task)
+    assert tune_results.read_result(task.search, "0") is None
+
+
+# === The process that trains ===
+
+
+def child_that_succeeds(result, _task, _run, _run_config):
+    result.send("")
+
+
+def child_that_fails(result, _task, _run, _run_config):
+    result.send("out of memory")
+
+
+def child_that_is_killed(_result, _task, _run, _run_config):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def child_that_crashes(_result, _task, _run, _run_config):
+    os.abort()
+
+
+def child_that_ends(_result, _task, _run, _run_config):
+    sys.exit(3)
+
+
+def child_that_sleeps(_result, _task, run, _run_config):
+    run.mkdir()
+    time.sleep(100)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no kill -9 here")
+@pytest.mark.parametrize(
+    ("child", "message"),
+    [
+        (child_that_succeeds, ""),
+        (child_that_fails, "out of memory"),
+        (child_that_is_killed, "killed by the system, most likely for lack of memory"),
+        (child_that_crashes, "ended by SIGABRT"),
+        (child_that_ends, "ended with status 3"),
+    ],
+)
+def test_the_end_of_the_process_is_told(child, message, task, tmp_path, monkeypatch):
+    monkeypatch.setattr(tune_trial, "_train", child)
+    told = tune_trial._train_apart(task, tmp_path / "run", TINY, lambda: None, 0.05)
+    assert told == message
+
+
+def test_a_lost_trial_ends_its_process(task, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+
+    def lose_it_once_begun():
+        if run.exists():
+            raise TrialLostError
+
+    monkeypatch.setattr(tune_trial, "_train", child_that_sleeps)
+    with pytest.raises(TrialLostError):
+        tune_trial._train_apart(task, run, TINY, lose_it_once_begun, 0.05)
+    assert not multiprocessing.active_children()
+
+
+def test_a_finished_run_needs_no_process(task, tmp_path, monkeypatch):
+    monkeypatch.setattr(tune_trial, "_train", None)
+    (tmp_path / runs.MANIFEST).write_text("{}")
+    assert tune_trial._train_apart(task, tmp_path, TINY, lambda: None, 0.05) == ""
