@@ -57,7 +57,7 @@ DEFAULT_SPACE: Space = {
 }
 
 # Another seed is other luck, not a better setting; how long to train is asked for.
-_NOT_SEARCHED = ("seed", "epochs", "patience", "min_epochs", "one_hot")
+_NOT_SEARCHED = ("seed", "epochs", "patience", "min_epochs", "network", "one_hot")
 
 
 def parts() -> dict[str, str]:
