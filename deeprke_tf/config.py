@@ -82,6 +82,16 @@ class ModelConfig:
     """Filters of each convolution of a CNN module."""
     kernel_sizes: tuple[int, ...] = (8, 16, 32)
     """k-mers that each convolution of a CNN module spans."""
+    structure_filters: tuple[int, ...] = ()
+    """Filters of the structure module, if they are not those of the sequence module."""
+    union_filters: tuple[int, ...] = ()
+    """Filters of the third module, if they are not those of the sequence module."""
+    union_kernel_sizes: tuple[int, ...] = ()
+    """Positions that its convolutions span, if not those of the sequence module."""
+    residual: bool = False
+    """Add to a convolution what it read, where it gives as many channels."""
+    position_size: int = 0
+    """Numbers in the learned vector of a position's place in its site; 0 for none."""
     batch_norm: bool = False
     """Batch normalization after each convolution, as the paper did on RBP-24."""
     lstm_units: int = 32
@@ -90,6 +100,8 @@ class ModelConfig:
     """Units of the dense layer before the probability."""
     dropout: float = 0.2
     """Share of units dropped in training: at the union and around the dense layer."""
+    spatial_dropout: float = 0.0
+    """Share of a convolution's filters dropped for a whole site in training."""
 
     def __post_init__(self):
         if not self.filters or len(self.filters) != len(self.kernel_sizes):
@@ -97,23 +109,46 @@ class ModelConfig:
                 f"filters {self.filters} and kernel_sizes {self.kernel_sizes} must "
                 "name the same number of convolutions, at least one."
             )
-        for name in ("filters", "kernel_sizes", "dense_units"):
+        for module in ("structure", "union"):
+            if len(self.shape_of(module)[0]) != len(self.shape_of(module)[1]):
+                raise UserError(
+                    f"The {module} module has filters {self.shape_of(module)[0]} but "
+                    f"kernel sizes {self.shape_of(module)[1]}; they must be as many."
+                )
+        for name in (
+            "filters",
+            "kernel_sizes",
+            "structure_filters",
+            "union_filters",
+            "union_kernel_sizes",
+            "dense_units",
+        ):
             _require_positive(self, name)
         networks = typing.get_args(typing.get_type_hints(ModelConfig)["network"])
         if self.network not in networks:
             raise UserError(
                 f"No network {self.network!r}; there are: {', '.join(networks)}."
             )
-        if self.lstm_units < 0:
-            raise UserError(f"lstm_units must not be negative, got {self.lstm_units}.")
-        if not 0 <= self.dropout < 1:
-            raise UserError(f"dropout must be in [0, 1), got {self.dropout}.")
+        for name in ("lstm_units", "position_size"):
+            if getattr(self, name) < 0:
+                raise UserError(
+                    f"{name} must not be negative, got {getattr(self, name)}."
+                )
+        for name in ("dropout", "spatial_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UserError(f"{name} must be in [0, 1), got {getattr(self, name)}.")
 
     @property
     def views(self) -> tuple[str, ...]:
         """The model's inputs, by the names they have in a record."""
         both = ("sequence_kmers", "structure_kmers")
         return both if self.structure else both[:1]
+
+    def shape_of(self, module: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Returns the filters and kernel sizes of a CNN module, by its name."""
+        filters = {"structure": self.structure_filters, "union": self.union_filters}
+        sizes = self.union_kernel_sizes if module == "union" else ()
+        return filters.get(module) or self.filters, sizes or self.kernel_sizes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,6 +167,8 @@ class TrainConfig:
     """Step size of Adam."""
     warmup_epochs: int = 2
     """Epochs over which the step size rises to its full value; 0 starts with it."""
+    schedule: Literal["constant", "cosine"] = "constant"
+    """`cosine` lets the step size fall to a hundredth until the last epoch."""
     clip_norm: float = 1.0
     """Largest norm of a weight's gradient; a longer one is shortened to it."""
     class_weights: Literal["none", "balanced"] = "none"
@@ -155,11 +192,15 @@ class TrainConfig:
             raise UserError(
                 f"warmup_epochs must not be negative, got {self.warmup_epochs}."
             )
-        if self.class_weights not in ("none", "balanced"):
-            raise UserError(
-                "class_weights must be 'none' or 'balanced', got "
-                f"{self.class_weights!r}."
-            )
+        for name, allowed in (
+            ("class_weights", ("none", "balanced")),
+            ("schedule", ("constant", "cosine")),
+        ):
+            if getattr(self, name) not in allowed:
+                raise UserError(
+                    f"{name} must be {' or '.join(map(repr, allowed))}, got "
+                    f"{getattr(self, name)!r}."
+                )
         if self.seed < 0:
             raise UserError(f"seed must not be negative, got {self.seed}.")
 

@@ -14,6 +14,7 @@ from keras import layers, ops
 from deeprke_tf.config import ModelConfig
 from deeprke_tf.kmer_conv import KmerConv1D
 from deeprke_tf.kmers import PAD_ID
+from deeprke_tf.positions import AddPositions
 
 
 def build_model(
@@ -70,13 +71,16 @@ def build_model(
     for name, ids in inputs.items():
         view = name.removesuffix("_kmers")
         x = kmer_convolution(vectors[name], config, view)(ids)
-        x, view_mask = cnn_module(x, mask, config, name=f"{view}_cnn", n_done=1)
+        if config.position_size:
+            place = AddPositions(config.position_size, name=f"{view}_positions")
+            x = place(x, mask)
+        x, view_mask = cnn_module(x, mask, config, view, n_done=1)
         modules.append(x)  # [batch, n_kmers / 8, filters]
 
     # === A third module on their union ===
     x = layers.Concatenate(name="union")(modules) if len(modules) > 1 else modules[0]
     x = layers.Dropout(config.dropout, name="union_dropout")(x)
-    x, mask = cnn_module(x, view_mask, config, name="union_cnn")
+    x, mask = cnn_module(x, view_mask, config, "union")
 
     # === Prediction ===
     if config.lstm_units:
@@ -122,11 +126,12 @@ def kmer_convolution(
     if np.any(vectors[PAD_ID]):
         raise ValueError(f"{view} vectors: the padding row {PAD_ID} must be zero.")
     n_ids, size = vectors.shape
+    filters, kernel_sizes = config.shape_of(view)
     convolution = KmerConv1D(
         n_ids,
         size,
-        config.filters[0],
-        config.kernel_sizes[0],
+        filters[0],
+        kernel_sizes[0],
         trainable_vectors=config.trainable_vectors,
         name=f"{view}_cnn_conv_1",
     )
@@ -136,23 +141,25 @@ def kmer_convolution(
 
 
 def cnn_module(
-    x: Any, mask: Any, config: ModelConfig, name: str, n_done: int = 0
+    x: Any, mask: Any, config: ModelConfig, module: str, n_done: int = 0
 ) -> tuple[Any, Any]:
     """Convolves and halves the length, once for each of the config's convolutions.
 
     Args:
       x: float [batch, length, channels], zero where the mask is False.
       mask: bool [batch, length], True where the site is.
-      config: Filters, kernel sizes, batch normalization.
-      name: Prefix of the layers' names.
+      config: Filters, kernel sizes, batch normalization and the like.
+      module: "sequence", "structure" or "union".
       n_done: Convolutions, 0 or 1, that x has already been through; it need not be
         zero outside the mask then.
 
     Returns:
       float [batch, length / 2^convolutions, filters] and its mask.
     """
-    shapes = zip(config.filters, config.kernel_sizes, strict=True)
+    name = f"{module}_cnn"
+    shapes = zip(*config.shape_of(module), strict=True)
     for i, (filters, kernel_size) in enumerate(shapes, start=1):
+        before = x
         if i > n_done:
             convolution = layers.Conv1D(
                 filters, kernel_size, padding="same", name=f"{name}_conv_{i}"
@@ -160,11 +167,17 @@ def cnn_module(
             x = convolution(x)
         if config.batch_norm:
             x = layers.BatchNormalization(name=f"{name}_norm_{i}")(x, mask=mask)
+        if config.residual and i > n_done and before.shape[-1] == filters:
+            x = before + x
         valid = as_channel(mask, x.dtype)
         pool = layers.MaxPooling1D(2, padding="same", name=f"{name}_pool_{i}")
         x, mask = pool(x * valid), ops.squeeze(pool(valid), -1) > 0
         # After pooling, as before it: the maximum is the same, of half as many.
         x = layers.ReLU(name=f"{name}_relu_{i}")(x)
+        if config.spatial_dropout:
+            x = layers.SpatialDropout1D(
+                config.spatial_dropout, name=f"{name}_dropout_{i}"
+            )(x)
     return x, mask
 
 

@@ -78,7 +78,8 @@ def load(directory: Path) -> Run:
     """
     import keras
 
-    from deeprke_tf import kmer_conv  # noqa: F401  Keras looks its layer up by name.
+    # Keras looks their layers up by name.
+    from deeprke_tf import kmer_conv, positions  # noqa: F401
 
     directory = Path(directory)
     manifest = read_manifest(directory)

@@ -102,16 +102,18 @@ def _step_size(
     Full steps from the start, while the moments of Adam are still noise, left the
     network at chance for epochs on RBP-24 PUM2.
     """
-    if not settings.warmup_epochs:
+    falls = settings.schedule == "cosine"
+    warmup = settings.warmup_epochs
+    if not warmup and not falls:
         return settings.learning_rate
     steps_per_epoch = -(-info.split("train").n_sites // settings.batch_size)
-    # Without decay (alpha 1), what remains of this schedule is its warm-up.
     return keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0,
-        decay_steps=1,
-        alpha=1.0,
-        warmup_target=settings.learning_rate,
-        warmup_steps=settings.warmup_epochs * steps_per_epoch,
+        initial_learning_rate=0.0 if warmup else settings.learning_rate,
+        decay_steps=max(settings.epochs - warmup, 1) * steps_per_epoch,
+        # Without decay, what remains of this schedule is its warm-up.
+        alpha=0.01 if falls else 1.0,
+        warmup_target=settings.learning_rate if warmup else None,
+        warmup_steps=warmup * steps_per_epoch,
     )
 
 

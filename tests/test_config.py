@@ -148,6 +148,15 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path, name, reason):
         (ModelConfig, {"filters": (), "kernel_sizes": ()}, "at least one"),
         (ModelConfig, {"filters": (8, 0, 8)}, r"filters must be .* got \(8, 0, 8\)"),
         (ModelConfig, {"kernel_sizes": (1, 2, -3)}, "kernel_sizes must be above 0"),
+        (
+            ModelConfig,
+            {"union_filters": (8,)},
+            r"The union module has filters \(8,\) but kernel sizes \(8, 16, 32\)",
+        ),
+        (ModelConfig, {"structure_filters": (8,)}, "The structure module has filters"),
+        (ModelConfig, {"union_kernel_sizes": (2, 0, 1)}, "union_kernel_sizes must be"),
+        (ModelConfig, {"position_size": -1}, "position_size must not be negative"),
+        (ModelConfig, {"spatial_dropout": 1.0}, r"spatial_dropout must be in \[0, 1\)"),
         (ModelConfig, {"lstm_units": -1}, "lstm_units must not be negative, got -1"),
         (ModelConfig, {"dense_units": 0}, "dense_units must be above 0"),
         (ModelConfig, {"dropout": 1.0}, r"dropout must be in \[0, 1\), got 1.0"),
@@ -165,6 +174,7 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path, name, reason):
             {"class_weights": "auto"},
             "class_weights must be 'none' or 'balanced', got 'auto'",
         ),
+        (TrainConfig, {"schedule": "step"}, "schedule must be 'constant' or 'cosine'"),
         (TrainConfig, {"seed": -1}, "seed must not be negative, got -1"),
     ],
 )
@@ -204,6 +214,20 @@ def test_the_presets_are_the_paper_and_its_ablations(name, views, one_hot, lstm_
         lstm_units,
     )
     assert preset(name).train == preset("paper").train
+
+
+def test_a_module_has_the_shape_of_the_sequence_module_unless_told_otherwise():
+    config = ModelConfig(
+        filters=(6, 4),
+        kernel_sizes=(5, 3),
+        structure_filters=(2, 1),
+        union_filters=(9,),
+        union_kernel_sizes=(7,),
+    )
+    assert config.shape_of("sequence") == ((6, 4), (5, 3))
+    assert config.shape_of("structure") == ((2, 1), (5, 3))
+    assert config.shape_of("union") == ((9,), (7,))
+    assert ModelConfig().shape_of("union") == ((128, 64, 32), (8, 16, 32))
 
 
 def test_the_paper_preset_has_the_widths_of_the_paper():

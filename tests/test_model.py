@@ -252,6 +252,68 @@ def test_the_place_of_a_signal_is_read_by_the_bilstm_alone(name, reads_place):
     assert (abs(near - far) > 1e-5) == reads_place
 
 
+# === Shapes beyond the paper's ===
+
+
+def test_each_module_takes_the_filters_and_kernels_given_for_it():
+    model = tiny_model(CONFIGS["shapes apart"])
+    kernels = {
+        layer.name: layer.kernel.shape[:1] + layer.kernel.shape[2:]
+        for layer in model.layers
+        if isinstance(layer, keras.layers.Conv1D)
+    }
+    assert kernels == {
+        "sequence_cnn_conv_2": (3, 3),
+        "structure_cnn_conv_2": (3, 3),
+        "union_cnn_conv_1": (3, 5),
+        "union_cnn_conv_2": (2, 5),
+        "union_cnn_conv_3": (2, 5),
+    }
+    for view, filters in (("sequence", 4), ("structure", 2)):
+        first = model.get_layer(f"{view}_cnn_conv_1").convolution
+        assert first.kernel.shape == (4, 5, filters)
+
+
+def test_a_residual_convolution_adds_what_it_read():
+    model = tiny_model(CONFIGS["shapes apart"])
+    site = batch_of(random_sites([40]), CONFIGS["shapes apart"].views)
+    # Silenced, the second and third one hand on what they read, halved by pooling.
+    for i in (2, 3):
+        convolution = model.get_layer(f"union_cnn_conv_{i}")
+        convolution.set_weights([0 * weight for weight in convolution.get_weights()])
+    inspected = keras.Model(
+        model.inputs, [model.get_layer(f"union_cnn_relu_{i}").output for i in (1, 3)]
+    )
+    first, third = (np.array(tensor[0]) for tensor in inspected(site))
+    assert first.any()
+    assert first.shape == (5, 5), "40 k-mers, halved three times"
+    expected = [first[:4].max(axis=0), first[4]]
+    np.testing.assert_allclose(third, expected, atol=1e-6)
+
+
+def test_with_positions_the_place_of_a_signal_counts_without_a_bilstm():
+    config = dataclasses.replace(CONFIGS["cnn-only"], position_size=3)
+    model = tiny_model(config)
+    train_steps(model, config.views, n_steps=5)
+
+    def site(place):
+        ids = np.full(160, 7)
+        ids[place : place + 3] = [20, 40, 60]
+        return dict.fromkeys(config.views, ids)
+
+    near, far = probabilities(model, [site(64), site(80)])
+    assert abs(near - far) > 1e-5
+
+
+def test_spatial_dropout_drops_a_filter_for_the_whole_site():
+    config = dataclasses.replace(CONFIGS["paper"], spatial_dropout=0.5)
+    model = tiny_model(config)
+    layer = model.get_layer("sequence_cnn_dropout_1")
+    dropped = np.array(layer(np.ones([20, 9, 4], np.float32), training=True))
+    assert set(np.unique(dropped)) == {0, 2}
+    assert (dropped == dropped[:, :1]).all()
+
+
 # === The paper's network ===
 
 

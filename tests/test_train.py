@@ -183,6 +183,32 @@ def test_a_killed_run_ends_as_one_that_was_not_and_shows_nothing_but_progress(
     assert [line for line in shown if line and not line.startswith("epoch ")] == []
 
 
+@pytest.mark.parametrize(
+    ("settings", "shares"),
+    [
+        ({"warmup_epochs": 0}, [1, 1, 1, 1, 1]),
+        ({"warmup_epochs": 2}, [0, 0.5, 1, 1, 1]),
+        ({"warmup_epochs": 0, "schedule": "cosine"}, [1, 0.855, 0.505, 0.155, 0.01]),
+        ({"warmup_epochs": 2, "schedule": "cosine"}, [0, 0.5, 1, 0.505, 0.01]),
+        ({"warmup_epochs": 4, "schedule": "cosine"}, [0, 0.25, 0.5, 0.75, 1]),
+    ],
+)
+def test_the_step_size_rises_and_falls_as_asked_for(data, settings, shares):
+    info = dataset_info.read(data)
+    vectors = {
+        "sequence": np.zeros([66, 5], np.float32),
+        "structure": np.zeros([218, 5], np.float32),
+    }
+    settings = TrainConfig(epochs=4, batch_size=20, learning_rate=0.1, **settings)
+    model = training.compiled_model(info, RunConfig(train=settings), vectors)
+    n_steps = -(-info.split("train").n_sites // 20)
+    sizes = []
+    for epoch in range(5):
+        model.optimizer.iterations.assign(epoch * n_steps)
+        sizes.append(float(model.optimizer.learning_rate))
+    np.testing.assert_allclose(sizes, 0.1 * np.array(shares), atol=1e-4)
+
+
 # === When training stops, and what it keeps ===
 
 
