@@ -215,6 +215,21 @@ class RunConfig:
 
 
 PRESETS: dict[str, RunConfig] = {
+    # The paper's network, made to know places and kept from learning by heart:
+    # docs/model.md tells what was tried.
+    "deeprke": RunConfig(
+        ModelConfig(
+            filters=(128,),
+            kernel_sizes=(8,),
+            structure_filters=(32,),
+            union_filters=(64, 32),
+            union_kernel_sizes=(16, 32),
+            position_size=16,
+            dropout=0.4,
+            spatial_dropout=0.2,
+        ),
+        train=TrainConfig(epochs=12, schedule="cosine", warmup_epochs=1),
+    ),
     # As Deng et al. (2020) describe DeepRKE.
     "paper": RunConfig(),
     # Their ablations: DeepRKE-, DeepRKE-- and the network without BiLSTM.

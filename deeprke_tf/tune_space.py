@@ -44,12 +44,21 @@ class Range:
 
 Space = dict[str, Choices | Range]
 
+# Factors of the widths that the search starts from, whatever their number.
+_FACTORS = {
+    "filters": (0.5, 1, 2),
+    "kernel_sizes": (0.5, 1),
+    "structure_filters": (0.5, 1, 2),
+    "union_filters": (0.5, 1, 2),
+    "union_kernel_sizes": (0.5, 1),
+}
+
 DEFAULT_SPACE: Space = {
-    "filters": Choices(((64, 32, 16), (128, 64, 32), (256, 128, 64))),
-    "kernel_sizes": Choices(((4, 8, 16), (8, 16, 32), (12, 12, 12))),
     "lstm_units": Choices((16, 32, 64)),
     "dense_units": Choices((16, 32, 64)),
     "dropout": Choices((0.0, 0.1, 0.2, 0.3, 0.4, 0.5)),
+    "spatial_dropout": Choices((0.0, 0.1, 0.2, 0.3)),
+    "position_size": Choices((0, 16, 32)),
     "batch_norm": Choices((False, True)),
     "learning_rate": Range(1e-4, 5e-3, sampling="log"),
     "batch_size": Choices((64, 128, 256)),
@@ -150,7 +159,7 @@ def space_around(start: RunConfig, path: Path | None, given_vectors: bool) -> Sp
         for name, part in parts().items()
         if not (ready and part == "vectors")
     }
-    space = {
+    space = _widths_around(start) | {
         name: _including(domain, start_value(start, name))
         for name, domain in DEFAULT_SPACE.items()
         if name in searched
@@ -168,6 +177,22 @@ def space_around(start: RunConfig, path: Path | None, given_vectors: bool) -> Sp
     if not space:
         raise UserError(f"{path} leaves nothing to search.")
     return space
+
+
+def _widths_around(start: RunConfig) -> Space:
+    """Returns choices for the widths of the convolutions that a config names."""
+    return {
+        name: Choices(
+            tuple(
+                dict.fromkeys(
+                    tuple(max(1, round(factor * width)) for width in widths)
+                    for factor in factors
+                )
+            )
+        )
+        for name, factors in _FACTORS.items()
+        if (widths := start_value(start, name))
+    }
 
 
 def _including(domain: Choices | Range, value: Any) -> Choices | Range:

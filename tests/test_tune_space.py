@@ -4,7 +4,7 @@ import json
 import keras_tuner
 import pytest
 
-from deeprke_tf import tune_space
+from deeprke_tf import config, tune_space
 from deeprke_tf.config import RunConfig, preset
 from deeprke_tf.errors import UserError
 from deeprke_tf.tune_space import DEFAULT_SPACE, Choices, Range
@@ -22,10 +22,16 @@ def changed(start, part, **values):
     return dataclasses.replace(start, **{part: settings})
 
 
+def default_names(start=START):
+    return set(tune_space.space_around(start, None, False))
+
+
 # === From values to settings ===
 
 
-@pytest.mark.parametrize("name", ["paper", "no-structure", "one-hot", "cnn-only"])
+@pytest.mark.parametrize(
+    "name", ["deeprke", "paper", "no-structure", "one-hot", "cnn-only"]
+)
 def test_the_defaults_of_the_space_are_the_preset(name):
     space = tune_space.space_around(preset(name), None, False)
     hyperparameters = keras_tuner.HyperParameters()
@@ -72,13 +78,31 @@ def test_every_value_of_the_default_space_is_allowed():
 # === The default space ===
 
 
-@pytest.mark.parametrize(
-    ("name", "part", "value"),
-    [("lstm_units", "model", 48), ("filters", "model", (5, 5, 5))],
-)
-def test_the_default_choices_are_widened_to_where_the_search_starts(name, part, value):
-    space = tune_space.space_around(changed(START, part, **{name: value}), None, False)
-    assert set(space[name].values) == {*DEFAULT_SPACE[name].values, value}
+def test_the_default_choices_are_widened_to_where_the_search_starts():
+    start = changed(START, "model", lstm_units=48)
+    units = tune_space.space_around(start, None, False)["lstm_units"].values
+    assert set(units) == {*DEFAULT_SPACE["lstm_units"].values, 48}
+
+
+def test_the_widths_vary_around_those_of_the_start():
+    space = tune_space.space_around(preset("deeprke"), None, False)
+    assert space["filters"] == Choices(((64,), (128,), (256,)))
+    assert space["union_kernel_sizes"] == Choices(((8, 16), (16, 32)))
+    narrow = changed(START, "model", filters=(1, 1, 1))
+    widths = tune_space.space_around(narrow, None, False)["filters"]
+    assert widths == Choices(((1, 1, 1), (2, 2, 2)))
+    assert not {"union_filters", "structure_filters"} & set(
+        tune_space.space_around(START, None, False)
+    )
+
+
+@pytest.mark.parametrize("name", config.PRESETS)
+def test_the_default_space_of_a_preset_holds_only_what_can_be_trained(name):
+    start = preset(name)
+    for setting, domain in tune_space.space_around(start, None, False).items():
+        is_range = isinstance(domain, Range)
+        for value in (domain.min, domain.max) if is_range else domain.values:
+            tune_space.with_values(start, {setting: value})
 
 
 @pytest.mark.parametrize(("value", "ends"), [(0.1, (1e-4, 0.1)), (1e-6, (1e-6, 5e-3))])
@@ -115,7 +139,7 @@ def test_a_file_narrows_widens_and_fixes(tmp_path):
     assert space["class_weights"] == Choices(("none", "balanced"))
     assert space["warmup_epochs"] == Range(0, 4)
     assert space["learning_rate"] == Range(1e-4, 1.0, 10, "log")
-    assert set(space) == {*DEFAULT_SPACE, "class_weights", "warmup_epochs"} - {
+    assert set(space) == {*default_names(), "class_weights", "warmup_epochs"} - {
         "batch_size"
     }
     # KerasTuner takes it.
@@ -156,7 +180,7 @@ def test_json_says_the_same_as_toml(tmp_path):
         ("batch_norm = {min=0, max=1}", "batch_norm is no number; give a list"),
         ("lstm_units = [32", "is neither TOML nor JSON"),
         (
-            "\n".join(f"{name} = 'fixed'" for name in DEFAULT_SPACE),
+            "\n".join(f"{name} = 'fixed'" for name in default_names()),
             "leaves nothing to search",
         ),
     ],
