@@ -32,7 +32,7 @@ class PreprocessFlags:
     out: Path
     """Directory to make."""
     sites: Path | None = None
-    """Labelled training sites; a part of them is split off for validation."""
+    """Labelled training sites, - for standard input; a part becomes validation."""
     positives: Path | None = None
     """Bound training sites, in place of --sites."""
     negatives: Path | None = None
