@@ -186,7 +186,7 @@ def test_no_sequence_is_folded_twice_whatever_k(tmp_path, out, capsys):
     run(*options, "--out", out)
     run(*options, "--out", tmp_path / "other", "--k", 5)
     said = capsys.readouterr().out
-    assert "folded 2 sequences" in said and "folded 0 sequences" in said
+    assert "folded 2 sequences" in said and "folded 0 sequences: all" in said
 
 
 def test_fold_settings_change_the_structures_and_are_noted(tmp_path, out):
