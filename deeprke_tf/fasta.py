@@ -11,7 +11,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
+from typing import NamedTuple
 
 import dnaio
 
@@ -64,8 +64,7 @@ def read_rnas(path: Path, k: int) -> Iterator[Rna | SkippedSite]:
     try:
         with contextlib.ExitStack() as closing:
             lines = LineCounter(open_bytes(path, closing))
-            # dnaio asks for a file; it reads one as a `TextIOWrapper` does.
-            records = dnaio.FastaReader(cast(BinaryIO, lines), sequence_class=_Record)
+            records = dnaio.FastaReader(lines, sequence_class=_Record)
             for n_read, record in enumerate(records, start=1):
                 name = _first_word(record.name) or f"{path.name}:{n_read}"
                 first = rows.setdefault(name, n_read)

@@ -17,7 +17,7 @@ import pathlib
 import re
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO, Literal, NamedTuple, cast
+from typing import Literal, NamedTuple
 
 import dnaio
 
@@ -185,8 +185,7 @@ class SitesFile:
     # === Reading ===
 
     def _fasta(self, stream: LineCounter) -> Iterator[Site | SkippedSite]:
-        # dnaio asks for a file; it reads one as a `TextIOWrapper` does.
-        records = dnaio.FastaReader(cast(BinaryIO, stream), sequence_class=_Record)
+        records = dnaio.FastaReader(stream, sequence_class=_Record)
         for row, record in enumerate(records, start=1):
             name, label = record.name, ""
             if stated := _CLASS.search(name):

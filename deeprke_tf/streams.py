@@ -31,7 +31,7 @@ class _Replayed(io.RawIOBase):
         return len(data)
 
 
-class LineCounter(io.BufferedIOBase):
+class LineCounter(io.BufferedReader):
     r"""A stream that knows where reading ended, for errors that name the line.
 
     >>> lines = LineCounter(replay(b">site\nACGU\n\xff\n", io.BytesIO()))
@@ -43,16 +43,12 @@ class LineCounter(io.BufferedIOBase):
     """
 
     def __init__(self, stream: io.BufferedReader):
-        self._stream = stream
+        super().__init__(stream.detach(), _BUFFER_SIZE)
         self._n_line_ends = 0
 
-    def readable(self) -> bool:
-        """Whether it can be read: always."""
-        return True
-
-    def read1(self, size: int = -1) -> bytes:
+    def read1(self, size: int = -1, /) -> bytes:
         """Reads some bytes, as a `TextIOWrapper` does, and counts their lines."""
-        data = self._stream.read1(size)
+        data = super().read1(size)
         self._n_line_ends += data.count(b"\n")
         return data
 
