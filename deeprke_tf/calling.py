@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from deeprke_tf import metrics, thresholds
 from deeprke_tf.errors import UserError
+from deeprke_tf.q_values import q_values_from_background
 
 GIVEN = "given as --threshold"
 OF_MODEL = "of the model, largest MCC on its validation sites"
@@ -110,9 +111,7 @@ def call_at_fdr(
     """
     if not len(background_probabilities):
         raise UserError("No window of the background has a probability.")
-    q_values = thresholds.q_values_from_background(
-        probabilities, background_probabilities
-    )
+    q_values = q_values_from_background(probabilities, background_probabilities)
     known, first = np.unique(probabilities, return_index=True)
     known_q_values = q_values[first]
     called = known[known_q_values <= fdr]

@@ -73,7 +73,7 @@ class ModelConfig:
     network: Literal["deeprke", "deepbind", "ideepv", "ideeps"] = "deeprke"
     """Whose network; those of others are for comparison (`baseline_networks`)."""
     structure: bool = True
-    """Whether the structure view is read beside the sequence view."""
+    """Read the structure view, too; --no-structure leaves it out."""
     one_hot: bool = False
     """One-hot letters in place of the word2vec vectors of k-mers."""
     trainable_vectors: bool = False

@@ -17,7 +17,7 @@ import dnaio
 
 from deeprke_tf.errors import UserError
 from deeprke_tf.sites import Site, SkippedSite, clean_site, skip_site
-from deeprke_tf.streams import open_bytes
+from deeprke_tf.streams import LineCounter, open_bytes
 
 NAME_TAKEN = "name of an earlier record"
 
@@ -60,10 +60,11 @@ def read_rnas(path: Path, k: int) -> Iterator[Rna | SkippedSite]:
     """
     n_read = 0
     rows: dict[str, int] = {}
+    lines = None
     try:
         with contextlib.ExitStack() as closing:
-            stream = open_bytes(path, closing)
-            records = dnaio.FastaReader(stream, sequence_class=_Record)
+            lines = LineCounter(open_bytes(path, closing))
+            records = dnaio.FastaReader(lines, sequence_class=_Record)
             for n_read, record in enumerate(records, start=1):
                 name = _first_word(record.name) or f"{path.name}:{n_read}"
                 first = rows.setdefault(name, n_read)
@@ -74,9 +75,9 @@ def read_rnas(path: Path, k: int) -> Iterator[Rna | SkippedSite]:
     except OSError as error:
         if error.strerror:
             raise UserError(f"Cannot read {path}: {error.strerror}.") from error
-        raise _damaged(path, n_read, error) from error
+        raise _damaged(path, lines, error) from error
     except (EOFError, UnicodeError, dnaio.FileFormatError, zlib.error) as error:
-        raise _damaged(path, n_read, error) from error
+        raise _damaged(path, lines, error) from error
     if not n_read:
         raise UserError(f"{path} holds no FASTA record ('>name' and a sequence).")
 
@@ -111,11 +112,14 @@ def _padded_as(letters: str, site: Site) -> str:
     return "N" * n_before + site.sequence + "N" * n_after
 
 
-def _damaged(path: Path, n_read: int, error: Exception) -> UserError:
+def _damaged(path: Path, lines: LineCounter | None, error: Exception) -> UserError:
     cause = str(error).rstrip(".")
     if isinstance(error, UnicodeError):
         cause = "this is not UTF-8 text"
+    place = ""
+    # dnaio names the line of what is no FASTA itself.
+    if lines and not isinstance(error, dnaio.FileFormatError):
+        place = f" from line {lines.line_of(error)} on"
     return UserError(
-        f"{path} cannot be read after record {n_read}; expected FASTA, plain or gzip: "
-        f"{cause}."
+        f"{path} cannot be read{place}; expected FASTA, plain or gzip: {cause}."
     )

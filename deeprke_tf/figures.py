@@ -22,6 +22,7 @@ from deeprke_tf.plotting import VERMILION as _VERMILION
 from deeprke_tf.plotting import new_figure as _new_figure
 from deeprke_tf.plotting import style as _style
 from deeprke_tf.plotting import write as _write
+from deeprke_tf.reliability_figure import reliability_diagram
 
 HISTORY_COLUMNS = ("epoch", "loss", "val_loss", "val_auroc")
 
@@ -65,7 +66,7 @@ def evaluation_figures(
     if "calibration" in measured:
         before, after = (measured["calibration"][when] for when in ("before", "after"))
         drawn.append(directory / f"reliability_{split}.png")
-        reliability(before, after, drawn[-1], title=title)
+        reliability_diagram(before, after, drawn[-1], title=title)
     return drawn
 
 
@@ -196,69 +197,6 @@ def precision_recall_curve(
     axes.set_ylabel("Precision")
     figure.legend(loc="outside lower center", frameon=False, reverse=True)
     _write(figure, path)
-
-
-def reliability(
-    measures_before: Mapping[str, Any],
-    measures_after: Mapping[str, Any],
-    path: pathlib.Path,
-    *,
-    title: str,
-) -> None:
-    """Draws the fraction of bound sites over the probability, and where the sites lie.
-
-    Each point is a bin of `deeprke_tf.reliability`, with the 95 % interval of its
-    fraction (Wilson); on the diagonal, probabilities mean what they say.
-
-    Args:
-      measures_before: `reliability.calibration_measures` of the raw probabilities.
-      measures_after: The same of the calibrated ones, of the same sites.
-      path: PNG file to write or replace.
-      title: Above the axes.
-    """
-    figure = _new_figure(5.0, 7.2)
-    axes, counts = figure.subplots(2, sharex=True, height_ratios=[4, 1])
-    _style(axes)
-    _style(counts)
-    axes.plot([0, 1], [0, 1], "--", color=_GRAY, label="Perfectly calibrated")
-    for name, measures, color, marker in (
-        ("Raw", measures_before, _VERMILION, "s"),
-        ("Calibrated", measures_after, _BLUE, "o"),
-    ):
-        label = f"{name}: ECE {measures['ece']:.3f}, Brier {measures['brier']:.3f}"
-        x = [b["mean_probability"] for b in measures["bins"]]
-        y = np.array([b["fraction_bound"] for b in measures["bins"]])
-        low, high = _wilson_interval(y, [b["n_sites"] for b in measures["bins"]])
-        axes.vlines(x, low, high, color=color, linewidth=1, alpha=0.6)
-        axes.plot(x, y, marker + "-", color=color, markersize=4, label=label)
-        edges = np.linspace(0, 1, len(measures["histogram"]) + 1)
-        counts.stairs(measures["histogram"], edges, color=color, linewidth=1.5)
-    axes.set_title(title)
-    # No equal aspect: it would make this axes narrower than the one below.
-    axes.set_xlim(-0.01, 1.01)
-    axes.set_ylim(-0.01, 1.01)
-    axes.set_ylabel("Fraction of bound sites")
-    # Most sites have a probability near 0, and would hide all others.
-    counts.set_yscale("log")
-    counts.set_ylim(bottom=0.8)
-    counts.yaxis.set_major_locator(ticker.LogLocator(numticks=8))
-    counts.yaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,.0f}"))
-    counts.set_ylabel("Sites")
-    counts.set_xlabel("Probability")
-    figure.legend(loc="outside lower center", frameon=False, reverse=True)
-    _write(figure, path)
-
-
-def _wilson_interval(
-    fractions: np.ndarray, n_sites: npt.ArrayLike
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the bounds of the 95 % score intervals of fractions."""
-    n = np.asarray(n_sites, np.float64)
-    z = 1.96
-    center = (fractions + z**2 / (2 * n)) / (1 + z**2 / n)
-    spread = np.sqrt(fractions * (1 - fractions) / n + (z / (2 * n)) ** 2)
-    half = z * spread / (1 + z**2 / n)
-    return center - half, center + half
 
 
 def _unit_square(figure: Figure, title: str) -> Axes:

@@ -23,7 +23,7 @@ import dnaio
 
 from deeprke_tf.errors import UserError
 from deeprke_tf.sites import Reason, Site, SkippedSite, clean_site, skip_site
-from deeprke_tf.streams import first_line, open_bytes
+from deeprke_tf.streams import LineCounter, first_line, open_bytes
 
 SitesFormat = Literal["labelled FASTA", "FASTA", "table (tab)", "table (comma)"]
 
@@ -95,16 +95,17 @@ class SitesFile:
         # A file name may hold bytes that are not UTF-8; records cannot.
         name = self.path.name.encode(errors="replace").decode()
         self._stem = "stdin" if self._is_stdin else _SUFFIXES.sub("", name)
+        self._first_line = 1
         self._columns: dict[str, int] = {}
         self._n_columns = 0
         # What cannot be opened a second time is kept open.
         self._kept: tuple[io.BufferedReader, contextlib.ExitStack] | None = None
         with contextlib.ExitStack() as closing:
             try:
-                line, stream = first_line(self._open(closing))
+                line, self._first_line, stream = first_line(self._open(closing))
                 self.format = self._recognize(line)
             except _UNREADABLE as error:
-                raise self._unreadable(error, 0) from error
+                raise self._unreadable(error) from error
             if not self._is_regular():
                 self._kept = stream, closing.pop_all()
 
@@ -114,16 +115,14 @@ class SitesFile:
         Raises:
           UserError: The file cannot be read to its end, or not a second time.
         """
-        n_sites = 0
+        lines = None
         with contextlib.ExitStack() as closing:
             try:
-                stream = self._reopen(closing)
+                lines = LineCounter(self._reopen(closing))
                 is_fasta = self.format.endswith("FASTA")
-                for site in self._fasta(stream) if is_fasta else self._table(stream):
-                    yield site
-                    n_sites += 1
+                yield from self._fasta(lines) if is_fasta else self._table(lines)
             except _UNREADABLE as error:
-                raise self._unreadable(error, n_sites) from error
+                raise self._unreadable(error, lines) from error
 
     def _open(self, closing: contextlib.ExitStack) -> io.BufferedReader:
         return open_bytes(None if self._is_stdin else self.path, closing)
@@ -168,8 +167,8 @@ class SitesFile:
         found = _shorten(", ".join(map(repr, names)))
         if "sequence" not in lower:
             raise UserError(
-                f"{self._shown}, line 1: expected a FASTA header ('>name') or a table "
-                "header with a column 'sequence'; found "
+                f"{self._start}: expected a FASTA header ('>name') or a table header "
+                "with a column 'sequence', tabs or commas between columns; found "
                 f"{'the columns ' if len(names) > 1 else ''}{found}."
             )
         if self._reads_labels and "label" not in lower:
@@ -177,7 +176,7 @@ class SitesFile:
         for column in _COLUMNS:
             if lower.count(column) > 1:
                 raise UserError(
-                    f"{self._shown}, line 1: the column {column!r} occurs more than "
+                    f"{self._start}: the column {column!r} occurs more than "
                     f"once in {found}."
                 )
         self._columns = {name: lower.index(name) for name in _COLUMNS if name in lower}
@@ -185,7 +184,7 @@ class SitesFile:
 
     # === Reading ===
 
-    def _fasta(self, stream: io.BufferedReader) -> Iterator[Site | SkippedSite]:
+    def _fasta(self, stream: LineCounter) -> Iterator[Site | SkippedSite]:
         records = dnaio.FastaReader(stream, sequence_class=_Record)
         for row, record in enumerate(records, start=1):
             name, label = record.name, ""
@@ -193,18 +192,28 @@ class SitesFile:
                 name, label = name[: stated.start()], stated[1]
             yield self._site(row, name, record.sequence, label)
 
-    def _table(self, stream: io.BufferedReader) -> Iterator[Site | SkippedSite]:
-        text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
+    def _table(self, stream: LineCounter) -> Iterator[Site | SkippedSite]:
+        rows = self._rows(io.TextIOWrapper(stream, encoding="utf-8", newline=""))
+        next(rows, None)  # the names of the columns
+        for row, cells in enumerate(rows, start=1):
+            yield self._table_site(row, cells)
+
+    def _rows(self, text: io.TextIOWrapper) -> Iterator[list[str]]:
+        """Yields the cells of every row that is not blank."""
         delimiter = "\t" if self.format == "table (tab)" else ","
         lines = csv.reader(text, delimiter=delimiter, strict=True)
-        rows = (cells for cells in lines if len(cells) > 1 or "".join(cells).strip())
-        next(rows, None)  # the names of the columns
+        # Where a quotation mark is lost, the reader stops far behind it.
+        begin = 1
         try:
-            for row, cells in enumerate(rows, start=1):
-                yield self._table_site(row, cells)
+            for cells in lines:
+                if len(cells) > 1 or "".join(cells).strip():
+                    yield cells
+                begin = lines.line_num + 1
         except csv.Error as error:
-            place = f"{self._shown}, line {lines.line_num}"
-            raise UserError(f"{place}: this row cannot be read: {error}.") from error
+            raise UserError(
+                f"{self._shown}, line {begin}: the row that begins here cannot be "
+                f"read: {error}."
+            ) from error
 
     def _table_site(self, row: int, cells: list[str]) -> Site | SkippedSite:
         named = {
@@ -253,7 +262,13 @@ class SitesFile:
     def _shown(self) -> str:
         return "Standard input" if self._is_stdin else str(self.path)
 
-    def _unreadable(self, error: BaseException, n_sites: int) -> UserError:
+    @property
+    def _start(self) -> str:
+        return f"{self._shown}, line {self._first_line}"
+
+    def _unreadable(
+        self, error: BaseException, lines: LineCounter | None = None
+    ) -> UserError:
         if isinstance(error, OSError) and error.strerror:
             return UserError(f"Cannot read {self._shown}: {error.strerror}.")
         if isinstance(error, UnicodeError):
@@ -262,11 +277,12 @@ class SitesFile:
             cause = str(error)
         else:
             cause = f"the gzip data are cut off or damaged ({str(error).rstrip('.')})"
-        return UserError(f"{self._shown} cannot be read after site {n_sites}: {cause}.")
+        place = f" from line {lines.line_of(error)} on" if lines else ""
+        return UserError(f"{self._shown} cannot be read{place}: {cause}.")
 
     def _unlabelled(self, found: str) -> UserError:
         return UserError(
-            f"{self._shown}, line 1: found {found}, but labels are needed: give a "
+            f"{self._start}: found {found}, but labels are needed: give a "
             "labelled FASTA ('>name; class:1'), a table with the columns 'sequence' "
             "and 'label', or a pair of files, positives and negatives."
         )

@@ -1,11 +1,13 @@
 """The k-mer vectors of a training run: given by the user, or made from its sites."""
 
 from pathlib import Path
+from typing import Any
 
 from deeprke_tf import dataset, embeddings, kmers, training
 from deeprke_tf.config import RunConfig
 from deeprke_tf.dataset_info import DatasetInfo
 from deeprke_tf.errors import UserError
+from deeprke_tf.records import file_sha256
 
 
 def _vocabularies(
@@ -70,3 +72,19 @@ def make_vectors(
             )
         embeddings.save(vectors[view], path)
     return vectors
+
+
+def describe(
+    vectors: training.Vectors, out: Path, vectors_from: Path | None
+) -> dict[str, Any]:
+    """Returns what the manifest tells of the vectors: whose, and their digests.
+
+    Args:
+      vectors: Of `make_vectors`.
+      out: The run directory, which holds them.
+      vectors_from: Directory they were given in, or None.
+    """
+    return {
+        "from": vectors_from.resolve().name if vectors_from else None,
+        "sha256": {view: file_sha256(out / f"{view}_vectors.npy") for view in vectors},
+    }

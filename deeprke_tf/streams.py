@@ -31,6 +31,40 @@ class _Replayed(io.RawIOBase):
         return len(data)
 
 
+class LineCounter(io.BufferedReader):
+    r"""A stream that knows where reading ended, for errors that name the line.
+
+    >>> lines = LineCounter(replay(b">site\nACGU\n\xff\n", io.BytesIO()))
+    >>> try:
+    ...     io.TextIOWrapper(lines, "utf-8").readlines()
+    ... except UnicodeDecodeError as error:
+    ...     lines.line_of(error)
+    3
+    """
+
+    def __init__(self, stream: io.BufferedReader):
+        super().__init__(stream.detach(), _BUFFER_SIZE)
+        self._n_line_ends = 0
+
+    def read1(self, size: int = -1, /) -> bytes:
+        """Reads some bytes, as a `TextIOWrapper` does, and counts their lines."""
+        data = super().read1(size)
+        self._n_line_ends += data.count(b"\n")
+        return data
+
+    def line_of(self, error: BaseException) -> int:
+        """Returns the number of the line, from 1, that could not be read.
+
+        Args:
+          error: What reading ended with.
+        """
+        n_behind = 0
+        if isinstance(error, UnicodeDecodeError):
+            # The bytes are decoded many at once; some lines lie behind the wrong one.
+            n_behind = error.object.count(b"\n", error.start)
+        return self._n_line_ends - n_behind + 1
+
+
 def replay(head: bytes, rest: io.BufferedIOBase) -> io.BufferedReader:
     """Returns a stream of `head` and, after it, `rest`.
 
@@ -70,26 +104,26 @@ def open_bytes(
     return replay(b"" if mark == _UTF8_MARK else mark, stream)
 
 
-def first_line(stream: io.BufferedReader) -> tuple[str, io.BufferedReader]:
+def first_line(stream: io.BufferedReader) -> tuple[str, int, io.BufferedReader]:
     r"""Reads the line that tells what a file is.
 
-    >>> first_line(replay(b"# by hand\n", io.BytesIO(b">site 1\nAC")))[0]
-    '>site 1'
+    >>> first_line(replay(b"# by hand\n", io.BytesIO(b">site 1\nAC")))[:2]
+    ('>site 1', 2)
 
     Args:
       stream: The file from its beginning.
 
     Returns:
       The first FASTA header, if only comments (`#`) precede it, else the first line
-      that is not blank, without white space around it; empty if there is none. And the
-      file, again from its beginning.
+      that is not blank, without white space around it; empty if there is none. Its
+      number, from 1. And the file, again from its beginning.
 
     Raises:
       UnicodeDecodeError: The line is not UTF-8.
     """
     head = b""
-    first = ""
-    while line := stream.readline(_LONGEST_LINE):
+    first, number = "", 0
+    for row, line in enumerate(iter(lambda: stream.readline(_LONGEST_LINE), b""), 1):
         head += line
         # A letter may be cut where a very long line is.
         is_cut = len(line) == _LONGEST_LINE and not line.endswith(b"\n")
@@ -97,9 +131,10 @@ def first_line(stream: io.BufferedReader) -> tuple[str, io.BufferedReader]:
         # `readline` takes a file with the line ends of old Macs for one line.
         text = text.strip().partition("\r")[0]
         if text.startswith(">"):
-            first = text
+            first, number = text, row
             break
-        first = first or text
+        if not first:
+            first, number = text, row
         if text and not text.startswith("#"):
             break
-    return first, replay(head, stream)
+    return first, number, replay(head, stream)

@@ -108,7 +108,9 @@ def loop_contexts(dot_bracket: str) -> str:
             unpaired, n_branches = [], 0
         elif symbol == ")":
             if not enclosing:
-                raise ValueError(f"Unopened ')' at {position} in {dot_bracket!r}.")
+                raise ValueError(
+                    f"Unopened ')', symbol {position + 1} of {dot_bracket!r}."
+                )
             letter = "H" if n_branches == 0 else "I" if n_branches == 1 else "M"
             for inside in unpaired:
                 contexts[inside] = letter
@@ -116,7 +118,7 @@ def loop_contexts(dot_bracket: str) -> str:
             n_branches += 1
         else:
             raise ValueError(
-                f"{symbol!r} at {position} in {dot_bracket!r} is not one of "
+                f"{symbol!r}, symbol {position + 1} of {dot_bracket!r}, is not one of "
                 "'(', ')', '.'."
             )
     if enclosing:

@@ -1,11 +1,10 @@
-"""Thresholds that keep a promise, and the FDR at which a site would be called.
+"""Thresholds that keep a promise.
 
 A site is called bound where probability >= threshold. Of the sites called,
 
     precision  fraction that is bound
     FDR        false discovery rate: 1 - precision
     recall     of the bound sites, the fraction called
-    q-value    of a probability: the smallest FDR of all thresholds that call it
 
 Precision and FDR depend on the prior, the share of bound sites among those looked at:
 in a transcript it is far smaller than in a dataset of four background sites for a bound
@@ -22,7 +21,6 @@ import numpy as np
 import numpy.typing as npt
 
 from deeprke_tf import metrics
-from deeprke_tf.calibration import checked_probabilities
 from deeprke_tf.errors import UserError
 
 # What is equal on paper may differ by rounding.
@@ -54,8 +52,8 @@ def threshold_at_fdr(
 ) -> Threshold:
     """Returns the smallest threshold whose calls have at most this FDR.
 
-    It calls a site exactly if its q-value is at most `fdr`. As those of
-    `metrics.best_threshold`, thresholds lie midway between neighboring probabilities.
+    As those of `metrics.best_threshold`, thresholds lie midway between neighboring
+    probabilities.
 
     >>> threshold_at_fdr([0, 1, 1, 0, 1], [0.125, 0.25, 0.5, 0.75, 1], fdr=0.25)
     Threshold(name='fdr 0.25', value=0.1875, precision=0.75, recall=1.0)
@@ -141,85 +139,6 @@ def threshold_at_recall(
     curve = _curve(labels, probabilities, prior)
     reached = np.flatnonzero(curve.recall >= recall - _TOLERANCE)
     return _threshold(f"recall {recall:g}", curve, reached[-1])
-
-
-def q_values(
-    probabilities: npt.ArrayLike,
-    reference_labels: npt.ArrayLike,
-    reference_probabilities: npt.ArrayLike,
-    prior: float | None = None,
-) -> np.ndarray:
-    """Returns the smallest FDR at which each probability would be called.
-
-    A higher probability never has a larger q-value. A q-value of 0 says that no
-    background site of the reference was as high, so that the FDR is below what the
-    reference can tell; the largest q-value is 1 - prior, that of calling everything.
-
-    >>> labels, probabilities = [0, 1, 1, 0, 1], [0.125, 0.25, 0.5, 0.75, 1]
-    >>> q_values([0.1, 0.3, 0.6, 0.9], labels, probabilities).tolist()
-    [0.4, 0.25, 0.25, 0.0]
-
-    Args:
-      probabilities: In [0, 1], [n].
-      reference_labels: 1 bound, 0 background, [n_sites]; of sites the model was not
-        trained on.
-      reference_probabilities: In [0, 1], [n_sites].
-      prior: Share of bound sites to expect among the n; that of the reference if None.
-
-    Returns:
-      q-values, float64 [n].
-
-    Raises:
-      UserError: The reference has only one class, or the prior is out of range.
-      ValueError: The arguments are not labels and probabilities of the same sites.
-    """
-    probabilities = checked_probabilities(probabilities)
-    curve = _curve(reference_labels, reference_probabilities, prior)
-    smallest = np.minimum.accumulate(curve.fdr)
-    n_calling = np.searchsorted(curve.thresholds, probabilities, side="right")
-    # Below the lowest threshold too, all sites would be called.
-    return smallest[np.maximum(n_calling - 1, 0)]
-
-
-def q_values_from_background(
-    probabilities: npt.ArrayLike, background_probabilities: npt.ArrayLike
-) -> np.ndarray:
-    """Returns the q-value of each window of a scan, from windows that are not bound.
-
-    At a threshold, as many of the n windows are expected to be called by chance as
-    (1 + background windows called) / (1 + background windows) * n; over the windows
-    called, this is the FDR. The 1 keeps few background windows from promising an FDR of
-    0, and all n windows count as chances, so that q-values are rather too large. For k
-    windows to reach a q-value of q it takes n / (k q) background windows at least.
-
-    >>> background = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85]
-    >>> q_values_from_background([0.95, 0.9, 0.85, 0.2], background).round(3).tolist()
-    [0.2, 0.2, 0.267, 0.9]
-
-    Args:
-      probabilities: Of the windows scanned, in [0, 1], [n].
-      background_probabilities: Of background windows, as of shuffled sequences, in
-        [0, 1], [n_background].
-
-    Returns:
-      q-values, float64 [n], at most 1; a higher probability never has a larger one.
-
-    Raises:
-      UserError: There is no background window.
-      ValueError: A probability is not in [0, 1].
-    """
-    probabilities = checked_probabilities(probabilities)
-    background = np.sort(checked_probabilities(background_probabilities))
-    if not len(background):
-        raise UserError("q-values need background windows, got none.")
-    distinct, ranks, n_equal = np.unique(
-        probabilities, return_inverse=True, return_counts=True
-    )
-    n_called = np.cumsum(n_equal[::-1])[::-1]
-    n_chance = len(background) - np.searchsorted(background, distinct)
-    p_values = (1 + n_chance) / (1 + len(background))
-    fdr = np.minimum(p_values * len(probabilities) / n_called, 1)
-    return np.minimum.accumulate(fdr)[ranks]
 
 
 @dataclasses.dataclass(frozen=True)

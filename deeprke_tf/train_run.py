@@ -80,6 +80,7 @@ def train_run(
     model.save(out / f"partial-{runs.MODEL}")
     (out / f"partial-{runs.MODEL}").rename(out / runs.MODEL)
     manifest = _manifest(info, run_config, out, strategy, state, measured)
+    manifest["vectors"] = run_vectors.describe(vectors, out, vectors_from)
     runs.write_json(out / runs.MANIFEST, manifest)
     state.remove()
     print(_summary(measured, state, model.count_params(), seconds, out))

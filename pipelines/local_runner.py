@@ -49,15 +49,17 @@ def run(plan: Plan) -> dict[str, Any]:
 def _write_dataset(plan: Plan, directory: Path, cache: FoldCache) -> dict[str, Any]:
     scratch = directory / "sites.sqlite"
     store = SiteStore(scratch, plan.seed)
-    inputs, skipped = _read_sources(plan, store, directory / SKIPPED_FILE_NAME)
+    skipped_path = directory / SKIPPED_FILE_NAME
+    inputs, skipped = _read_sources(plan, store, skipped_path)
     store.index()
-    _require_usable_sites(plan, store, skipped)
+    _require_usable_sites(plan, store, skipped, skipped_path)
     duplicates = store.duplicates()
     if plan.has_training_sites:
-        _require_both_classes(store, "train", "give sites of the other, too")
+        advice = "give sites of the other, too." + _first_skipped(skipped_path, "train")
+        _require_both_classes(store, "train", advice)
         store.split_off_validation(plan.validation_fraction)
         for split in ("train", "validation"):
-            advice = "give more sites, or another --validation-fraction"
+            advice = "give more sites, or another --validation-fraction."
             _require_both_classes(store, split, advice)
     splits = [split for split in records.SPLITS if any(store.counts(split).values())]
     n_folded = _fold(plan, store, cache)
@@ -103,7 +105,8 @@ def _read_sources(
                 inputs.append(_describe_input(source, sites_file, counts))
                 del counts["sites"]
                 reasons[source.split].update(counts)
-    _refuse_skips_if_strict(plan, reasons)
+    if plan.strict:
+        _refuse_skips(reasons, skipped_path)
     return inputs, {split: dict(counts) for split, counts in reasons.items()}
 
 
@@ -157,24 +160,47 @@ def _describe_input(
     }
 
 
-def _refuse_skips_if_strict(plan: Plan, reasons: dict[str, Any]) -> None:
+def _refuse_skips(reasons: dict[str, Any], skipped_path: Path) -> None:
     total: collections.Counter[str] = sum(reasons.values(), collections.Counter())
-    if plan.strict and total:
+    if total:
         raise UserError(
             f"{total.total()} unusable sites ({_listed(total)}) and --strict is given; "
             f"without it they are skipped and listed in {SKIPPED_FILE_NAME}."
+            + _first_skipped(skipped_path)
         )
 
 
 def _require_usable_sites(
-    plan: Plan, store: SiteStore, skipped: dict[str, dict[str, int]]
+    plan: Plan,
+    store: SiteStore,
+    skipped: dict[str, dict[str, int]],
+    skipped_path: Path,
 ) -> None:
     for split in dict.fromkeys(source.split for source in plan.sources):
         if not any(store.counts(split).values()):
             raise UserError(
                 f"No usable site in the {split} input; skipped: "
                 f"{_listed(skipped[split]) or 'none'}."
+                + _first_skipped(skipped_path, split)
             )
+
+
+def _first_skipped(skipped_path: Path, split: str | None = None) -> str:
+    """Returns an example in words: where a run fails, the list goes with it.
+
+    Args:
+      skipped_path: The list.
+      split: Of the input to look at; all if None.
+    """
+    with open(skipped_path, newline="", encoding="utf-8") as table:
+        for row in csv.DictReader(table, dialect="excel-tab"):
+            if split in (None, row["split"]):
+                detail = f" ({row['detail']})" if row["detail"] else ""
+                return (
+                    f" The first skipped is site {row['row']} of {row['file']}, "
+                    f"{row['name']!r}: {row['reason']}{detail}."
+                )
+    return ""
 
 
 def _require_both_classes(store: SiteStore, split: str, advice: str) -> None:
@@ -182,7 +208,7 @@ def _require_both_classes(store: SiteStore, split: str, advice: str) -> None:
     if not all(counts.values()):
         raise UserError(
             f"There are {counts[1]} bound and {counts[0]} background {split} sites; "
-            f"both classes are needed: {advice}."
+            f"both classes are needed: {advice}"
         )
 
 

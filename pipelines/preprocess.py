@@ -32,7 +32,7 @@ class PreprocessFlags:
     out: Path
     """Directory to make."""
     sites: Path | None = None
-    """Labelled training sites; a part of them is split off for validation."""
+    """Labelled training sites, - for standard input; a part becomes validation."""
     positives: Path | None = None
     """Bound training sites, in place of --sites."""
     negatives: Path | None = None
@@ -75,7 +75,8 @@ def preprocess(flags: PreprocessFlags) -> None:
     for count, n in contents["duplicates"].items():
         if n:
             print(f"note: {n} {count.replace('_', ' ')}")
-    print(f"folded {contents['n_folded']} sequences, the others were in the cache")
+    n_folded = contents["n_folded"]
+    print(f"folded {n_folded} sequences{'' if n_folded else ': all folds were known'}")
     for split, info in contents["splits"].items():
         n_shards = len(info["shards"])
         print(

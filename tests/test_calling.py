@@ -3,7 +3,7 @@ import pytest
 
 from deeprke_tf.calling import Calling, call_at_fdr, call_on_validation
 from deeprke_tf.errors import UserError
-from deeprke_tf.thresholds import q_values_from_background
+from deeprke_tf.q_values import q_values_from_background
 
 
 def test_windows_are_called_exactly_if_their_q_value_is_at_most_the_fdr():

@@ -58,10 +58,10 @@ def test_an_rna_without_a_name_is_named_after_its_file(tmp_path):
         (b"", "holds no FASTA record"),
         (b"name\tsequence\na\tACGU\n", "expected FASTA.*Expected '>'"),
         (
-            gzip.compress(b">a\nACGU\n" * 900, mtime=0)[:-12],
-            "cannot be read after record",
+            gzip.compress(b">a\nACGU\n" * 900, mtime=0)[:-8],
+            "cannot be read from line 1801 on",
         ),
-        (b">a\nAC\xff\xfe\n", "this is not UTF-8 text"),
+        (b">a\nAC\xff\xfe\n", "from line 2 on.*this is not UTF-8 text"),
     ],
 )
 def test_what_is_no_fasta_is_refused(tmp_path, content, message):

@@ -2,10 +2,9 @@ import json
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 from sklearn import metrics as sklearn_metrics
 
-from deeprke_tf import figures, reliability
+from deeprke_tf import reliability
 
 LABELS = [0, 0, 1, 0, 1, 1]
 PROBABILITIES = [0.1, 0.3, 0.3, 0.6, 0.7, 0.9]
@@ -93,55 +92,3 @@ def test_one_class_alone_is_measured_too():
 def test_no_bins_are_refused():
     with pytest.raises(ValueError, match="n_bins must be at least 1, got 0"):
         reliability.expected_calibration_error(LABELS, PROBABILITIES, n_bins=0)
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """The figures saved so far."""
-    saved = []
-    savefig = Figure.savefig
-
-    def save(figure, *args, **kwargs):
-        saved.append(figure)
-        savefig(figure, *args, **kwargs)
-
-    monkeypatch.setattr(Figure, "savefig", save)
-    return saved
-
-
-def test_the_diagram_shows_the_bins_before_and_after(drawn, tmp_path):
-    labels, probabilities = calibrated_sites(1_000)
-    after = reliability.calibration_measures(labels, probabilities)
-    before = reliability.calibration_measures(labels, probabilities**3)
-    path = tmp_path / "reliability.png"
-    figures.reliability(before, after, path, title="QKI")
-    assert [path.name for path in tmp_path.iterdir()] == ["reliability.png"]
-    axes, counts = drawn[0].axes
-    _, raw, calibrated = axes.lines
-    for line, measures in ((raw, before), (calibrated, after)):
-        assert line.get_xydata().tolist() == [
-            [b["mean_probability"], b["fraction_bound"]] for b in measures["bins"]
-        ]
-    assert [list(p.get_data().values) for p in counts.patches] == [
-        before["histogram"],
-        after["histogram"],
-    ]
-    (legend,) = drawn[0].legends
-    assert [text.get_text() for text in legend.get_texts()] == [
-        f"Calibrated: ECE {after['ece']:.3f}, Brier {after['brier']:.3f}",
-        f"Raw: ECE {before['ece']:.3f}, Brier {before['brier']:.3f}",
-        "Perfectly calibrated",
-    ]
-
-
-def test_the_intervals_of_the_bins_are_those_of_wilson():
-    # 5 of 10: the textbook interval is 0.2366 to 0.7634; 0 of 10: 0 to 0.2775.
-    low, high = figures._wilson_interval(np.array([0.5, 0.0]), [10, 10])
-    np.testing.assert_allclose(low, [0.2366, 0], atol=1e-4)
-    np.testing.assert_allclose(high, [0.7634, 0.2775], atol=1e-4)
-
-
-def test_a_single_site_can_be_drawn(tmp_path):
-    measures = reliability.calibration_measures([1], [0.5])
-    figures.reliability(measures, measures, tmp_path / "one.png", title="QKI")
-    assert (tmp_path / "one.png").stat().st_size > 0

@@ -110,7 +110,7 @@ def test_a_given_structure_is_stripped_with_the_padding():
             "GGAAACC",
             "[(...)]",
             "structure is not balanced dot-bracket",
-            "'[' at 0 in '[(...)]' is not one of '(', ')', '.'.",
+            "'[', symbol 1 of '[(...)]', is not one of '(', ')', '.'.",
         ),
         ("NGAAACC", "((...))", "structure pairs the N padding", "((...))"),
         ("GGAAACN", "((...))", "structure pairs the N padding", "((...))"),

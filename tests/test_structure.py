@@ -107,13 +107,13 @@ def test_the_random_folds_have_every_loop_context(folds):
 @pytest.mark.parametrize(
     ("dot_bracket", "words"),
     [
-        ("(...)).", r"Unopened '\)' at 5 in '\(\.\.\.\)\)\.'\."),
-        (")(", r"Unopened '\)' at 0 in"),
+        ("(...)).", r"Unopened '\)', symbol 6 of '\(\.\.\.\)\)\.'\."),
+        (")(", r"Unopened '\)', symbol 1 of"),
         ("((...)", r"1 unclosed '\(' in '\(\(\.\.\.\)'\."),
         ("(((", r"3 unclosed '\(' in"),
-        ("(.x.)", r"'x' at 2 in '\(\.x\.\)' is not one of '\(', '\)', '\.'\."),
-        ("[...]", r"'\[' at 0 in"),
-        ("(...) ", r"' ' at 5 in"),
+        ("(.x.)", r"'x', symbol 3 of '\(\.x\.\)', is not one of '\(', '\)', '\.'\."),
+        ("[...]", r"'\[', symbol 1 of"),
+        ("(...) ", r"' ', symbol 6 of"),
     ],
 )
 def test_what_is_not_dot_bracket_is_refused(dot_bracket, words):

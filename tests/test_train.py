@@ -76,6 +76,11 @@ def test_the_manifest_tells_inputs_versions_seed_and_command(run, data, sites_fi
     assert manifest["seed"] == 1
     assert manifest["n_epochs"] == 4
     assert manifest["command"]
+    assert manifest["vectors"]["from"] is None
+    assert manifest["vectors"]["sha256"] == {
+        view: records.file_sha256(run / f"{view}_vectors.npy")
+        for view in ("sequence", "structure")
+    }
     assert str(sites_files) not in (run / "manifest.json").read_text()
 
 

@@ -77,6 +77,8 @@ def test_training_uses_the_vectors_it_is_given(corpus, data, tmp_path):
     for view, table in tables.items():
         used = np.load(tmp_path / "run" / f"{view}_vectors.npy")
         assert np.array_equal(used, table)
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    assert manifest["vectors"]["from"] == "vectors"
 
 
 def test_training_refuses_vectors_of_another_k(corpus, data, tmp_path, capsys):

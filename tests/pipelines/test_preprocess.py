@@ -186,7 +186,7 @@ def test_no_sequence_is_folded_twice_whatever_k(tmp_path, out, capsys):
     run(*options, "--out", out)
     run(*options, "--out", tmp_path / "other", "--k", 5)
     said = capsys.readouterr().out
-    assert "folded 2 sequences" in said and "folded 0 sequences" in said
+    assert "folded 2 sequences" in said and "folded 0 sequences: all" in said
 
 
 def test_fold_settings_change_the_structures_and_are_noted(tmp_path, out):
@@ -433,6 +433,10 @@ def test_strict_refuses_what_would_be_skipped(tmp_path, out, capsys):
     sites = write_table(tmp_path / "sites.tsv", UNUSABLE)
     error = error_of(capsys, "--test-sites", sites, "--out", out, "--strict")
     assert "5 unusable sites (2 nothing but N, 1 structure and" in error
+    assert (
+        "The first skipped is site 2 of sites.tsv, 'b': structure and sequence differ "
+        "in length (6 symbols for 7 letters)."
+    ) in error
     assert left_behind(tmp_path) == []
 
 
@@ -665,6 +669,17 @@ def test_a_training_file_without_a_usable_site_is_not_passed_over(
     sites = write_fasta(tmp_path / "n.fa", [("a; class:1", "NNN"), ("b; class:0", "A")])
     error = error_of(capsys, "--sites", sites, "--test-sites", table, "--out", out)
     assert "No usable site in the train input; skipped: 1 nothing but N, 1" in error
+    assert "first skipped is site 1 of n.fa, 'a': nothing but N (3 letters)." in error
+
+
+def test_a_class_without_a_usable_site_is_told_with_the_reason(tmp_path, out, capsys):
+    bound = write_fasta(tmp_path / "bound.fa", [("a", "ACGU-ACGU")])
+    background = write_fasta(tmp_path / "background.fa", [("b", "ACGUACGU")])
+    error = error_of(
+        capsys, "--positives", bound, "--negatives", background, "--out", out
+    )
+    assert "There are 0 bound and 1 background train sites; both" in error
+    assert "The first skipped is site 1 of bound.fa, 'a': letters that are" in error
 
 
 def test_a_wrong_name_is_found_before_anything_is_read(tmp_path, out, capsys):

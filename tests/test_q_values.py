@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+
+from deeprke_tf.errors import UserError
+from deeprke_tf.q_values import q_values_from_background
+
+
+def labelled_windows(n_windows, seed):
+    """Labels, a tenth of them bound, and probabilities that tell them apart badly."""
+    rng = np.random.default_rng(seed)
+    labels = (rng.random(n_windows) < 0.1).astype(int)
+    return labels, 1 / (1 + np.exp(-rng.normal(4.0 * labels - 2)))
+
+
+@pytest.mark.parametrize("background", [np.linspace(0, 0.9, 30), [0.3, 0.3, 0.9]])
+def test_q_values_never_rise_with_the_probability(background):
+    q = q_values_from_background(np.linspace(0, 1, 1_001) ** 2, background)
+    assert np.all(np.diff(q) <= 0)
+    assert 0 < q.min() <= q.max() <= 1
+
+
+def test_q_values_from_background_are_those_of_a_loop():
+    rng = np.random.default_rng(0)
+    windows, background = rng.random((2, 40)).round(1)
+    estimates = {
+        t: (1 + sum(background >= t)) / 41 * 40 / sum(windows >= t) for t in windows
+    }
+    expected = [min(1, *(estimates[t] for t in windows if t <= w)) for w in windows]
+    np.testing.assert_allclose(q_values_from_background(windows, background), expected)
+
+
+def test_windows_called_against_background_have_the_nominal_fdr_at_most():
+    labels, windows = labelled_windows(50_000, seed=0)
+    other_labels, others = labelled_windows(50_000, seed=1)
+    q = q_values_from_background(windows, others[other_labels == 0])
+    for fdr in (0.05, 0.2):
+        called = q <= fdr
+        assert called.sum() > 1_000
+        # All windows count as chances, though a tenth of them is bound.
+        assert np.mean(labels[called] == 0) == pytest.approx(0.9 * fdr, rel=0.2)
+
+
+def test_windows_like_the_background_are_not_called_at_an_fdr_of_a_tenth():
+    windows, background = np.random.default_rng(0).random((2, 10_000))
+    assert q_values_from_background(windows, background).min() > 0.1
+
+
+def test_few_background_windows_do_not_promise_an_fdr_of_0():
+    q = q_values_from_background([0.9] + [0.1] * 99, [0.2, 0.3])
+    assert q.tolist() == [1.0] * 100
+
+
+def test_no_windows_have_no_q_values_and_no_background_is_refused():
+    assert q_values_from_background([], [0.5]).shape == (0,)
+    with pytest.raises(UserError, match="need background windows, got none"):
+        q_values_from_background([0.5], [])
