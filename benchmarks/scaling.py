@@ -27,7 +27,7 @@ from side_by_side import (
 )
 from train import deeprke_training
 
-from deeprke_tf import config, dataset_info, quiet
+from deeprke_tf import dataset_info, presets, quiet
 from deeprke_tf.folding import n_cores
 
 READING_GOAL = 5.0  # times what training consumes
@@ -75,7 +75,7 @@ def training(scratch: Path, flags) -> list[Figure]:
     synthetic.write_dataset(scratch / "training", flags.train_sites, flags.length)
     synthetic.write_dataset(scratch / "reading", flags.read_sites, flags.length)
     with ExitStack() as processes:
-        settings = config.preset(flags.preset)
+        settings = presets.preset(flags.preset)
         batch_size = settings.train.batch_size
         things = {
             f"{flags.preset}, {n} devices": InOwnProcess(

@@ -20,7 +20,7 @@ from pathlib import Path
 import synthetic
 from side_by_side import Figure, InOwnProcess, alternate, flags_parser, report
 
-from deeprke_tf import config, dataset_info, quiet
+from deeprke_tf import dataset_info, presets, quiet
 from deeprke_tf.folding import n_cores
 
 GOALS = {"paper": 3.0, "deeprke": 2.0}  # times PyTorch
@@ -29,14 +29,14 @@ GOALS = {"paper": 3.0, "deeprke": 2.0}  # times PyTorch
 def main():
     """Prints a row for PyTorch and for each preset and precision."""
     parser = flags_parser(__doc__)
-    parser.add_argument("--presets", nargs="+", default=list(config.PRESETS))
+    parser.add_argument("--presets", nargs="+", default=list(presets.PRESETS))
     parser.add_argument("--n-sites", type=int, default=2_048, help="in an epoch")
     parser.add_argument("--length", type=int, default=101, help="nucleotides of a site")
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--threads", type=int, default=n_cores())
     flags = parser.parse_args()
     for preset in flags.presets:
-        config.preset(preset)  # An unknown name is found before anything is measured.
+        presets.preset(preset)  # An unknown name is found before anything is measured.
     with tempfile.TemporaryDirectory() as scratch, ExitStack() as processes:
         measured = alternate(_things(flags, Path(scratch), processes), flags.repeats)
     report(flags, _figures(measured))
@@ -112,7 +112,7 @@ def deeprke_training(
     tf.config.threading.set_intra_op_parallelism_threads(n_threads)
     tf.config.threading.set_inter_op_parallelism_threads(n_threads)
     info = dataset_info.read(data)
-    settings = config.preset(preset)
+    settings = presets.preset(preset)
     settings = dataclasses.replace(
         settings,
         train=dataclasses.replace(

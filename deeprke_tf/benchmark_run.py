@@ -23,10 +23,10 @@ import numpy as np
 from deeprke_tf import (
     __version__,
     cli,
-    config,
     dataset_info,
     linear_baselines,
     metrics,
+    presets,
     runs,
 )
 from deeprke_tf.benchmark_tasks import N_PUBLISHED_FOLDS, Task
@@ -253,7 +253,7 @@ def _train_network(
 
     from deeprke_tf import evaluate, train_run
 
-    settings = config.preset(task.preset)
+    settings = presets.preset(task.preset)
     training = dataclasses.replace(settings.train, seed=task.seed)
     settings = dataclasses.replace(settings, train=training)
     # Networks of earlier tasks are not needed any more.

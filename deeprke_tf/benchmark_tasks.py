@@ -17,10 +17,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from deeprke_tf import config, linear_baselines
+from deeprke_tf import linear_baselines
 from deeprke_tf.benchmark_experiments import Benchmark, Experiment
 from deeprke_tf.encoding import Encoding
 from deeprke_tf.errors import UserError
+from deeprke_tf.presets import PRESETS
 
 Protocol = Literal["frozen", "published"]
 PROTOCOLS: tuple[Protocol, ...] = ("frozen", "published")
@@ -88,8 +89,8 @@ def plan(
       UserError: A preset is not known.
     """
     for name in presets:
-        if name not in config.PRESETS and name not in linear_baselines.NAMES:
-            known = ", ".join([*config.PRESETS, *linear_baselines.NAMES])
+        if name not in PRESETS and name not in linear_baselines.NAMES:
+            known = ", ".join([*PRESETS, *linear_baselines.NAMES])
             raise UserError(f"No preset {name!r}; there are: {known}.")
     return [
         Task(benchmark, experiment, preset, protocol, seed, mask)

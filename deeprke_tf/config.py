@@ -1,4 +1,4 @@
-"""Settings: names, defaults and limits; presets; how a run saves and reads them.
+"""Settings: names, defaults and limits; how a run saves and reads them.
 
 Each dataclass refuses values that make no sense when it is made, wherever it is made:
 from flags, from a file, in a search. Command-line flags are derived from the fields.
@@ -212,76 +212,6 @@ class RunConfig:
     model: ModelConfig = ModelConfig()
     vectors: VectorConfig = VectorConfig()
     train: TrainConfig = TrainConfig()
-
-
-PRESETS: dict[str, RunConfig] = {
-    # The paper's network, made to know places and kept from learning by heart:
-    # docs/model.md tells what was tried.
-    "deeprke": RunConfig(
-        ModelConfig(
-            filters=(128,),
-            kernel_sizes=(8,),
-            structure_filters=(32,),
-            union_filters=(64, 32),
-            union_kernel_sizes=(16, 32),
-            position_size=16,
-            dropout=0.4,
-            spatial_dropout=0.2,
-        ),
-        train=TrainConfig(epochs=12, schedule="cosine", warmup_epochs=1),
-    ),
-    # As Deng et al. (2020) describe DeepRKE.
-    "paper": RunConfig(),
-    # Their ablations: DeepRKE-, DeepRKE-- and the network without BiLSTM.
-    "no-structure": RunConfig(ModelConfig(structure=False)),
-    "one-hot": RunConfig(ModelConfig(structure=False, one_hot=True)),
-    "cnn-only": RunConfig(ModelConfig(lstm_units=0)),
-    # Networks of others; `baseline_networks` says where the shapes come from.
-    "deepbind": RunConfig(
-        ModelConfig(
-            network="deepbind",
-            structure=False,
-            one_hot=True,
-            filters=(16,),
-            kernel_sizes=(16,),
-            lstm_units=0,
-            dropout=0.5,
-        )
-    ),
-    "ideepv": RunConfig(
-        ModelConfig(
-            network="ideepv",
-            structure=False,
-            trainable_vectors=True,
-            filters=(16,),
-            kernel_sizes=(10,),
-            lstm_units=0,
-            dense_units=800,
-            dropout=0.5,
-        ),
-        VectorConfig(vector_size=25),
-    ),
-    "ideeps": RunConfig(
-        ModelConfig(
-            network="ideeps",
-            one_hot=True,
-            filters=(16,),
-            kernel_sizes=(10,),
-            dropout=0.5,
-        )
-    ),
-}
-
-
-def preset(name: str) -> RunConfig:
-    """Returns the settings of a preset.
-
-    Raises:
-      UserError: There is no preset of that name.
-    """
-    if name not in PRESETS:
-        raise UserError(f"No preset {name!r}; there are: {', '.join(PRESETS)}.")
-    return PRESETS[name]
 
 
 def save(config: Any, path: Path) -> None:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from deeprke_tf import cli, config
+from deeprke_tf import cli, config, presets
 from deeprke_tf.config import ModelConfig, RunConfig, TrainConfig, VectorConfig
 
 SAMPLE = Path("tfrecords/sample")
@@ -28,8 +28,8 @@ class TrainFlags:
     out: Path | None = None
     """Directory to make; runs/<data>-<preset> if not given."""
     preset: str = "paper"
-    """Settings to start from: paper, no-structure, one-hot, cnn-only, deepbind, ideepv,
-    ideeps."""
+    """Settings to start from: deeprke, paper, no-structure, one-hot, cnn-only,
+    deepbind, ideepv, ideeps."""
     config: Path | None = None
     """File of settings as a run's config.json holds them, in place of a preset."""
     vectors_from: Path | None = None
@@ -61,7 +61,7 @@ def default_flags(argv: Sequence[str]) -> TrainFlags:
     if given.config:
         settings = config.load(RunConfig, given.config)
     else:
-        settings = config.preset(given.preset)
+        settings = presets.preset(given.preset)
     return TrainFlags(
         preset=given.preset,
         config=given.config,

@@ -61,7 +61,7 @@ class TuneFlags:
     lost_after: float = 60.0
     """Seconds without a sign after which the trial of a worker goes to another."""
     preset: str = "paper"
-    """Settings to start from: paper, no-structure, one-hot, cnn-only."""
+    """Settings to start from: deeprke, paper, no-structure, one-hot, cnn-only."""
     config: Path | None = None
     """File of settings as a run's config.json holds them, in place of a preset."""
     vectors_from: Path | None = None

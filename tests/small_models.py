@@ -8,10 +8,11 @@ import numpy as np
 import tensorflow as tf
 
 from deeprke_tf import dataset_info, records
-from deeprke_tf.config import ModelConfig, preset
+from deeprke_tf.config import ModelConfig
 from deeprke_tf.embeddings import one_hot_vectors
 from deeprke_tf.encoding import Encoding
 from deeprke_tf.model import build_model
+from deeprke_tf.presets import preset
 
 N_SEQUENCE_IDS = 66  # 3-mers of ACGU, padding and unknown
 N_STRUCTURE_IDS = 218  # 3-mers of FTIHMS, padding and unknown

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from deeprke_tf import config, embeddings
+from deeprke_tf import config, embeddings, presets
 from deeprke_tf.encoding import Encoding
 from deeprke_tf.errors import UserError
 from deeprke_tf.model import build_model
@@ -15,7 +15,7 @@ NETWORKS = ("deepbind", "ideepv", "ideeps")
 
 def network(name, bound_fraction=0.5):
     keras.utils.set_random_seed(1)
-    model = dataclasses.replace(config.preset(name).model, dense_units=20)
+    model = dataclasses.replace(presets.preset(name).model, dense_units=20)
     sequence, structure = random_vectors(66), random_vectors(218)
     if model.one_hot:
         sequence = embeddings.one_hot_vectors(Encoding().sequence_vocabulary)
@@ -26,7 +26,7 @@ def network(name, bound_fraction=0.5):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_padding_and_company_do_not_change_the_probability(name):
     model = network(name)
-    views = config.preset(name).model.views
+    views = presets.preset(name).model.views
     train_steps(model, views, n_steps=2)
     sites = random_sites([5, 40, 17])
     together = model(batch_of(sites, views, n_padding=11), training=False)
@@ -38,7 +38,7 @@ def test_padding_and_company_do_not_change_the_probability(name):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_network_reads_the_views_of_its_preset_and_learns(name):
     model = network(name, bound_fraction=0.2)
-    views = config.preset(name).model.views
+    views = presets.preset(name).model.views
     assert [tensor.name for tensor in model.inputs] == list(views)
     before = [weight.numpy() for weight in model.trainable_variables]
     train_steps(model, views, n_steps=2)

@@ -14,6 +14,7 @@ from deeprke_tf import (
     benchmark_tasks,
     config,
     linear_baselines,
+    presets,
 )
 from deeprke_tf.benchmark_results import REQUIRED
 from deeprke_tf.errors import UserError
@@ -23,9 +24,9 @@ MOTIF = "UGUAUAUA"
 FLANK = 8
 
 SMALL = dataclasses.replace(
-    config.preset("no-structure"),
+    presets.preset("no-structure"),
     model=dataclasses.replace(
-        config.preset("no-structure").model,
+        presets.preset("no-structure").model,
         **{"filters": (4,), "kernel_sizes": (4,), "lstm_units": 0, "dense_units": 4},
     ),
     vectors=config.VectorConfig(vector_size=4, vector_sites=50),
@@ -76,7 +77,7 @@ def data_dir(tmp_path_factory):
 
 @pytest.fixture
 def small(monkeypatch):
-    monkeypatch.setitem(config.PRESETS, "small", SMALL)
+    monkeypatch.setitem(presets.PRESETS, "small", SMALL)
 
 
 def run(which, data_dir, out, *flags):

@@ -12,9 +12,9 @@ from deeprke_tf.config import (
     RunConfig,
     TrainConfig,
     VectorConfig,
-    preset,
 )
 from deeprke_tf.errors import UserError
+from deeprke_tf.presets import PRESETS, preset
 
 
 def written(tmp_path, settings):
@@ -26,7 +26,7 @@ def written(tmp_path, settings):
 @pytest.mark.parametrize(
     "run_config",
     [
-        *config.PRESETS.values(),
+        *PRESETS.values(),
         RunConfig(
             ModelConfig(filters=(7,), kernel_sizes=(2,), dropout=0.0),
             VectorConfig(vector_size=3),
@@ -242,6 +242,6 @@ def test_the_paper_preset_has_the_widths_of_the_paper():
 def test_an_unknown_preset_is_refused_with_the_known_ones():
     with pytest.raises(
         UserError,
-        match="No preset 'papr'; there are: paper, no-structure, one-hot, cnn-only",
+        match="No preset 'papr'; there are: deeprke, paper, no-structure, one-hot, c",
     ):
         preset("papr")

@@ -6,9 +6,10 @@ import keras
 import numpy as np
 import pytest
 
-from deeprke_tf.config import ModelConfig, preset
+from deeprke_tf.config import ModelConfig
 from deeprke_tf.inference import scorer
 from deeprke_tf.model import build_model, masked_pooling
+from deeprke_tf.presets import preset
 from tests.small_models import (
     CONFIGS,
     N_SEQUENCE_IDS,

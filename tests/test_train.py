@@ -390,7 +390,7 @@ def test_the_help_shows_flags_of_all_settings(flag, capsys):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--preset", "papre"], "No preset 'papre'; there are: paper, no-structure"),
+        (["--preset", "papre"], "No preset 'papre'; there are: deeprke, paper"),
         (["--config", "{tmp}/none.json"], "Cannot read the config"),
         (["--data", "{tmp}"], "has no dataset.json; make it with `deeprke preprocess`"),
         (["--out", "{tmp}/notes.txt"], "notes.txt is a file; name a directory."),

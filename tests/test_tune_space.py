@@ -4,9 +4,10 @@ import json
 import keras_tuner
 import pytest
 
-from deeprke_tf import config, tune_space
-from deeprke_tf.config import RunConfig, preset
+from deeprke_tf import tune_space
+from deeprke_tf.config import RunConfig
 from deeprke_tf.errors import UserError
+from deeprke_tf.presets import PRESETS, preset
 from deeprke_tf.tune_space import DEFAULT_SPACE, Choices, Range
 
 START = RunConfig()
@@ -96,7 +97,7 @@ def test_the_widths_vary_around_those_of_the_start():
     )
 
 
-@pytest.mark.parametrize("name", config.PRESETS)
+@pytest.mark.parametrize("name", PRESETS)
 def test_the_default_space_of_a_preset_holds_only_what_can_be_trained(name):
     start = preset(name)
     for setting, domain in tune_space.space_around(start, None, False).items():
