@@ -1,23 +1,29 @@
 """Apache Beam is an extra: what can be told without it."""
 
 import importlib.util
+import logging
 import sys
 from collections.abc import Sequence
 
 from deeprke_tf.errors import UserError
 
 
-def require_beam(runner: str) -> None:
-    """Refuses to go on where Beam is not installed.
+def import_beam(runner: str) -> None:
+    """Imports Beam, without what it says of extras of its own that are not there.
 
     Raises:
-      UserError: It is not.
+      UserError: It is not installed.
     """
     if importlib.util.find_spec("apache_beam") is None:
         raise UserError(
             f"--runner {runner} needs Apache Beam, which is not installed: "
             "pip install 'deeprke_tf[beam]'"
         )
+    logging.disable(logging.WARNING)
+    try:
+        import apache_beam  # noqa: F401
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def is_given(flag: str, argv: Sequence[str] | None) -> bool:

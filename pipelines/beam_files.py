@@ -174,7 +174,9 @@ def directory_aside(out: str, overwrite: bool, kind: Kind) -> Iterator[str]:
             yield partial
             _put_in_place(partial, out, kind)
         finally:
-            _delete([partial])
+            # Where there are no directories, one that was emptied is gone already.
+            with contextlib.suppress(OSError):
+                _delete([partial])
     except (ValueError, OSError) as error:
         raise UserError(f"Cannot write {out}: {_cause(error)}.") from error
 

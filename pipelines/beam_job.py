@@ -13,6 +13,8 @@ from deeprke_tf.errors import UserError
 from pipelines.beam_folding import NAMESPACE
 
 _DIRECT = ("direct", "directrunner")
+# Workers on this machine log to the terminal of the command. The last one given counts.
+_QUIET = ["--default_sdk_harness_log_level=WARNING"]
 
 
 class BeamJob:
@@ -71,7 +73,7 @@ def _parsed(runner: str, flags: Sequence[str]) -> pipeline_options.PipelineOptio
     A job service tells Beam more options than Beam knows here, spelled as Beam spells
     its own, with underscores.
     """
-    options = pipeline_options.PipelineOptions(list(flags))
+    options = pipeline_options.PipelineOptions([*_QUIET, *flags])
     names = [flag[2:].partition("=")[0] for flag in flags if flag.startswith("--")]
     known = set(options.get_all_options())
     for name in names:

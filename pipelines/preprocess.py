@@ -19,7 +19,7 @@ from deeprke_tf.encoding import Encoding
 from deeprke_tf.errors import UserError
 from deeprke_tf.streams import File
 from pipelines import local_runner
-from pipelines.beam_extra import is_given, require_beam
+from pipelines.beam_extra import import_beam, is_given
 from pipelines.out_directory import SKIPPED_FILE_NAME
 from pipelines.plan import Plan, Source
 
@@ -115,7 +115,7 @@ def _run(flags: PreprocessFlags, beam_flags: Sequence[str]) -> dict[str, Any]:
                 "`deeprke preprocess --help` lists them."
             )
         return local_runner.run(to_plan(flags, lambda path: [Path(path)]))
-    require_beam(flags.runner)
+    import_beam(flags.runner)
     from pipelines import beam_files, beam_runner
     from pipelines.beam_job import BeamJob
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from deeprke_tf import cli
-from pipelines.beam_extra import require_beam
+from pipelines.beam_extra import import_beam
 
 if TYPE_CHECKING:
     from pipelines.score_plan import ScorePlan
@@ -66,7 +66,7 @@ def score(flags: ScoreFlags, beam_flags: Sequence[str]) -> None:
     Raises:
       UserError: A model or the sites cannot be read, or the job failed.
     """
-    require_beam(flags.runner)
+    import_beam(flags.runner)
     from pipelines import score_runner
     from pipelines.beam_job import BeamJob
 
