@@ -28,6 +28,7 @@ COMMANDS = {
     "tune": ("deeprke_tf.tune", "search for better settings"),
     "evaluate": ("deeprke_tf.evaluate", "measure a model on labelled records"),
     "predict": ("deeprke_tf.predict", "give new RNAs their binding probability"),
+    "score": ("pipelines.score", "the same for very large files, with Apache Beam"),
     "scan": ("deeprke_tf.scan", "find sites in RNAs of any length"),
     "audit": ("deeprke_tf.audit", "find shortcuts in a training set"),
     "benchmark": ("deeprke_tf.benchmark", "run RBP-31 or RBP-24 and report"),

@@ -162,8 +162,8 @@ def directory_aside(out: str, overwrite: bool, kind: Kind) -> Iterator[str]:
       UserError: Something is in the way, or the directory cannot be written.
     """
     if "://" not in out:
-        with written_aside(Path(out), overwrite, kind) as partial:
-            yield str(partial)
+        with written_aside(Path(out), overwrite, kind) as beside:
+            yield str(beside)
         return
     out = out.rstrip("/")
     try:

@@ -9,7 +9,6 @@ other, are the table of `deeprke predict`, in the order of the input.
 
 import collections
 import hashlib
-import io
 import json
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
@@ -20,10 +19,10 @@ from apache_beam.pvalue import AsList, TaggedOutput
 from apache_beam.utils.shared import Shared
 
 from deeprke_tf.errors import UserError
-from deeprke_tf.prediction_table import Prediction, TableWriter
+from deeprke_tf.prediction_table import Prediction
 from deeprke_tf.readers import SitesFile
 from deeprke_tf.sites import Reason, Site, SkippedSite, refuse_long
-from pipelines import beam_files
+from pipelines import beam_files, score_tables
 from pipelines.beam_folding import NAMESPACE, WorkerFolds
 from pipelines.exported_model import ExportedModel, LoadedModel
 from pipelines.score_plan import ScorePlan
@@ -34,8 +33,8 @@ SUMMARY = "summary.json"
 _SITES_PER_PIECE = 512
 _NT_PER_PIECE = 60_000
 
-# Name, sequence, dot-bracket, and empty; or name, None, None, and why it is skipped.
-Row: TypeAlias = tuple[str, str | None, str | None, str]
+# Name, sequence, dot-bracket, and why it is skipped: if it is, there is no sequence.
+Row: TypeAlias = tuple[str, str, str | None, str]
 # Name, probability, calibrated probability, and why there is none.
 Scored: TypeAlias = tuple[str, float | None, float | None, str]
 
@@ -96,7 +95,7 @@ class _ReadPieces(beam.DoFn):
             facts["format"] = file.format
             for n_sites, read in enumerate(file, start=1):
                 rows.append(_to_row(refuse_long(read, n_sites, self._plan.max_length)))
-                nt += len(rows[-1][1] or "")
+                nt += len(rows[-1][1])
                 self._n_read.inc()
                 shard, place = divmod(n_sites - 1, self._plan.sites_per_shard)
                 ends_shard = place == self._plan.sites_per_shard - 1
@@ -115,7 +114,7 @@ def _to_row(site: Site | SkippedSite) -> Row:
     if isinstance(site, Site):
         return site.name, site.sequence, site.dot_bracket, ""
     reason = f"{site.reason}: {site.detail}" if site.detail else site.reason
-    return site.name, None, None, reason
+    return site.name, "", None, reason
 
 
 class _Score(beam.DoFn):
@@ -165,9 +164,7 @@ class _Score(beam.DoFn):
             encoded = [encoding.encode_sequence(row[1]) for row in usable]
             return rows, [{views[0]: ids} for ids in encoded]
         folds, failed = self._folds.structures(
-            sequence
-            for _, sequence, dot_bracket, _ in usable
-            if sequence and dot_bracket is None
+            sequence for _, sequence, dot_bracket, _ in usable if dot_bracket is None
         )
         rows = [_without_fold(row, failed) for row in rows]
         usable = [row for row in rows if not row[3]]
@@ -190,7 +187,7 @@ def _without_fold(row: Row, failed: dict[str, str]) -> Row:
     name, sequence, dot_bracket, reason = row
     if reason or dot_bracket or sequence not in failed:
         return row
-    return name, None, None, f"{Reason.NOT_FOLDED}: {failed[sequence]}"
+    return name, "", None, f"{Reason.NOT_FOLDED}: {failed[sequence]}"
 
 
 # === Shards ===
@@ -214,7 +211,7 @@ def _write_shard(
         for _number, scored in sorted(pieces)
         for name, probability, calibrated, reason in scored
     ]
-    contents = _WRITERS[plan.format](rows, plan.comments(model))
+    contents = score_tables.WRITERS[plan.format](rows, plan.comments(model))
     skipped = collections.Counter(
         row.skipped.partition(":")[0] for row in rows if row.skipped
     )
@@ -228,40 +225,6 @@ def _write_shard(
         "skipped": dict(skipped),
         "sha256": hashlib.sha256(contents).hexdigest(),
     }
-
-
-def _as_tsv(rows: list[Prediction], comments: list[str]) -> bytes:
-    file = io.StringIO()
-    table = TableWriter(file, comments, with_sd=False)
-    for row in rows:
-        table.write(row)
-    return file.getvalue().encode()
-
-
-def _as_parquet(rows: list[Prediction], comments: list[str]) -> bytes:
-    import pyarrow
-    import pyarrow.parquet
-
-    columns = {
-        "name": pyarrow.array([row.name for row in rows], pyarrow.string()),
-        "probability": pyarrow.array(
-            [row.probability for row in rows], pyarrow.float32()
-        ),
-        "calibrated_probability": pyarrow.array(
-            [row.calibrated_probability for row in rows], pyarrow.float32()
-        ),
-        "bound": pyarrow.array([row.bound for row in rows], pyarrow.bool_()),
-        "skipped": pyarrow.array([row.skipped for row in rows], pyarrow.string()),
-    }
-    table = pyarrow.table(columns).replace_schema_metadata(
-        {"deeprke": "\n".join(comments)}
-    )
-    file = io.BytesIO()
-    pyarrow.parquet.write_table(table, file)
-    return file.getvalue()
-
-
-_WRITERS = {"tsv": _as_tsv, "parquet": _as_parquet}
 
 
 def _write_summary(

@@ -21,7 +21,7 @@ pytest.importorskip("apache_beam", reason="Apache Beam is not installed")
 from apache_beam.io.localfilesystem import LocalFileSystem
 
 from deeprke_tf import dataset_info
-from pipelines import beam_dataset, beam_folding, preprocess
+from pipelines import beam_folding, beam_records, preprocess
 
 DIRECT = ("--runner", "DirectRunner")
 
@@ -200,7 +200,7 @@ def test_a_job_that_fails_leaves_what_was_there(fasta, tmp_path, monkeypatch, ca
     def broken(*_arguments):
         raise ZeroDivisionError("a defect")
 
-    monkeypatch.setattr(beam_dataset, "sites_to_records", broken)
+    monkeypatch.setattr(beam_records, "sites_to_records", broken)
     error = error_of(capsys, "--sites", fasta, "--out", out, "--overwrite", *DIRECT)
     assert "The Beam job failed" in error and "a defect" in error
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before

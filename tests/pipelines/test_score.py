@@ -4,6 +4,7 @@ import csv
 import itertools
 import json
 import os
+import shutil
 
 import pytest
 
@@ -126,10 +127,18 @@ def test_parquet_holds_the_same(sequence_run, served_sequence, sites, tmp_path):
             assert row["probability"] is None and row["bound"] is None
 
 
+def renamed(served, directory):
+    """The same model under another name."""
+    copied = shutil.copytree(served, directory)
+    card = copied / "1" / "model_card.json"
+    card.write_text(json.dumps(json.loads(card.read_text()) | {"name": copied.name}))
+    return copied
+
+
 def test_several_models_fold_once_and_an_rna_that_does_not_fold_is_listed(
-    run, served, sites, tmp_path, monkeypatch, capsys
+    served, sites, tmp_path, monkeypatch, capsys
 ):
-    other = exported(run, tmp_path / "other")
+    other = renamed(served, tmp_path / "other")
     refused = None
     fold = beam_folding.fold
 
