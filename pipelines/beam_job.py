@@ -68,15 +68,25 @@ class BeamJob:
 
 
 def _parsed(runner: str, flags: Sequence[str]) -> pipeline_options.PipelineOptions:
-    """Returns the options; refuses those that nobody knows.
+    """Returns the options; refuses those that nobody knows, which Beam would drop.
 
     A job service tells Beam more options than Beam knows here, spelled as Beam spells
     its own, with underscores.
     """
     options = pipeline_options.PipelineOptions([*_QUIET, *flags])
-    names = [flag[2:].partition("=")[0] for flag in flags if flag.startswith("--")]
-    known = set(options.get_all_options())
-    for name in names:
+    known = options.get_all_options()
+    takes_value = False
+    for flag in flags:
+        if not flag.startswith("--"):
+            if not takes_value:
+                raise UserError(
+                    f"No option takes {flag}; several files are given as one pattern, "
+                    "in quotation marks."
+                )
+            takes_value = False
+            continue
+        name, equals, _value = flag[2:].partition("=")
+        takes_value = not equals and not isinstance(known.get(name), bool)
         is_ours = "-" in name or runner.lower() in _DIRECT
         if is_ours and name not in known and f"no_{name}" not in known:
             close = difflib.get_close_matches(name, known, 1)
@@ -84,9 +94,6 @@ def _parsed(runner: str, flags: Sequence[str]) -> pipeline_options.PipelineOptio
             raise UserError(
                 f"--{name} is neither an option of this command nor of Beam{advice}."
             )
-    for flag in flags:
-        if flag.startswith("-") and not flag.startswith("--"):
-            raise UserError(f"{flag} is no option; those of Beam begin with --.")
     return options
 
 

@@ -272,6 +272,10 @@ def test_flags_that_nobody_knows_are_refused(fasta, tmp_path, capsys):
     assert "Beam; Beam has --direct_num_workers." in error
     error = error_of(capsys, *flags, "--runner", "FlinkRunner", "--max-lenght", "50")
     assert "--max-lenght is neither" in error
+    error = error_of(capsys, *flags, "second.fa", *DIRECT, "--direct_num_workers", "2")
+    assert "No option takes second.fa; several files are given as one pattern" in error
+    error = error_of(capsys, *DIRECT, "--save_main_session", *flags, "second.fa")
+    assert "No option takes second.fa" in error
     error = error_of(capsys, *flags, "--runner", "local", "--direct_num_workers=2")
     assert "--direct_num_workers=2 is no option of --runner local" in error
 
