@@ -28,6 +28,7 @@ COMMANDS = {
     "tune": ("deeprke_tf.tune", "search for better settings"),
     "evaluate": ("deeprke_tf.evaluate", "measure a model on labelled records"),
     "predict": ("deeprke_tf.predict", "give new RNAs their binding probability"),
+    "score": ("pipelines.score", "the same for very large files, with Apache Beam"),
     "scan": ("deeprke_tf.scan", "find sites in RNAs of any length"),
     "audit": ("deeprke_tf.audit", "find shortcuts in a training set"),
     "benchmark": ("deeprke_tf.benchmark", "run RBP-31 or RBP-24 and report"),
@@ -64,6 +65,7 @@ def run(
     *,
     default: Callable[[Sequence[str]], Flags] | None = None,
     uses_tensorflow: bool = False,
+    unknown: list[str] | None = None,
 ) -> int:
     """Parses the flags of a command and acts on them.
 
@@ -75,6 +77,8 @@ def run(
       default: Returns, from the arguments, the values that flags take when not given,
         in place of the class's own.
       uses_tensorflow: Whether to load TensorFlow, quietly, before acting.
+      unknown: Takes the arguments that are no flags of the command, which are an error
+        if None.
 
     Returns:
       The exit status: 0, 1 after a `UserError`, 130 when interrupted. Flags that do
@@ -89,13 +93,17 @@ def run(
         arguments.remove("--verbose")
     try:
         given: dict[str, Any] = {"default": default(arguments)} if default else {}
-        flags = tyro.cli(
-            flags_class,
-            prog=f"deeprke {command}",
-            args=arguments,
-            config=(tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes),
+        settings: dict[str, Any] = {
+            "prog": f"deeprke {command}",
+            "args": arguments,
+            "config": (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes),
             **given,
-        )
+        }
+        if unknown is None:
+            flags = tyro.cli(flags_class, **settings)
+        else:
+            flags, rest = tyro.cli(flags_class, **settings, return_unknown_args=True)
+            unknown.extend(rest)
         if uses_tensorflow:
             quiet.import_tensorflow(verbose)
         action(flags)

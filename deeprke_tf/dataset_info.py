@@ -62,9 +62,13 @@ class DatasetInfo:
 
 def write(directory: Path, contents: dict[str, Any]) -> None:
     """Writes `dataset.json`, the last file of a dataset: it marks a whole one."""
-    path = Path(directory) / FILE_NAME
-    text = json.dumps({"format_version": FORMAT_VERSION, **contents}, indent=2)
-    path.write_text(text + "\n")
+    (Path(directory) / FILE_NAME).write_text(as_text(contents))
+
+
+def as_text(contents: dict[str, Any]) -> str:
+    """Returns what `dataset.json` holds."""
+    described = {"format_version": FORMAT_VERSION, **contents}
+    return json.dumps(described, indent=2) + "\n"
 
 
 def read(directory: Path) -> DatasetInfo:

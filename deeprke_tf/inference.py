@@ -1,6 +1,6 @@
 """Probabilities from a trained network, batch by batch, none counted twice or lost."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -63,15 +63,28 @@ def score_sites(
       float32 [len(sites)], in the order of `sites`.
     """
     probabilities = np.zeros(len(sites), np.float32)
+    for some, batch in batched_by_length(sites, batch_size):
+        probabilities[some] = score(batch)
+    return probabilities
+
+
+def batched_by_length(
+    sites: Sequence[dict[str, np.ndarray]], batch_size: int
+) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+    """Yields the places of some sites, and their views as one padded batch.
+
+    Args:
+      sites: The ids of each site's views, int64 [n_kmers].
+      batch_size: Sites in a batch.
+    """
     lengths = [len(next(iter(site.values()))) for site in sites]
     order = np.argsort(lengths, kind="stable")
     for start in range(0, len(sites), batch_size):
         some = order[start : start + batch_size]
-        batch = {
-            view: _padded([sites[i][view] for i in some]) for view in sites[some[0]]
-        }
-        probabilities[some] = score(batch)
-    return probabilities
+        yield (
+            some,
+            {view: _padded([sites[i][view] for i in some]) for view in sites[some[0]]},
+        )
 
 
 def _padded(rows: Iterable[np.ndarray]) -> np.ndarray:

@@ -23,7 +23,7 @@ import dnaio
 
 from deeprke_tf.errors import UserError
 from deeprke_tf.sites import Reason, Site, SkippedSite, clean_site, skip_site
-from deeprke_tf.streams import LineCounter, first_line, open_bytes
+from deeprke_tf.streams import File, LineCounter, first_line, open_bytes
 
 SitesFormat = Literal["labelled FASTA", "FASTA", "table (tab)", "table (comma)"]
 
@@ -62,12 +62,12 @@ class SitesFile:
       format: The format recognized from the content.
     """
 
-    path: pathlib.Path
+    path: File
     format: SitesFormat
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        path: str | os.PathLike[str] | File,
         *,
         k: int,
         label: int | None = None,
@@ -76,7 +76,7 @@ class SitesFile:
         """Opens a sites file and recognizes its format.
 
         Args:
-          path: A plain or gzip file; `-` is standard input.
+          path: A plain or gzip file, or what opens one; `-` is standard input.
           k: Length of the k-mers; a site needs one without N.
           label: The label of every site of the file (1 bound, 0 background), as of the
             positives and the negatives of a pair; None: the file holds the labels.
@@ -87,8 +87,8 @@ class SitesFile:
           UserError: The file cannot be read, is empty, is not in a format of this
             module, or holds no labels where it must.
         """
-        self.path = pathlib.Path(path)
-        self._is_stdin = os.fspath(path) == "-"
+        self.path = path if isinstance(path, File) else pathlib.Path(path)
+        self._is_stdin = str(path) == "-"
         self._k = k
         self._label = label
         self._reads_labels = labelled and label is None

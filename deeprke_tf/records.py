@@ -22,9 +22,12 @@ import os
 import struct
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 import google_crc32c
 import numpy as np
+
+from deeprke_tf.streams import File
 
 FORMAT_VERSION = 1
 
@@ -171,10 +174,7 @@ class ShardWriter:
 
     def __enter__(self) -> "ShardWriter":
         self._file = open(self._partial, "wb")
-        # No time stamp and no name: equal records give equal bytes.
-        self._gzip = gzip.GzipFile(
-            "", "wb", compresslevel=3, fileobj=self._file, mtime=0
-        )
+        self._gzip = compressed(self._file)
         return self
 
     def __exit__(self, error: type[BaseException] | None, *_rest: object) -> None:
@@ -190,6 +190,12 @@ class ShardWriter:
         """Appends records in TFRecord framing."""
         self._gzip.write(b"".join(map(framed, records)))
         self.n_records += len(records)
+
+
+def compressed(file: IO[bytes]) -> gzip.GzipFile:
+    """Compresses what is written into an open file, as all shards are."""
+    # No time stamp and no name: equal records give equal bytes.
+    return gzip.GzipFile("", "wb", compresslevel=3, fileobj=file, mtime=0)
 
 
 def framed(record: bytes) -> bytes:
@@ -210,10 +216,10 @@ def _masked_crc(payload: bytes) -> bytes:
     return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
 
 
-def file_sha256(path: Path) -> str:
+def file_sha256(path: File) -> str:
     """Returns the SHA-256 of a file, hexadecimal, reading it in blocks."""
     digest = hashlib.sha256()
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()

@@ -50,6 +50,7 @@ class Reason:
     STRUCTURE_SYMBOLS = "structure is not balanced dot-bracket"
     STRUCTURE_PADDING = "structure pairs the N padding"
     TOO_LONG = "longer than the maximum length"
+    NOT_FOLDED = "could not be folded"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -3,14 +3,31 @@
 import contextlib
 import gzip
 import io
-import pathlib
 import sys
-from typing import cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _UTF8_MARK = b"\xef\xbb\xbf"
 _BUFFER_SIZE = 1 << 17  # bytes
 _LONGEST_LINE = 1 << 20  # bytes; a binary file may have no line end at all
+
+
+@runtime_checkable
+class File(Protocol):
+    """What reading asks of a file, wherever it lies; a `pathlib.Path` is one."""
+
+    @property
+    def name(self) -> str:
+        """The last part of its path."""
+
+    def exists(self) -> bool:
+        """Tells whether anything is there."""
+
+    def is_file(self) -> bool:
+        """Tells whether it can be read more than once."""
+
+    def open(self, mode: str, /) -> Any:
+        """Opens it; asked for the mode "rb" alone, its bytes as they are."""
 
 
 class _Replayed(io.RawIOBase):
@@ -74,9 +91,7 @@ def replay(head: bytes, rest: io.BufferedIOBase) -> io.BufferedReader:
     return io.BufferedReader(_Replayed(head, rest), _BUFFER_SIZE)
 
 
-def open_bytes(
-    path: pathlib.Path | None, closing: contextlib.ExitStack
-) -> io.BufferedReader:
+def open_bytes(path: File | None, closing: contextlib.ExitStack) -> io.BufferedReader:
     """Opens a file, plain or gzip by its first bytes.
 
     Args:

@@ -7,22 +7,28 @@ but folds only what the cache lacks.
 
 import collections
 import csv
+import functools
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
 from deeprke_tf import dataset_info, records
-from deeprke_tf.errors import UserError
-from deeprke_tf.fold_cache import FoldCache
+from deeprke_tf.fold_cache import FoldCache, default_path
 from deeprke_tf.folding import Folder
 from deeprke_tf.progress import progress_bar
 from deeprke_tf.readers import SitesFile
 from deeprke_tf.sites import Site, SkippedSite, refuse_long
+from pipelines import checks
 from pipelines.out_directory import SKIPPED_FILE_NAME, written_aside
 from pipelines.plan import Plan, Source
 from pipelines.site_store import SiteStore
-from pipelines.stages import sites_to_records
+from pipelines.stages import (
+    SKIPPED_COLUMNS,
+    SkippedTable,
+    sites_to_records,
+    skipped_cells,
+)
 
 _SITES_AT_ONCE = 1_000
 
@@ -40,8 +46,8 @@ def run(plan: Plan) -> dict[str, Any]:
       UserError: Input that cannot be read or used, or a directory that is in the way.
     """
     with (
-        written_aside(plan.out, plan.overwrite) as directory,
-        FoldCache(plan.fold_cache, plan.encoding.fold) as cache,
+        written_aside(Path(plan.out), plan.overwrite) as directory,
+        FoldCache(plan.fold_cache or default_path(), plan.encoding.fold) as cache,
     ):
         return _write_dataset(plan, directory, cache)
 
@@ -52,15 +58,19 @@ def _write_dataset(plan: Plan, directory: Path, cache: FoldCache) -> dict[str, A
     skipped_path = directory / SKIPPED_FILE_NAME
     inputs, skipped = _read_sources(plan, store, skipped_path)
     store.index()
-    _require_usable_sites(plan, store, skipped, skipped_path)
+    n_usable = {split: sum(store.counts(split).values()) for split in records.SPLITS}
+    example = functools.partial(_first_skipped, skipped_path)
+    checks.require_usable_sites(plan, n_usable, skipped, example)
     duplicates = store.duplicates()
     if plan.has_training_sites:
-        advice = "give sites of the other, too." + _first_skipped(skipped_path, "train")
-        _require_both_classes(store, "train", advice)
+        train_counts = store.counts("train")
+        checks.require_both_classes(
+            "train", train_counts, checks.GIVE_THE_OTHER_CLASS, example
+        )
         store.split_off_validation(plan.validation_fraction)
         for split in ("train", "validation"):
-            advice = "give more sites, or another --validation-fraction."
-            _require_both_classes(store, split, advice)
+            counts = store.counts(split)
+            checks.require_both_classes(split, counts, checks.GIVE_MORE_SITES)
     splits = [split for split in records.SPLITS if any(store.counts(split).values())]
     n_folded = _fold(plan, store, cache)
     contents = plan.describe() | {
@@ -89,9 +99,7 @@ def _read_sources(
     with open(
         skipped_path, "w", newline="", encoding="utf-8", errors="backslashreplace"
     ) as table:
-        csv.writer(table, "excel-tab", lineterminator="\n").writerow(
-            ["split", "file", "row", "name", "reason", "detail"]
-        )
+        csv.writer(table, SkippedTable).writerow(SKIPPED_COLUMNS)
         # All are opened before one is read: a wrong name is not found after an hour.
         sites_files = [
             SitesFile(source.path, k=plan.encoding.k, label=source.label)
@@ -105,8 +113,8 @@ def _read_sources(
                 inputs.append(_describe_input(source, sites_file, counts))
                 del counts["sites"]
                 reasons[source.split].update(counts)
-    if plan.strict:
-        _refuse_skips(reasons, skipped_path)
+    example = functools.partial(_first_skipped, skipped_path)
+    checks.refuse_skips_if_strict(plan, reasons, example)
     return inputs, {split: dict(counts) for split, counts in reasons.items()}
 
 
@@ -118,22 +126,13 @@ def _usable(
     counts: collections.Counter[str],
 ) -> Iterator[Site]:
     """Yields the usable sites of one file; lists and counts the others by reason."""
-    writer = csv.writer(skipped_table, "excel-tab", lineterminator="\n")
+    writer = csv.writer(skipped_table, SkippedTable)
     for row, read in enumerate(sites_file, start=1):
         site = refuse_long(read, row, plan.max_length)
         counts["sites"] += 1
         if isinstance(site, SkippedSite):
             counts[site.reason] += 1
-            writer.writerow(
-                [
-                    source.split,
-                    source.path.name,
-                    site.row,
-                    site.name,
-                    site.reason,
-                    site.detail,
-                ]
-            )
+            writer.writerow(skipped_cells(source, site))
         else:
             yield site
 
@@ -160,31 +159,6 @@ def _describe_input(
     }
 
 
-def _refuse_skips(reasons: dict[str, Any], skipped_path: Path) -> None:
-    total: collections.Counter[str] = sum(reasons.values(), collections.Counter())
-    if total:
-        raise UserError(
-            f"{total.total()} unusable sites ({_listed(total)}) and --strict is given; "
-            f"without it they are skipped and listed in {SKIPPED_FILE_NAME}."
-            + _first_skipped(skipped_path)
-        )
-
-
-def _require_usable_sites(
-    plan: Plan,
-    store: SiteStore,
-    skipped: dict[str, dict[str, int]],
-    skipped_path: Path,
-) -> None:
-    for split in dict.fromkeys(source.split for source in plan.sources):
-        if not any(store.counts(split).values()):
-            raise UserError(
-                f"No usable site in the {split} input; skipped: "
-                f"{_listed(skipped[split]) or 'none'}."
-                + _first_skipped(skipped_path, split)
-            )
-
-
 def _first_skipped(skipped_path: Path, split: str | None = None) -> str:
     """Returns an example in words: where a run fails, the list goes with it.
 
@@ -201,21 +175,6 @@ def _first_skipped(skipped_path: Path, split: str | None = None) -> str:
                     f"{row['name']!r}: {row['reason']}{detail}."
                 )
     return ""
-
-
-def _require_both_classes(store: SiteStore, split: str, advice: str) -> None:
-    counts = store.counts(split)
-    if not all(counts.values()):
-        raise UserError(
-            f"There are {counts[1]} bound and {counts[0]} background {split} sites; "
-            f"both classes are needed: {advice}"
-        )
-
-
-def _listed(reasons: dict[str, int]) -> str:
-    """Returns the numbers of skipped sites in words, the largest first."""
-    most_common = collections.Counter(reasons).most_common()
-    return ", ".join(f"{n} {reason}" for reason, n in most_common)
 
 
 def _fold(plan: Plan, store: SiteStore, cache: FoldCache) -> int:
@@ -245,13 +204,13 @@ def _write_split(
     """Writes the shards of one split; returns its part of `dataset.json`."""
     counts = store.counts(split)
     n_sites = sum(counts.values())
-    n_shards = -(-n_sites // plan.sites_per_shard)
+    ends = plan.shard_ends(n_sites)
+    n_shards = len(ends) - 1
     written = []
     with progress_bar(n_sites, "site", f"writing {split}") as bar:
         split_records = _records(split, plan, store, cache)
         for index in range(n_shards):
-            # Shards of equal size: no device gets more than the others.
-            size = n_sites * (index + 1) // n_shards - n_sites * index // n_shards
+            size = ends[index + 1] - ends[index]
             path = directory / records.shard_name(split, index, n_shards)
             with records.ShardWriter(path) as shard:
                 while some := list(

@@ -1,11 +1,13 @@
-"""The directory of a dataset: written aside, it takes its name when it is whole."""
+"""A directory of results: written aside, it takes its name when it is whole."""
 
 import contextlib
+import dataclasses
 import os
+import re
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from deeprke_tf import dataset_info
@@ -15,15 +17,61 @@ SKIPPED_FILE_NAME = "skipped.tsv"
 _LOCK_FILE_NAME = "lock"
 
 
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """What a directory holds.
+
+    Attributes:
+      noun: One of them, in words.
+      marker: The file that tells that one is whole.
+      others: What its other files are called, as a regular expression.
+    """
+
+    noun: str
+    marker: str
+    others: str
+
+    def owns(self, file_name: str) -> bool:
+        """Tells whether a file is part of one, and goes when it is replaced."""
+        return file_name == self.marker or bool(re.fullmatch(self.others, file_name))
+
+    def refuse_to_replace(
+        self, out: str, names: Sequence[str], overwrite: bool
+    ) -> None:
+        """Refuses a directory that holds anything, unless one of these to replace.
+
+        Args:
+          out: The directory.
+          names: Of the files in it.
+          overwrite: Whether it may be replaced.
+
+        Raises:
+          UserError: It must stay.
+        """
+        if names and not overwrite:
+            raise UserError(
+                f"--out {out} is not empty; name another, or add --overwrite."
+            )
+        if names and self.marker not in names:
+            raise UserError(
+                f"--out {out} holds other files but no {self.noun} ({self.marker}); "
+                f"--overwrite replaces a {self.noun} only. Name another directory."
+            )
+
+
+DATASET = Kind("dataset", dataset_info.FILE_NAME, r".*\.tfrecord\.gz|skipped\.tsv")
+
+
 @contextlib.contextmanager
-def written_aside(out: Path, overwrite: bool) -> Iterator[Path]:
+def written_aside(out: Path, overwrite: bool, kind: Kind = DATASET) -> Iterator[Path]:
     """Gives a directory to write in; if that ends well it becomes `out`.
 
     If it does not, nothing of it stays and what was at `out` is as before.
 
     Args:
       out: The directory to make.
-      overwrite: Whether a dataset that is there already is replaced.
+      overwrite: Whether what is there already, and of this kind, is replaced.
+      kind: What the directory will hold.
 
     Raises:
       UserError: Something is in the way, or the disk cannot be written.
@@ -31,7 +79,7 @@ def written_aside(out: Path, overwrite: bool) -> Iterator[Path]:
     try:
         # Absolute and not a link: it can be moved, and what lies beside it has a name.
         out = out.resolve()
-        _refuse_what_is_in_the_way(out, overwrite)
+        _refuse_what_is_in_the_way(out, overwrite, kind)
         partial = out.with_name(out.name + ".partial")
         if partial.exists() and not _is_left_by_a_run(partial):
             raise UserError(f"{partial} is in the way; rename it.")
@@ -42,7 +90,7 @@ def written_aside(out: Path, overwrite: bool) -> Iterator[Path]:
             yield partial
             lock.close()
             (partial / _LOCK_FILE_NAME).unlink()
-            _put_in_place(partial, out)
+            _put_in_place(partial, out, kind)
         finally:
             lock.close()
             shutil.rmtree(partial, ignore_errors=True)
@@ -51,20 +99,14 @@ def written_aside(out: Path, overwrite: bool) -> Iterator[Path]:
         raise UserError(f"Cannot write {out}: {cause}.") from error
 
 
-def _refuse_what_is_in_the_way(out: Path, overwrite: bool) -> None:
+def _refuse_what_is_in_the_way(out: Path, overwrite: bool, kind: Kind) -> None:
     if out.exists() and not out.is_dir():
         raise UserError(f"--out {out} is a file; name a directory.")
     if out.is_mount():
         raise UserError(f"--out {out} is a mount point; name a directory in it.")
-    if not out.is_dir() or not any(out.iterdir()):
-        return
-    if not overwrite:
-        raise UserError(f"--out {out} is not empty; name another, or add --overwrite.")
-    if not (out / dataset_info.FILE_NAME).is_file():
-        raise UserError(
-            f"--out {out} holds other files but no dataset ({dataset_info.FILE_NAME}); "
-            "--overwrite replaces a dataset only. Name another directory."
-        )
+    if out.is_dir():
+        names = [path.name for path in out.iterdir()]
+        kind.refuse_to_replace(str(out), names, overwrite)
 
 
 def _is_left_by_a_run(partial: Path) -> bool:
@@ -92,8 +134,8 @@ def _remove_leftovers(partial: Path) -> None:
             path.unlink()
 
 
-def _put_in_place(partial: Path, out: Path) -> None:
-    """Moves a whole dataset to `out`; files of others that lie there stay there."""
+def _put_in_place(partial: Path, out: Path, kind: Kind) -> None:
+    """Moves what is whole to `out`; files of others that lie there stay there."""
     if not out.exists():
         os.replace(partial, out)
         return
@@ -101,13 +143,6 @@ def _put_in_place(partial: Path, out: Path) -> None:
     os.replace(out, aside / out.name)
     os.replace(partial, out)
     for path in (aside / out.name).iterdir():
-        if not _is_of_a_dataset(path.name):
+        if not kind.owns(path.name):
             os.replace(path, out / path.name)
     shutil.rmtree(aside)
-
-
-def _is_of_a_dataset(file_name: str) -> bool:
-    return file_name.endswith(".tfrecord.gz") or file_name in (
-        dataset_info.FILE_NAME,
-        SKIPPED_FILE_NAME,
-    )

@@ -9,6 +9,7 @@ from typing import Any
 from deeprke_tf import __version__
 from deeprke_tf.encoding import Encoding
 from deeprke_tf.errors import UserError
+from deeprke_tf.streams import File
 from deeprke_tf.structure import VIENNARNA_VERSION
 
 
@@ -18,12 +19,12 @@ class Source:
 
     Attributes:
       split: "train" (validation is split off it) or "test".
-      path: The file.
+      path: The file; `pathlib.Path("-")` is standard input.
       label: The label of all its sites, or None where the file says it.
     """
 
     split: str
-    path: Path
+    path: File
     label: int | None
 
 
@@ -33,9 +34,10 @@ class Plan:
 
     Attributes:
       sources: Input files.
-      out: Directory to make.
+      out: Directory to make; with Beam, anywhere that its filesystems reach.
       encoding: k, alphabets and fold settings.
-      fold_cache: File of known folds.
+      fold_cache: File of known folds, if not the one in the cache directory of the
+        user that folds.
       validation_fraction: Share of each class's training sequences for validation.
       seed: Settles the split and the order of sites.
       max_length: Longest site to fold, nucleotides.
@@ -46,9 +48,9 @@ class Plan:
     """
 
     sources: tuple[Source, ...]
-    out: Path
+    out: str
     encoding: Encoding
-    fold_cache: Path
+    fold_cache: Path | None
     validation_fraction: float
     seed: int
     max_length: int
@@ -76,6 +78,17 @@ class Plan:
     def has_training_sites(self) -> bool:
         """Whether any input is for training."""
         return any(source.split == "train" for source in self.sources)
+
+    def shard_ends(self, n_sites: int) -> list[int]:
+        """Returns where the shards of a split end, after a 0 where the first begins.
+
+        They are of equal size: no device gets more than the others.
+
+        Args:
+          n_sites: Sites of the split, in the order in which they are written.
+        """
+        n_shards = -(-n_sites // self.sites_per_shard)
+        return [n_sites * i // max(n_shards, 1) for i in range(n_shards + 1)]
 
     def describe(self) -> dict[str, Any]:
         """Returns the part of `dataset.json` that is known before a file is read."""

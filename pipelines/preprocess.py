@@ -1,23 +1,29 @@
-"""Preprocessing: files of sites become a directory of record shards.
+r"""Preprocessing: files of sites become a directory of record shards.
 
 read sites -> fold -> loop contexts -> k-mer ids -> tf.train.Example -> shards
 
 python -m pipelines.preprocess --sites train.fa.gz --test-sites test.fa.gz --out DIR
+python -m pipelines.preprocess --sites 'gs://bucket/*.fa.gz' --out gs://bucket/data \
+    --runner FlinkRunner --flink_master host:8081 --parallelism 64
 """
 
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from deeprke_tf import cli
 from deeprke_tf.config import FoldSettings
 from deeprke_tf.encoding import Encoding
 from deeprke_tf.errors import UserError
-from deeprke_tf.fold_cache import default_path
+from deeprke_tf.streams import File
 from pipelines import local_runner
+from pipelines.beam_extra import import_beam, is_given
 from pipelines.out_directory import SKIPPED_FILE_NAME
 from pipelines.plan import Plan, Source
+
+LOCAL = "local"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,21 +33,26 @@ class PreprocessFlags:
     Sites come as labelled FASTA (`>name; class:1`), as a table with the columns
     `sequence` and `label` (and, if there, `name` and `structure`), or as a pair of
     FASTA files; plain or gzip. Folds are cached: a second run folds nothing again.
+
+    With --runner, Apache Beam does the same elsewhere, and writes the same files. Every
+    flag that is not below goes to Beam as a pipeline option, such as
+    --direct_num_workers 4; files may then be patterns, and lie where Beam's filesystems
+    reach.
     """
 
-    out: Path
+    out: str
     """Directory to make."""
-    sites: Path | None = None
+    sites: str | None = None
     """Labelled training sites, - for standard input; a part becomes validation."""
-    positives: Path | None = None
+    positives: str | None = None
     """Bound training sites, in place of --sites."""
-    negatives: Path | None = None
+    negatives: str | None = None
     """Background training sites, in place of --sites."""
-    test_sites: Path | None = None
+    test_sites: str | None = None
     """Labelled test sites."""
-    test_positives: Path | None = None
+    test_positives: str | None = None
     """Bound test sites, in place of --test-sites."""
-    test_negatives: Path | None = None
+    test_negatives: str | None = None
     """Background test sites, in place of --test-sites."""
     k: int = 3
     """Letters in a k-mer."""
@@ -62,11 +73,19 @@ class PreprocessFlags:
     """End with an error when any site cannot be used, instead of listing it."""
     overwrite: bool = False
     """Replace a dataset that --out already holds."""
+    runner: str = LOCAL
+    """What does the work: `local` is processes of this machine, any other name a runner
+    of Apache Beam, such as DirectRunner, PortableRunner, FlinkRunner, SparkRunner."""
 
 
-def preprocess(flags: PreprocessFlags) -> None:
-    """Makes the dataset that the flags ask for, and says what it holds."""
-    contents = local_runner.run(to_plan(flags))
+def preprocess(flags: PreprocessFlags, beam_flags: Sequence[str] = ()) -> None:
+    """Makes the dataset that the flags ask for, and says what it holds.
+
+    Args:
+      flags: Of the command.
+      beam_flags: Pipeline options, where a runner of Beam is asked for.
+    """
+    contents = _run(flags, beam_flags)
     for given in contents["inputs"]:
         print(
             f"read {given['file']}: {given['format']}, {given['n_sites']} sites, "
@@ -84,17 +103,38 @@ def preprocess(flags: PreprocessFlags) -> None:
             f"{n_shards} shard{'s' if n_shards > 1 else ''}"
         )
     if any(contents["skipped"].values()):
-        print(f"wrote {flags.out / SKIPPED_FILE_NAME}: what was skipped")
+        print(f"wrote {flags.out}/{SKIPPED_FILE_NAME}: what was skipped")
     print(f"wrote {flags.out}")
 
 
-def to_plan(flags: PreprocessFlags) -> Plan:
+def _run(flags: PreprocessFlags, beam_flags: Sequence[str]) -> dict[str, Any]:
+    """Returns the contents of `dataset.json`, and `n_folded`."""
+    if flags.runner == LOCAL:
+        if beam_flags:
+            raise UserError(
+                f"{beam_flags[0]} is no option of --runner {LOCAL}; "
+                "`deeprke preprocess --help` lists them."
+            )
+        return local_runner.run(to_plan(flags, lambda path: [Path(path)]))
+    import_beam(flags.runner)
+    from pipelines import beam_files, beam_runner
+    from pipelines.beam_job import BeamJob
+
+    job = BeamJob(flags.runner, beam_flags)
+    return beam_runner.run(to_plan(flags, beam_files.matching), job)
+
+
+def to_plan(flags: PreprocessFlags, files: Callable[[str], Sequence[File]]) -> Plan:
     """Checks the flags against each other and returns what to do.
+
+    Args:
+      flags: Of the command.
+      files: Finds what a flag names.
 
     Raises:
       UserError: No input, or half of a pair.
     """
-    sources = _sources(
+    named = _sources(
         "train", flags.sites, flags.positives, flags.negatives, prefix="--"
     ) + _sources(
         "test",
@@ -103,6 +143,11 @@ def to_plan(flags: PreprocessFlags) -> Plan:
         flags.test_negatives,
         prefix="--test-",
     )
+    sources = [
+        Source(split, file, label)
+        for split, path, label in named
+        for file in files(path)
+    ]
     if not sources:
         raise UserError(
             "No input: give --sites FILE, or --positives FILE and --negatives FILE "
@@ -112,7 +157,7 @@ def to_plan(flags: PreprocessFlags) -> Plan:
         sources=tuple(sources),
         out=flags.out,
         encoding=Encoding(k=flags.k, fold=flags.fold),
-        fold_cache=flags.fold_cache or default_path(),
+        fold_cache=flags.fold_cache,
         **{
             name: getattr(flags, name)
             for name in (
@@ -130,31 +175,38 @@ def to_plan(flags: PreprocessFlags) -> Plan:
 
 def _sources(
     split: str,
-    sites: Path | None,
-    positives: Path | None,
-    negatives: Path | None,
+    sites: str | None,
+    positives: str | None,
+    negatives: str | None,
     prefix: str,
-) -> list[Source]:
-    """Returns the files of one split: one with labels, or a pair."""
+) -> list[tuple[str, str, int | None]]:
+    """Returns split, name and label of the inputs: one with labels, or a pair."""
     if sites and (positives or negatives):
         raise UserError(
             f"Give {prefix}sites or the pair {prefix}positives and {prefix}negatives, "
             "not both."
         )
     if sites:
-        return [Source(split, sites, None)]
+        return [(split, sites, None)]
     if bool(positives) != bool(negatives):
         raise UserError(
             f"{prefix}positives and {prefix}negatives go together; one is missing."
         )
     if positives and negatives:
-        return [Source(split, positives, 1), Source(split, negatives, 0)]
+        return [(split, positives, 1), (split, negatives, 0)]
     return []
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
-    return cli.run("preprocess", PreprocessFlags, preprocess, argv)
+    beam_flags: list[str] | None = [] if is_given("--runner", argv) else None
+    return cli.run(
+        "preprocess",
+        PreprocessFlags,
+        lambda flags: preprocess(flags, beam_flags or ()),
+        argv,
+        unknown=beam_flags,
+    )
 
 
 if __name__ == "__main__":

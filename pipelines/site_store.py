@@ -4,12 +4,12 @@ Counting duplicates, splitting and ordering need to see all sites at once. They 
 a scratch SQLite file, and SQL looks at them; only a page of it is ever in memory.
 """
 
-import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from deeprke_tf.sites import Site
+from pipelines.stages import sequence_digest
 
 _ROWS_AT_ONCE = 1_000
 
@@ -23,7 +23,7 @@ class SiteStore:
     """
 
     def __init__(self, path: Path, seed: int):
-        self._hash_key = f"seed {seed}".encode()
+        self._seed = seed
         self._database = sqlite3.connect(path)
         # A scratch file need not survive a crash.
         self._database.executescript(
@@ -41,7 +41,7 @@ class SiteStore:
         rows = (
             (
                 split,
-                self._digest(site.sequence),
+                sequence_digest(site.sequence, self._seed),
                 site.name,
                 site.sequence,
                 site.label,
@@ -156,7 +156,3 @@ class SiteStore:
 
     def _count(self, query: str) -> int:
         return self._database.execute(query).fetchone()[0]
-
-    def _digest(self, sequence: str) -> int:
-        digest = hashlib.blake2b(sequence.encode(), digest_size=8, key=self._hash_key)
-        return int.from_bytes(digest.digest(), "big", signed=True)

@@ -1,10 +1,45 @@
 """What happens to sites on their way to records, whoever runs it."""
 
+import csv
+import hashlib
 from collections.abc import Sequence
 
 from deeprke_tf import records
 from deeprke_tf.encoding import Encoding
-from deeprke_tf.sites import Site
+from deeprke_tf.sites import Site, SkippedSite
+from pipelines.plan import Source
+
+SKIPPED_COLUMNS = ("split", "file", "row", "name", "reason", "detail")
+
+
+class SkippedTable(csv.excel_tab):
+    """How `skipped.tsv` is written."""
+
+    lineterminator = "\n"
+
+
+def skipped_cells(source: Source, site: SkippedSite) -> list[str | int]:
+    """Returns the row of a skipped site, in `SKIPPED_COLUMNS`."""
+    return [
+        *(source.split, source.path.name, site.row),
+        *(site.name, site.reason, site.detail),
+    ]
+
+
+def sequence_digest(sequence: str, seed: int) -> int:
+    """Returns the number that settles where a sequence stands, and in which split.
+
+    Args:
+      sequence: RNA letters.
+      seed: Another one gives another order.
+
+    Returns:
+      A whole number of 64 bits, negative for every second sequence.
+    """
+    digest = hashlib.blake2b(
+        sequence.encode(), digest_size=8, key=f"seed {seed}".encode()
+    )
+    return int.from_bytes(digest.digest(), "big", signed=True)
 
 
 def sites_to_records(

@@ -1,0 +1,125 @@
+"""An exported model: what its card says, and its SavedModel on a worker."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+
+import numpy as np
+
+from deeprke_tf import config, quiet
+from deeprke_tf.encoding import Encoding
+from deeprke_tf.errors import UserError
+from deeprke_tf.streams import File
+from pipelines import beam_files
+
+_CARD = "model_card.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportedModel:
+    """One version of a model that `deeprke export` wrote.
+
+    Attributes:
+      name: Of the model.
+      path: Of the SavedModel; TensorFlow must be able to read there.
+      encoding: What its k-mer ids mean.
+      views: The inputs of its signature `ids`.
+      threshold: Probability from which a site is called bound.
+      sha256: Of the weights it was exported from.
+    """
+
+    name: str
+    path: str
+    encoding: Encoding
+    views: tuple[str, ...]
+    threshold: float
+    sha256: str
+
+    @property
+    def version(self) -> str:
+        """The number that it is served under."""
+        return self.path.rpartition("/")[2]
+
+
+def find(path: str) -> ExportedModel:
+    """Reads the card of an exported model.
+
+    Args:
+      path: A version, or the directory of all versions: then the newest.
+
+    Raises:
+      UserError: There is none, or its card cannot be read.
+    """
+    path = path.rstrip("/")
+    card = beam_files.BeamFile(f"{path}/{_CARD}")
+    if not card.exists():
+        versions = [name for name in beam_files.names_in(path) if name.isdecimal()]
+        if not versions:
+            raise UserError(
+                f"{path} is no model of `deeprke export`: it has no {_CARD}, and no "
+                "version that has one."
+            )
+        path = f"{path}/{max(versions, key=int)}"
+        card = beam_files.BeamFile(f"{path}/{_CARD}")
+    try:
+        return _described(path, card)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{card} cannot be read ({error}); export the model again."
+        ) from error
+
+
+def _described(path: str, card: File) -> ExportedModel:
+    with card.open("rb") as file:
+        facts = json.loads(file.read())
+    encoding = config.from_dict(Encoding, facts["encoding"], f"{card}: encoding")
+    views = ("sequence_kmers", "structure_kmers")
+    return ExportedModel(
+        facts["name"],
+        path,
+        encoding,
+        views if facts["model"]["structure"] else views[:1],
+        facts["threshold"],
+        facts["model"]["sha256"],
+    )
+
+
+class LoadedModel:
+    """A SavedModel in memory.
+
+    Args:
+      model: Which one.
+    """
+
+    def __init__(self, model: ExportedModel):
+        quiet.import_tensorflow()
+        import tensorflow as tf
+
+        self._model = model
+        # The functions of a SavedModel live only as long as it does.
+        self._saved = tf.saved_model.load(model.path)
+        self._ids = self._saved.signatures["ids"]
+
+    def score(
+        self, sites: Sequence[dict[str, np.ndarray]], batch_size: int
+    ) -> np.ndarray:
+        """Scores encoded sites.
+
+        Args:
+          sites: The ids of each site's views, int64 [n_kmers].
+          batch_size: Sites that the network sees at once.
+
+        Returns:
+          Probability and calibrated probability, float32 [len(sites), 2].
+        """
+        import tensorflow as tf
+
+        from deeprke_tf.inference import batched_by_length
+
+        scores = np.zeros((len(sites), 2), np.float32)
+        for some, batch in batched_by_length(sites, batch_size):
+            inputs = {view: tf.constant(batch[view]) for view in self._model.views}
+            outputs = self._ids(**inputs)
+            for column, name in enumerate(("probability", "calibrated_probability")):
+                scores[some, column] = outputs[name].numpy()[:, 0]
+        return scores

@@ -1,0 +1,193 @@
+"""Scoring by Apache Beam, through its command, against `deeprke predict`."""
+
+import csv
+import itertools
+import json
+import os
+import shutil
+
+import pytest
+
+pytest.importorskip("apache_beam", reason="Apache Beam is not installed")
+
+import pyarrow.parquet
+
+from deeprke_tf import export, predict
+from pipelines import beam_folding, score
+from tests.small_runs import make_sites
+
+pytest_plugins = ["tests.run_fixtures"]
+
+
+def exported(run, directory):
+    assert export.main(["--model", str(run), "--out", str(directory)]) == 0
+    return directory
+
+
+@pytest.fixture(scope="module")
+def served(run, tmp_path_factory):
+    """A model that reads both views, exported."""
+    return exported(run, tmp_path_factory.mktemp("serving") / "QKI")
+
+
+@pytest.fixture(scope="module")
+def served_sequence(sequence_run, tmp_path_factory):
+    """A model that reads the sequence alone, exported."""
+    return exported(sequence_run, tmp_path_factory.mktemp("serving") / "PUM2")
+
+
+@pytest.fixture(scope="module")
+def sites(tmp_path_factory):
+    """60 sites, the first 40 with structures, and two that are none."""
+    path = tmp_path_factory.mktemp("sites") / "new.tsv"
+    rows = [("name", "sequence", "structure"), ("none", "NNN", "")]
+    for i, (name, sequence, _label, dot_bracket) in enumerate(make_sites(60, seed=8)):
+        rows.append((f"{name}#{i}", sequence, dot_bracket if i < 40 else ""))
+    rows.append(("foreign", "ACGZ", ""))
+    path.write_text("".join("\t".join(row) + "\n" for row in rows))
+    return path
+
+
+def run_score(*arguments):
+    assert score.main(list(map(str, arguments))) == 0
+
+
+def error_of(capsys, *arguments):
+    assert score.main(list(map(str, arguments))) == 1
+    (line,) = (
+        line for line in capsys.readouterr().err.splitlines() if "error:" in line
+    )
+    return line
+
+
+def rows_of(path):
+    lines = [line for line in path.open() if not line.startswith("#")]
+    return list(csv.DictReader(lines, dialect="excel-tab"))
+
+
+def predicted(run, sites, directory):
+    out = directory / "predicted.tsv"
+    flags = ["--model", str(run), "--sites", str(sites), "--out", str(out)]
+    assert predict.main(flags) == 0
+    return rows_of(out)
+
+
+def assert_same_rows(rows, expected):
+    assert len(rows) == len(expected)
+    for row, wanted in zip(rows, expected, strict=True):
+        for column in ("name", "bound", "skipped"):
+            assert row[column] == wanted[column]
+        for column in ("probability", "calibrated_probability"):
+            if wanted[column]:
+                assert float(row[column]) == pytest.approx(
+                    float(wanted[column]), abs=1e-5
+                )
+            else:
+                assert row[column] == ""
+
+
+def test_shards_are_the_table_of_predict_in_the_order_of_the_input(
+    run, served, sites, tmp_path, capsys
+):
+    out = tmp_path / "scores"
+    flags = ["--model", served, "--sites", sites, "--out", out]
+    run_score(*flags, "--sites-per-shard", 25)
+    names = [f"QKI-0000{i}-of-00003.tsv" for i in range(3)]
+    assert sorted(os.listdir(out)) == [*names, "scores.json"]
+    shards = [rows_of(out / name) for name in names]
+    assert [len(rows) for rows in shards] == [25, 25, 12]
+    assert_same_rows(list(itertools.chain(*shards)), predicted(run, sites, tmp_path))
+    contents = json.loads((out / "scores.json").read_text())
+    assert contents["inputs"][0]["n_sites"] == 62
+    (model,) = contents["models"]
+    assert model["skipped"] == {
+        "nothing but N": 1,
+        "letters that are not nucleotides": 1,
+    }
+    assert "counted sites_scored: 60" in capsys.readouterr().out
+    first = (out / names[0]).read_text().splitlines()[0]
+    assert first == "# deeprke score, model QKI, version 1"
+
+
+def test_parquet_holds_the_same(sequence_run, served_sequence, sites, tmp_path):
+    out = tmp_path / "scores"
+    flags = ["--model", served_sequence / "1", "--sites", sites, "--out", out]
+    run_score(*flags, "--format", "parquet")
+    table = pyarrow.parquet.read_table(out / "PUM2-00000-of-00001.parquet")
+    expected = predicted(sequence_run, sites, tmp_path)
+    assert table.num_rows == len(expected)
+    for row, wanted in zip(table.to_pylist(), expected, strict=True):
+        assert (row["name"], row["skipped"]) == (wanted["name"], wanted["skipped"])
+        if wanted["probability"]:
+            assert row["probability"] == pytest.approx(
+                float(wanted["probability"]), abs=1e-5
+            )
+            assert row["bound"] == bool(int(wanted["bound"]))
+        else:
+            assert row["probability"] is None and row["bound"] is None
+
+
+def renamed(served, directory):
+    """The same model under another name."""
+    copied = shutil.copytree(served, directory)
+    card = copied / "1" / "model_card.json"
+    card.write_text(json.dumps(json.loads(card.read_text()) | {"name": copied.name}))
+    return copied
+
+
+def test_several_models_fold_once_and_an_rna_that_does_not_fold_is_listed(
+    served, sites, tmp_path, monkeypatch, capsys
+):
+    other = renamed(served, tmp_path / "other")
+    refused = None
+    fold = beam_folding.fold
+
+    def failing(sequence, settings):
+        nonlocal refused
+        refused = refused or sequence
+        if sequence == refused:
+            raise RuntimeError("too large")
+        return fold(sequence, settings)
+
+    monkeypatch.setattr(beam_folding, "fold", failing)
+    out, cache = tmp_path / "scores", tmp_path / "folds.sqlite"
+    flags = ["--model", served, other, "--sites", sites, "--out", out]
+    run_score(*flags, "--fold-cache", cache)
+    for name in ("QKI", "other"):
+        rows = rows_of(out / f"{name}-00000-of-00001.tsv")
+        rows_refused = [row for row in rows if "could not be folded" in row["skipped"]]
+        assert [row["skipped"] for row in rows_refused] == [
+            "could not be folded: RuntimeError: too large"
+        ]
+        assert len([row for row in rows if row["probability"]]) == 59
+    assert "counted sequences_folded: 19" in capsys.readouterr().out
+
+
+def test_sites_that_end_early_leave_nothing(served_sequence, tmp_path, capsys):
+    fasta = tmp_path / "cut.fa"
+    fasta.write_text(">a\nACGUACGU\n>b\nACG\n@broken\n".replace("@", "\xff"), "latin-1")
+    flags = ["--model", served_sequence, "--sites", fasta, "--out", tmp_path / "out"]
+    assert "cannot be read after site" in error_of(capsys, *flags)
+    assert os.listdir(tmp_path) == ["cut.fa"]
+
+
+def test_models_that_do_not_go_together_are_refused(
+    served, served_sequence, sites, tmp_path, capsys
+):
+    flags = ["--sites", sites, "--out", tmp_path / "out"]
+    error = error_of(capsys, "--model", served, served_sequence, *flags)
+    assert "PUM2 and QKI differ in k, fold settings or views" in error
+    error = error_of(capsys, "--model", served, served / "1", *flags)
+    assert "Two models are called QKI" in error
+    error = error_of(capsys, "--model", tmp_path, *flags)
+    assert "is no model of `deeprke export`" in error
+
+
+def test_only_scores_are_replaced(served_sequence, sites, tmp_path, capsys):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "notes.txt").write_text("mine")
+    flags = ["--model", served_sequence, "--sites", sites, "--out", out]
+    assert "is not empty" in error_of(capsys, *flags)
+    error = error_of(capsys, *flags, "--overwrite")
+    assert "holds other files but no set of scores (scores.json)" in error
