@@ -275,7 +275,10 @@ def agreement(title, one, other):
     either = called[0] | called[1]
     both = len(called[0] & called[1]) / len(either) if either else float("nan")
     r = np.corrcoef(*probabilities)[0, 1]
-    return f"{title:<18}  both alike: r {r:.3f}; {both:.3f} of windows called by either"
+    return (
+        f"{title:<18}  both: probabilities correlate with r {r:.3f}; of the windows "
+        f"that either calls, both call {both:.3f}"
+    )
 
 
 def share_right(intervals, bound):

@@ -83,6 +83,8 @@ class ScanFlags:
     """Forget what --out holds of another scan."""
 
     def __post_init__(self):
+        if str(self.fasta) == "-":
+            raise UserError("Save the RNAs to a file for --fasta: it is read twice.")
         ways = ("threshold", "fdr", "precision", "recall")
         given = [f"--{way}" for way in ways if getattr(self, way) is not None]
         if len(given) > 1:

@@ -289,6 +289,7 @@ def test_another_scan_is_neither_mixed_in_nor_lost(run, rnas, scanned, capsys):
         ),
         (["--fdr", "5"], "write 0.05 for 5 %"),
         (["--shuffles", "0"], "shuffles must be at least 1, got 0"),
+        (["--fasta", "-"], "Save the RNAs to a file for --fasta"),
         (["--recall", "80"], "recall must be between 0 and 1, got 80.0"),
         (["--background", "b.fa"], "--background is for --fdr"),
         (["--gtf", "a", "--bed12", "b"], "--gtf or --bed12, not both"),
