@@ -8,9 +8,11 @@ and the motif nowhere else. Without --model, one is trained on windows of other 
 transcripts: a third around a positive, a third around a decoy, a third away from both.
 
 A called site, or window, is right if it overlaps the motif of a positive; recall is the
-share of positives that a called site overlaps. One long RNA is scanned, too. Memory is
-that of the largest process of the scan. What is finished is not done again: a run that
-was interrupted goes on.
+share of positives that a called site overlaps. `covered` is the share of nucleotides
+that called sites cover: about the recall that as many sites at random places would
+have. One long RNA is scanned, too, and all of it again with `--local-fold`. Folds are
+cold. Memory is that of the largest process of the scan. What is finished is not done
+again: a run that was interrupted goes on.
 """
 
 import argparse
@@ -25,6 +27,8 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from deeprke_tf.simulate import LINE_WIDTH, write_labelled_fasta
 from deeprke_tf.simulated_sites import SimulationConfig, motif_pattern, simulate
 from deeprke_tf.sites import Site
@@ -32,6 +36,8 @@ from deeprke_tf.sites import Site
 DENSITY = 1000  # nucleotides for a positive, and for a decoy
 WINDOW = 90  # nucleotides, the longest site that is simulated by default
 MARGIN = 12  # nucleotides beside the motif: an arm and the rest of the loop
+# How windows get their structures, and the flags of `scan` that make it so.
+STRUCTURES = {"of-windows": (), "local-fold": ("--local-fold",)}
 MOTIF = SimulationConfig.motif
 GC = SimulationConfig.gc
 
@@ -63,13 +69,20 @@ def main():
         flags.out, flags.train_sites, flags.epochs, flags.seed
     )
     print(
-        "RNAs                  recall  precision     FDR  window FDR     nt/s  peak MiB"
+        "RNAs                structures  recall  covered  precision     FDR  window FDR"
+        "     nt/s  peak MiB"
     )
     for n_rnas, length in ((flags.transcripts, flags.length), (1, flags.long)):
         rnas = list(planted_rnas(n_rnas, length, f"scanned {flags.seed}"))
         name = f"{model.name}-{n_rnas}x{length}-seed{flags.seed}"
-        directory = scanned(rnas, model, flags.out / name, flags.fdr)
-        print(row(f"{n_rnas:,} of {length:,} nt", rnas, directory), flush=True)
+        title = f"{n_rnas:,} of {length:,} nt"
+        directories = []
+        for structures, given in STRUCTURES.items():
+            directory = flags.out / f"{name}-{structures}"
+            scanned(rnas, model, directory, flags.fdr, given)
+            print(row(title, structures, rnas, directory), flush=True)
+            directories.append(directory)
+        print(agreement(title, *directories), flush=True)
 
 
 # === Simulation ===
@@ -176,17 +189,19 @@ def trained(out, n_sites, epochs, seed):
     return run
 
 
-def scanned(rnas, model, directory, fdr):
-    """Scans RNAs, if that is not done; returns the directory of the scan."""
+def scanned(rnas, model, directory, fdr, given):
+    """Scans RNAs with the flags given, if that is not done."""
     fasta = directory.with_name(f"{directory.name}.fa")
     write_fasta(rnas, fasta)
     measured = directory / "benchmark.json"
     before = json.loads(measured.read_text()) if measured.exists() else {}
     if before.get("fdr") == fdr:
-        return directory
+        return
     peak = deeprke(
         *("scan", "--model", model, "--fasta", fasta, "--out", directory),
-        *("--fdr", fdr),
+        # Of this scan alone: with another's, its folds would cost nothing.
+        *("--fold-cache", directory.with_name(f"{directory.name}.folds.sqlite")),
+        *("--fdr", fdr, *given),
     )
     speed = json.loads((directory / "scan.json").read_text())["scored_now"]["scanned"]
     cost = before
@@ -194,7 +209,6 @@ def scanned(rnas, model, directory, fdr):
     if speed["nt"]:
         cost = {"nt_per_second": speed["nt_per_second"], "peak_mib": round(peak)}
     measured.write_text(json.dumps({**cost, "fdr": fdr}, indent=2) + "\n")
-    return directory
 
 
 def write_fasta(rnas, path):
@@ -224,7 +238,7 @@ def deeprke(*arguments):
 # === What was found ===
 
 
-def row(title, rnas, directory):
+def row(title, structures, rnas, directory):
     """Returns the measures of a scan as a line of the table."""
     bound = {rna.name: rna.bound for rna in rnas}
     sites = [
@@ -240,11 +254,30 @@ def row(title, rnas, directory):
     recall = len(found) / sum(map(len, bound.values()))
     precision = share_right(sites, bound)
     windows_right = share_right(called_windows(directory), bound)
+    covered = sum(end - start for _, start, end in sites)
+    covered /= sum(len(rna.sequence) for rna in rnas)
     cost = json.loads((directory / "benchmark.json").read_text())
     return (
-        f"{title:<20}  {recall:>6.3f}  {precision:>9.3f}  {1 - precision:>6.3f}  "
-        f"{1 - windows_right:>10.3f}  {cost['nt_per_second']:>7,.0f}  "
-        f"{cost['peak_mib']:>8,}"
+        f"{title:<18}  {structures:<10}  {recall:>6.3f}  {covered:>7.3f}  "
+        f"{precision:>9.3f}  {1 - precision:>6.3f}  {1 - windows_right:>10.3f}  "
+        f"{cost['nt_per_second']:>7,.0f}  {cost['peak_mib']:>8,}"
+    )
+
+
+def agreement(title, one, other):
+    """Returns how far two scans of the same windows agree, as a line."""
+    each = [windows_of(directory) for directory in (one, other)]
+    probabilities = [
+        np.array([float(line[place]) for line in lines if line[place]])
+        for place, lines in each
+    ]
+    called = [set(called_windows(directory)) for directory in (one, other)]
+    either = called[0] | called[1]
+    both = len(called[0] & called[1]) / len(either) if either else float("nan")
+    r = np.corrcoef(*probabilities)[0, 1]
+    return (
+        f"{title:<18}  both: probabilities correlate with r {r:.3f}; of the windows "
+        f"that either calls, both call {both:.3f}"
     )
 
 
@@ -259,14 +292,19 @@ def share_right(intervals, bound):
 def called_windows(directory):
     """Returns the windows that reach the threshold of the scan."""
     threshold = json.loads((directory / "scan.json").read_text())["threshold"]
-    header, *lines = read_table(directory / "windows.tsv")
-    place = header.index("probability")
+    place, lines = windows_of(directory)
     return [
         (line[0], int(line[1]), int(line[2]))
         for line in lines
         # Written with six decimals.
         if line[place] and threshold and float(line[place]) >= threshold - 5e-7
     ]
+
+
+def windows_of(directory):
+    """Returns the column of the probability in `windows.tsv`, and its lines."""
+    header, *lines = read_table(directory / "windows.tsv")
+    return header.index("probability"), lines
 
 
 def read_table(path):

@@ -15,6 +15,7 @@ A calibration knows the prior it was fitted at, and shifts the odds to another o
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -154,6 +155,31 @@ class Calibration:
             raise UserError(
                 f"{source}: the calibration is damaged: {error}."
             ) from error
+
+
+def describe(
+    calibrations: Sequence[Calibration], prior: float | None, *, applied: bool = True
+) -> str:
+    """Returns what calibrated probabilities are, for the head of a table.
+
+    >>> describe([Calibration("none", prior=0.2)], prior=None)
+    'calibration none; prior 0.2 (that of the validation sites)'
+
+    Args:
+      calibrations: Of the models.
+      prior: As given to them.
+      applied: Whether they are; without, only the prior changes a probability.
+    """
+    methods = ", ".join(calibration.method for calibration in calibrations)
+    if not applied:
+        methods = "left out"
+    if prior is not None:
+        return f"calibration {methods}; prior {prior:g} (given as --prior)"
+    own = {f"{c.prior:.4g}" if c.prior else "not known" for c in calibrations}
+    return (
+        f"calibration {methods}; prior {', '.join(sorted(own))} (that of the "
+        "validation sites)"
+    )
 
 
 def odds(probability: float) -> float:

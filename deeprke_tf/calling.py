@@ -34,12 +34,14 @@ class Calling:
       chosen: How it was chosen, in words.
       known: Distinct probabilities of the windows, ascending; None without background.
       known_q_values: Their q-values, [len(known)].
+      doubt: Why the calls may be worth far less than was asked for; empty if not so.
     """
 
     threshold: float
     chosen: str
     known: np.ndarray | None = None
     known_q_values: np.ndarray | None = None
+    doubt: str = ""
 
     def __str__(self) -> str:
         shown = f"{self.threshold:.6g}" if np.isfinite(self.threshold) else "none"
@@ -66,8 +68,10 @@ def call_on_validation(
 ) -> Calling:
     """Chooses a threshold on validation sites.
 
-    >>> str(call_on_validation([0, 1, 0, 1], [0.1, 0.3, 0.5, 0.7], ("recall", 0.4)))
-    '0.6 (recall 0.4 on validation sites: precision 1, recall 0.5)'
+    >>> labels, probabilities = [0, 1, 0, 1], [0.1, 0.3, 0.5, 0.7]
+    >>> calling = call_on_validation(labels, probabilities, ("recall", 0.4))
+    >>> str(calling).partition(",")[0]
+    '0.6 (recall 0.4 on validation sites: recall 0.5'
 
     Args:
       labels: 1 bound, 0 background, [n_sites].
@@ -87,8 +91,26 @@ def call_on_validation(
         return Calling(best, f"largest MCC {where}")
     measure, value = aim
     chosen = _CHOOSE[measure](labels, probabilities, value, prior)
-    worth = f"precision {chosen.precision:.3g}, recall {chosen.recall:.3g}"
-    return Calling(chosen.value, f"{chosen.name} {where}: {worth}")
+    called = f"{chosen.n_false} of {chosen.n_background} background sites are called"
+    sure = f"{chosen.least_precision:.3g} with {100 * metrics.CONFIDENCE:.0f} %"
+    worth = (
+        f"recall {chosen.recall:.3g}, precision {chosen.precision:.3g}, above {sure} "
+        f"confidence, as {called}"
+    )
+    doubt = _doubt(chosen, aim, called)
+    return Calling(chosen.value, f"{chosen.name} {where}: {worth}", doubt=doubt)
+
+
+def _doubt(chosen: thresholds.Threshold, aim: Aim, called: str) -> str:
+    """Returns why the FDR may be more than twice the one that was asked for."""
+    measure, value = aim
+    largest = 1 - chosen.least_precision
+    if measure == "recall" or largest <= 2 * (value if measure == "fdr" else 1 - value):
+        return ""
+    return (
+        f"{chosen.name} is not sure: {called} on validation, so that the FDR may be up "
+        f"to {largest:.2g}; try the threshold on more background sites"
+    )
 
 
 def call_at_fdr(

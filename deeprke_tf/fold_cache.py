@@ -29,7 +29,7 @@ def default_path() -> Path:
 
 
 class FoldCache:
-    """A store of MFE structures under one `FoldSettings`.
+    """A store of structures under one `FoldSettings`.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "folds.sqlite"
@@ -41,15 +41,17 @@ class FoldCache:
     Args:
       path: The SQLite file; made, with its directory, when it does not exist.
       settings: The settings that all folds put and asked for have in common.
+      span: That of `structure.local_fold`, if they are of it; None: MFE structures.
 
     Raises:
       UserError: The file cannot be written or is not a fold cache.
     """
 
-    def __init__(self, path: Path, settings: FoldSettings):
+    def __init__(self, path: Path, settings: FoldSettings, span: int | None = None):
         self.path = Path(path)
         # blake2b takes keys of up to 64 bytes: hash the description to be sure to fit.
-        description = f"ViennaRNA {VIENNARNA_VERSION} MFE {settings}"
+        kind = "MFE" if span is None else f"local {span}"
+        description = f"ViennaRNA {VIENNARNA_VERSION} {kind} {settings}"
         self._hash_key = hashlib.blake2b(description.encode(), digest_size=16).digest()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ from deeprke_tf.config import FoldSettings
 from deeprke_tf.errors import UserError
 from deeprke_tf.fold_cache import FoldCache
 from deeprke_tf.processes import end_with_parent
-from deeprke_tf.structure import fold
+from deeprke_tf.structure import fold, local_fold
 
 # A task is some tenths of a second of folding: long enough that passing strings costs
 # nothing, short enough that the workers finish together.
@@ -36,19 +36,25 @@ class Folder:
       cache: Where known folds are looked up and new ones are kept.
       settings: The settings of the cache.
       workers: Processes; all cores if None.
+      span: That of the cache: folds with `structure.local_fold`; None: with `fold`.
 
     Raises:
       UserError: `workers` is below 1.
     """
 
     def __init__(
-        self, cache: FoldCache, settings: FoldSettings, workers: int | None = None
+        self,
+        cache: FoldCache,
+        settings: FoldSettings,
+        workers: int | None = None,
+        span: int | None = None,
     ):
         if workers is not None and workers < 1:
             raise UserError(f"workers must be at least 1, got {workers}.")
         self.workers = workers or n_cores()
         self._cache = cache
         self._settings = settings
+        self._span = span
         self._pool: concurrent.futures.ProcessPoolExecutor | None = None
 
     def __enter__(self) -> "Folder":
@@ -98,7 +104,9 @@ class Folder:
                 room = self.workers * _TASKS_AHEAD_PER_WORKER - len(pending)
                 for task in itertools.islice(tasks, room):
                     pending.add(
-                        self._started().submit(_fold_task, task, self._settings)
+                        self._started().submit(
+                            _fold_task, task, self._settings, self._span
+                        )
                     )
                 if not pending:
                     return
@@ -136,5 +144,9 @@ def _tasks(sequences: Iterable[str]) -> Iterator[list[str]]:
         yield task
 
 
-def _fold_task(sequences: list[str], settings: FoldSettings) -> dict[str, str]:
-    return {sequence: fold(sequence, settings)[0] for sequence in sequences}
+def _fold_task(
+    sequences: list[str], settings: FoldSettings, span: int | None
+) -> dict[str, str]:
+    if span is None:
+        return {sequence: fold(sequence, settings)[0] for sequence in sequences}
+    return {sequence: local_fold(sequence, span, settings) for sequence in sequences}

@@ -71,6 +71,7 @@ def model_card(run: runs.Run, name: str, license_name: str) -> dict[str, Any]:
         },
         "encoding": manifest["encoding"],
         "threshold": run.threshold,
+        "calibration": run.calibration.to_json(),
         "data": _data(manifest["data"]),
         "protocol": {
             **dataclasses.asdict(settings.train),
@@ -78,6 +79,7 @@ def model_card(run: runs.Run, name: str, license_name: str) -> dict[str, Any]:
             "n_epochs": manifest["n_epochs"],
             "epoch_chosen_on": "validation AUROC",
             "threshold_chosen_on": "validation MCC",
+            "calibration_fitted_on": "validation sites",
         },
         "metrics": _metrics(run.directory),
         "limits": [limit.format(**train_split) for limit in limits],
@@ -111,6 +113,7 @@ def as_markdown(card: dict[str, Any]) -> str:
     sections = {
         "Model": _settings(card["model"]),
         "Encoding": _settings(card["encoding"]),
+        "Calibration": _calibration(card["calibration"]),
         "Data": "\n\n".join(
             [
                 f"Dataset `{card['data']['dataset']}`.",
@@ -125,7 +128,7 @@ def as_markdown(card: dict[str, Any]) -> str:
     }
     head = (
         f"# {card['name']}\n\nOutput: {card['task']}; called bound from "
-        f"{card['threshold']:.4f} on.\n\nLicense: {card['license']}\n"
+        f"{card['threshold']:.6g} on.\n\nLicense: {card['license']}\n"
     )
     return head + "".join(
         f"\n## {title}\n\n{text}\n" for title, text in sections.items()
@@ -152,6 +155,18 @@ def _measured(measured: dict[str, Any]) -> str:
     )
     interval = f"{measured['confidence']:.0%} interval"
     return f"{about}\n\n{_table(['measure', 'value', interval], rows)}"
+
+
+def _calibration(calibration: dict[str, Any]) -> str:
+    """Returns what `calibrated_probability` is, without the knots of isotonic."""
+    prior = calibration["prior"]
+    shown = {name: calibration[name] for name in calibration if name != "knots"}
+    shown["prior"] = "not known" if prior is None else f"{prior:.4g}"
+    return (
+        "`calibrated_probability` holds where the share of bound sites is the prior; "
+        "the threshold is one of `probability`, which is not calibrated.\n\n"
+        + _settings(shown)
+    )
 
 
 def _settings(settings: dict[str, Any]) -> str:

@@ -99,6 +99,8 @@ def predict(flags: PredictFlags) -> None:
     n_skipped = n_bound = n_sites = 0
     with contextlib.ExitStack() as closing:
         source = closing.enter_context(_source(flags))
+        if source.doubt:
+            print(f"note: {source.doubt}", file=sys.stderr)
         sites_file = SitesFile(flags.sites, k=source.k, labelled=False)
         cache = FoldCache(flags.fold_cache or default_path(), source.fold)
         closing.enter_context(cache)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deeprke_tf import runs
+from deeprke_tf.calibration import describe
 from deeprke_tf.config import FoldSettings
 from deeprke_tf.folding import Folder
 from deeprke_tf.prediction_table import Prediction
@@ -36,6 +37,7 @@ class Source:
       comments: What the table says of model, threshold and calibration, by line.
       has_sd: Whether predictions have a standard deviation.
       predictions: Scores sites as they come.
+      doubt: As that of a `calling.Calling`.
     """
 
     k: int
@@ -44,6 +46,7 @@ class Source:
     comments: list[str]
     has_sd: bool
     predictions: Callable[[Iterable[Site | SkippedSite], Folder], Iterator[Prediction]]
+    doubt: str = ""
 
 
 def of_runs(
@@ -78,10 +81,11 @@ def of_runs(
         called = ensemble.calling(aim, prior)
     else:
         called = calling.Calling(threshold, calling.GIVEN)
+    calibrations = [run.calibration for run in ensemble.members]
     comments = [
         f"deeprke predict, {_names(ensemble)}",
         f"threshold {called}",
-        _calibration_comment(ensemble, prior, calibrate),
+        describe(calibrations, prior, applied=calibrate),
     ]
 
     def score(
@@ -99,7 +103,10 @@ def of_runs(
 
     encoding = ensemble.encoding
     has_sd = len(ensemble.members) > 1
-    return Source(encoding.k, encoding.fold, called.threshold, comments, has_sd, score)
+    return Source(
+        *(encoding.k, encoding.fold, called.threshold, comments, has_sd, score),
+        called.doubt,
+    )
 
 
 @contextlib.contextmanager
@@ -250,21 +257,4 @@ def _names(ensemble: "Ensemble") -> str:
     return (
         f"mean of {len(names)} models: {', '.join(names)}; probability_sd is the "
         "sample standard deviation (n - 1)"
-    )
-
-
-def _calibration_comment(
-    ensemble: "Ensemble", prior: float | None, calibrate: bool
-) -> str:
-    """Returns what the calibrated probability is."""
-    calibrations = [run.calibration for run in ensemble.members]
-    methods = ", ".join(calibration.method for calibration in calibrations)
-    if not calibrate:
-        methods = "left out"
-    if prior is not None:
-        return f"calibration {methods}; prior {prior:g} (given as --prior)"
-    own = {f"{c.prior:.4g}" if c.prior else "not known" for c in calibrations}
-    return (
-        f"calibration {methods}; prior {', '.join(sorted(own))} (that of the "
-        "validation sites)"
     )

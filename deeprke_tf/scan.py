@@ -38,18 +38,35 @@ class ScanFlags:
     given."""
     stride: int | None = None
     """Nucleotides from one window to the next; a quarter of the window if not given."""
+    local_fold: bool = False
+    """Fold each RNA once, with pairs of at most the length of a window, and cut the
+    structures of windows from it, in place of folding each window alone as training
+    sites were: faster for small strides, and another probability."""
     threshold: float | None = None
     """Probability from which a window is called; that of the model if not given."""
     fdr: float | None = None
     """In place of a threshold: call at this false discovery rate, such as 0.05, by a
     background of shuffled RNAs."""
+    precision: float | None = None
+    """In place of a threshold: the same as --fdr, from the other end: 0.9 is an FDR of
+    0.1."""
+    recall: float | None = None
+    """In place of a threshold: the largest that calls at least this share of the bound
+    sites that the model was validated on, such as 0.8."""
     background: Path | None = None
-    """With --fdr: FASTA of RNAs that are not bound, in place of shuffled ones."""
+    """With --fdr or --precision: FASTA of RNAs that are not bound, in place of shuffled
+    ones."""
     seed: int = 1
-    """With --fdr: settles how RNAs are shuffled."""
+    """With --fdr or --precision: settles how RNAs are shuffled."""
+    shuffles: int | None = None
+    """With --fdr or --precision: times that each RNA is shuffled; if not given, once,
+    or as often as makes 2,000 background windows, up to 100 times."""
     prior: float | None = None
     """Share of windows that are bound, for the calibrated probability; that of the
     model's validation sites if not given."""
+    no_calibration: bool = False
+    """Leave the calibration of the run out: calibrated_probability equals probability,
+    but for --prior."""
     gtf: Path | None = None
     """Exons by transcript_id, plain or gzip: write called sites on the genome too."""
     bed12: Path | None = None
@@ -66,22 +83,33 @@ class ScanFlags:
     """Forget what --out holds of another scan."""
 
     def __post_init__(self):
-        if self.threshold is not None and self.fdr is not None:
-            raise UserError("Give --threshold or --fdr, not both.")
+        if str(self.fasta) == "-":
+            raise UserError("Save the RNAs to a file for --fasta: it is read twice.")
+        ways = ("threshold", "fdr", "precision", "recall")
+        given = [f"--{way}" for way in ways if getattr(self, way) is not None]
+        if len(given) > 1:
+            raise UserError(f"Give one of {', '.join(given)}, not several.")
         if self.threshold is not None and not 0 <= self.threshold <= 1:
             raise UserError(f"threshold must be in [0, 1], got {self.threshold}.")
-        if self.fdr is not None and not 0 < self.fdr < 1:
-            raise UserError(
-                f"fdr must be between 0 and 1, got {self.fdr}; write 0.05 for 5 %."
-            )
-        if self.background and self.fdr is None:
+        for way in ways[1:]:
+            value = getattr(self, way)
+            if value is not None and not 0 < value < 1:
+                raise UserError(
+                    f"{way} must be between 0 and 1, got {value}; write 0.05 for 5 %."
+                )
+        if self.background and self.largest_fdr is None:
             raise UserError("--background is for --fdr; give the FDR to call at.")
         if self.gtf and self.bed12:
             raise UserError("Give --gtf or --bed12, not both.")
-        for name in ("window", "stride", "batch_size"):
+        for name in ("window", "stride", "shuffles", "batch_size"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UserError(f"{name} must be at least 1, got {value}.")
+
+    @property
+    def largest_fdr(self) -> float | None:
+        """The FDR to call at, in (0, 1), which needs a background; None: no such."""
+        return self.fdr if self.precision is None else 1 - self.precision
 
 
 def scan(flags: ScanFlags) -> None:

@@ -10,7 +10,8 @@ skipped.tsv        RNAs that were not scanned, and why
 scores.sqlite      `deeprke_tf.score_store`
 
 Windows and skipped RNAs are in file order, tracks in the order of
-`LC_ALL=C sort -k1,1 -k2,2n`.
+`LC_ALL=C sort -k1,1 -k2,2n`. Lines that begin with `#`, before all else, tell model,
+windows, threshold and calibration.
 """
 
 import contextlib
@@ -23,7 +24,7 @@ from typing import TextIO
 import numpy as np
 
 from deeprke_tf import tracks
-from deeprke_tf.calibration import Calibration
+from deeprke_tf.calibration import Calibration, describe
 from deeprke_tf.calling import Calling
 from deeprke_tf.score_store import ScoredRna, ScoreStore
 from deeprke_tf.transcripts import Annotation
@@ -58,6 +59,8 @@ class ScanWriter:
       calibration: Of the model.
       prior: Share of bound windows to expect; None: that of the calibration.
       model: Name of the model, for the headers.
+      calibrated: Whether the calibration is applied; without, only the prior is.
+      local_fold: Whether the structures of windows were cut from those of whole RNAs.
     """
 
     out: Path
@@ -67,6 +70,8 @@ class ScanWriter:
     calibration: Calibration
     prior: float | None
     model: str
+    calibrated: bool = True
+    local_fold: bool = False
 
     def sites_of(self, rna: ScoredRna) -> list[CalledSite]:
         """Returns the called sites of an RNA."""
@@ -172,22 +177,30 @@ class ScanWriter:
         """Returns calibrated probabilities; NaN stays NaN."""
         calibrated = np.full(len(probabilities), np.nan)
         known = ~np.isnan(probabilities)
-        calibrated[known] = self.calibration(probabilities[known], self.prior)
+        calibration = self.calibration
+        if not self.calibrated:
+            calibration = Calibration("none", calibration.prior)
+        calibrated[known] = calibration(probabilities[known], self.prior)
         return calibrated
 
     def _header(
         self, what: str, attributes: dict[str, str], columns: Sequence[str] = ()
     ) -> str:
-        comments = [
-            f"deeprke scan, model {self.model}, windows of {self.tiling.window} nt "
-            f"every {self.tiling.stride} nt",
-            f"threshold {self.calling}",
-        ]
+        comments = self._comments()
         if columns:
             comments.append(" ".join(columns))
         name = f"{self.model} {what}"
         named = {"name": name, "description": f"{name}, threshold {self.calling}"}
         return tracks.header(comments, {**named, "color": _COLOR, **attributes})
+
+    def _comments(self) -> list[str]:
+        folded = "cut from folded RNAs" if self.local_fold else "each folded alone"
+        return [
+            f"deeprke scan, model {self.model}, windows of {self.tiling.window} nt "
+            f"every {self.tiling.stride} nt, {folded}",
+            f"threshold {self.calling}",
+            describe([self.calibration], self.prior, applied=self.calibrated),
+        ]
 
     def _bedgraph_attributes(self) -> dict[str, str]:
         attributes = {"type": "bedGraph", "viewLimits": "0:1", "autoScale": "off"}
@@ -199,6 +212,7 @@ class ScanWriter:
     @contextlib.contextmanager
     def _table(self, name: str, columns: Sequence[str]) -> Iterator:
         with tracks.written_aside(self.out / name) as file:
+            file.write(tracks.header(self._comments()))
             writer = csv.writer(file, "excel-tab", lineterminator="\n")
             writer.writerow(columns)
             yield writer

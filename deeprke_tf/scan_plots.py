@@ -7,11 +7,11 @@ import numpy as np
 
 from deeprke_tf import runs
 from deeprke_tf.fasta import Rna, read_rnas
-from deeprke_tf.folding import Folder
 from deeprke_tf.scan_files import ScanWriter
+from deeprke_tf.scoring import Folders, cut_all
+from deeprke_tf.sites import Site
 from deeprke_tf.structure import LOOP_CONTEXTS, loop_contexts
 from deeprke_tf.track_figure import track_figure
-from deeprke_tf.windows import Tiling
 
 PLOTS = "plots"
 
@@ -19,7 +19,7 @@ _NOT_IN_FILE_NAMES = re.compile(r"[^\w.+-]")
 
 
 def plot(
-    name: str, fasta: Path, run: runs.Run, folder: Folder, writer: ScanWriter
+    name: str, fasta: Path, run: runs.Run, folders: Folders, writer: ScanWriter
 ) -> list[str]:
     """Draws one RNA as SVG and as PNG.
 
@@ -27,7 +27,7 @@ def plot(
       name: Its name; it has been scored.
       fasta: The file that has it.
       run: The model.
-      folder: Folds its windows, most likely from the cache.
+      folders: What folded its windows; most likely they are in the cache.
       writer: Knows the scores and the called sites.
 
     Returns:
@@ -37,7 +37,8 @@ def plot(
     starts, ends = writer.tiling.place(rna.length)
     contexts = None
     if run.config.model.structure:
-        contexts = _contexts(_read(name, fasta, run.encoding.k), writer.tiling, folder)
+        whole = _read(name, fasta, run.encoding.k)
+        contexts = _contexts(whole, run, folders, writer)
     (writer.out / PLOTS).mkdir(exist_ok=True)
     # A row number, for names that differ only in letters that a file name lacks.
     stem = f"{PLOTS}/{_NOT_IN_FILE_NAMES.sub('_', name)[:100]}_{rna.row}"
@@ -63,22 +64,25 @@ def _read(name: str, fasta: Path, k: int) -> Rna:
     raise ValueError(f"{fasta} has no RNA {name!r}.")
 
 
-def _contexts(rna: Rna, tiling: Tiling, folder: Folder) -> str:
+def _contexts(rna: Rna, run: runs.Run, folders: Folders, writer: ScanWriter) -> str:
     """Returns the loop context that most windows over each position give it.
 
     It is blank where no window has a known letter.
     """
     votes = np.zeros([len(LOOP_CONTEXTS), len(rna.sequence)], int)
-    windows = list(zip(*tiling.place(len(rna.sequence)), strict=True))
+    starts, _ends = writer.tiling.place(len(rna.sequence))
+    windows = cut_all([rna], writer.tiling, run.encoding.k, folders)
     # What the model saw: a window without the N at its ends.
-    known = [rna.sequence[start:end].strip("N") for start, end in windows]
-    folds = folder.structures(sequence for sequence in known if sequence)
-    for (start, end), sequence in zip(windows, known, strict=True):
-        if not sequence:
-            continue
-        start += rna.sequence[start:end].index(sequence)
-        letters = np.array(list(loop_contexts(folds[sequence])))
-        for i, letter in enumerate(LOOP_CONTEXTS):
-            votes[i, start : start + len(sequence)] += letters == letter
+    seen = {i: site for i, site in enumerate(windows) if isinstance(site, Site)}
+    folds = folders.windows.structures(
+        site.sequence for site in seen.values() if site.dot_bracket is None
+    )
+    for i, site in seen.items():
+        start = rna.sequence.index(site.sequence, starts[i])
+        letters = np.array(
+            list(loop_contexts(site.dot_bracket or folds[site.sequence]))
+        )
+        for j, letter in enumerate(LOOP_CONTEXTS):
+            votes[j, start : start + len(letters)] += letters == letter
     contexts = np.array(list(LOOP_CONTEXTS))[votes.argmax(axis=0)]
     return "".join(np.where(votes.any(axis=0), contexts, " "))

@@ -1,7 +1,7 @@
 """A scan from its RNAs to its files: begins, resumes and finishes one."""
 
+import contextlib
 import dataclasses
-import random
 import shutil
 import time
 from collections.abc import Iterator
@@ -11,18 +11,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deeprke_tf import __version__, cli, runs, scan_files, scan_plots
-from deeprke_tf.calling import GIVEN, OF_MODEL, Calling, call_at_fdr
+from deeprke_tf.calling import GIVEN, OF_MODEL, Calling, call_at_fdr, call_on_validation
 from deeprke_tf.errors import UserError
-from deeprke_tf.fasta import Rna, read_rnas
+from deeprke_tf.fasta import Rna
 from deeprke_tf.fold_cache import FoldCache, default_path
 from deeprke_tf.folding import Folder
 from deeprke_tf.progress import progress_bar
 from deeprke_tf.records import file_sha256
 from deeprke_tf.scan_files import ScanWriter
-from deeprke_tf.score_store import Origin, ScoreStore
-from deeprke_tf.scoring import score_rnas
-from deeprke_tf.shuffling import shuffle_dinucleotides
-from deeprke_tf.sites import SkippedSite
+from deeprke_tf.scan_sources import Source, lengths_of, prepare, sources_of
+from deeprke_tf.score_store import ScoreStore
+from deeprke_tf.scoring import Folders, score_rnas
 from deeprke_tf.transcripts import Annotation
 from deeprke_tf.windows import Tiling
 
@@ -30,32 +29,6 @@ if TYPE_CHECKING:
     from deeprke_tf.scan import ScanFlags
 
 MANIFEST = "scan.json"
-
-
-@dataclasses.dataclass(frozen=True)
-class Source:
-    """RNAs to score.
-
-    Attributes:
-      origin: What they are in the scan.
-      path: Their FASTA file.
-      shuffle_seed: Settles how they are shuffled; None: they are taken as they are.
-    """
-
-    origin: Origin
-    path: Path
-    shuffle_seed: int | None = None
-
-    def read(self, k: int, after_row: int = 0) -> Iterator[Rna | SkippedSite]:
-        """Yields the RNAs behind a row, each shuffled as if it were the only one."""
-        for rna in read_rnas(self.path, k):
-            if rna.row <= after_row:
-                continue
-            if self.shuffle_seed is not None and isinstance(rna, Rna):
-                rng = random.Random(f"{self.shuffle_seed} {rna.row}")
-                shuffled = shuffle_dinucleotides(rna.sequence, rng)
-                rna = dataclasses.replace(rna, sequence=shuffled)
-            yield rna
 
 
 def run_scan(flags: "ScanFlags") -> None:
@@ -66,11 +39,15 @@ def run_scan(flags: "ScanFlags") -> None:
     """
     run = runs.load(flags.model)
     tiling = _tiling(flags, run)
+    if flags.local_fold and not run.config.model.structure:
+        raise UserError(
+            f"--local-fold: {run.directory} reads no structure; leave it out."
+        )
     # All that can be wrong with what was given is found before the long work.
     run.calibration([], flags.prior)
-    lengths = _lengths(Source("scanned", flags.fasta), run.encoding.k)
+    lengths = lengths_of(Source("scanned", flags.fasta), run.encoding.k)
     if flags.background:
-        _lengths(Source("background", flags.background), run.encoding.k)
+        lengths_of(Source("background", flags.background), run.encoding.k)
     _require_names(flags.plot, lengths, flags.fasta)
     annotation = _annotation(flags, lengths)
     runs.make_directory(flags.out)
@@ -79,20 +56,27 @@ def run_scan(flags: "ScanFlags") -> None:
         (flags.out / scan_files.SCORES).unlink(missing_ok=True)
     with (
         ScoreStore(flags.out / scan_files.SCORES) as store,
-        FoldCache(flags.fold_cache or default_path(), run.encoding.fold) as cache,
-        Folder(cache, run.encoding.fold, flags.workers) as folder,
+        _folders(flags, run, tiling) as folders,
     ):
         speed = {
-            source.origin: _score(source, flags, run, tiling, folder, store)
-            for source in _sources(flags)
+            source.origin: _score(source, flags, run, tiling, folders, store)
+            for source in sources_of(flags, lengths, tiling)
         }
         calling = _calling(flags, run, store)
         writer = ScanWriter(
-            flags.out, store, tiling, calling, run.calibration, flags.prior, _name(run)
+            flags.out,
+            store,
+            tiling,
+            calling,
+            run.calibration,
+            flags.prior,
+            _name(run),
+            not flags.no_calibration,
+            flags.local_fold,
         )
         counts, files = _write_files(writer, annotation)
         for name in flags.plot:
-            files += scan_plots.plot(name, flags.fasta, run, folder, writer)
+            files += scan_plots.plot(name, flags.fasta, run, folders, writer)
     manifest = _manifest(flags, run, tiling, calling)
     manifest |= {"counts": counts, "scored_now": speed, "files": files}
     runs.write_json(flags.out / MANIFEST, manifest)
@@ -114,15 +98,6 @@ def _tiling(flags: "ScanFlags", run: runs.Run) -> Tiling:
     return Tiling(window, flags.stride or max(1, window // 4))
 
 
-def _lengths(source: Source, k: int) -> dict[str, int]:
-    """Returns the lengths of the RNAs that can be scored, by name."""
-    return {
-        rna.name: len(rna.sequence)
-        for rna in source.read(k)
-        if not isinstance(rna, SkippedSite)
-    }
-
-
 def _require_names(names: tuple[str, ...], lengths: dict[str, int], path: Path) -> None:
     for name in names:
         if name not in lengths:
@@ -137,25 +112,16 @@ def _annotation(flags: "ScanFlags", lengths: dict[str, int]) -> Annotation | Non
     return Annotation(path, lengths, is_gtf=flags.gtf is not None) if path else None
 
 
-def _sources(flags: "ScanFlags") -> list[Source]:
-    sources = [Source("scanned", flags.fasta)]
-    if flags.background:
-        sources.append(Source("background", flags.background))
-    elif flags.fdr is not None:
-        sources.append(Source("background", flags.fasta, flags.seed))
-    return sources
-
-
 def _score(
     source: Source,
     flags: "ScanFlags",
     run: runs.Run,
     tiling: Tiling,
-    folder: Folder,
+    folders: Folders,
     store: ScoreStore,
 ) -> dict[str, float]:
     """Scores the RNAs that the store lacks; returns how many nt, and how fast."""
-    _prepare(source, run, tiling, store)
+    prepare(source, flags, run, tiling, store)
     k, done = run.encoding.k, store.last_row(source.origin)
     n_nt, started = 0, time.monotonic()
     if not store.is_finished(source.origin):
@@ -166,7 +132,7 @@ def _score(
         with progress_bar(n_nt, "nt", what) as bar:
             rnas = source.read(k, done)
             for batch in score_rnas(
-                run, rnas, tiling, folder, flags.batch_size, bar.update
+                run, rnas, tiling, folders, flags.batch_size, bar.update
             ):
                 store.add(source.origin, batch)
         store.finish(source.origin)
@@ -178,34 +144,29 @@ def _score(
     }
 
 
-def _prepare(source: Source, run: runs.Run, tiling: Tiling, store: ScoreStore) -> None:
-    """Makes sure that the store holds scores of this very source, or none."""
-    settings = {
-        "model": run.manifest["model_sha256"],
-        "rnas": file_sha256(source.path),
-        "shuffle_seed": source.shuffle_seed,
-        **dataclasses.asdict(tiling),
-    }
-    before = store.settings(source.origin)
-    if before == settings:
-        return
-    if before is not None and source.origin == "scanned":
-        other = [name for name in settings if before.get(name) != settings[name]]
-        raise UserError(
-            f"{store.path.parent} holds a scan with another {' and '.join(other)}; "
-            "name another --out, or add --overwrite."
-        )
-    # A background is of no use but for this one scan.
-    store.begin(source.origin, settings)
+@contextlib.contextmanager
+def _folders(flags: "ScanFlags", run: runs.Run, tiling: Tiling) -> Iterator[Folders]:
+    """Opens the cache, and what folds: windows alone or, if asked for, whole RNAs."""
+    path, settings = flags.fold_cache or default_path(), run.encoding.fold
+    with contextlib.ExitStack() as closing:
+
+        def folder(span: int | None) -> Folder:
+            cache = closing.enter_context(FoldCache(path, settings, span))
+            return closing.enter_context(Folder(cache, settings, flags.workers, span))
+
+        yield Folders(folder(None), folder(tiling.window) if flags.local_fold else None)
 
 
 def _calling(flags: "ScanFlags", run: runs.Run, store: ScoreStore) -> Calling:
-    if flags.fdr is not None:
+    if flags.largest_fdr is not None:
         return call_at_fdr(
             store.probabilities("scanned"),
             store.probabilities("background"),
-            flags.fdr,
+            flags.largest_fdr,
         )
+    if flags.recall is not None:
+        validation = runs.read_validation(run.directory)
+        return call_on_validation(*validation, ("recall", flags.recall))
     if flags.threshold is not None:
         return Calling(flags.threshold, GIVEN)
     return Calling(run.threshold, OF_MODEL)

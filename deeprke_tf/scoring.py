@@ -1,5 +1,6 @@
 """Scores RNAs of any length, window by window, as prediction would score each alone."""
 
+import dataclasses
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
@@ -11,6 +12,7 @@ from deeprke_tf.fasta import Rna
 from deeprke_tf.folding import Folder
 from deeprke_tf.score_store import ScoredRna
 from deeprke_tf.sites import Site, SkippedSite, clean_site
+from deeprke_tf.structure import cut_structure
 from deeprke_tf.windows import Tiling
 
 # Folded and scored together: enough to keep all cores busy, and few enough to hold.
@@ -19,11 +21,31 @@ _WINDOWS_AT_ONCE = 2_048
 ScoreWindows: TypeAlias = Callable[[list[Site]], np.ndarray]
 
 
+@dataclasses.dataclass(frozen=True)
+class Folders:
+    """What folds the RNAs of a scan; not used for a model without structure.
+
+    Attributes:
+      windows: Folds under `run.encoding.fold`.
+      rnas: Folds whole RNAs with a span, from which the structures of windows are then
+        cut; None: each window is folded alone.
+    """
+
+    windows: Folder
+    rnas: Folder | None = None
+
+    def structures(self, rnas: Iterable[Rna]) -> dict[str, str]:
+        """Returns the structure of whole RNAs by sequence; none where windows fold."""
+        if self.rnas is None:
+            return {}
+        return self.rnas.structures(rna.sequence for rna in rnas)
+
+
 def score_rnas(
     run: runs.Run,
     rnas: Iterable[Rna | SkippedSite],
     tiling: Tiling,
-    folder: Folder,
+    folders: Folders,
     batch_size: int,
     on_scored: Callable[[int], object],
 ) -> Iterator[list[ScoredRna | SkippedSite]]:
@@ -36,7 +58,7 @@ def score_rnas(
       run: The model.
       rnas: From `fasta.read_rnas`.
       tiling: Where the windows lie.
-      folder: Folds under `run.encoding.fold`; not used for a model without structure.
+      folders: What folds them.
       batch_size: Windows that the network sees at once.
       on_scored: Called with the number of nucleotides just scored.
 
@@ -46,11 +68,13 @@ def score_rnas(
     score = inference.scorer(run.model)
 
     def score_windows(windows: list[Site]) -> np.ndarray:
-        encoded = prediction_sources.encode_sites(run, windows, folder)
+        encoded = prediction_sources.encode_sites(run, windows, folders.windows)
         return inference.score_sites(score, encoded, batch_size)
 
     for batch in _batches(rnas, tiling):
-        scored = _score_batch(batch, tiling, run.encoding.k, score_windows, on_scored)
+        usable = [rna for rna in batch if isinstance(rna, Rna)]
+        windows = cut_all(usable, tiling, run.encoding.k, folders)
+        scored = _score_batch(usable, windows, tiling, score_windows, on_scored)
         # Skipped RNAs keep their place.
         yield [rna if isinstance(rna, SkippedSite) else next(scored) for rna in batch]
 
@@ -73,15 +97,13 @@ def _batches(
 
 
 def _score_batch(
-    batch: list[Rna | SkippedSite],
+    rnas: list[Rna],
+    windows: Iterator[Site | SkippedSite],
     tiling: Tiling,
-    k: int,
     score_windows: ScoreWindows,
     on_scored: Callable[[int], object],
 ) -> Iterator[ScoredRna]:
-    """Yields the RNAs of a batch that are not skipped, scored."""
-    rnas = [rna for rna in batch if isinstance(rna, Rna)]
-    windows = itertools.chain.from_iterable(cut(rna, tiling, k) for rna in rnas)
+    """Yields RNAs scored, from the windows of all of them in order."""
     scored = _scored_windows(windows, score_windows)
     for rna in rnas:
         probabilities, reasons = [], {}
@@ -98,7 +120,18 @@ def _score_batch(
         yield ScoredRna(rna.name, rna.row, len(rna.sequence), values, reasons)
 
 
-def cut(rna: Rna, tiling: Tiling, k: int) -> Iterator[Site | SkippedSite]:
+def cut_all(
+    rnas: list[Rna], tiling: Tiling, k: int, folders: Folders
+) -> Iterator[Site | SkippedSite]:
+    """Yields the windows of several RNAs, with a structure where whole RNAs fold."""
+    folds = folders.structures(rnas)
+    for rna in rnas:
+        yield from cut(rna, tiling, k, folds.get(rna.sequence))
+
+
+def cut(
+    rna: Rna, tiling: Tiling, k: int, dot_bracket: str | None = None
+) -> Iterator[Site | SkippedSite]:
     """Yields the windows of an RNA as sites, or why one is none.
 
     A window begins and ends with a known letter, as sites of training do; what N it had
@@ -107,11 +140,19 @@ def cut(rna: Rna, tiling: Tiling, k: int) -> Iterator[Site | SkippedSite]:
     >>> rna = Rna("rna", 1, "ACGUACNNNNNNNNN")
     >>> [type(window).__name__ for window in cut(rna, Tiling(8, 7), k=3)]
     ['Site', 'SkippedSite']
+
+    Args:
+      rna: An RNA.
+      tiling: Where the windows lie.
+      k: Length of the k-mers.
+      dot_bracket: Structure of the whole RNA; None: windows are to be folded.
     """
     starts, ends = tiling.place(len(rna.sequence))
     pairs = zip(starts.tolist(), ends.tolist(), strict=True)
     for i, (start, end) in enumerate(pairs, start=1):
-        yield clean_site(rna.name, i, rna.sequence[start:end], k=k)
+        own = None if dot_bracket is None else cut_structure(dot_bracket, start, end)
+        letters = rna.sequence[start:end]
+        yield clean_site(rna.name, i, letters, k=k, dot_bracket=own)
 
 
 def _scored_windows(

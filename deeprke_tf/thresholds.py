@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from deeprke_tf import metrics
 from deeprke_tf.errors import UserError
+from deeprke_tf.metrics import CONFIDENCE
 
 # What is equal on paper may differ by rounding.
 _TOLERANCE = 1e-12
@@ -36,12 +37,20 @@ class Threshold:
       value: Sites with at least this probability are called bound.
       precision: At the class ratio of the sites it was chosen on, or at the prior.
       recall: On the sites it was chosen on.
+      n_false: Background sites that it calls, of those it was chosen on.
+      n_background: All background sites of those.
+      least_precision: What the precision is above with 95 % confidence, for the few
+        background sites that it rests on; this leaves out that the threshold was chosen
+        on the same sites.
     """
 
     name: str
     value: float
     precision: float
     recall: float
+    n_false: int = dataclasses.field(repr=False)
+    n_background: int = dataclasses.field(repr=False)
+    least_precision: float = dataclasses.field(repr=False)
 
 
 def threshold_at_fdr(
@@ -150,12 +159,18 @@ class _Curve:
       fdr: At the prior.
       precision: 1 - fdr.
       recall: Falling from 1.
+      n_true: Bound sites called.
+      n_false: Background sites called.
+      weight: How often each background site counts, for the prior.
     """
 
     thresholds: np.ndarray
     fdr: np.ndarray
     precision: np.ndarray
     recall: np.ndarray
+    n_true: np.ndarray
+    n_false: np.ndarray
+    weight: float
 
 
 def _curve(
@@ -169,7 +184,8 @@ def _curve(
     # At [i]: the sites called if the i lowest distinct probabilities are not.
     true_positive = np.cumsum(n_bound[::-1])[::-1]
     false_positive = np.cumsum(n_background[::-1])[::-1]
-    weighted = metrics.background_weight(labels, prior) * false_positive
+    weight = metrics.background_weight(labels, prior)
+    weighted = weight * false_positive
     lower = np.append(0.0, distinct[:-1])
     midway = (lower + distinct) / 2
     return _Curve(
@@ -178,6 +194,9 @@ def _curve(
         fdr=weighted / (weighted + true_positive),
         precision=true_positive / (weighted + true_positive),
         recall=true_positive / true_positive[0],
+        n_true=true_positive,
+        n_false=false_positive,
+        weight=weight,
     )
 
 
@@ -187,7 +206,27 @@ def _threshold(name: str, curve: _Curve, index: int) -> Threshold:
         value=float(curve.thresholds[index]),
         precision=float(curve.precision[index]),
         recall=float(curve.recall[index]),
+        n_false=int(curve.n_false[index]),
+        # The first threshold calls all.
+        n_background=int(curve.n_false[0]),
+        least_precision=_least_precision(curve, index),
     )
+
+
+def _least_precision(curve: _Curve, index: int) -> float:
+    """Returns the precision at the largest rate of false calls that is likely.
+
+    The rate is the upper limit of Clopper and Pearson, one-sided: of 200 background
+    sites none called, it may be 1.5 % (3 / 200) all the same.
+    """
+    from scipy import special
+
+    n_false, n_background = curve.n_false[index], curve.n_false[0]
+    rate = 1.0
+    if n_false < n_background:
+        rate = special.betaincinv(n_false + 1, n_background - n_false, CONFIDENCE)
+    n_true = curve.n_true[index]
+    return float(n_true / (n_true + curve.weight * n_background * rate))
 
 
 def _loosest(

@@ -145,8 +145,9 @@ def _exons(path: Path, is_gtf: bool) -> Iterator[tuple[str, str, str, Interval]]
         raise UserError(f"Cannot read {path}: {error.strerror or error}.") from error
     except (EOFError, IndexError, ValueError, zlib.error) as error:
         form = "GTF" if is_gtf else "BED12"
+        cause = "too few columns" if isinstance(error, IndexError) else error
         raise UserError(
-            f"{path}, line {n_lines}: this is not {form}, plain or gzip: {error}."
+            f"{path}, line {n_lines}: this is not {form}, plain or gzip: {cause}."
         ) from error
 
 

@@ -50,9 +50,15 @@ PROBABILITIES = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
 @pytest.mark.parametrize(
     ("aim", "prior", "text"),
     [
-        (("fdr", 0.25), None, "0.45 (fdr 0.25 on validation sites: precision 0.75, "),
-        (("precision", 1), None, "0.75 (precision 1 on validation sites: precision 1"),
-        (("recall", 0.5), None, "0.55 (recall 0.5 on validation sites: precision "),
+        (
+            *(("fdr", 0.25), None),
+            "0.45 (fdr 0.25 on validation sites: recall 0.75, precision 0.75, above ",
+        ),
+        (
+            *(("precision", 1), None),
+            "0.75 (precision 1 on validation sites: recall 0.25, precision 1, above ",
+        ),
+        (("recall", 0.5), None, "0.55 (recall 0.5 on validation sites: recall 0.5, "),
         (
             ("fdr", 0.25),
             0.1,
@@ -64,3 +70,32 @@ PROBABILITIES = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
 )
 def test_a_threshold_on_validation_says_how_it_was_chosen(aim, prior, text):
     assert str(call_on_validation(LABELS, PROBABILITIES, aim, prior)).startswith(text)
+
+
+def separated(n_background, n_called):
+    """Bound sites at 0.9, background at 0.1, but for some of it at 0.9 too."""
+    probabilities = [0.9] * (50 + n_called) + [0.1] * (n_background - n_called)
+    return [1] * 50 + [0] * n_background, probabilities
+
+
+def test_a_precision_that_rests_on_no_background_site_says_so():
+    calling = call_on_validation(*separated(200, 0), ("fdr", 0.05), prior=0.01)
+    # The rule of three: 3 / 200 of the 99 background sites for a bound one.
+    assert "precision 1, above 0.405 with 95 % confidence" in calling.chosen
+    assert "0 of 200 background sites are called" in calling.chosen
+    assert calling.doubt.startswith("fdr 0.05 is not sure: 0 of 200 background sites")
+    assert "the FDR may be up to 0.6;" in calling.doubt
+
+
+@pytest.mark.parametrize(
+    ("aim", "prior"), [(("fdr", 0.05), None), (("recall", 0.5), 0.01), (None, 0.01)]
+)
+def test_what_the_validation_sites_can_tell_is_not_doubted(aim, prior):
+    assert call_on_validation(*separated(200, 0), aim, prior).doubt == ""
+
+
+def test_many_background_sites_make_a_small_fdr_sure():
+    assert call_on_validation(*separated(200, 9), ("precision", 0.8)).doubt == ""
+    few, many = separated(20, 0), separated(20_000, 0)
+    assert call_on_validation(*few, ("precision", 0.95), 0.2).doubt
+    assert not call_on_validation(*many, ("precision", 0.95), 0.2).doubt

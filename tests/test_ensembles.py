@@ -129,7 +129,9 @@ def test_the_threshold_of_a_single_run_is_its_own_unless_asked_for_another(make_
     assert str(ensemble.calling()).startswith("0.25 (of the model, largest MCC")
     recall = ensemble.calling(("recall", 1.0))
     assert recall.threshold == pytest.approx(0.35)
-    assert recall.chosen.startswith("recall 1 on validation sites: precision 0.667")
+    assert recall.chosen.startswith(
+        "recall 1 on validation sites: recall 1, precision 0.667"
+    )
 
 
 @pytest.mark.parametrize("other", ["shards", "order"])

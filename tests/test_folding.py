@@ -14,7 +14,7 @@ from deeprke_tf.config import FoldSettings
 from deeprke_tf.errors import UserError
 from deeprke_tf.fold_cache import FoldCache
 from deeprke_tf.folding import Folder
-from deeprke_tf.structure import fold
+from deeprke_tf.structure import fold, local_fold
 
 SETTINGS = FoldSettings()
 
@@ -175,3 +175,17 @@ def test_folds_are_written_as_often_as_promised(cache, small_tasks, monkeypatch)
         folder.fill(sequences, let_time_pass)
     # Every second batch comes after more than the time between two writes.
     assert n_kept[0] == n_kept[1] == 0 < n_kept[2] == n_kept[3] < n_kept[4]
+
+
+def test_local_folds_are_kept_apart_from_those_of_the_whole(tmp_path):
+    path = tmp_path / "folds.sqlite"
+    sequence = random_sequences(1, 300, seed=6)[0]
+    with (
+        FoldCache(path, SETTINGS) as whole,
+        FoldCache(path, SETTINGS, span=50) as local,
+        Folder(local, SETTINGS, workers=1, span=50) as folder,
+    ):
+        structures = folder.structures([sequence])
+        assert structures == {sequence: local_fold(sequence, 50)}
+        assert local.get([sequence]) == structures
+        assert whole.get([sequence]) == {}

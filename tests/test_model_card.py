@@ -16,6 +16,7 @@ def test_the_card_has_the_facts_of_the_run(run, tmp_path):
     assert card["license"] == "CC-BY-4.0"
     assert card["metrics"] == [measured]
     assert card["threshold"] == loaded.threshold
+    assert card["calibration"] == loaded.manifest["calibration"]
     assert card["model"]["sha256"] == loaded.manifest["model_sha256"]
     assert card["data"]["splits"]["train"] == {"n_sites": 144, "n_positive": 48}
     assert [source["file"] for source in card["data"]["inputs"]] == [
@@ -33,6 +34,8 @@ def test_the_markdown_says_the_same(run):
     assert "License: CC-BY-4.0" in text
     assert f"| auroc | {measured['auroc']:.4f} | {low:.4f} to {high:.4f} |" in text
     assert "| train | 144 | 48 |" in text
+    assert f"- method: {card['calibration']['method']}" in text
+    assert "the threshold is one of `probability`" in text
     assert "48 of its 144 sites were bound" in text
     assert all(limit in text for limit in card["limits"])
 

@@ -3,9 +3,10 @@ import json
 import random
 import shutil
 
+import numpy as np
 import pytest
 
-from deeprke_tf import predict, scan, scan_run, scoring
+from deeprke_tf import predict, runs, scan, scan_run, scoring, structure
 from deeprke_tf.score_store import ScoreStore
 
 pytest_plugins = ["tests.run_fixtures"]
@@ -174,7 +175,72 @@ def test_an_fdr_gives_each_window_a_q_value_and_the_seed_settles_it(
     assert all(0 < float(row["q_value"]) <= 1 for row in windows)
     manifest = json.loads((outs[0] / "scan.json").read_text())
     speed = manifest["scored_now"]
-    assert speed["background"]["nt"] == speed["scanned"]["nt"]
+    # 66 windows, so that the RNAs are shuffled 31 times to make 2,000.
+    assert speed["background"]["nt"] == 31 * speed["scanned"]["nt"]
+
+
+def test_rnas_are_shuffled_as_often_as_asked_for(run, rnas, tmp_path, monkeypatch):
+    monkeypatch.setattr(scoring, "_WINDOWS_AT_ONCE", 8)
+    out = tmp_path / "scan"
+    assert run_scan(run, rnas, out, "--fdr", "0.5", "--shuffles", "2") == 0
+    with ScoreStore(out / "scores.sqlite") as store:
+        background = list(store.scored("background"))
+        assert [rna.name for rna in background] == [
+            *("tx1", "tx1", "tx2", "tx2", "tx3", "tx3", "tx4", "tx4"),
+        ]
+        first, second = background[:2]
+        assert first.probabilities.tolist() != second.probabilities.tolist()
+        assert len(list(store.skipped("background"))) == 2
+
+
+def test_a_precision_calls_as_the_fdr_that_it_leaves(run, rnas, tmp_path):
+    assert run_scan(run, rnas, tmp_path / "fdr", "--fdr", "0.5") == 0
+    assert run_scan(run, rnas, tmp_path / "precision", "--precision", "0.5") == 0
+    assert contents(tmp_path / "fdr") == contents(tmp_path / "precision")
+
+
+def test_a_recall_is_that_on_the_validation_sites_of_the_model(run, rnas, tmp_path):
+    out = tmp_path / "scan"
+    assert run_scan(run, rnas, out, "--recall", "0.75") == 0
+    manifest = json.loads((out / "scan.json").read_text())
+    labels, probabilities = runs.read_validation(run)
+    bound = probabilities[labels == 1]
+    called = bound >= manifest["threshold"]
+    assert np.mean(called) >= 0.75 > np.mean(bound > bound[called].min())
+    assert manifest["threshold_chosen"].startswith("recall 0.75 on validation sites: ")
+
+
+def test_every_table_and_track_says_how_it_was_called(run, rnas, tmp_path):
+    out = tmp_path / "scan"
+    assert run_scan(run, rnas, out, "--threshold", "0.25", "--no-calibration") == 0
+    for name in ("sites.bed", "profile.bedgraph", "windows.tsv", "skipped.tsv"):
+        assert (out / name).read_text().splitlines()[:3] == [
+            f"# deeprke scan, model {run.name}, windows of 30 nt every 7 nt, "
+            "each folded alone",
+            "# threshold 0.25 (given as --threshold)",
+            "# calibration left out; prior 0.3333 (that of the validation sites)",
+        ]
+
+
+def test_a_local_fold_gives_windows_their_part_of_the_whole_structure(
+    run, rnas, tmp_path
+):
+    out, sites = tmp_path / "scan", tmp_path / "windows.tsv"
+    assert run_scan(run, rnas, out, "--local-fold", "--plot", "tx1") == 0
+    folds = {name: structure.local_fold(rna, 30) for name, rna in RNAS.items()}
+    windows = [row for row in table(out / "windows.tsv") if not row["skipped"]]
+    with open(sites, "w") as file:
+        print("name", "sequence", "structure", sep="\t", file=file)
+        for row in windows:
+            name, start, end = row["name"], int(row["start"]), int(row["end"])
+            part = structure.cut_structure(folds[name], start, end)
+            print(name, RNAS[name][start:end], part, sep="\t", file=file)
+    flags = ["--model", str(run), "--sites", str(sites)]
+    assert predict.main([*flags, "--out", str(tmp_path / "alone.tsv")]) == 0
+    for window, site in zip(windows, table(tmp_path / "alone.tsv"), strict=True):
+        expected = float(site["probability"])
+        assert float(window["probability"]) == pytest.approx(expected, abs=2e-6)
+    assert "cut from folded RNAs" in (out / "sites.bed").read_text()
 
 
 def test_a_background_can_be_given(run, rnas, tmp_path):
@@ -201,6 +267,8 @@ def test_a_smaller_prior_lowers_the_calibrated_probability_alone(
 
 
 def test_another_scan_is_neither_mixed_in_nor_lost(run, rnas, scanned, capsys):
+    assert run_scan(run, rnas, scanned, "--local-fold") == 1
+    assert "holds a scan with another local_fold" in capsys.readouterr().err
     assert run_scan(run, rnas, scanned, "--stride", "9") == 1
     error = capsys.readouterr().err
     assert "holds a scan with another stride; name another --out" in error
@@ -210,9 +278,19 @@ def test_another_scan_is_neither_mixed_in_nor_lost(run, rnas, scanned, capsys):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--threshold", "0.5", "--fdr", "0.1"], "--threshold or --fdr, not both"),
+        (
+            ["--threshold", "0.5", "--fdr", "0.1"],
+            "Give one of --threshold, --fdr, not several",
+        ),
         (["--threshold", "1.5"], r"threshold must be in [0, 1], got 1.5"),
+        (
+            ["--precision", "0.9", "--recall", "0.8"],
+            "one of --precision, --recall, not",
+        ),
         (["--fdr", "5"], "write 0.05 for 5 %"),
+        (["--shuffles", "0"], "shuffles must be at least 1, got 0"),
+        (["--fasta", "-"], "Save the RNAs to a file for --fasta"),
+        (["--recall", "80"], "recall must be between 0 and 1, got 80.0"),
         (["--background", "b.fa"], "--background is for --fdr"),
         (["--gtf", "a", "--bed12", "b"], "--gtf or --bed12, not both"),
         (["--batch-size", "0"], "batch_size must be at least 1, got 0"),
@@ -245,9 +323,11 @@ def test_an_rna_given_twice_is_scored_alike_in_any_company(run, tmp_path):
 
 
 def test_a_model_without_structure_folds_nothing(
-    sequence_run, rnas, tmp_path, monkeypatch
+    sequence_run, rnas, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setattr("deeprke_tf.folding.Folder.structures", None)
     out = tmp_path / "scan"
     assert run_scan(sequence_run, rnas, out, "--threshold", "0", "--plot", "tx2") == 0
     assert len(list((out / "plots").iterdir())) == 2
+    assert run_scan(sequence_run, rnas, tmp_path / "local", "--local-fold") == 1
+    assert "reads no structure; leave it out" in capsys.readouterr().err

@@ -24,6 +24,11 @@ def scored(name, row, length, probabilities, reasons=None):
     return ScoredRna(name, row, length, values, reasons or {})
 
 
+HEAD = (
+    "# deeprke scan, model QKI, windows of 10 nt every 5 nt, each folded alone\n"
+    "# threshold 0.5 (by hand)\n"
+    "# calibration isotonic; prior 0.5 (that of the validation sites)\n"
+)
 # Calibrated probabilities are half the raw ones.
 HALVED = Calibration("isotonic", prior=0.5, knots=((0.1, 0.05), (0.9, 0.45)))
 # Windows of 10 nt every 5 nt.
@@ -62,8 +67,7 @@ def data_lines(path):
 def test_called_sites_are_a_sorted_bed_file(writer, tmp_path):
     assert writer.write_sites() == {"sites": 4, "rnas_with_sites": 3}
     assert (tmp_path / "sites.bed").read_text() == (
-        "# deeprke scan, model QKI, windows of 10 nt every 5 nt\n"
-        "# threshold 0.5 (by hand)\n"
+        f"{HEAD}"
         "# chrom start end name score strand probability summit q_value n_windows"
         " calibrated_probability\n"
         'track name="QKI sites" description="QKI sites, threshold 0.5 (by hand)"'
@@ -82,7 +86,8 @@ def test_windows_are_listed_in_file_order_with_the_reason_they_lack_one(
         **{"rnas": 4, "nt": 61, "windows": 10, "without_probability": 1}
     }
     with open(tmp_path / "windows.tsv", newline="") as file:
-        rows = [tuple(row.values()) for row in csv.DictReader(file, delimiter="\t")]
+        lines = (line for line in file if not line.startswith("#"))
+        rows = [tuple(row.values()) for row in csv.DictReader(lines, delimiter="\t")]
     assert rows == [
         ("tx2", "0", "10", "0.250000", "0.125", "", ""),
         ("tx2", "5", "15", "0.750000", "0.375", "", ""),
@@ -100,7 +105,7 @@ def test_windows_are_listed_in_file_order_with_the_reason_they_lack_one(
 def test_skipped_rnas_are_listed(writer, tmp_path):
     assert writer.write_skipped() == 1
     assert (tmp_path / "skipped.tsv").read_text() == (
-        "row\tname\treason\tdetail\n2\tshort\tshorter than k\tAC\n"
+        f"{HEAD}row\tname\treason\tdetail\n2\tshort\tshorter than k\tAC\n"
     )
 
 
@@ -152,7 +157,7 @@ def test_sites_on_the_genome_have_a_block_for_each_exon(writer, tmp_path):
         "chr2\t1000\t1025\ttx2_site1\t750\t-\t1009\t1010\t0\t2\t10,5\t0,20",
     ]
     assert (tmp_path / scan_files.UNMAPPED).read_text() == (
-        "name\treason\tn_sites\n"
+        f"{HEAD}name\treason\tn_sites\n"
         "tiny\tnot in the annotation\t0\n"
         "long\t12 nt in FASTA, 99 nt in the annotation\t1\n"
     )
