@@ -13,7 +13,7 @@ pytest.importorskip("apache_beam", reason="Apache Beam is not installed")
 import pyarrow.parquet
 
 from deeprke_tf import export, predict
-from pipelines import beam_folding, score
+from pipelines import beam_folding, beam_scores, score
 from tests.small_runs import make_sites
 
 pytest_plugins = ["tests.run_fixtures"]
@@ -87,8 +87,9 @@ def assert_same_rows(rows, expected):
 
 
 def test_shards_are_the_table_of_predict_in_the_order_of_the_input(
-    run, served, sites, tmp_path, capsys
+    run, served, sites, tmp_path, monkeypatch, capsys
 ):
+    monkeypatch.setattr(beam_scores, "_SITES_PER_PIECE", 7)
     out = tmp_path / "scores"
     flags = ["--model", served, "--sites", sites, "--out", out]
     run_score(*flags, "--sites-per-shard", 25)
