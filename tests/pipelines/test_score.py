@@ -168,7 +168,7 @@ def test_sites_that_end_early_leave_nothing(served_sequence, tmp_path, capsys):
     fasta = tmp_path / "cut.fa"
     fasta.write_text(">a\nACGUACGU\n>b\nACG\n@broken\n".replace("@", "\xff"), "latin-1")
     flags = ["--model", served_sequence, "--sites", fasta, "--out", tmp_path / "out"]
-    assert "cannot be read after site" in error_of(capsys, *flags)
+    assert "cannot be read from line 5 on" in error_of(capsys, *flags)
     assert os.listdir(tmp_path) == ["cut.fa"]
 
 
