@@ -1,5 +1,4 @@
 import dataclasses
-import functools
 import math
 
 import keras
@@ -7,13 +6,13 @@ import numpy as np
 import pytest
 
 from deeprke_tf.config import ModelConfig, preset
-from deeprke_tf.inference import scorer
 from deeprke_tf.model import build_model, masked_pooling
 from tests.small_models import (
     CONFIGS,
     N_SEQUENCE_IDS,
     N_STRUCTURE_IDS,
     batch_of,
+    compiled_scorer,
     random_sites,
     random_vectors,
     tiny_model,
@@ -25,12 +24,9 @@ LENGTHS = [1, 2, 5, 99, 373]  # k-mers
 every_network = pytest.mark.parametrize("name", CONFIGS)
 
 
-compiled = functools.cache(scorer)
-
-
 def probabilities(model, sites, n_padding=0):
     views = [tensor.name for tensor in model.inputs]
-    return compiled(model)(batch_of(sites, views, n_padding))
+    return compiled_scorer(model)(batch_of(sites, views, n_padding))
 
 
 def one_by_one(model, sites):
