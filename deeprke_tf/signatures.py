@@ -73,11 +73,17 @@ def signatures(
         TensorFlow operations.
     """
     views = tuple(tensor.name for tensor in model.inputs)
+    spec = {view: tf.TensorSpec([None, None], tf.int64, view) for view in views}
+
+    # Traced once for all signatures: that is most of the time that saving takes.
+    @tf.function(input_signature=[spec])
+    def network(rows: Inputs) -> tf.Tensor:
+        return model(rows, training=False)
 
     def ids(inputs: Inputs) -> Outputs:
         valid = _are_sites(inputs, encoding)
         rows = _harmless(inputs, valid)
-        probability = model(rows, training=False)[: tf.shape(valid)[0]]
+        probability = network(rows)[: tf.shape(valid)[0]]
         outputs = {
             "probability": probability,
             "calibrated_probability": calibrate(probability),

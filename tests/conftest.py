@@ -5,8 +5,13 @@ import os
 import pytest
 
 if "PYTEST_XDIST_WORKER" in os.environ:
-    # Tests run beside each other: threads of TensorFlow's would be in their way.
-    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+    # Tests run beside each other: threads of TensorFlow's and NumPy's would be in their
+    # way, all the more as those of NumPy's wait by turning.
+    for name in ("TF_NUM_INTRAOP_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+
+# Doctests import it before a test asks for it.
+pytest.register_assert_rewrite("tests.run_fixtures")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,45 +4,77 @@ A test module asks for them by `pytest_plugins = ["tests.run_fixtures"]`. Sites 
 with structures, so that nothing is folded. What writes into a run works on a copy.
 """
 
+import os
+
+import filelock
 import pytest
 
 from deeprke_tf import train
-from tests.small_runs import FOUR_EPOCHS, ONE_EPOCH, make_data, make_sites, write_table
+from tests.small_runs import RUN, SEQUENCE_RUN, make_data, make_sites, write_table
 
 
 @pytest.fixture(scope="session")
-def sites_files(tmp_path_factory):
+def made_once(tmp_path_factory):
+    """Makes a directory unless another process of this test run has made it."""
+    common = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        common = common.parent
+
+    def make_once(name, make):
+        with filelock.FileLock(common / f"{name}.lock"):
+            if not (common / name).exists():
+                # Aside, so that what fails is not taken for made.
+                aside = tmp_path_factory.mktemp("aside") / name
+                make(aside)
+                aside.rename(common / name)
+        return common / name
+
+    return make_once
+
+
+@pytest.fixture(scope="session")
+def sites_files(made_once):
     """Directory with train.tsv, 180 sites, and test.tsv, 40."""
-    directory = tmp_path_factory.mktemp("sites")
-    write_table(directory / "train.tsv", make_sites(180, seed=1))
-    write_table(directory / "test.tsv", make_sites(40, seed=2))
-    return directory
+
+    def write(directory):
+        directory.mkdir()
+        write_table(directory / "train.tsv", make_sites(180, seed=1))
+        write_table(directory / "test.tsv", make_sites(40, seed=2))
+
+    return made_once("sites", write)
 
 
 @pytest.fixture(scope="session")
-def data(sites_files):
+def data(sites_files, made_once):
     """Records: 144 training sites in two shards, 36 for validation, 40 for the test."""
-    return make_data(
-        sites_files / "data",
+    flags = (
         *("--sites", sites_files / "train.tsv"),
         *("--test-sites", sites_files / "test.tsv"),
         *("--validation-fraction", "0.2", "--sites-per-shard", "100"),
     )
+    return made_once("data", lambda directory: make_data(directory, *flags))
 
 
 @pytest.fixture(scope="session")
-def run(data, tmp_path_factory):
+def trained_once(data, made_once):
+    """Trains a run of a name, by its flags."""
+
+    def make(name, flags):
+        def train_it(out):
+            assert train.main(["--data", str(data), "--out", str(out), *flags]) == 0
+
+        return made_once(name, train_it)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def run(trained_once):
     """A finished run of four epochs that reads both views."""
-    out = tmp_path_factory.mktemp("runs") / "run"
-    flags = ["--data", str(data), "--out", str(out)]
-    assert train.main([*flags, *FOUR_EPOCHS]) == 0
-    return out
+    return trained_once("run", RUN)
 
 
 @pytest.fixture(scope="session")
-def sequence_run(data, tmp_path_factory):
-    """A finished run of one epoch that reads the sequence alone."""
-    out = tmp_path_factory.mktemp("runs") / "sequence_run"
-    flags = ["--data", str(data), "--out", str(out), "--preset", "no-structure"]
-    assert train.main([*flags, *ONE_EPOCH]) == 0
-    return out
+def sequence_run(trained_once):
+    """A finished run of two epochs, without BiLSTM, that reads the sequence alone."""
+    return trained_once("sequence_run", SEQUENCE_RUN)

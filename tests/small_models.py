@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from deeprke_tf import dataset_info, records
+from deeprke_tf import dataset_info, inference, records
 from deeprke_tf.config import ModelConfig
 from deeprke_tf.embeddings import one_hot_vectors
 from deeprke_tf.encoding import Encoding
@@ -118,6 +118,10 @@ def trained_model(name):
     for weight in model.trainable_variables:
         weight.assign_add(rng.normal(0.1, 0.3, weight.shape))
     return model
+
+
+# Of networks that tests share; to compile one takes a second.
+compiled_scorer = functools.cache(inference.scorer)
 
 
 def write_dataset(directory, splits, n_shards=1, encoding=None):

@@ -15,10 +15,12 @@ TINY = (
     *("--vector-size", "5", "--vector-sites", "50"),
     *("--batch-size", "15", "--learning-rate", "0.01"),
 )
-FOUR_EPOCHS = (*TINY, "--epochs", "4", "--warmup-epochs", "0")
 ONE_EPOCH = (*TINY, "--epochs", "1")
 # The least there is, for tests that ask little of the network.
 QUICK = (*ONE_EPOCH, "--preset", "no-structure", "--lstm-units", "0")
+# Of the runs of `tests.run_fixtures`.
+RUN = (*TINY, "--epochs", "4", "--warmup-epochs", "0")
+SEQUENCE_RUN = (*QUICK, "--epochs", "2", "--warmup-epochs", "2")
 
 
 def make_sites(n_sites, seed):

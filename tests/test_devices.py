@@ -1,31 +1,18 @@
 """Strategies; several logical CPU devices need a process that has not begun."""
 
-import pathlib
-import subprocess
-import sys
-import textwrap
+import json
 
+import keras
+import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 
-from deeprke_tf import devices
+from deeprke_tf import dataset, devices, evaluate, export, runs, train, training
 from deeprke_tf.errors import UserError
-
-ROOT = pathlib.Path(__file__).parent.parent
-
-
-def run_afresh(code, timeout=120):
-    """Runs code in a Python process of its own; returns the last line it prints."""
-    ended = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        cwd=ROOT,
-        env={"CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "2"},
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-    )
-    assert ended.returncode == 0, ended.stderr[-2000:]
-    return ended.stdout.splitlines()[-1]
+from tests import fresh_processes
+from tests.small_models import CONFIGS, tiny_model, write_dataset
+from tests.small_runs import QUICK, make_data, make_sites, write_table
 
 
 @pytest.fixture
@@ -82,93 +69,121 @@ def test_the_cpu_cannot_be_split_after_tensorflow_has_started():
         devices.strategy(2)
 
 
-@pytest.mark.slow
-def test_two_devices_train_as_one_does_whatever_the_number_of_sites():
-    code = """
-        import pathlib, sys, tempfile
-        import keras, numpy as np
-        from deeprke_tf import dataset, devices
-        from tests.small_models import CONFIGS, tiny_model, write_dataset
-
-        config = CONFIGS["no-structure"]
-        rng = np.random.default_rng(0)
-        # 13 sites by 4: the last batch has a single one; by 13: 7 and 6 to a device.
-        sites = [(rng.integers(2, 66, 3 + i % 4), i % 2) for i in range(13)]
-        info = write_dataset(pathlib.Path(tempfile.mkdtemp()), {"train": sites})
-        two = devices.strategy(2)
-        assert two.num_replicas_in_sync == 2
-        assert devices.strategy(2).num_replicas_in_sync == 2
-        trained = []
-        for strategy in (two, devices.strategy(1)):
-            with strategy.scope():
-                model = tiny_model(config)
-                model.compile(keras.optimizers.SGD(0.5), "binary_crossentropy")
-            for batch_size in (4, 13):
-                batches = dataset.read_split(
-                    info, "train", config.views, batch_size, shuffle_seed=1,
-                    class_weights=(0.5, 2.0), n_devices=strategy.num_replicas_in_sync,
-                )
-                model.fit(batches, verbose=0, shuffle=False)
-            trained.append(np.concatenate([w.ravel() for w in model.get_weights()]))
-        print(np.abs(trained[0] - trained[1]).max() < 1e-5)
-    """
-    assert run_afresh(code) == "True"
+def train_on_two_and_on_one(directory):
+    """Prints how far the weights are apart after the same training."""
+    rng = np.random.default_rng(0)
+    # 13 sites by 4: the last batch has a single one; by 13: 7 and 6 to a device.
+    sites = [(rng.integers(2, 66, 3 + i % 4), i % 2) for i in range(13)]
+    info = write_dataset(directory, {"train": sites})
+    config = CONFIGS["no-structure"]
+    two = devices.strategy(2)
+    assert two.num_replicas_in_sync == 2
+    assert devices.strategy(2).num_replicas_in_sync == 2
+    trained = []
+    for strategy in (two, devices.strategy(1)):
+        with strategy.scope():
+            model = tiny_model(config)
+            model.compile(keras.optimizers.SGD(0.5), "binary_crossentropy")
+        for batch_size in (4, 13):
+            batches = dataset.read_split(
+                info,
+                "train",
+                config.views,
+                batch_size,
+                shuffle_seed=1,
+                class_weights=(0.5, 2.0),
+                n_devices=strategy.num_replicas_in_sync,
+            )
+            model.fit(batches, verbose=0, shuffle=False)
+        trained.append(np.concatenate([w.ravel() for w in model.get_weights()]))
+    np.testing.assert_allclose(*trained, atol=1e-5)
 
 
 @pytest.mark.slow
-def test_a_mirrored_run_resumes_measures_and_exports_exactly():
-    code = """
-        import json, pathlib, tempfile
-        import numpy as np, pandas as pd, tensorflow as tf
-        from deeprke_tf import evaluate, export, runs, train, training
-        from tests.small_runs import TINY, make_data, make_sites, write_table
+def test_two_devices_train_as_one_does_whatever_the_number_of_sites(tmp_path):
+    out = tmp_path / "out"
+    process = fresh_processes.start(train_on_two_and_on_one, tmp_path / "data", out=out)
+    fresh_processes.finish(process, out)
 
-        here = pathlib.Path(tempfile.mkdtemp())
-        # Odd numbers, so that neither batches nor splits can be halved.
-        write_table(here / "train.tsv", make_sites(131, seed=1))
-        write_table(here / "test.tsv", make_sites(37, seed=2))
-        data = make_data(
-            here / "data", "--sites", here / "train.tsv",
-            "--test-sites", here / "test.tsv", "--validation-fraction", "0.2",
-        )
-        flags = ["--data", data, *TINY, "--batch-size", "13", "--epochs", "2"]
-        flags += ["--devices", "2", "--mixed-precision", "--preset", "no-structure"]
-        flags = [str(flag) for flag in flags]
-        assert train.main([*flags, "--out", str(here / "whole")]) == 0
 
-        def interrupt(*_row):
-            raise KeyboardInterrupt
+def train_mirrored(directory, flags, exact_flags):
+    """Trains three runs on two devices: exact, whole, and an interrupted one."""
 
-        line, training._epoch_line = training._epoch_line, interrupt
-        assert train.main([*flags, "--out", str(here / "run")]) == 130
-        training._epoch_line = line
-        assert train.main([*flags, "--out", str(here / "run")]) == 0
-        whole, run = (pd.read_csv(here / o / "history.csv") for o in ("whole", "run"))
-        np.testing.assert_allclose(run, whole, rtol=1e-4)
+    def train_to(name, flags):
+        argv = [*flags, "--devices", "2", "--out", str(directory / name)]
+        return train.main(argv)
 
-        # Each validation site once, each test site once.
-        splits = json.loads((data / "dataset.json").read_text())["splits"]
-        labels, _probabilities = runs.read_validation(here / "run")
-        assert len(labels) == splits["validation"]["n_sites"]
-        assert labels.sum() == splits["validation"]["n_positive"]
-        evaluated = here / "evaluated"
-        evaluate_flags = ["--model", here / "run", "--data", data, "--out", evaluated]
-        assert evaluate.main([str(flag) for flag in evaluate_flags]) == 0
-        measured = json.loads((evaluated / "metrics.json").read_text())
-        assert (measured["n_sites"], measured["n_positive"]) == (37, 13)
+    def interrupt(*_row):
+        raise KeyboardInterrupt
 
-        out = here / "serving"
-        assert export.main(["--model", str(here / "run"), "--out", str(out)]) == 0
-        model = runs.load(here / "run").model
-        sequence = "GGGGAAAACCCCUGUAUAUA"
-        served = tf.saved_model.load(str(out / "1")).signatures["serving_default"](
-            sequence=tf.constant([sequence])
-        )["probability"]
-        encoding = runs.load(here / "run").encoding
-        ids = encoding.sequence_vocabulary.encode(sequence)
-        predicted = model({"sequence_kmers": tf.constant([ids], tf.int64)})
-        assert predicted.dtype == tf.float32
-        np.testing.assert_allclose(served, predicted, rtol=1e-5)
-        print("exact")
-    """
-    assert run_afresh(code, timeout=900) == "exact"
+    assert train_to("exact", exact_flags) == 0
+    assert train_to("whole", flags) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "_epoch_line", interrupt)
+        assert train_to("run", flags) == 130
+    return train_to("run", flags)
+
+
+@pytest.fixture(scope="module")
+def mirrored(tmp_path_factory):
+    """Data, and runs on them of one epoch or two by two devices, and one by one."""
+    here = tmp_path_factory.mktemp("mirrored")
+    # Odd numbers, so that neither batches nor splits can be halved.
+    write_table(here / "train.tsv", make_sites(131, seed=1))
+    write_table(here / "test.tsv", make_sites(37, seed=2))
+    data = make_data(
+        here / "data",
+        *("--sites", here / "train.tsv", "--test-sites", here / "test.tsv"),
+        *("--validation-fraction", "0.2"),
+    )
+    flags = ["--data", str(data), *QUICK, "--batch-size", "13", "--epochs", "2"]
+    exact = [*flags, "--dropout", "0"]
+    arguments = train_mirrored, here, [*flags, "--mixed-precision"], exact
+    process = fresh_processes.start(*arguments, out=here / "out")
+    assert train.main([*exact, "--out", str(here / "alone")]) == 0
+    fresh_processes.finish(process, here / "out")
+    return here
+
+
+def history(run):
+    return pd.read_csv(run / "history.csv")
+
+
+@pytest.mark.slow
+def test_a_run_on_two_devices_is_that_on_one(mirrored):
+    one, two = history(mirrored / "alone"), history(mirrored / "exact")
+    assert two["val_loss"].tolist() == pytest.approx(one["val_loss"].tolist(), rel=1e-4)
+    assert two["loss"].tolist() == pytest.approx(one["loss"].tolist(), rel=0.05)
+    manifest = json.loads((mirrored / "exact" / "manifest.json").read_text())
+    assert len(manifest["devices"]) == 2
+
+
+@pytest.mark.slow
+def test_a_mirrored_run_resumes_and_measures_exactly(mirrored):
+    whole, run = history(mirrored / "whole"), history(mirrored / "run")
+    np.testing.assert_allclose(run, whole, rtol=1e-4)
+    # Each validation site once, each test site once.
+    data = mirrored / "data"
+    splits = json.loads((data / "dataset.json").read_text())["splits"]
+    labels, _probabilities = runs.read_validation(mirrored / "run")
+    assert len(labels) == splits["validation"]["n_sites"]
+    assert labels.sum() == splits["validation"]["n_positive"]
+    evaluated = mirrored / "evaluated"
+    flags = ["--model", mirrored / "run", "--data", data, "--out", evaluated]
+    assert evaluate.main([str(flag) for flag in flags]) == 0
+    measured = json.loads((evaluated / "metrics.json").read_text())
+    assert (measured["n_sites"], measured["n_positive"]) == (37, 13)
+
+
+@pytest.mark.slow
+def test_a_mirrored_run_exports_in_float32(mirrored):
+    out = mirrored / "serving"
+    assert export.main(["--model", str(mirrored / "run"), "--out", str(out)]) == 0
+    loaded = runs.load(mirrored / "run")
+    sequence = "GGGGAAAACCCCUGUAUAUA"
+    signatures = tf.saved_model.load(str(out / "1")).signatures
+    served = signatures["serving_default"](sequence=tf.constant([sequence]))
+    ids = loaded.encoding.sequence_vocabulary.encode(sequence)
+    predicted = loaded.model({"sequence_kmers": tf.constant([ids], tf.int64)})
+    assert predicted.dtype == tf.float32
+    np.testing.assert_allclose(served["probability"], predicted, rtol=1e-5)

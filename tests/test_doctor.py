@@ -16,8 +16,8 @@ GPU = "GPU 0: NVIDIA H100 80GB HBM3 (UUID: GPU-1)"
 
 @pytest.fixture
 def small(monkeypatch):
-    """The network of preset paper with a few units, so that a step takes no time."""
-    monkeypatch.setattr(doctor_devices, "ModelConfig", lambda: CONFIGS["paper"])
+    """A network of a few units and no BiLSTM, so that a step takes no time."""
+    monkeypatch.setattr(doctor_devices, "ModelConfig", lambda: CONFIGS["cnn-only"])
 
 
 @pytest.fixture

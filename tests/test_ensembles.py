@@ -10,7 +10,7 @@ from deeprke_tf.encoding import Encoding
 from deeprke_tf.ensembles import Ensemble
 from deeprke_tf.errors import UserError
 from deeprke_tf.sites import Site, SkippedSite
-from tests.small_models import CONFIGS, random_sites, trained_model
+from tests.small_models import CONFIGS, compiled_scorer, random_sites, trained_model
 
 HALVED = Calibration("isotonic", prior=0.5, knots=((0.0, 1e-6), (0.8, 0.4)))
 AS_IT_IS = Calibration("none", prior=0.5)
@@ -19,6 +19,11 @@ PROBABILITIES = {
     "paper": [0.1, 0.9, 0.3, 0.4, 0.2, 0.6],
     "no-structure": [0.3, 0.7, 0.1, 0.8, 0.4, 0.2],
 }
+
+
+@pytest.fixture(autouse=True)
+def compiled_once(monkeypatch):
+    monkeypatch.setattr(inference, "scorer", compiled_scorer)
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """The export command: what a version of a served model holds, and what it gives."""
 
-import json
-import subprocess
-import sys
+import contextlib
+import functools
+import io
 
 import numpy as np
 import pytest
@@ -13,17 +13,6 @@ from deeprke_tf import export, inference, records, runs
 pytest_plugins = ["tests.run_fixtures"]
 
 N_KMERS = [1, 7, 8, 9, 40]  # of the sites below
-
-SCORE_WITHOUT_THE_PACKAGE = """
-import json, sys
-sys.modules["deeprke_tf"] = None
-import tensorflow as tf
-model = tf.saved_model.load(sys.argv[1])
-views = json.loads(sys.argv[2])
-inputs = {name: tf.constant(ids, tf.int64) for name, ids in views.items()}
-scores = model.signatures["ids"](**inputs)["probability"]
-print(json.dumps(scores.numpy().tolist()))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +53,11 @@ def padded(sites, name):
     ]
 
 
+load = functools.cache(tf.saved_model.load)
+
+
 def scores(served, signature, **inputs):
-    signatures = tf.saved_model.load(str(served)).signatures
-    probability = signatures[signature](**inputs)["probability"]
+    probability = load(str(served)).signatures[signature](**inputs)["probability"]
     assert probability.dtype == tf.float32
     assert probability.shape == (len(N_KMERS), 1)
     return probability.numpy()[:, 0]
@@ -84,34 +75,24 @@ def test_records_score_as_in_python(served, sites, expected):
     )
 
 
-@pytest.mark.slow
-def test_the_saved_model_loads_without_this_package(served, sites, expected, tmp_path):
-    views = {name: padded(sites, name) for name in sites[0]}
-    done = subprocess.run(
-        [
-            *(sys.executable, "-I", "-c", SCORE_WITHOUT_THE_PACKAGE),
-            *(str(served), json.dumps(views)),
-        ],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    found = np.array(json.loads(done.stdout))[:, 0]
-    assert found == pytest.approx(expected, abs=1e-5)
-
-
-def test_each_export_takes_the_next_version(sequence_run, tmp_path, capsys):
-    directory = tmp_path / "serving"
+@pytest.fixture(scope="module")
+def served_twice(sequence_run, tmp_path_factory):
+    """Where two versions were exported beside an older one and a foreign directory."""
+    directory = tmp_path_factory.mktemp("serving")
     (directory / "assets").mkdir(parents=True)
     (directory / "9").mkdir()
     for version in ("10", "11"):
         flags = ["--model", str(sequence_run), "--out", str(directory)]
-        assert export.main(flags) == 0
-        assert f"wrote {directory / version}\n" in capsys.readouterr().out
-    directories = {path.name for path in directory.iterdir() if path.is_dir()}
+        with contextlib.redirect_stdout(io.StringIO()) as told:
+            assert export.main(flags) == 0
+        assert f"wrote {directory / version}\n" in told.getvalue()
+    return directory
+
+
+def test_each_export_takes_the_next_version(served_twice):
+    directories = {path.name for path in served_twice.iterdir() if path.is_dir()}
     assert directories == {"assets", "9", "10", "11"}
-    assert not list(directory.glob("*.partial"))
+    assert not list(served_twice.glob("*.partial"))
 
 
 def test_a_version_has_the_model_its_card_and_its_warm_up(served):
@@ -124,11 +105,9 @@ def test_a_version_has_the_model_its_card_and_its_warm_up(served):
 
 
 def test_a_model_without_structure_takes_the_sequence_alone(
-    sequence_run, sites, tmp_path
+    sequence_run, sites, served_twice
 ):
-    flags = ["--model", str(sequence_run), "--out", str(tmp_path / "serving")]
-    assert export.main(flags) == 0
-    served = tmp_path / "serving" / "1"
+    served = served_twice / "10"
     ids = tf.constant(padded(sites, "sequence_kmers"), tf.int64)
     expected = inference.scorer(runs.load(sequence_run).model)({"sequence_kmers": ids})
     by_ids = scores(served, "ids", sequence_kmers=ids)

@@ -2,13 +2,19 @@ import numpy as np
 import pytest
 
 from deeprke_tf import dataset
-from deeprke_tf.inference import score_labelled, score_sites, scorer
-from tests.small_models import CONFIGS, random_sites, trained_model, write_dataset
+from deeprke_tf.inference import score_labelled, score_sites
+from tests.small_models import (
+    CONFIGS,
+    compiled_scorer,
+    random_sites,
+    trained_model,
+    write_dataset,
+)
 
 
 @pytest.fixture(scope="module")
 def score():
-    return scorer(trained_model("paper"))
+    return compiled_scorer(trained_model("paper"))
 
 
 def count_kmers(inputs):
@@ -57,7 +63,7 @@ def test_a_network_of_any_views_scores_sites_of_both(name):
         {view: site[view] for view in CONFIGS[name].views}
         for site in random_sites([4, 40])
     ]
-    scored = score_sites(scorer(trained_model(name)), sites, 8)
+    scored = score_sites(compiled_scorer(trained_model(name)), sites, 8)
     assert ((scored >= 0) & (scored <= 1)).all()
 
 

@@ -1,5 +1,4 @@
 import dataclasses
-import functools
 import math
 
 import keras
@@ -7,7 +6,6 @@ import numpy as np
 import pytest
 
 from deeprke_tf.config import ModelConfig
-from deeprke_tf.inference import scorer
 from deeprke_tf.model import build_model, masked_pooling
 from deeprke_tf.presets import preset
 from tests.small_models import (
@@ -15,6 +13,7 @@ from tests.small_models import (
     N_SEQUENCE_IDS,
     N_STRUCTURE_IDS,
     batch_of,
+    compiled_scorer,
     random_sites,
     random_vectors,
     tiny_model,
@@ -26,12 +25,9 @@ LENGTHS = [1, 2, 5, 99, 373]  # k-mers
 every_network = pytest.mark.parametrize("name", CONFIGS)
 
 
-compiled = functools.cache(scorer)
-
-
 def probabilities(model, sites, n_padding=0):
     views = [tensor.name for tensor in model.inputs]
-    return compiled(model)(batch_of(sites, views, n_padding))
+    return compiled_scorer(model)(batch_of(sites, views, n_padding))
 
 
 def one_by_one(model, sites):

@@ -1,7 +1,6 @@
 import json
+import os
 import signal
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -12,13 +11,14 @@ from sklearn.metrics import roc_auc_score
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from deeprke_tf import dataset, dataset_info, inference, records, runs, train, training
-from deeprke_tf.config import RunConfig, TrainConfig
+from deeprke_tf.config import RunConfig, TrainConfig, load
 from deeprke_tf.state import TrainingState
+from tests import fresh_processes
 from tests.small_runs import (
-    FOUR_EPOCHS,
     ONE_EPOCH,
     QUICK,
-    TINY,
+    RUN,
+    SEQUENCE_RUN,
     make_data,
     run_command,
 )
@@ -122,66 +122,60 @@ def test_the_seed_settles_history_and_weights(
     seed, is_same, sequence_run, data, tmp_path
 ):
     again = tmp_path / "again"
-    flags = ["--data", str(data), "--out", str(again), "--preset", "no-structure"]
-    assert train.main([*flags, *ONE_EPOCH, "--seed", seed]) == 0
+    flags = ["--data", str(data), "--out", str(again), *SEQUENCE_RUN]
+    assert train.main([*flags, "--seed", seed]) == 0
     assert (history(again) == history(sequence_run)) == is_same
     assert same_weights(again, sequence_run) == is_same
 
 
 def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
-    run, data, tmp_path, monkeypatch, capsys
+    sequence_run, data, tmp_path, monkeypatch, capsys
 ):
-    flags = ["--data", str(data), "--out", str(tmp_path / "run"), *FOUR_EPOCHS]
+    flags = ["--data", str(data), "--out", str(tmp_path / "run"), *SEQUENCE_RUN]
 
-    def interrupt_after_2(row, *_rest):
-        if row["epoch"] == 2:
-            raise KeyboardInterrupt
-        return ""
+    def interrupt(*_row):
+        raise KeyboardInterrupt
 
+    # Half-way through the warm-up.
     with monkeypatch.context() as patch:
-        patch.setattr(training, "_epoch_line", interrupt_after_2)
+        patch.setattr(training, "_epoch_line", interrupt)
         assert train.main(flags) == 130
     assert "train: interrupted." in capsys.readouterr().err
     # As if it had been killed between the state and the table.
     (tmp_path / "run" / "history.csv").unlink()
     assert train.main(flags) == 0
-    assert "going on after epoch 2" in capsys.readouterr().out
-    assert history(tmp_path / "run") == history(run)
-    assert same_weights(tmp_path / "run", run)
+    assert "going on after epoch 1" in capsys.readouterr().out
+    assert history(tmp_path / "run") == history(sequence_run)
+    assert same_weights(tmp_path / "run", sequence_run)
     assert not (tmp_path / "run" / "state").exists()
 
 
-def test_the_warm_up_goes_on_where_it_stopped(data, tmp_path, monkeypatch):
-    flags = ["--data", str(data), *QUICK, "--epochs", "3", "--warmup-epochs", "3"]
-    assert train.main([*flags, "--out", str(tmp_path / "whole")]) == 0
+def train_until_killed(flags):
+    """Trains; is killed when the third epoch was trained and is not kept yet."""
+    end_epoch = TrainingState.end_epoch
 
-    def interrupt(*_row):
-        raise KeyboardInterrupt
+    def die(state, row, model):
+        if row["epoch"] == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        end_epoch(state, row, model)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(training, "_epoch_line", interrupt)
-        assert train.main([*flags, "--out", str(tmp_path / "stopped")]) == 130
-    assert train.main([*flags, "--out", str(tmp_path / "stopped")]) == 0
-    assert history(tmp_path / "stopped") == history(tmp_path / "whole")
+    TrainingState.end_epoch = die
+    return train.main(flags)
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no kill -9 here")
 def test_a_killed_run_ends_as_one_that_was_not_and_shows_nothing_but_progress(
     run, data, tmp_path
 ):
-    flags = ["--data", data, "--out", tmp_path / "run", *FOUR_EPOCHS]
-    command = [sys.executable, "-m", "deeprke_tf.train", *map(str, flags)]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as killed:
-        for line in killed.stdout:
-            if line.startswith("epoch   2/4"):
-                killed.send_signal(signal.SIGKILL)
-                break
+    flags = ["--data", str(data), "--out", str(tmp_path / "run"), *RUN]
+    killed = fresh_processes.start(train_until_killed, flags, out=tmp_path / "out")
+    killed.join(600)
+    assert killed.exitcode == -signal.SIGKILL, (tmp_path / "out").read_text()
     assert not (tmp_path / "run" / "manifest.json").exists()
     resumed = run_command("train", *flags)
     assert resumed.returncode == 0
-    assert "going on after epoch" in resumed.stdout
+    assert "going on after epoch 2" in resumed.stdout
     assert history(tmp_path / "run") == history(run)
     assert same_weights(tmp_path / "run", run)
     shown = resumed.stderr.replace("\r", "\n").split("\n")
@@ -291,16 +285,16 @@ def test_balanced_class_weights_give_both_classes_half_of_the_loss(
 
 def test_balanced_class_weights_change_training(sequence_run, data, tmp_path):
     out = tmp_path / "run"
-    flags = ["--data", str(data), "--out", str(out), "--preset", "no-structure"]
-    assert train.main([*flags, *ONE_EPOCH, "--class-weights", "balanced"]) == 0
+    flags = ["--data", str(data), "--out", str(out), *SEQUENCE_RUN]
+    assert train.main([*flags, "--class-weights", "balanced"]) == 0
     assert losses(out)[0] > losses(sequence_run)[0] + 0.03
     assert not same_weights(out, sequence_run)
 
 
 def test_mixed_precision_trains_and_leaves_a_float32_model(data, tmp_path):
     out = tmp_path / "run"
-    flags = ["--data", str(data), "--out", str(out), *ONE_EPOCH]
-    assert train.main([*flags, "--mixed-precision"]) == 0
+    flags = ["--data", str(data), "--out", str(out), "--preset", "no-structure"]
+    assert train.main([*flags, *ONE_EPOCH, "--mixed-precision"]) == 0
     assert runs.load(out).config.train.mixed_precision
     layers = runs.load(out).model.layers
     assert {layer.dtype_policy.name for layer in layers} == {"float32"}
@@ -315,22 +309,6 @@ def test_a_loss_that_is_no_number_ends_the_run(data, tmp_path, capsys):
     assert "In epoch 1 the" in error
     assert "training diverged. Start again with --overwrite and a lower" in error
     assert not (out / "manifest.json").exists()
-
-
-@pytest.mark.slow
-def test_two_devices_train_as_one_with_the_same_batches(data, tmp_path):
-    # 144 sites in batches of 13: one site is left, and no batch can be halved.
-    flags = ["--data", data, *TINY, "--epochs", "2", "--preset", "no-structure"]
-    flags += ["--dropout", "0", "--batch-size", "13"]
-    for n_devices in (1, 2):
-        out = tmp_path / str(n_devices)
-        done = run_command("train", *flags, "--out", out, "--devices", n_devices)
-        assert done.returncode == 0, done.stderr
-    one, two = (pd.read_csv(tmp_path / name / "history.csv") for name in "12")
-    assert two["val_loss"].tolist() == pytest.approx(one["val_loss"].tolist(), rel=1e-4)
-    assert two["loss"].tolist() == pytest.approx(one["loss"].tolist(), rel=0.05)
-    manifest = json.loads((tmp_path / "2" / "manifest.json").read_text())
-    assert len(manifest["devices"]) == 2
 
 
 @pytest.mark.parametrize(
@@ -422,7 +400,7 @@ def test_a_finished_run_is_kept_unless_overwritten(
     sequence_run, data, tmp_path, capsys
 ):
     flags = ["--data", str(data), "--out", str(sequence_run)]
-    assert train.main([*flags, "--preset", "no-structure", *ONE_EPOCH]) == 1
+    assert train.main([*flags, *SEQUENCE_RUN]) == 1
     assert "is a finished run; name another --out, or add --overwrite." in (
         capsys.readouterr().err
     )
@@ -463,11 +441,18 @@ def test_an_unfinished_run_is_not_mixed_with_another(
     assert len(losses(unfinished)) == 1
 
 
-def test_a_run_that_was_killed_before_it_wrote_its_settings_starts(data, tmp_path):
+def test_a_run_that_was_killed_before_it_wrote_its_settings_starts(
+    data, tmp_path, monkeypatch
+):
+    def interrupt(*_arguments):
+        raise KeyboardInterrupt
+
     (tmp_path / "run" / "state").mkdir(parents=True)
     (tmp_path / "run" / "config.json.partial").write_text("{")
+    monkeypatch.setattr(training, "fit", interrupt)
     flags = ["--data", str(data), "--out", str(tmp_path / "run"), *QUICK]
-    assert train.main(flags) == 0
+    assert train.main(flags) == 130
+    assert load(RunConfig, tmp_path / "run" / "config.json").train.epochs == 1
 
 
 def test_data_without_a_validation_split_are_refused(sites_files, tmp_path, capsys):

@@ -4,9 +4,6 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
-import sys
-import textwrap
 import time
 
 import pandas as pd
@@ -14,6 +11,7 @@ import pytest
 
 from deeprke_tf import train, tune, tune_trial
 from deeprke_tf.config import RunConfig, load
+from tests import fresh_processes
 from tests.small_runs import QUICK
 
 pytest_plugins = ["tests.run_fixtures"]
@@ -83,6 +81,8 @@ def test_a_search_leaves_a_leaderboard_a_figure_and_a_config_to_train_with(
     assert train.main(train_flags) == 0
     trained = json.loads((out / "metrics.json").read_text())["auroc"]
     assert trained == pytest.approx(done["auroc"].iloc[0], abs=1e-12)
+    history = search / "trials" / done["trial"].iloc[0] / "history-1.csv"
+    assert history.read_text() == (out / "history.csv").read_text()
     capsys.readouterr()
 
     # The same command has nothing left to do; one with more trials goes on.
@@ -171,14 +171,11 @@ def test_damaged_data_are_found_before_the_search(flags, tmp_path, capsys):
 
 # === Chief and workers ===
 
-# A worker whose trainings take two seconds, and are entered in a common log.
-WORKER = """
-import json, os, sys, time
-from deeprke_tf import tune, tune_trial
 
-def train(task, run, run_config, on_wait, seconds):
+def pretend_to_train(task, run, run_config, on_wait, _seconds):
+    """Takes two seconds; enters in a common log that it began."""
     with open(task.search.parent / "log", "a") as log:
-        log.write(f"{task.worker} {run.parent.name}\\n")
+        log.write(f"{task.worker} {run.parent.name}\n")
     run.mkdir(exist_ok=True)
     for _ in range(8):
         time.sleep(0.25)
@@ -188,9 +185,15 @@ def train(task, run, run_config, on_wait, seconds):
     (run / "manifest.json").write_text(json.dumps({"best_epoch": 1, "n_epochs": 1}))
     return ""
 
-tune_trial._train_apart = train
-sys.exit(tune.main())
-"""
+
+def take_part(name, port, flags):
+    """Takes part in a search as the chief or as a worker, by its name."""
+    os.environ["KERASTUNER_ORACLE_IP"] = "127.0.0.1"
+    os.environ["KERASTUNER_ORACLE_PORT"] = str(port)
+    os.environ["KERASTUNER_TUNER_ID"] = name
+    os.environ["no_proxy"] = "127.0.0.1"  # gRPC heeds proxies even here.
+    tune_trial._train_apart = pretend_to_train
+    return tune.main(flags)
 
 
 def free_port():
@@ -202,23 +205,15 @@ def free_port():
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no kill -9 here")
 def test_a_killed_worker_loses_no_trial_and_none_is_run_twice(flags, tmp_path):
-    address = {
-        "KERASTUNER_ORACLE_IP": "127.0.0.1",
-        "KERASTUNER_ORACLE_PORT": str(free_port()),
-        "no_proxy": "127.0.0.1",  # gRPC heeds proxies even here.
-    }
-    log = tmp_path / "log"
+    flags = [*flags, "--trials", "6", "--lost-after", "10"]
+    log, port = tmp_path / "log", free_port()
+
+    def out(name):
+        return tmp_path / f"{name}.out"
 
     def start(name):
-        return subprocess.Popen(
-            [
-                *(sys.executable, "-c", textwrap.dedent(WORKER), *flags),
-                *("--trials", "6", "--lost-after", "20"),
-            ],
-            env=os.environ | address | {"KERASTUNER_TUNER_ID": name},
-            stdout=open(tmp_path / f"{name}.out", "w"),
-            stderr=subprocess.STDOUT,
-        )
+        arguments = take_part, name, port, flags
+        return fresh_processes.start(*arguments, out=out(name))
 
     def begun(worker):
         lines = log.read_text().splitlines() if log.exists() else []
@@ -227,20 +222,19 @@ def test_a_killed_worker_loses_no_trial_and_none_is_run_twice(flags, tmp_path):
     # A worker may be there before the chief.
     running = {name: start(name) for name in ("worker-1", "worker-2", "chief")}
     try:
-        while not begun("worker-1"):
-            assert all(process.poll() is None for process in running.values())
-            time.sleep(0.1)
-        running["worker-1"].send_signal(signal.SIGKILL)
+        fresh_processes.wait_until(lambda: begun("worker-1"), *running.values())
+        running["worker-1"].kill()
         lost = begun("worker-1")[-1]
         running["worker-3"] = start("worker-3")
         for name in ("worker-2", "worker-3", "chief"):
-            assert running[name].wait(timeout=1200) == 0
+            fresh_processes.finish(running[name], out(name))
     finally:
         for process in running.values():
             process.kill()
 
-    told = (tmp_path / "chief.out").read_text()
-    assert f"worker-1 is silent; trial {lost} is begun again" in told
+    assert f"worker-1 is silent; trial {lost} is begun again" in (
+        out("chief").read_text()
+    )
     board = pd.read_csv(tmp_path / "search" / "leaderboard.csv", dtype={"trial": str})
     assert sorted(board["trial"]) == ["0", "1", "2", "3", "4", "5"]
     assert set(board["status"]) == {"completed"}

@@ -1,11 +1,11 @@
 import dataclasses
-import json
 import multiprocessing
 import os
 import signal
 import sys
 import time
 
+import numpy as np
 import pytest
 
 from deeprke_tf import config, runs, tune_results, tune_trial
@@ -57,22 +57,37 @@ def with_training(**settings):
 # === A trial is a training ===
 
 
-def test_a_trial_measures_what_train_measures(task, here, data, tmp_path):
-    from deeprke_tf import train
+@pytest.fixture
+def pretended(monkeypatch):
+    """Pretends to train; keeps which vectors were given to each training."""
+    from deeprke_tf import train_run
 
+    given = []
+
+    def pretend(_data, run, run_config, *, vectors_from, n_devices):
+        given.append(vectors_from)
+        run.mkdir()
+        config.save(run_config, run / runs.CONFIG)
+        seed = run_config.train.seed
+        (run / runs.HISTORY).write_text(f"epoch,seed\n1,{seed}\n")
+        runs.write_json(run / runs.METRICS, {"auroc": seed / 10})
+        runs.write_json(run / runs.MANIFEST, {"best_epoch": 1, "n_epochs": 2})
+
+    monkeypatch.setattr(train_run, "train_run", pretend)
+    return given
+
+
+def test_a_trial_keeps_what_its_training_measured(task, here, pretended):
     result = run_trial(task)
-    best = tmp_path / "best_config.json"
-    config.save(TINY, best)
-    out = tmp_path / "trained"
-    flags = ["--data", str(data), "--out", str(out), "--config", str(best)]
-    assert train.main(flags) == 0
-    assert result.aurocs == (json.loads((out / "metrics.json").read_text())["auroc"],)
-    assert result.worker == "w1" and result.n_epochs == (2,)
-    history = tmp_path / "trials" / "0" / "history-1.csv"
-    assert history.read_text() == (out / "history.csv").read_text()
+    assert (result.aurocs, result.best_epochs, result.n_epochs) == ((0.1,), (1,), (2,))
+    assert result.worker == "w1"
+    kept = tune_results.trial_directory(task.search, "0") / "history-1.csv"
+    assert kept.read_text() == "epoch,seed\n1,1\n"
 
 
-def test_executions_have_seeds_of_their_own_and_their_mean_counts(task, here):
+def test_executions_have_seeds_of_their_own_and_their_mean_counts(
+    task, here, pretended
+):
     result = run_trial(dataclasses.replace(task, executions=2))
     assert here == ["run-1", "run-2"]
     trial = task.search / "trials" / "0"
@@ -82,10 +97,11 @@ def test_executions_have_seeds_of_their_own_and_their_mean_counts(task, here):
     assert seeds == [1, 2]
     histories = [trial / f"history-{number}.csv" for number in (1, 2)]
     assert len({path.read_text() for path in histories}) == 2
-    assert result.auroc == pytest.approx(sum(result.aurocs) / 2)
+    assert result.aurocs == (0.1, 0.2)
+    assert result.auroc == pytest.approx(0.15)
 
 
-def test_vectors_are_made_once_for_their_settings(task, here):
+def test_vectors_are_made_once_for_their_settings(task, here, pretended):
     other = dataclasses.replace(TINY, vectors=VectorConfig(6, vector_sites=50))
     for trial, run_config in [("0", TINY), ("1", TINY), ("2", other)]:
         assert not run_trial(task, trial, run_config).failed
@@ -94,9 +110,13 @@ def test_vectors_are_made_once_for_their_settings(task, here):
             made = (kept / "sequence_vectors.npy").stat().st_mtime_ns
     assert (kept / "sequence_vectors.npy").stat().st_mtime_ns == made
     assert len(list((task.search / "vectors").iterdir())) == 2
+    first, second, third = pretended
+    assert first == second == kept.resolve() != third
+    sizes = [np.load(of / "sequence_vectors.npy").shape[1] for of in (first, third)]
+    assert sizes == [5, 6]
 
 
-def test_a_trial_that_is_over_is_not_run_again(task, here):
+def test_a_trial_that_is_over_is_not_run_again(task, here, pretended):
     first = run_trial(task)
     assert run_trial(dataclasses.replace(task, worker="w2")) == first
     assert here == ["run-1"]
