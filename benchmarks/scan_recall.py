@@ -8,7 +8,9 @@ and the motif nowhere else. Without --model, one is trained on windows of other 
 transcripts: a third around a positive, a third around a decoy, a third away from both.
 
 A called site, or window, is right if it overlaps the motif of a positive; recall is the
-share of positives that a called site overlaps. `covered` is the share of nucleotides
+share of positives that a called site overlaps. `beside` is the FDR among calls that
+overlap no decoy: a shuffled background holds none, so that it cannot count them.
+`covered` is the share of nucleotides
 that called sites cover: about the recall that as many sites at random places would
 have. One long RNA is scanned, too, and all of it again with `--local-fold`. Folds are
 cold. Memory is that of the largest process of the scan. What is finished is not done
@@ -69,8 +71,8 @@ def main():
         flags.out, flags.train_sites, flags.epochs, flags.seed
     )
     print(
-        "RNAs                structures  recall  covered  precision     FDR  window FDR"
-        "     nt/s  peak MiB"
+        "RNAs                structures  recall  covered  precision     FDR  beside"
+        "  window FDR  beside     nt/s  peak MiB"
     )
     for n_rnas, length in ((flags.transcripts, flags.length), (1, flags.long)):
         rnas = list(planted_rnas(n_rnas, length, f"scanned {flags.seed}"))
@@ -252,14 +254,18 @@ def row(title, structures, rnas, directory):
         for motif in overlapped(bound[name], start, end)
     }
     recall = len(found) / sum(map(len, bound.values()))
-    precision = share_right(sites, bound)
-    windows_right = share_right(called_windows(directory), bound)
+    decoys = {rna.name: rna.decoys for rna in rnas}
+    fdr, fdr_beside = false_shares(sites, bound, decoys)
+    window_fdr, window_fdr_beside = false_shares(
+        called_windows(directory), bound, decoys
+    )
     covered = sum(end - start for _, start, end in sites)
     covered /= sum(len(rna.sequence) for rna in rnas)
     cost = json.loads((directory / "benchmark.json").read_text())
     return (
         f"{title:<18}  {structures:<10}  {recall:>6.3f}  {covered:>7.3f}  "
-        f"{precision:>9.3f}  {1 - precision:>6.3f}  {1 - windows_right:>10.3f}  "
+        f"{1 - fdr:>9.3f}  {fdr:>6.3f}  {fdr_beside:>6.3f}  "
+        f"{window_fdr:>10.3f}  {window_fdr_beside:>6.3f}  "
         f"{cost['nt_per_second']:>7,.0f}  {cost['peak_mib']:>8,}"
     )
 
@@ -281,12 +287,21 @@ def agreement(title, one, other):
     )
 
 
-def share_right(intervals, bound):
-    """Returns the share of intervals that overlap a motif; NaN where there is none."""
-    right = [
-        bool(overlapped(bound[name], start, end)) for name, start, end in intervals
-    ]
-    return sum(right) / len(right) if right else float("nan")
+def false_shares(intervals, bound, decoys):
+    """Returns the share of intervals without a bound motif; NaN where there is none.
+
+    First of all of them, then of those that a decoy alone does not explain.
+    """
+    n_right = n_on_decoys = 0
+    for name, start, end in intervals:
+        if overlapped(bound[name], start, end):
+            n_right += 1
+        elif overlapped(decoys[name], start, end):
+            n_on_decoys += 1
+    return tuple(
+        1 - n_right / n if n else float("nan")
+        for n in (len(intervals), len(intervals) - n_on_decoys)
+    )
 
 
 def called_windows(directory):

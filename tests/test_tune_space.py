@@ -24,7 +24,7 @@ def changed(start, part, **values):
 
 
 def default_names(start=START):
-    return set(tune_space.space_around(start, None, False))
+    return list(tune_space.space_around(start, None, False))
 
 
 # === From values to settings ===
