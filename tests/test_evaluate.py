@@ -13,8 +13,8 @@ N_BOOTSTRAP = ("--n-bootstrap", "50")
 
 
 @pytest.fixture
-def copied(run, tmp_path):
-    return shutil.copytree(run, tmp_path / "copied")
+def copied(sequence_run, tmp_path):
+    return shutil.copytree(sequence_run, tmp_path / "copied")
 
 
 @pytest.fixture
@@ -85,9 +85,9 @@ def test_out_leaves_the_run_as_it_was(copied, evaluated, tmp_path, capsys):
     assert f"wrote {out / 'metrics.json'}" in capsys.readouterr().out
 
 
-def test_the_batch_size_does_not_change_the_measures(run, evaluated, tmp_path):
+def test_the_batch_size_does_not_change_the_measures(sequence_run, evaluated, tmp_path):
     one, other = (
-        evaluated(run, "--batch-size", size, out=tmp_path / size)
+        evaluated(sequence_run, "--batch-size", size, out=tmp_path / size)
         for size in ("1", "40")
     )
     for name in ("auroc", "auprc", "accuracy", "mcc", "f1", "confusion"):
