@@ -101,7 +101,7 @@ def test_loop_contexts_take_their_numbers_from_the_alphabet(alphabet):
     "structure", ["(", ")", "(()", "())", ")(", "(]", "[]", "(-)", "((...))é", "\0"]
 )
 def test_a_structure_that_python_refuses_is_not_balanced(structure):
-    with pytest.raises(ValueError, match="symbol|unclosed"):
+    with pytest.raises(ValueError, match=r"symbol|unclosed"):
         loop_contexts(structure)
     width = tf.constant(max(3, len(structure.encode())))
     _, balanced = graph_encoding.loop_contexts(
