@@ -48,6 +48,13 @@ class BenchmarkFlags:
     """Table of published AUROCs to compare with, or the folder that holds it."""
     report_only: bool = False
     """Train nothing; report what is there."""
+    plan: Path | None = None
+    """Train nothing; write to this directory what `deeprke fleet` needs to train the
+    networks on a GPU."""
+    trained: Path | None = None
+    """Take networks from here, where `deeprke fleet` left them, and train none."""
+    ensembles: bool = False
+    """Measure the mean of all seeds of a preset, too, as `<preset>-x<seeds>`."""
     workers: int | None = None
     """Folding processes; all cores if not given."""
     fold_cache: Path | None = None
@@ -91,6 +98,9 @@ def benchmark(flags: BenchmarkFlags) -> None:
     for one in chosen:
         if one.missing:
             print(f"missing: {one.name} has no {one.missing}")
+    if flags.plan:
+        _plan(flags, flags.plan, tasks)
+        return
     failed = {} if flags.report_only else _do(flags, tasks)
     for path in benchmark_report.report(flags.benchmark, flags.out, found, published):
         print(f"wrote {path}")
@@ -103,20 +113,37 @@ def benchmark(flags: BenchmarkFlags) -> None:
 
 def _do(flags: BenchmarkFlags, tasks: list) -> dict[str, str]:
     """Does the tasks; returns what went wrong, by task."""
-    from deeprke_tf import benchmark_run, quiet
+    from deeprke_tf import benchmark_ensembles, benchmark_run, quiet
 
     quiet.import_tensorflow(verbose=False)
     n_done = sum(task.result_path(flags.out).exists() for task in tasks)
     print(f"{len(tasks)} tasks, {n_done} of them done before", flush=True)
-    fold_flags = [] if flags.workers is None else ["--workers", str(flags.workers)]
-    if flags.fold_cache:
-        fold_flags += ["--fold-cache", str(flags.fold_cache)]
-    n_elsewhere, failed = benchmark_run.do_tasks(tasks, flags.out, fold_flags)
+    n_elsewhere, failed = benchmark_run.do_tasks(
+        tasks, flags.out, _fold_flags(flags), flags.trained
+    )
+    if flags.ensembles:
+        benchmark_ensembles.measure(tasks, flags.out)
     if n_elsewhere:
         print(f"{n_elsewhere} tasks are left to other processes that are at them")
     for name, error in failed.items():
         print(f"failed: {name}: {error}")
     return failed
+
+
+def _plan(flags: BenchmarkFlags, plan: Path, tasks: list) -> None:
+    """Writes the plan of a fleet."""
+    from deeprke_tf import benchmark_plan, quiet
+
+    quiet.import_tensorflow(verbose=False)
+    n = benchmark_plan.make_plan(tasks, flags.out, _fold_flags(flags), plan)
+    print(f"wrote {plan}: {n} trainings; next, `deeprke fleet --plan {plan} --out DIR`")
+
+
+def _fold_flags(flags: BenchmarkFlags) -> list[str]:
+    fold_flags = [] if flags.workers is None else ["--workers", str(flags.workers)]
+    if flags.fold_cache:
+        fold_flags += ["--fold-cache", str(flags.fold_cache)]
+    return fold_flags
 
 
 def main(argv: Sequence[str] | None = None) -> int:

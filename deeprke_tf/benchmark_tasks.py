@@ -19,9 +19,10 @@ from typing import Literal
 
 from deeprke_tf import linear_baselines
 from deeprke_tf.benchmark_experiments import Benchmark, Experiment
+from deeprke_tf.config import RunConfig
 from deeprke_tf.encoding import Encoding
 from deeprke_tf.errors import UserError
-from deeprke_tf.presets import PRESETS
+from deeprke_tf.presets import PRESETS, preset
 
 Protocol = Literal["frozen", "published"]
 PROTOCOLS: tuple[Protocol, ...] = ("frozen", "published")
@@ -30,6 +31,12 @@ N_PUBLISHED_FOLDS = 3
 
 # Letters in a k-mer where a preset's paper says so.
 _K = {"ideepv": 6}
+
+# Presets that each site's structure is withheld from: it has that of another site.
+SHUFFLED = {
+    "shuffled-structure": "paper",
+    "deeprke-shuffled-structure": "deeprke",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +65,28 @@ class Task:
         return f"{self.preset}.{self.protocol}.seed{self.seed}.{self.mask}"
 
     @property
+    def is_linear(self) -> bool:
+        """Whether it is a linear baseline; else a network."""
+        return self.preset in linear_baselines.NAMES
+
+    @property
+    def shuffled(self) -> bool:
+        """Whether structures are permuted over sites."""
+        return self.preset in SHUFFLED
+
+    @property
+    def unshuffled(self) -> "Task":
+        """The task on the same sites, each with its own structure."""
+        return dataclasses.replace(self, preset=SHUFFLED.get(self.preset, self.preset))
+
+    @property
+    def settings(self) -> RunConfig:
+        """The settings of its network."""
+        settings = preset(self.unshuffled.preset)
+        training = dataclasses.replace(settings.train, seed=self.seed)
+        return dataclasses.replace(settings, train=training)
+
+    @property
     def k(self) -> int:
         """Letters in a k-mer."""
         return _K.get(self.preset, Encoding().k)
@@ -66,6 +95,11 @@ class Task:
         """Returns where its result lies."""
         directory = out / self.benchmark / "results" / self.experiment.name
         return directory / f"{self.label}.json"
+
+    def predictions_path(self, out: Path) -> Path:
+        """Returns where the probabilities behind its result lie."""
+        directory = out / self.benchmark / "predictions" / self.experiment.name
+        return directory / f"{self.label}.npz"
 
     def lock_path(self, out: Path) -> Path:
         """Returns the file that who works on it locks."""
@@ -89,8 +123,8 @@ def plan(
       UserError: A preset is not known.
     """
     for name in presets:
-        if name not in PRESETS and name not in linear_baselines.NAMES:
-            known = ", ".join([*PRESETS, *linear_baselines.NAMES])
+        known = ", ".join([*PRESETS, *SHUFFLED, *linear_baselines.NAMES])
+        if name not in known.split(", "):
             raise UserError(f"No preset {name!r}; there are: {known}.")
     return [
         Task(benchmark, experiment, preset, protocol, seed, mask)

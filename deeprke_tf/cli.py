@@ -32,6 +32,7 @@ COMMANDS = {
     "scan": ("deeprke_tf.scan", "find sites in RNAs of any length"),
     "audit": ("deeprke_tf.audit", "find shortcuts in a training set"),
     "benchmark": ("deeprke_tf.benchmark", "run RBP-31 or RBP-24 and report"),
+    "fleet": ("deeprke_tf.fleet_train", "train many networks at once, on JAX"),
     "export": ("deeprke_tf.export", "write a SavedModel for TF Serving"),
     "doctor": ("deeprke_tf.doctor", "show devices, versions and speed of this machine"),
 }

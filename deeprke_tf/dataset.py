@@ -5,6 +5,7 @@ ordered by length, so that the sites of a batch are about equally long and paddi
 the longest one wastes little; then the batches of the window are shuffled.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -151,15 +152,36 @@ def _shuffled(values: tf.Tensor, seed: int) -> tf.Tensor:
 def sample_kmers(
     info: DatasetInfo, split: str, view: str, n_sites: int
 ) -> list[np.ndarray]:
-    """Returns the k-mer ids of the first sites of a split, whose order is random."""
-    dataset = tf.data.TFRecordDataset(
-        shard_paths(info, split), compression_type="GZIP"
-    ).take(n_sites)
+    """Returns the k-mer ids of the first sites of a split, whose order is random.
+
+    Args:
+      info: The dataset.
+      split: "train", "validation" or "test".
+      view: "sequence_kmers" or "structure_kmers".
+      n_sites: How many sites; -1 for all.
+    """
     sites: list[np.ndarray] = []
-    for records in dataset.batch(1_000):
-        ids = parse(records)[view]
+    for features in _features(info, split, n_sites):
+        ids = features[view]
         sites.extend(np.split(ids.values.numpy(), ids.row_splits.numpy()[1:-1]))
     return sites
+
+
+def names_and_labels(info: DatasetInfo, split: str) -> tuple[list[str], list[int]]:
+    """Returns name and label of each site of a split, in the order of its shards."""
+    names: list[str] = []
+    labels: list[int] = []
+    for features in _features(info, split, -1):
+        names += [name.decode() for name in features["name"].numpy().tolist()]
+        labels += features["label"].numpy().tolist()
+    return names, labels
+
+
+def _features(info: DatasetInfo, split: str, n_sites: int) -> Iterator[dict[str, Any]]:
+    """Yields the features of sites, a thousand at a time."""
+    records = tf.data.TFRecordDataset(shard_paths(info, split), compression_type="GZIP")
+    for some in records.take(n_sites).batch(1_000):
+        yield parse(some)
 
 
 def shard_paths(info: DatasetInfo, split: str) -> list[str]:

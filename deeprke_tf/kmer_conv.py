@@ -9,10 +9,10 @@ and equal to a `Conv1D` over the vectors but for the rounding of sums.
 from typing import Any
 
 import keras
-import tensorflow as tf
 from keras import layers, ops
 
 from deeprke_tf.kmers import PAD_ID
+from deeprke_tf.vmap_layers import Conv1D
 
 # Beyond this, making the table costs more than it saves.
 _MOST_IDS = 4_096
@@ -60,12 +60,8 @@ class KmerConv1D(layers.Layer):
             dtype=self.dtype_policy,
             name="vectors",
         )
-        self.convolution = layers.Conv1D(
-            filters,
-            kernel_size,
-            padding="same",
-            dtype=self.dtype_policy,
-            name="convolution",
+        self.convolution = Conv1D(
+            filters, kernel_size, dtype=self.dtype_policy, name="convolution"
         )
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
@@ -85,14 +81,17 @@ class KmerConv1D(layers.Layer):
         return self.convolution(x * ops.expand_dims(is_kmer, -1))
 
     def _has_table(self) -> bool:
-        return (
-            keras.backend.backend() == "tensorflow"
-            and self._shape["n_ids"] <= _MOST_IDS
-            # Not measured on GPUs, whose strength is the matrix product.
-            and not tf.config.list_physical_devices("GPU")
-        )
+        if keras.backend.backend() != "tensorflow":
+            return False
+        import tensorflow as tf
+
+        # Not measured on GPUs, whose strength is the matrix product.
+        has_gpu = bool(tf.config.list_physical_devices("GPU"))
+        return self._shape["n_ids"] <= _MOST_IDS and not has_gpu
 
     def _by_table(self, ids: Any) -> Any:
+        from deeprke_tf.kmer_table import summed_rows
+
         size, n_ids, n = (
             self._shape[name] for name in ("kernel_size", "n_ids", "vector_size")
         )
@@ -101,58 +100,8 @@ class KmerConv1D(layers.Layer):
         kernel = ops.reshape(ops.transpose(self.convolution.kernel, [1, 0, 2]), [n, -1])
         products = ops.reshape(ops.matmul(vectors, kernel), [n_ids, size, -1])
         table = ops.transpose(products, [1, 0, 2])
-        return _summed_rows(table, ids) + self.convolution.bias
+        return summed_rows(table, ids) + self.convolution.bias
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments that make an equal layer."""
         return super().get_config() | self._shape
-
-
-def _summed_rows(table: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
-    """Sums, at each position, the rows of the ids around it.
-
-    Args:
-      table: float [kernel_size, n_ids, filters]; zero for padding.
-      ids: int64 [batch, n_kmers].
-
-    Returns:
-      float [batch, n_kmers, filters].
-    """
-    kernel_size, n_ids, filters = table.shape
-    batch, n_kmers = tf.unstack(tf.shape(ids))
-    before = (kernel_size - 1) // 2  # as padding="same" has it
-    offsets = tf.range(kernel_size)
-    ids = tf.cast(ids, tf.int32)
-
-    @tf.custom_gradient
-    def summed(table: tf.Tensor) -> tuple[tf.Tensor, Any]:
-        sides = [[0, 0], [before, kernel_size - 1 - before]]
-        padded = tf.pad(ids, sides, constant_values=PAD_ID)
-        around = [padded[:, j : j + n_kmers] + j * n_ids for j in range(kernel_size)]
-        y = tf.raw_ops.SparseSegmentSum(
-            data=tf.reshape(table, [-1, filters]),
-            indices=tf.reshape(tf.stack(around, axis=-1), [-1]),
-            segment_ids=tf.repeat(tf.range(batch * n_kmers), kernel_size),
-        )
-
-        def gradient(dy: tf.Tensor) -> tf.Tensor:
-            # The same sum the other way round: an id's row for one position of the
-            # kernel gathers from every place that this position met the id.
-            sides = [[0, 0], [kernel_size - 1 - before, before], [0, 0]]
-            dy = tf.pad(tf.reshape(dy, [batch, n_kmers, filters]), sides)
-            flat = tf.reshape(ids, [-1])
-            order = tf.argsort(flat, stable=True)
-            row, column = order // n_kmers, order % n_kmers
-            places = row * (n_kmers + kernel_size - 1) + column + kernel_size - 1
-            rows = tf.gather(flat, order) + offsets[:, tf.newaxis] * n_ids
-            summed_by_id = tf.raw_ops.SparseSegmentSumWithNumSegments(
-                data=tf.reshape(dy, [-1, filters]),
-                indices=tf.reshape(places - offsets[:, tf.newaxis], [-1]),
-                segment_ids=tf.reshape(rows, [-1]),
-                num_segments=kernel_size * n_ids,
-            )
-            return tf.reshape(summed_by_id, [kernel_size, n_ids, filters])
-
-        return tf.reshape(y, [batch, n_kmers, filters]), gradient
-
-    return summed(table)

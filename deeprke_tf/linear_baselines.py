@@ -21,7 +21,7 @@ from sklearn.svm import LinearSVC
 
 from deeprke_tf import metrics
 from deeprke_tf.errors import UserError
-from deeprke_tf.kmers import FIRST_KMER_ID, UNKNOWN_ID, KmerVocabulary
+from deeprke_tf.kmers import FIRST_KMER_ID, PAD_ID, UNKNOWN_ID, KmerVocabulary
 from deeprke_tf.sites import NUCLEOTIDES
 
 NAMES = ("oli", "position-kmer")
@@ -129,25 +129,32 @@ def _positions(sequences: Sequence[str], reach: int) -> sparse.csr_matrix:
     return sparse.csr_matrix((np.ones(len(hot)), (np.concatenate(rows), hot)), shape)
 
 
-def letters_of(ids: np.ndarray, vocabulary: KmerVocabulary) -> str:
-    """Returns the sequence that overlapping k-mers were cut from.
+def letters_of(ids: np.ndarray, vocabulary: KmerVocabulary) -> list[str]:
+    """Returns the letters that overlapping k-mers were cut from, site by site.
 
     A letter is N where no known k-mer covers it: a letter beside an N within k may be
-    lost where it lies between two.
+    lost where it lies between two. The k-mers of the result are those given.
 
     >>> vocabulary = KmerVocabulary("ACGU", k=3)
-    >>> letters_of(vocabulary.encode("ACGUNACG"), vocabulary)
-    'ACGUNACG'
+    >>> letters_of(vocabulary.encode("ACGUNACG")[np.newaxis], vocabulary)
+    ['ACGUNACG']
 
     Args:
-      ids: Of the k-mers, [n_kmers].
+      ids: Of the k-mers, padded behind with `kmers.PAD_ID`, [n_sites, n_kmers].
       vocabulary: Theirs.
     """
-    letters = np.full(len(ids) + vocabulary.k - 1, len(vocabulary.alphabet))
+    n_letters = len(vocabulary.alphabet)
+    n_sites, n_kmers = ids.shape
+    letters = np.full((n_sites, n_kmers + vocabulary.k - 1), n_letters)
     known = ids > UNKNOWN_ID
     digits = np.where(known, ids - FIRST_KMER_ID, 0)
     for offset in reversed(range(vocabulary.k)):
-        digits, remainder = np.divmod(digits, len(vocabulary.alphabet))
-        covered = np.flatnonzero(known) + offset
-        letters[covered] = remainder[known]
-    return "".join((vocabulary.alphabet + "N")[letter] for letter in letters)
+        digits, remainder = np.divmod(digits, n_letters)
+        covered = letters[:, offset : offset + n_kmers]
+        covered[known] = remainder[known]
+    codes = np.frombuffer(f"{vocabulary.alphabet}N".encode(), np.uint8)[letters]
+    lengths = (ids != PAD_ID).sum(axis=1) + vocabulary.k - 1
+    return [
+        row[:length].tobytes().decode()
+        for row, length in zip(codes, lengths.tolist(), strict=True)
+    ]

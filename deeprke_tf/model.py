@@ -15,6 +15,7 @@ from deeprke_tf.config import ModelConfig
 from deeprke_tf.kmer_conv import KmerConv1D
 from deeprke_tf.kmers import PAD_ID
 from deeprke_tf.positions import AddPositions
+from deeprke_tf.vmap_layers import Conv1D, HalvingMaxPooling1D
 
 
 def build_model(
@@ -161,16 +162,13 @@ def cnn_module(
     for i, (filters, kernel_size) in enumerate(shapes, start=1):
         before = x
         if i > n_done:
-            convolution = layers.Conv1D(
-                filters, kernel_size, padding="same", name=f"{name}_conv_{i}"
-            )
-            x = convolution(x)
+            x = Conv1D(filters, kernel_size, name=f"{name}_conv_{i}")(x)
         if config.batch_norm:
             x = layers.BatchNormalization(name=f"{name}_norm_{i}")(x, mask=mask)
         if config.residual and i > n_done and before.shape[-1] == filters:
             x = before + x
         valid = as_channel(mask, x.dtype)
-        pool = layers.MaxPooling1D(2, padding="same", name=f"{name}_pool_{i}")
+        pool = HalvingMaxPooling1D(name=f"{name}_pool_{i}")
         x, mask = pool(x * valid), ops.squeeze(pool(valid), -1) > 0
         # After pooling, as before it: the maximum is the same, of half as many.
         x = layers.ReLU(name=f"{name}_relu_{i}")(x)

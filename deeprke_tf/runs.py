@@ -79,7 +79,7 @@ def load(directory: Path) -> Run:
     import keras
 
     # Keras looks their layers up by name.
-    from deeprke_tf import kmer_conv, positions  # noqa: F401
+    from deeprke_tf import kmer_conv, positions, vmap_layers  # noqa: F401
 
     directory = Path(directory)
     manifest = read_manifest(directory)

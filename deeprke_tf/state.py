@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import pandas as pd
 
-from deeprke_tf import runs
+from deeprke_tf import objective, runs
 from deeprke_tf.config import TrainConfig
 
 _PROGRESS = "progress.json"
@@ -43,16 +43,11 @@ class TrainingState:
     @property
     def best_epoch(self) -> int:
         """The epoch with the highest validation AUROC, the first of equals; from 1."""
-        aurocs = [row["val_auroc"] for row in self.history]
-        return aurocs.index(max(aurocs)) + 1
+        return objective.best_epoch(self.history)
 
     def is_finished(self, settings: TrainConfig) -> bool:
         """Whether all epochs are done or the last ones were no better."""
-        if not self.history:
-            return False
-        stalled = self.n_epochs - self.best_epoch >= settings.patience
-        may_stop = self.n_epochs >= settings.min_epochs
-        return self.n_epochs >= settings.epochs or (may_stop and stalled)
+        return objective.is_finished(self.history, settings)
 
     def load_model(self) -> keras.Model | None:
         """Returns the network of the last epoch with its optimizer, if there is one."""

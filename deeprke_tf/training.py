@@ -4,7 +4,6 @@ An epoch is settled by the saved state, the seed and its number alone: a run tha
 killed and started again gives the history and the model of one that was not.
 """
 
-import hashlib
 import math
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from deeprke_tf import dataset, metrics
+from deeprke_tf import dataset, objective
 from deeprke_tf.config import ModelConfig, RunConfig, TrainConfig
 from deeprke_tf.dataset_info import DatasetInfo
 from deeprke_tf.errors import UserError
@@ -61,7 +60,8 @@ def fit(
     while not state.is_finished(settings):
         epoch = state.n_epochs + 1
         loss = train_epoch(model, info, run_config, epoch)
-        row = {"epoch": epoch, "loss": loss} | _validate(score, validation)
+        measured = objective.validation_measures(*score_labelled(score, validation))
+        row = {"epoch": epoch, "loss": loss} | measured
         _require_finite(row)
         state.end_epoch(row, model)
         with log.as_default(step=epoch):
@@ -77,44 +77,26 @@ def compiled_model(
     info: DatasetInfo, run_config: RunConfig, vectors: Vectors
 ) -> keras.Model:
     """Builds and compiles the network in the precision that the run asks for."""
+    train = info.split("train")
+    fraction = objective.bound_fraction(
+        run_config.train, train.n_sites, train.n_positive
+    )
     before = keras.config.dtype_policy()
     if run_config.train.mixed_precision:
         keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        model = _built(run_config.model, vectors, _bound_fraction(info, run_config))
+        model = _built(run_config.model, vectors, fraction)
     finally:
         keras.config.set_dtype_policy(before)
     model.compile(
         optimizer=keras.optimizers.Adam(
-            _step_size(info, run_config.train), clipnorm=run_config.train.clip_norm
+            objective.step_size(run_config.train, train.n_sites),
+            clipnorm=run_config.train.clip_norm,
         ),
         loss=keras.losses.BinaryCrossentropy(),
         jit_compile=False,  # XLA is several times slower on CPUs.
     )
     return model
-
-
-def _step_size(
-    info: DatasetInfo, settings: TrainConfig
-) -> float | keras.optimizers.schedules.LearningRateSchedule:
-    """Returns Adam's step size, rising over the first epochs.
-
-    Full steps from the start, while the moments of Adam are still noise, left the
-    network at chance for epochs on RBP-24 PUM2.
-    """
-    falls = settings.schedule == "cosine"
-    warmup = settings.warmup_epochs
-    if not warmup and not falls:
-        return settings.learning_rate
-    steps_per_epoch = -(-info.split("train").n_sites // settings.batch_size)
-    return keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0 if warmup else settings.learning_rate,
-        decay_steps=max(settings.epochs - warmup, 1) * steps_per_epoch,
-        # Without decay, what remains of this schedule is its warm-up.
-        alpha=0.01 if falls else 1.0,
-        warmup_target=settings.learning_rate if warmup else None,
-        warmup_steps=warmup * steps_per_epoch,
-    )
 
 
 def _built(
@@ -123,13 +105,6 @@ def _built(
     return build_model(
         model_config, vectors["sequence"], vectors.get("structure"), bound_fraction
     )
-
-
-def _bound_fraction(info: DatasetInfo, run_config: RunConfig) -> float:
-    """Returns the weight of the bound sites in the loss, relative to all sites."""
-    split = info.split("train")
-    _background_weight, bound_weight = class_weights(info, run_config.train)
-    return bound_weight * split.n_positive / split.n_sites
 
 
 def float32_copy(
@@ -146,17 +121,20 @@ def train_epoch(
 ) -> float:
     """Passes over the training sites once; returns the mean loss."""
     settings = run_config.train
+    train = info.split("train")
     _seed_dropout(model, settings.seed, epoch)
     batches = dataset.read_split(
         info,
         "train",
         run_config.model.views,
         settings.batch_size,
-        shuffle_seed=epoch_seed(settings.seed, epoch),
-        class_weights=class_weights(info, settings),
+        shuffle_seed=objective.epoch_seed(settings.seed, epoch),
+        class_weights=objective.class_weights(
+            settings, train.n_sites, train.n_positive
+        ),
         n_devices=model.distribute_strategy.num_replicas_in_sync,
     )
-    with progress_bar(info.split("train").n_sites, "site", f"epoch {epoch}") as bar:
+    with progress_bar(train.n_sites, "site", f"epoch {epoch}") as bar:
         history = model.fit(
             batches,
             shuffle=False,  # The batches are shuffled already.
@@ -174,7 +152,7 @@ def _seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
     for number, layer in enumerate(model.layers):
         if isinstance(layer, keras.layers.Dropout) and layer.rate:
             state = layer.seed_generator.state
-            state.assign([epoch_seed(seed, epoch), number])
+            state.assign([objective.epoch_seed(seed, epoch), number])
 
 
 class _Progress(keras.callbacks.Callback):
@@ -187,33 +165,6 @@ class _Progress(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self._bar.update(min(self._batch_size, self._bar.total - self._bar.n))
-
-
-def epoch_seed(seed: int, epoch: int) -> int:
-    """Returns the seed of an epoch's order, unrelated to that of any other epoch."""
-    digest = hashlib.blake2b(f"{seed} {epoch}".encode(), digest_size=4).digest()
-    return int.from_bytes(digest, "big") >> 1
-
-
-def class_weights(info: DatasetInfo, settings: TrainConfig) -> tuple[float, float]:
-    """Returns the weights of a background and of a bound site; 1 on average."""
-    if settings.class_weights == "none":
-        return 1.0, 1.0
-    split = info.split("train")
-    n_background = split.n_sites - split.n_positive
-    return split.n_sites / (2 * n_background), split.n_sites / (2 * split.n_positive)
-
-
-def _validate(score: Any, validation: tf.data.Dataset) -> dict[str, float]:
-    labels, probabilities = score_labelled(score, validation)
-    if not np.isfinite(probabilities).all():
-        return dict.fromkeys(("val_loss", "val_auroc", "val_auprc"), math.nan)
-    bounded = np.clip(probabilities.astype(np.float64), 1e-7, 1 - 1e-7)
-    return {
-        "val_loss": float(-np.log(np.where(labels, bounded, 1 - bounded)).mean()),
-        "val_auroc": metrics.auroc(labels, probabilities),
-        "val_auprc": metrics.auprc(labels, probabilities),
-    }
 
 
 def _require_finite(row: dict[str, Any]) -> None:

@@ -10,7 +10,16 @@ import tensorflow as tf
 from sklearn.metrics import roc_auc_score
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from deeprke_tf import dataset, dataset_info, inference, records, runs, train, training
+from deeprke_tf import (
+    dataset,
+    dataset_info,
+    inference,
+    objective,
+    records,
+    runs,
+    train,
+    training,
+)
 from deeprke_tf.config import RunConfig, TrainConfig, load
 from deeprke_tf.state import TrainingState
 from tests import fresh_processes
@@ -263,9 +272,9 @@ def test_the_state_keeps_the_best_and_the_last_epoch(tmp_path):
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_each_epoch_has_an_order_of_its_own(seed):
-    seeds = {training.epoch_seed(seed, epoch) for epoch in range(1, 31)}
+    seeds = {objective.epoch_seed(seed, epoch) for epoch in range(1, 31)}
     assert len(seeds) == 30
-    assert seeds.isdisjoint({training.epoch_seed(3, epoch) for epoch in range(1, 31)})
+    assert seeds.isdisjoint({objective.epoch_seed(3, epoch) for epoch in range(1, 31)})
 
 
 # === Settings ===
@@ -276,11 +285,11 @@ def test_each_epoch_has_an_order_of_its_own(seed):
     [("none", (1, 1)), ("balanced", (0.75, 1.5))],
 )
 def test_balanced_class_weights_give_both_classes_half_of_the_loss(
-    class_weights, expected, data
+    class_weights, expected
 ):
-    info = dataset_info.read(data)
     settings = TrainConfig(class_weights=class_weights)
-    assert training.class_weights(info, settings) == pytest.approx(expected)
+    weights = objective.class_weights(settings, n_sites=30, n_positive=10)
+    assert weights == pytest.approx(expected)
 
 
 def test_balanced_class_weights_change_training(sequence_run, data, tmp_path):

@@ -1,0 +1,128 @@
+"""The datasets of a benchmark's tasks, made once for all tasks that share them."""
+
+import hashlib
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import filelock
+import numpy as np
+
+from deeprke_tf import cli, dataset_info, records
+from deeprke_tf.benchmark_tasks import N_PUBLISHED_FOLDS, Task
+from deeprke_tf.dataset_info import DatasetInfo
+from deeprke_tf.edge_masking import write_masked
+from deeprke_tf.errors import UserError
+from deeprke_tf.linear_baselines import letters_of
+from deeprke_tf.packs import PackedSites
+from deeprke_tf.structure_shuffling import permutation
+
+
+def dataset_of(
+    task: Task, part: int, out: Path, fold_flags: Sequence[str]
+) -> DatasetInfo:
+    """Returns the dataset of a task, preprocessed if it is not there.
+
+    Args:
+      task: The task.
+      part: Which of the trainings of the published protocol, from 0.
+      out: The directory of the results.
+      fold_flags: Flags of `preprocess` for folding.
+
+    Raises:
+      UserError: The sites cannot be preprocessed.
+    """
+    split = "frozen" if task.protocol == "frozen" else f"third{part + 1}"
+    directory = out / task.benchmark / "data" / task.experiment.name
+    plain = directory / f"{split}.{task.mask}.k{task.k}"
+    data = plain.with_name(f"{plain.name}.shuffled") if task.shuffled else plain
+    key = hashlib.sha256(str(plain.relative_to(out)).encode()).hexdigest()[:24]
+    with filelock.FileLock(task.lock_path(out).parent / f"data-{key}.lock"):
+        if not (plain / dataset_info.FILE_NAME).exists():
+            arguments = ["--out", str(plain), "--k", str(task.k), *fold_flags]
+            if task.protocol == "published":
+                fraction = str(1 / N_PUBLISHED_FOLDS)
+                arguments += ["--validation-fraction", fraction]
+                arguments += ["--seed", str(part + 1)]
+            arguments += _inputs(task, directory)
+            _command("preprocess", arguments)
+        if not (data / dataset_info.FILE_NAME).exists():
+            _write_shuffled(dataset_info.read(plain), data)
+    return dataset_info.read(data)
+
+
+def _inputs(task: Task, directory: Path) -> list[str]:
+    """Returns the flags that name the sites, masked ones written before."""
+    arguments = []
+    names = {1: "positives", 0: "negatives", None: "sites"}
+    for prefix, files in (
+        ("--", task.experiment.train),
+        ("--test-", task.experiment.test),
+    ):
+        for path, label in files:
+            if task.mask != "none" and label is not None:
+                masked_path = directory / "masked" / f"{task.mask}.{path.name}"
+                if not masked_path.exists():
+                    write_masked(path, label, task.mask, masked_path)
+                path = masked_path
+            arguments += [f"{prefix}{names[label]}", str(path)]
+    return arguments
+
+
+def _command(name: str, arguments: Iterable[str]) -> None:
+    """Runs a command of this package in this process."""
+    if cli.main([name, *arguments]) != 0:
+        raise UserError(f"`deeprke {name}` failed; see above.")
+    sys.stdout.flush()
+
+
+def _write_shuffled(info: DatasetInfo, directory: Path) -> None:
+    """Writes a dataset again, each site with the structure of another one."""
+    from deeprke_tf import dataset
+
+    directory.mkdir(parents=True, exist_ok=True)
+    splits = dict(info.contents["splits"])
+    for split in info.splits:
+        views = {
+            view: dataset.sample_kmers(info, split, view, -1)
+            for view in ("sequence_kmers", "structure_kmers")
+        }
+        order = permutation([*map(len, views["structure_kmers"])], split)
+        names, labels = dataset.names_and_labels(info, split)
+        path = directory / records.shard_name(split, 0, 1)
+        with records.ShardWriter(path) as writer:
+            writer.write(
+                records.serialize_all(
+                    names,
+                    views["sequence_kmers"],
+                    [views["structure_kmers"][place] for place in order],
+                    labels,
+                )
+            )
+        shard = {"file": path.name, "sha256": writer.sha256, "n_sites": len(names)}
+        splits[split] = splits[split] | {"shards": [shard]}
+    note = "structures permuted over the sites of equal length of each split"
+    contents = info.contents | {"splits": splits, "structures": note}
+    dataset_info.write(directory, contents)
+
+
+def letters(info: DatasetInfo, split: str) -> PackedSites:
+    """Returns the sites of a split as letters, in the order of their shards."""
+    from deeprke_tf import dataset
+
+    views = []
+    for view, vocabulary in (
+        ("sequence_kmers", info.encoding.sequence_vocabulary),
+        ("structure_kmers", info.encoding.structure_vocabulary),
+    ):
+        texts: list[str] = []
+        sites = dataset.sample_kmers(info, split, view, -1)
+        for start in range(0, len(sites), 1_000):
+            some = sites[start : start + 1_000]
+            padded = np.zeros((len(some), max(map(len, some))), np.int64)
+            for target, row in zip(padded, some, strict=True):
+                target[: len(row)] = row
+            texts += letters_of(padded, vocabulary)
+        views.append(texts)
+    _names, labels = dataset.names_and_labels(info, split)
+    return PackedSites(views[0], views[1], np.array(labels))

@@ -1,0 +1,159 @@
+"""The trainings of a benchmark's tasks: networks, linear baselines, fleets."""
+
+import dataclasses
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deeprke_tf import dataset_info, fleet_plan, linear_baselines, metrics, runs
+from deeprke_tf.benchmark_data import letters
+from deeprke_tf.benchmark_tasks import Task
+from deeprke_tf.dataset_info import DatasetInfo
+from deeprke_tf.errors import UserError
+from deeprke_tf.linear_baselines import Labelled
+from deeprke_tf.records import file_sha256
+
+
+@dataclasses.dataclass(frozen=True)
+class Scored:
+    """Sites of one split and what a model says of them.
+
+    Attributes:
+      labels: 1 bound, 0 background, [n_sites].
+      probabilities: float [n_sites].
+    """
+
+    labels: np.ndarray
+    probabilities: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """What one training gave.
+
+    Attributes:
+      validation: The sites that all was chosen on; the threshold comes from them.
+      test: The test sites.
+      facts: What else the result says of it.
+    """
+
+    validation: Scored
+    test: Scored
+    facts: dict[str, Any]
+
+    @property
+    def threshold(self) -> float:
+        """Chosen on validation."""
+        return metrics.best_threshold(
+            self.validation.labels, self.validation.probabilities
+        )
+
+
+def train(
+    task: Task, info: DatasetInfo, directory: Path, fleet: Path | None
+) -> Trained:
+    """Trains a task's model and scores its sites.
+
+    Args:
+      task: What to train.
+      info: Its data.
+      directory: For the run of a network.
+      fleet: Results of `deeprke fleet` to take networks from; None: train them here.
+
+    Raises:
+      UserError: The training fails, or the fleet has not done it, or on other data.
+    """
+    data = {
+        "dataset_sha256": file_sha256(info.directory / dataset_info.FILE_NAME),
+        "inputs": info.contents["inputs"],
+        "n_train": info.split("train").n_sites,
+        "n_train_positive": info.split("train").n_positive,
+        "n_validation": info.split("validation").n_sites,
+        "n_skipped": info.contents["skipped"],
+    }
+    if task.is_linear:
+        trained = _train_linear(task, info)
+    elif fleet:
+        trained = _trained_by_fleet(task, data["dataset_sha256"], fleet)
+    else:
+        trained = _train_network(task, info, directory)
+    return dataclasses.replace(trained, facts={"data": data, **trained.facts})
+
+
+def _train_linear(task: Task, info: DatasetInfo) -> Trained:
+    sites = {}
+    for split in info.splits:
+        packed = letters(info, split)
+        sites[split] = Labelled(packed.sequences, packed.labels)
+    started = time.monotonic()
+    score, chosen = linear_baselines.fit(
+        task.preset, sites["train"], sites["validation"], task.seed
+    )
+    facts = {"chosen": chosen, "training_seconds": time.monotonic() - started}
+    validation, test = (
+        Scored(sites[split].labels, score(sites[split].sequences))
+        for split in ("validation", "test")
+    )
+    return Trained(validation, test, facts)
+
+
+def _train_network(task: Task, info: DatasetInfo, directory: Path) -> Trained:
+    import keras
+
+    from deeprke_tf import evaluate, train_run
+
+    # Networks of earlier tasks are not needed any more.
+    keras.utils.clear_session()
+    started = time.monotonic()
+    if not (directory / runs.MANIFEST).exists():
+        train_run.train_run(info.directory, directory, task.settings)
+    run = runs.load(directory)
+    flags = evaluate.EvaluateFlags(directory, info.directory, n_bootstrap=1)
+    _measured, labels, probabilities = evaluate.measure(run, flags)
+    facts = {
+        "config": dataclasses.asdict(run.config),
+        "model_sha256": run.manifest["model_sha256"],
+        "best_epoch": run.manifest["best_epoch"],
+        "n_epochs": run.manifest["n_epochs"],
+        "validation_auroc": runs.read_json(directory / runs.METRICS)["auroc"],
+        "training_seconds": time.monotonic() - started,
+    }
+    validation = Scored(*runs.read_validation(directory))
+    return Trained(validation, Scored(labels, probabilities), facts)
+
+
+def _trained_by_fleet(task: Task, dataset_sha256: str, fleet: Path) -> Trained:
+    path = fleet / task.experiment.name / f"{task.label}.npz"
+    if not path.exists():
+        raise UserError(
+            f"{path} is not there; train it with `deeprke fleet`, or leave --trained "
+            "out to train it here."
+        )
+    arrays, facts = fleet_plan.read_result(path)
+    if facts["dataset_sha256"] != dataset_sha256:
+        raise UserError(
+            f"{path} was trained on other data than {task.experiment.name} here; make "
+            "the plan again."
+        )
+    history = facts["history"]
+    validation, test = (
+        Scored(arrays[f"{split}_labels"], arrays[f"{split}_probabilities"])
+        for split in ("validation", "test")
+    )
+    kept = ("config", "model_sha256", "best_epoch")
+    return Trained(
+        validation,
+        test,
+        {name: facts[name] for name in kept}
+        | {
+            "n_epochs": len(history),
+            "validation_auroc": history[facts["best_epoch"] - 1]["val_auroc"],
+            # Its share of the time that all networks of the fleet took together.
+            "training_seconds": facts["seconds"] / facts["n_together"],
+            "fleet": {
+                name: facts[name] for name in ("device", "n_together", "versions")
+            },
+        },
+    )

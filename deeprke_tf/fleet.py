@@ -1,0 +1,393 @@
+"""Trains many networks of one shape at once, on one device, with Keras 3 on JAX.
+
+A step of training is mapped over the weights of all networks (`jax.vmap`), and an epoch
+is one computation on the device: a GPU that one small network leaves idle is kept busy.
+Each network has its own data, vectors, seed, step sizes and best epoch, and trains as
+`deeprke_tf.training` would train it alone, but for the order of sites, what dropout
+drops and the first weights, which other random numbers settle.
+"""
+
+import dataclasses
+import functools
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+
+from deeprke_tf import objective
+from deeprke_tf.config import RunConfig
+from deeprke_tf.errors import UserError
+from deeprke_tf.fleet_data import LabelledIds
+from deeprke_tf.kmers import PAD_ID
+from deeprke_tf.model import build_model
+
+# Sites of one network that are scored at once.
+_SCORED_AT_ONCE = 256
+
+Views = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Member:
+    """One network of a fleet.
+
+    Attributes:
+      splits: Its sites: train, validation, test.
+      vectors: Its k-mer vectors by view, float32 [n_ids, size].
+      seed: Of its training.
+    """
+
+    splits: dict[str, LabelledIds]
+    vectors: dict[str, np.ndarray]
+    seed: int
+
+
+@dataclasses.dataclass
+class Trained:
+    """What a training gave.
+
+    Attributes:
+      history: A row for each epoch, as `history.csv` has them.
+      probabilities: Of the network of the best epoch, float32 [n_sites] by split:
+        validation and test.
+      model_sha256: Digest of its weights.
+    """
+
+    history: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    probabilities: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    model_sha256: str = ""
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch with the highest validation AUROC, from 1."""
+        return objective.best_epoch(self.history)
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Its probabilities under the names that files give them."""
+        return {f"{split}_probabilities": p for split, p in self.probabilities.items()}
+
+
+class _State(NamedTuple):
+    """All that training changes, each array with the networks as its first axis."""
+
+    trained: list[Any]
+    other: list[Any]
+    optimizer: list[Any]
+
+
+class _Steps(NamedTuple):
+    """The steps of an epoch, each array [n_members, n_steps, ...].
+
+    Attributes:
+      sites: Places of a batch's sites in their split, int32 [.., batch].
+      weights: Of the sites in the loss, float32 [.., batch]; the batch's sum to 1.
+      step_sizes: Of Adam, float32; 0 for a step that a smaller dataset does not have.
+    """
+
+    sites: Any
+    weights: Any
+    step_sizes: Any
+
+
+def train_together(
+    config: RunConfig, members: Sequence[Member], said: Callable[[str], None] = print
+) -> list[Trained]:
+    """Trains networks until each has stopped by its own rule, and scores its sites.
+
+    Args:
+      config: Settings that all have in common, but for the seed.
+      members: The networks; their ids and vectors are of the same k and size.
+      said: Takes a line of text for each epoch.
+
+    Returns:
+      What became of each, in the order of `members`.
+
+    Raises:
+      ValueError: Keras does not run on JAX.
+      UserError: A loss is no longer a number.
+    """
+    if keras.backend.backend() != "jax":
+        raise ValueError(
+            f"Keras runs on {keras.backend.backend()!r}; a fleet needs JAX: set "
+            "KERAS_BACKEND=jax before Python starts."
+        )
+    fleet = _Fleet(config, members)
+    trained = [Trained() for _member in members]
+    best: Any = None
+    running = np.ones(len(members), bool)
+    for epoch in range(1, config.train.epochs + 1):
+        losses = fleet.train_epoch(epoch)
+        scored = fleet.score("validation", fleet.state.trained, fleet.state.other)
+        better = np.zeros(len(members), bool)
+        for i in np.flatnonzero(running):
+            labels = members[i].splits["validation"].labels
+            measured = objective.validation_measures(labels, scored[i])
+            if not np.isfinite([losses[i], *measured.values()]).all():
+                raise UserError(
+                    f"In epoch {epoch} network {i + 1} of {len(members)} diverged: its "
+                    f"loss is {losses[i]}. Lower the learning rate."
+                )
+            history = trained[i].history
+            history.append({"epoch": epoch, "loss": float(losses[i]), **measured})
+            better[i] = trained[i].best_epoch == epoch
+            if better[i]:
+                trained[i].probabilities["validation"] = scored[i]
+            running[i] = not objective.is_finished(history, config.train)
+        best = _chosen(better, (fleet.state.trained, fleet.state.other), best)
+        said(_epoch_line(epoch, config.train.epochs, trained, running))
+        if not running.any():
+            break
+    for one, test in zip(trained, fleet.score("test", *best), strict=True):
+        one.probabilities["test"] = test
+    weights = [np.asarray(value) for value in best[0]]
+    for i, one in enumerate(trained):
+        digest = hashlib.sha256()
+        for value in weights:
+            digest.update(value[i].tobytes())
+        one.model_sha256 = digest.hexdigest()
+    return trained
+
+
+def _epoch_line(
+    epoch: int, n_epochs: int, trained: Sequence[Trained], running: np.ndarray
+) -> str:
+    best = [one.history[one.best_epoch - 1]["val_auroc"] for one in trained]
+    return (
+        f"epoch {epoch:>3}/{n_epochs}  mean of the best validation AUROCs "
+        f"{np.mean(best):.4f}  {running.sum()} of {len(trained)} go on"
+    )
+
+
+class _Fleet:
+    """Networks of one shape with their data on the device."""
+
+    def __init__(self, config: RunConfig, members: Sequence[Member]):
+        self._config = config
+        self._members = members
+        self._views = config.model.views
+        self._network, self._optimizer, self.state = _built(config, members)
+        datasets = list({id(one.splits): one.splits for one in members}.values())
+        places = {id(splits): place for place, splits in enumerate(datasets)}
+        self._dataset = jnp.array([places[id(one.splits)] for one in members])
+        self._data = {
+            split: _stacked([splits[split] for splits in datasets], self._views)
+            for split in ("train", "validation", "test")
+        }
+        self._train = jax.jit(
+            functools.partial(_train_steps, self._network, self._optimizer),
+            donate_argnums=0,
+        )
+        self._score = jax.jit(functools.partial(_scored, self._network))
+
+    def train_epoch(self, epoch: int) -> np.ndarray:
+        """Passes over the training sites once; returns each network's mean loss."""
+        steps = [self._steps(member, epoch) for member in self._members]
+        n_steps = max(len(one.step_sizes) for one in steps)
+        stacked = _Steps(
+            *(
+                np.stack([_extended(array, n_steps) for array in arrays])
+                for arrays in zip(*steps, strict=True)
+            )
+        )
+        self.state, losses = self._train(
+            self.state, self._data["train"], self._dataset, stacked
+        )
+        n_done = np.array([len(one.step_sizes) for one in steps])
+        return np.asarray(losses).sum(axis=1) / n_done
+
+    def _steps(self, member: Member, epoch: int) -> _Steps:
+        """Returns the steps of one network in an epoch."""
+        settings = self._config.train
+        labels = member.splits["train"].labels
+        n_sites, batch = len(labels), settings.batch_size
+        n_steps = -(-n_sites // batch)
+        seed = objective.epoch_seed(member.seed, epoch)
+        order = np.random.default_rng(seed).permutation(n_sites)
+        by_class = objective.class_weights(settings, n_sites, int(labels.sum()))
+        weights = np.zeros(n_steps * batch, np.float32)
+        weights[:n_sites] = np.array(by_class, np.float32)[labels[order].astype(int)]
+        weights = weights.reshape(n_steps, batch)
+        n_in_batch = np.full((n_steps, 1), batch)
+        n_in_batch[-1] = n_sites - batch * (n_steps - 1)
+        sites = np.resize(order, n_steps * batch).reshape(n_steps, batch)
+        sizes = _step_sizes(settings, n_sites, (epoch - 1) * n_steps, n_steps)
+        return _Steps(sites.astype(np.int32), weights / n_in_batch, sizes)
+
+    def score(self, split: str, trained: list, other: list) -> list[np.ndarray]:
+        """Returns the probabilities of the sites of a split, network by network."""
+        ids, _labels = self._data[split]
+        n_sites = next(iter(ids.values())).shape[1]
+        parts = [
+            self._score(trained, other, ids, self._dataset, start)
+            for start in range(0, n_sites, _SCORED_AT_ONCE)
+        ]
+        scored = np.concatenate([np.asarray(part) for part in parts], axis=1)
+        counts = [len(one.splits[split].labels) for one in self._members]
+        return [row[:n] for row, n in zip(scored, counts, strict=True)]
+
+
+def _built(
+    config: RunConfig, members: Sequence[Member]
+) -> tuple[keras.Model, keras.optimizers.Optimizer, _State]:
+    """Returns a network and its optimizer, and the first state of all networks."""
+    states = []
+    before = keras.config.dtype_policy()
+    if config.train.mixed_precision:
+        keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        # First weights are many small computations: no work for a GPU.
+        with jax.default_device(jax.local_devices(backend="cpu")[0]):
+            for member in members:
+                keras.utils.set_random_seed(member.seed % 2**32)
+                network = _network(config, member)
+                optimizer = keras.optimizers.Adam(
+                    config.train.learning_rate, clipnorm=config.train.clip_norm
+                )
+                optimizer.build(network.trainable_variables)
+                states.append(
+                    [
+                        [np.asarray(variable.value) for variable in variables]
+                        for variables in (
+                            network.trainable_variables,
+                            network.non_trainable_variables,
+                            optimizer.variables,
+                        )
+                    ]
+                )
+    finally:
+        keras.config.set_dtype_policy(before)
+    stacked = (
+        [jnp.asarray(np.stack(values)) for values in zip(*parts, strict=True)]
+        for parts in zip(*states, strict=True)
+    )
+    return network, optimizer, _State(*stacked)
+
+
+def _network(config: RunConfig, member: Member) -> keras.Model:
+    labels = member.splits["train"].labels
+    fraction = objective.bound_fraction(config.train, len(labels), int(labels.sum()))
+    return build_model(
+        config.model,
+        member.vectors["sequence"],
+        member.vectors.get("structure"),
+        fraction,
+    )
+
+
+def _stacked(
+    datasets: Sequence[LabelledIds], views: Sequence[str]
+) -> tuple[Views, Any]:
+    """Puts the sites of several datasets on the device.
+
+    Returns:
+      Ids by view, [n_datasets, n_sites, n_kmers], and labels, float32 [n_datasets,
+      n_sites]; smaller datasets repeat their first sites.
+    """
+    n_sites = max(len(one.labels) for one in datasets)
+    n_sites = -(-n_sites // _SCORED_AT_ONCE) * _SCORED_AT_ONCE
+    n_kmers = max(one.ids[views[0]].shape[1] for one in datasets)
+    ids = {}
+    for view in views:
+        stacked = np.full(
+            (len(datasets), n_sites, n_kmers), PAD_ID, datasets[0].ids[view].dtype
+        )
+        for row, one in zip(stacked, datasets, strict=True):
+            places = np.arange(n_sites) % len(one.labels)
+            row[:, : one.ids[view].shape[1]] = one.ids[view][places]
+        ids[view] = jnp.asarray(stacked)
+    labels = [np.resize(one.labels, n_sites) for one in datasets]
+    return ids, jnp.asarray(np.stack(labels).astype(np.float32))
+
+
+def _extended(array: np.ndarray, n_steps: int) -> np.ndarray:
+    """Adds steps without any weight and of size 0."""
+    missing = [(0, n_steps - len(array)), *((0, 0) for _axis in array.shape[1:])]
+    return np.pad(array, missing)
+
+
+def _step_sizes(settings: Any, n_sites: int, first: int, n_steps: int) -> np.ndarray:
+    """Returns the step sizes of an epoch, float32 [n_steps]."""
+    size = objective.step_size(settings, n_sites)
+    if isinstance(size, float):
+        return np.full(n_steps, size, np.float32)
+    return np.asarray(jax.vmap(size)(first + jnp.arange(n_steps)), np.float32)
+
+
+def _train_steps(
+    network: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    state: _State,
+    data: tuple[Views, Any],
+    dataset: Any,
+    steps: _Steps,
+) -> tuple[_State, Any]:
+    """Takes the steps of an epoch; returns state and losses [n_members, n_steps]."""
+    names = [variable.name for variable in optimizer.variables]
+    size_place = names.index("learning_rate")
+
+    def loss_of(trained: list, other: list, ids: Views, labels: Any, weights: Any):
+        probability, other = network.stateless_call(trained, other, ids, training=True)
+        losses = keras.losses.binary_crossentropy(labels[:, None], probability)
+        return (losses * weights).sum(), other
+
+    def step_of_one(state: _State, dataset: Any, step: _Steps) -> tuple[_State, Any]:
+        ids = _gathered(data[0], dataset, step.sites)
+        labels = data[1][dataset, step.sites]
+        gradient_of = jax.value_and_grad(loss_of, has_aux=True)
+        (loss, other), gradients = gradient_of(
+            state.trained, state.other, ids, labels, step.weights
+        )
+        variables = list(state.optimizer)
+        variables[size_place] = step.step_sizes
+        trained, variables = optimizer.stateless_apply(
+            variables, gradients, state.trained
+        )
+        after = _State(list(trained), list(other), list(variables))
+        # A network whose epoch is over waits for the others.
+        takes_part = step.weights.sum() > 0
+        return jax.tree.map(
+            lambda new, old: jnp.where(takes_part, new, old), after, state
+        ), loss
+
+    def step_of_all(state: _State, step: _Steps) -> tuple[_State, Any]:
+        return jax.vmap(step_of_one)(state, dataset, step)
+
+    by_step = jax.tree.map(lambda array: jnp.moveaxis(array, 0, 1), steps)
+    state, losses = jax.lax.scan(step_of_all, state, by_step)
+    return state, losses.T
+
+
+def _scored(
+    network: keras.Model,
+    trained: list,
+    other: list,
+    ids: Views,
+    dataset: Any,
+    start: Any,
+) -> Any:
+    """Returns probabilities of some sites, float32 [n_members, _SCORED_AT_ONCE]."""
+    sites = start + jnp.arange(_SCORED_AT_ONCE)
+
+    def score_one(trained: list, other: list, dataset: Any) -> Any:
+        inputs = _gathered(ids, dataset, sites)
+        return network.stateless_call(trained, other, inputs)[0][:, 0]
+
+    return jax.vmap(score_one)(trained, other, dataset)
+
+
+def _gathered(ids: Views, dataset: Any, sites: Any) -> Views:
+    return {view: of[dataset, sites].astype("int32") for view, of in ids.items()}
+
+
+def _chosen(is_new: np.ndarray, new: Any, old: Any | None) -> Any:
+    """Copies the arrays of some networks from `new`, of the others from `old`."""
+    mask = jnp.asarray(is_new)
+    old = new if old is None else old
+    return jax.tree.map(
+        lambda a, b: jnp.where(mask.reshape(-1, *[1] * (a.ndim - 1)), a, b), new, old
+    )

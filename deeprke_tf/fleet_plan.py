@@ -1,0 +1,141 @@
+"""What a fleet shall train, as a directory that travels to the machine with the GPU.
+
+PLAN/
+    plan.json          the trainings: experiment, label, settings, and the files of each
+    datasets/*.npz     sites as letters (`deeprke_tf.packs`)
+    vectors/*.npz      k-mer vectors of one view
+
+TRAINED/<experiment>/<label>.npz    what became of each, when it is done
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deeprke_tf import config, runs
+from deeprke_tf.config import RunConfig
+from deeprke_tf.errors import UserError
+
+FILE_NAME = "plan.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """One training of a plan.
+
+    Attributes:
+      experiment: What it is trained on, by name; the directory of its result.
+      label: Names it within the experiment.
+      dataset: File of its sites, in the plan's directory.
+      dataset_sha256: Digest of the `dataset.json` that the sites were read from.
+      vectors: Files of its k-mer vectors there, by view.
+      k: Letters in a k-mer.
+      shuffled: Whether structures are permuted over sites (`structure_shuffling`).
+      config: All its settings.
+    """
+
+    experiment: str
+    label: str
+    dataset: str
+    dataset_sha256: str
+    vectors: dict[str, str]
+    k: int
+    shuffled: bool
+    config: RunConfig
+
+    @property
+    def group(self) -> str:
+        """Equal for trainings that one fleet can do."""
+        settings = dataclasses.asdict(self.config)
+        del settings["train"]["seed"]
+        return json.dumps([self.k, self.shuffled, settings], sort_keys=True)
+
+    def result_path(self, out: Path) -> Path:
+        """Returns where its result lies."""
+        return out / self.experiment / f"{self.label}.npz"
+
+
+def write(directory: Path, trainings: Sequence[Training]) -> None:
+    """Writes `plan.json`, the last file of a plan."""
+    listed = [dataclasses.asdict(training) for training in trainings]
+    runs.write_json(directory / FILE_NAME, {"trainings": listed})
+
+
+def read(directory: Path) -> list[Training]:
+    """Reads the trainings of a plan.
+
+    Raises:
+      UserError: There is no plan, or it is damaged.
+    """
+    path = directory / FILE_NAME
+    if not path.exists():
+        raise UserError(
+            f"{directory} has no {FILE_NAME}; make it with `deeprke benchmark --plan`."
+        )
+    contents = runs.read_json(path)
+    try:
+        return [_training(entry, str(path)) for entry in contents["trainings"]]
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{path} is no plan: {error!r}.") from error
+
+
+def _training(entry: dict[str, Any], source: str) -> Training:
+    settings = config.from_dict(RunConfig, entry["config"], source)
+    return Training(**{**entry, "config": settings})
+
+
+def write_arrays(arrays: dict[str, np.ndarray], path: Path) -> None:
+    """Writes arrays by name, aside until the file is whole."""
+    partial = path.with_name(path.name + ".partial")
+    with open(partial, "wb") as file:
+        np.savez_compressed(file, **arrays)
+    os.replace(partial, path)
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Reads a file of arrays.
+
+    Raises:
+      UserError: It is missing or damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"Cannot read {path}: {error}.") from error
+
+
+def write_result(path: Path, arrays: dict[str, np.ndarray], facts: Any) -> None:
+    """Writes what became of a training: probabilities and labels, and facts as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_arrays({**arrays, "facts": np.array(json.dumps(facts))}, path)
+
+
+def read_result(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Reads what `write_result` wrote.
+
+    Raises:
+      UserError: It is missing or damaged.
+    """
+    arrays = read_arrays(path)
+    try:
+        return arrays, json.loads(str(arrays.pop("facts")))
+    except (KeyError, ValueError) as error:
+        raise UserError(f"{path} is no result of `deeprke fleet`: {error!r}.") from None
+
+
+def file_name(*parts: object) -> str:
+    """Returns a short file name that differs where the parts do.
+
+    >>> file_name("20_hnRNPL ctrl+kd", 1)
+    '0bb4d8ab5d14a1a5.npz'
+    """
+    digest = hashlib.sha256(" ".join(map(str, parts)).encode()).hexdigest()
+    return f"{digest[:16]}.npz"

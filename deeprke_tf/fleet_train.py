@@ -1,0 +1,178 @@
+"""Trains many networks at once on a GPU, with Keras on JAX.
+
+python -m deeprke_tf.fleet_train --plan PLAN --out TRAINED
+"""
+
+import dataclasses
+import importlib.metadata
+import os
+import platform
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deeprke_tf import __version__, cli
+from deeprke_tf.errors import UserError
+
+if TYPE_CHECKING:
+    from deeprke_tf.config import RunConfig
+    from deeprke_tf.fleet import Trained
+    from deeprke_tf.fleet_plan import Training
+
+
+@dataclasses.dataclass(frozen=True)
+class FleetFlags:
+    """Trains the networks of a plan, those of equal shape at once, on one device.
+
+    The plan is of `deeprke benchmark --plan`; `deeprke benchmark --trained` takes the
+    results. Needs JAX (`pip install 'deeprke_tf[jax]'`, on GPUs `jax[cuda13]`), and no
+    TensorFlow. What is done is not done again.
+    """
+
+    plan: Path
+    """Directory that `deeprke benchmark --plan` made."""
+    out: Path
+    """Directory for the results, one file for each training."""
+    presets: tuple[str, ...] = ()
+    """Only trainings of these presets."""
+    at_once: int = 32
+    """Networks that train at the same time."""
+    mixed_precision: bool = False
+    """Compute in bfloat16; weights, loss and probability stay float32."""
+
+    def __post_init__(self):
+        if self.at_once < 1:
+            raise UserError(f"at_once must be at least 1, got {self.at_once}.")
+
+
+def fleet_train(flags: FleetFlags) -> None:
+    """Trains what the plan asks for and has no result yet."""
+    os.environ["KERAS_BACKEND"] = "jax"
+    try:
+        import jax  # noqa: F401
+    except ImportError as error:
+        raise UserError(
+            "A fleet needs JAX: pip install 'deeprke_tf[jax]', on GPUs also "
+            "'jax[cuda13]'."
+        ) from error
+    from deeprke_tf import fleet_plan, runs
+    from deeprke_tf.fleet_data import Datasets
+
+    trainings = fleet_plan.read(flags.plan)
+    unknown = set(flags.presets) - {_preset(one) for one in trainings}
+    if unknown:
+        raise UserError(f"The plan has no training of preset {sorted(unknown)[0]!r}.")
+    runs.make_directory(flags.out)
+    asked = [
+        one for one in trainings if not flags.presets or _preset(one) in flags.presets
+    ]
+    left = [one for one in asked if not one.result_path(flags.out).exists()]
+    print(f"{len(left)} trainings to do, {len(asked) - len(left)} done before")
+    groups: dict[str, list[Training]] = defaultdict(list)
+    for one in left:
+        groups[one.group].append(one)
+    with Datasets(flags.plan) as datasets:
+        for group in groups.values():
+            for start in range(0, len(group), flags.at_once):
+                _train_group(group[start : start + flags.at_once], datasets, flags)
+    print(f"wrote {flags.out}")
+
+
+def _preset(training: "Training") -> str:
+    return training.label.partition(".")[0]
+
+
+def _train_group(group: Sequence["Training"], datasets: Any, flags: FleetFlags) -> None:
+    import jax
+
+    from deeprke_tf import fleet, fleet_plan
+
+    device = jax.devices()[0].device_kind
+    print(f"{len(group)} x {_preset(group[0])} on {device}", flush=True)
+    splits = datasets.read(group)
+    members = [
+        fleet.Member(
+            its_splits,
+            _vectors(one, flags.plan),
+            one.config.train.seed,
+        )
+        for one, its_splits in zip(group, splits, strict=True)
+    ]
+    config = group[0].config
+    if flags.mixed_precision:
+        config = _replaced(config, mixed_precision=True)
+    started = time.monotonic()
+    trained = fleet.train_together(config, members, _say)
+    seconds = time.monotonic() - started
+    n_sites = [
+        len(one.splits["train"].labels) * len(result.history)
+        for one, result in zip(members, trained, strict=True)
+    ]
+    _say(f"{seconds:.0f} s, {sum(n_sites) / seconds:,.0f} sites/s with compilation")
+    shared = {
+        "seconds": round(seconds, 1),
+        "n_together": len(group),
+        "device": device,
+        "versions": _versions(),
+    }
+    for one, member, result in zip(group, members, trained, strict=True):
+        labels = {
+            f"{split}_labels": member.splits[split].labels.astype("uint8")
+            for split in result.probabilities
+        }
+        facts = _facts(one, result, _replaced(config, seed=one.config.train.seed))
+        fleet_plan.write_result(
+            one.result_path(flags.out), result.arrays | labels, facts | shared
+        )
+
+
+def _vectors(training: "Training", plan: Path) -> dict[str, Any]:
+    from deeprke_tf import fleet_plan
+
+    read = (fleet_plan.read_arrays(plan / name) for name in training.vectors.values())
+    return {view: array for arrays in read for view, array in arrays.items()}
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _replaced(config: "RunConfig", **training: Any) -> "RunConfig":
+    """Returns the settings with others for the training."""
+    return dataclasses.replace(
+        config, train=dataclasses.replace(config.train, **training)
+    )
+
+
+def _facts(
+    training: "Training", result: "Trained", config: "RunConfig"
+) -> dict[str, Any]:
+    return {
+        "dataset_sha256": training.dataset_sha256,
+        "config": dataclasses.asdict(config),
+        "model_sha256": result.model_sha256,
+        "best_epoch": result.best_epoch,
+        "history": result.history,
+    }
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "deeprke_tf": __version__,
+        "python": platform.python_version(),
+        **{
+            name: importlib.metadata.version(name) for name in ("jax", "keras", "numpy")
+        },
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    return cli.run("fleet", FleetFlags, fleet_train, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
