@@ -36,14 +36,17 @@ class Member:
     """One network of a fleet.
 
     Attributes:
-      splits: Its sites: train, validation, test.
+      splits: Its sites: train, validation and, where they are to be scored, test.
       vectors: Its k-mer vectors by view, float32 [n_ids, size].
       seed: Of its training.
+      start: Weights to start from, as `Keras.Model.trainable_variables` has them; None:
+        random ones.
     """
 
     splits: dict[str, LabelledIds]
     vectors: dict[str, np.ndarray]
     seed: int
+    start: Sequence[np.ndarray] | None = None
 
 
 @dataclasses.dataclass
@@ -142,8 +145,9 @@ def train_together(
         said(_epoch_line(epoch, config.train.epochs, trained, running))
         if not running.any():
             break
-    for one, test in zip(trained, fleet.score("test", *best), strict=True):
-        one.probabilities["test"] = test
+    if "test" in members[0].splits:
+        for one, test in zip(trained, fleet.score("test", *best), strict=True):
+            one.probabilities["test"] = test
     weights = [np.asarray(value) for value in best[0]]
     for i, one in enumerate(trained):
         digest = hashlib.sha256()
@@ -176,7 +180,7 @@ class _Fleet:
         self._dataset = jnp.array([places[id(one.splits)] for one in members])
         self._data = {
             split: _stacked([splits[split] for splits in datasets], self._views)
-            for split in ("train", "validation", "test")
+            for split in members[0].splits
         }
         self._train = jax.jit(
             functools.partial(_train_steps, self._network, self._optimizer),
@@ -244,7 +248,8 @@ def _built(
         with jax.default_device(jax.local_devices(backend="cpu")[0]):
             for member in members:
                 keras.utils.set_random_seed(member.seed % 2**32)
-                network = _network(config, member)
+                network = network_of(config, member)
+                _assign(network, member.start)
                 optimizer = keras.optimizers.Adam(
                     config.train.learning_rate, clipnorm=config.train.clip_norm
                 )
@@ -268,7 +273,15 @@ def _built(
     return network, optimizer, _State(*stacked)
 
 
-def _network(config: RunConfig, member: Member) -> keras.Model:
+def _assign(network: keras.Model, start: Sequence[np.ndarray] | None) -> None:
+    """Gives a network the weights it starts from, if there are any."""
+    if start is not None:
+        for variable, value in zip(network.trainable_variables, start, strict=True):
+            variable.assign(value)
+
+
+def network_of(config: RunConfig, member: Member) -> keras.Model:
+    """Builds the network of a member, with random first weights."""
     labels = member.splits["train"].labels
     fraction = objective.bound_fraction(config.train, len(labels), int(labels.sum()))
     return build_model(

@@ -96,7 +96,7 @@ def _train_group(group: Sequence["Training"], datasets: Any, flags: FleetFlags) 
     members = [
         fleet.Member(
             its_splits,
-            _vectors(one, flags.plan),
+            vectors_of(one, flags.plan),
             one.config.train.seed,
         )
         for one, its_splits in zip(group, splits, strict=True)
@@ -129,7 +129,8 @@ def _train_group(group: Sequence["Training"], datasets: Any, flags: FleetFlags) 
         )
 
 
-def _vectors(training: "Training", plan: Path) -> dict[str, Any]:
+def vectors_of(training: "Training", plan: Path) -> dict[str, Any]:
+    """Reads the k-mer vectors of a training, float32 [n_ids, size] by view."""
     from deeprke_tf import fleet_plan
 
     read = (fleet_plan.read_arrays(plan / name) for name in training.vectors.values())
