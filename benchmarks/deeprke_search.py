@@ -96,11 +96,8 @@ def _from_trunk(config: Any, members: list[Any]) -> list[Any]:
     """Returns the trainings, each to start from a trunk of all."""
     from deeprke_tf import trunk
 
-    datasets = [one.splits for one in members]
-    usable = trunk.unseen(datasets, k=3)
-    print(f"usable for the trunk: {sum(map(sum, usable))} of {sum(map(len, usable))}")
     vectors = members[0].vectors
-    starts = trunk.train_trunk(config, trunk.TrunkSettings(), datasets, usable, vectors)
+    starts, _facts = trunk.train(config, [one.splits for one in members], vectors)
     return [
         dataclasses.replace(one, vectors=vectors, start=start)
         for one, start in zip(members, starts, strict=True)

@@ -1,6 +1,8 @@
 """The datasets of a benchmark's tasks, made once for all tasks that share them."""
 
+import csv
 import hashlib
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -15,6 +17,8 @@ from deeprke_tf.edge_masking import write_masked
 from deeprke_tf.errors import UserError
 from deeprke_tf.linear_baselines import letters_of
 from deeprke_tf.packs import PackedSites
+from deeprke_tf.readers import SitesFile
+from deeprke_tf.sites import Site
 from deeprke_tf.structure_shuffling import permutation
 
 
@@ -35,6 +39,10 @@ def dataset_of(
     split = "frozen" if task.protocol == "frozen" else f"third{part + 1}"
     directory = out / task.benchmark / "data" / task.experiment.name
     plain = directory / f"{split}.{task.mask}.k{task.k}"
+    # Sequences alone need no folding; where they are folded already, that serves too.
+    is_folded = task.reads_structure or (plain / dataset_info.FILE_NAME).exists()
+    if not is_folded:
+        plain = plain.with_name(f"{plain.name}.unfolded")
     data = plain.with_name(f"{plain.name}.shuffled") if task.shuffled else plain
     key = hashlib.sha256(str(plain.relative_to(out)).encode()).hexdigest()[:24]
     with filelock.FileLock(task.lock_path(out).parent / f"data-{key}.lock"):
@@ -44,29 +52,64 @@ def dataset_of(
                 fraction = str(1 / N_PUBLISHED_FOLDS)
                 arguments += ["--validation-fraction", fraction]
                 arguments += ["--seed", str(part + 1)]
-            arguments += _inputs(task, directory)
+            arguments += _inputs(task, directory, is_folded)
             _command("preprocess", arguments)
         if not (data / dataset_info.FILE_NAME).exists():
             _write_shuffled(dataset_info.read(plain), data)
     return dataset_info.read(data)
 
 
-def _inputs(task: Task, directory: Path) -> list[str]:
-    """Returns the flags that name the sites, masked ones written before."""
+def _inputs(task: Task, directory: Path, is_folded: bool) -> list[str]:
+    """Returns the flags that name the sites: the files, or what is written of them."""
     arguments = []
     names = {1: "positives", 0: "negatives", None: "sites"}
     for prefix, files in (
         ("--", task.experiment.train),
         ("--test-", task.experiment.test),
     ):
-        for path, label in files:
-            if task.mask != "none" and label is not None:
-                masked_path = directory / "masked" / f"{task.mask}.{path.name}"
-                if not masked_path.exists():
-                    write_masked(path, label, task.mask, masked_path)
-                path = masked_path
-            arguments += [f"{prefix}{names[label]}", str(path)]
+        paths = [(_masked(task, *file, directory), file[1]) for file in files]
+        if is_folded:
+            for path, label in paths:
+                arguments += [f"{prefix}{names[label]}", str(path)]
+        else:
+            name = f"{task.mask}.k{task.k}{prefix}sites.tsv"
+            table = directory / "unfolded" / name
+            _write_unfolded(paths, task.k, table)
+            arguments += [f"{prefix}sites", str(table)]
     return arguments
+
+
+def _masked(task: Task, path: Path, label: int | None, directory: Path) -> Path:
+    """Returns the file of sites as the task's mask leaves them."""
+    if task.mask == "none" or label is None:
+        return path
+    masked_path = directory / "masked" / f"{task.mask}.{path.name}"
+    if not masked_path.exists():
+        write_masked(path, label, task.mask, masked_path)
+    return masked_path
+
+
+def _write_unfolded(
+    files: Sequence[tuple[Path, int | None]], k: int, path: Path
+) -> None:
+    """Writes sites as one table in which every nucleotide is unpaired.
+
+    Sites that cannot be used stay in it without a sequence: they are counted again.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"partial-{os.getpid()}-{path.name}")
+    with open(partial, "w", newline="") as file:
+        table = csv.writer(file, "excel-tab")
+        table.writerow(["name", "sequence", "label", "structure"])
+        for source, label in files:
+            for site in SitesFile(source, k=k, label=label):
+                if isinstance(site, Site):
+                    unpaired = "." * len(site.sequence)
+                    row = [site.name, site.sequence, site.label, unpaired]
+                else:
+                    row = [site.name, "", label or 0, ""]
+                table.writerow(row)
+    os.replace(partial, path)
 
 
 def _command(name: str, arguments: Iterable[str]) -> None:

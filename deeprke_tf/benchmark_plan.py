@@ -78,6 +78,7 @@ def _training(task: Task, out: Path, fold_flags: Sequence[str], plan: Path) -> T
         vectors=_vectors(task, info, plan),
         k=task.k,
         shuffled=task.shuffled,
+        transfer=task.is_transfer,
         config=task.settings,
     )
 

@@ -19,7 +19,7 @@ from typing import Literal
 
 from deeprke_tf import linear_baselines
 from deeprke_tf.benchmark_experiments import Benchmark, Experiment
-from deeprke_tf.config import RunConfig
+from deeprke_tf.config import RunConfig, TrainConfig
 from deeprke_tf.encoding import Encoding
 from deeprke_tf.errors import UserError
 from deeprke_tf.presets import PRESETS, preset
@@ -37,6 +37,14 @@ SHUFFLED = {
     "shuffled-structure": "paper",
     "deeprke-shuffled-structure": "deeprke",
 }
+
+
+# Presets that start from a trunk of all experiments (`deeprke_tf.trunk`), and how they
+# go on from there.
+TRANSFER = {"deeprke-transfer": "deeprke"}
+_AFTER_TRUNK = TrainConfig(epochs=10, schedule="cosine", warmup_epochs=1)
+
+BENCHMARK_ONLY = {**SHUFFLED, **TRANSFER}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +83,16 @@ class Task:
         return self.preset in SHUFFLED
 
     @property
+    def reads_structure(self) -> bool:
+        """Whether its model reads the structures of sites."""
+        return not self.is_linear and self.settings.model.structure
+
+    @property
+    def is_transfer(self) -> bool:
+        """Whether its network starts from a trunk of all experiments."""
+        return self.preset in TRANSFER
+
+    @property
     def unshuffled(self) -> "Task":
         """The task on the same sites, each with its own structure."""
         return dataclasses.replace(self, preset=SHUFFLED.get(self.preset, self.preset))
@@ -82,8 +100,9 @@ class Task:
     @property
     def settings(self) -> RunConfig:
         """The settings of its network."""
-        settings = preset(self.unshuffled.preset)
-        training = dataclasses.replace(settings.train, seed=self.seed)
+        settings = preset(BENCHMARK_ONLY.get(self.preset, self.preset))
+        training = _AFTER_TRUNK if self.is_transfer else settings.train
+        training = dataclasses.replace(training, seed=self.seed)
         return dataclasses.replace(settings, train=training)
 
     @property
@@ -123,7 +142,7 @@ def plan(
       UserError: A preset is not known.
     """
     for name in presets:
-        known = ", ".join([*PRESETS, *SHUFFLED, *linear_baselines.NAMES])
+        known = ", ".join([*PRESETS, *BENCHMARK_ONLY, *linear_baselines.NAMES])
         if name not in known.split(", "):
             raise UserError(f"No preset {name!r}; there are: {known}.")
     return [

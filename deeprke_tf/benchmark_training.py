@@ -15,6 +15,9 @@ from deeprke_tf.errors import UserError
 from deeprke_tf.linear_baselines import Labelled
 from deeprke_tf.records import file_sha256
 
+# Of what a fleet says of a training.
+_KEPT = ("config", "model_sha256", "best_epoch", "trunk")
+
 
 @dataclasses.dataclass(frozen=True)
 class Scored:
@@ -100,6 +103,11 @@ def _train_linear(task: Task, info: DatasetInfo) -> Trained:
 
 
 def _train_network(task: Task, info: DatasetInfo, directory: Path) -> Trained:
+    if task.is_transfer:
+        raise UserError(
+            f"{task.preset} is trained for all experiments together: give --plan, run "
+            "`deeprke fleet`, and come back with --trained."
+        )
     import keras
 
     from deeprke_tf import evaluate, train_run
@@ -142,7 +150,7 @@ def _trained_by_fleet(task: Task, dataset_sha256: str, fleet: Path) -> Trained:
         Scored(arrays[f"{split}_labels"], arrays[f"{split}_probabilities"])
         for split in ("validation", "test")
     )
-    kept = ("config", "model_sha256", "best_epoch")
+    kept = [name for name in _KEPT if name in facts]
     return Trained(
         validation,
         test,

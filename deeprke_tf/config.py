@@ -159,6 +159,8 @@ class TrainConfig:
     """Sites in a batch, over all devices together."""
     epochs: int = 30
     """Most passes over the training sites."""
+    min_steps: int = 0
+    """Steps that make up a training at least: on few sites there are more epochs."""
     patience: int = 5
     """Epochs without a better validation AUROC after which training stops."""
     min_epochs: int = 10
@@ -188,10 +190,11 @@ class TrainConfig:
             "clip_norm",
         ):
             _require_positive(self, name)
-        if self.warmup_epochs < 0:
-            raise UserError(
-                f"warmup_epochs must not be negative, got {self.warmup_epochs}."
-            )
+        for name in ("warmup_epochs", "min_steps", "seed"):
+            if getattr(self, name) < 0:
+                raise UserError(
+                    f"{name} must not be negative, got {getattr(self, name)}."
+                )
         for name, allowed in (
             ("class_weights", ("none", "balanced")),
             ("schedule", ("constant", "cosine")),
@@ -201,8 +204,6 @@ class TrainConfig:
                     f"{name} must be {' or '.join(map(repr, allowed))}, got "
                     f"{getattr(self, name)!r}."
                 )
-        if self.seed < 0:
-            raise UserError(f"seed must not be negative, got {self.seed}.")
 
 
 @dataclasses.dataclass(frozen=True)

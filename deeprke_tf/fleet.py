@@ -19,11 +19,14 @@ import keras
 import numpy as np
 
 from deeprke_tf import objective
-from deeprke_tf.config import RunConfig
+from deeprke_tf.config import RunConfig, TrainConfig
 from deeprke_tf.errors import UserError
 from deeprke_tf.fleet_data import LabelledIds
 from deeprke_tf.kmers import PAD_ID
 from deeprke_tf.model import build_model
+
+# Most steps that one call of the device takes.
+_STEPS_AT_ONCE = 32
 
 # Sites of one network that are scored at once.
 _SCORED_AT_ONCE = 256
@@ -123,11 +126,12 @@ def train_together(
     trained = [Trained() for _member in members]
     best: Any = None
     running = np.ones(len(members), bool)
-    for epoch in range(1, config.train.epochs + 1):
-        losses = fleet.train_epoch(epoch)
+    n_epochs = max(settings.epochs for settings in fleet.settings)
+    for epoch in range(1, n_epochs + 1):
+        losses = fleet.train_epoch(epoch, running)
         scored = fleet.score("validation", fleet.state.trained, fleet.state.other)
         better = np.zeros(len(members), bool)
-        for i in np.flatnonzero(running):
+        for i in np.flatnonzero(running).tolist():
             labels = members[i].splits["validation"].labels
             measured = objective.validation_measures(labels, scored[i])
             if not np.isfinite([losses[i], *measured.values()]).all():
@@ -140,9 +144,9 @@ def train_together(
             better[i] = trained[i].best_epoch == epoch
             if better[i]:
                 trained[i].probabilities["validation"] = scored[i]
-            running[i] = not objective.is_finished(history, config.train)
+            running[i] = not objective.is_finished(history, fleet.settings[i])
         best = _chosen(better, (fleet.state.trained, fleet.state.other), best)
-        said(_epoch_line(epoch, config.train.epochs, trained, running))
+        said(_epoch_line(epoch, n_epochs, trained, running))
         if not running.any():
             break
     if "test" in members[0].splits:
@@ -171,8 +175,14 @@ class _Fleet:
     """Networks of one shape with their data on the device."""
 
     def __init__(self, config: RunConfig, members: Sequence[Member]):
-        self._config = config
         self._members = members
+        self.settings = [
+            objective.for_sites(
+                dataclasses.replace(config.train, seed=one.seed),
+                len(one.splits["train"].labels),
+            )
+            for one in members
+        ]
         self._views = config.model.views
         self._network, self._optimizer, self.state = _built(config, members)
         datasets = list({id(one.splits): one.splits for one in members}.values())
@@ -182,45 +192,49 @@ class _Fleet:
             split: _stacked([splits[split] for splits in datasets], self._views)
             for split in members[0].splits
         }
+        longest = max(
+            -(-len(one.splits["train"].labels) // self.settings[0].batch_size)
+            for one in members
+        )
+        # Pieces of one size: a shorter epoch needs no compilation of its own.
+        self._steps_at_once = -(-longest // -(-longest // _STEPS_AT_ONCE))
         self._train = jax.jit(
             functools.partial(_train_steps, self._network, self._optimizer),
             donate_argnums=0,
         )
         self._score = jax.jit(functools.partial(_scored, self._network))
 
-    def train_epoch(self, epoch: int) -> np.ndarray:
-        """Passes over the training sites once; returns each network's mean loss."""
-        steps = [self._steps(member, epoch) for member in self._members]
-        n_steps = max(len(one.step_sizes) for one in steps)
+    def train_epoch(self, epoch: int, running: np.ndarray) -> np.ndarray:
+        """Passes over the training sites of the networks that are running, once.
+
+        Returns:
+          The mean loss of each network; NaN of those that are not running.
+        """
+        steps = [
+            _steps_of(member, settings, epoch if is_running else None)
+            for member, settings, is_running in zip(
+                self._members, self.settings, running, strict=True
+            )
+        ]
+        n_done = np.array([len(one.step_sizes) for one in steps])
+        size = self._steps_at_once
+        n_steps = -(-int(n_done.max()) // size) * size
         stacked = _Steps(
             *(
                 np.stack([_extended(array, n_steps) for array in arrays])
                 for arrays in zip(*steps, strict=True)
             )
         )
-        self.state, losses = self._train(
-            self.state, self._data["train"], self._dataset, stacked
+        total = np.zeros(len(steps))
+        for start in range(0, n_steps, size):
+            piece = _Steps(*(array[:, start : start + size] for array in stacked))
+            self.state, losses = self._train(
+                self.state, self._data["train"], self._dataset, piece
+            )
+            total += np.asarray(losses).sum(axis=1)
+        return np.divide(
+            total, n_done, out=np.full(len(total), np.nan), where=n_done > 0
         )
-        n_done = np.array([len(one.step_sizes) for one in steps])
-        return np.asarray(losses).sum(axis=1) / n_done
-
-    def _steps(self, member: Member, epoch: int) -> _Steps:
-        """Returns the steps of one network in an epoch."""
-        settings = self._config.train
-        labels = member.splits["train"].labels
-        n_sites, batch = len(labels), settings.batch_size
-        n_steps = -(-n_sites // batch)
-        seed = objective.epoch_seed(member.seed, epoch)
-        order = np.random.default_rng(seed).permutation(n_sites)
-        by_class = objective.class_weights(settings, n_sites, int(labels.sum()))
-        weights = np.zeros(n_steps * batch, np.float32)
-        weights[:n_sites] = np.array(by_class, np.float32)[labels[order].astype(int)]
-        weights = weights.reshape(n_steps, batch)
-        n_in_batch = np.full((n_steps, 1), batch)
-        n_in_batch[-1] = n_sites - batch * (n_steps - 1)
-        sites = np.resize(order, n_steps * batch).reshape(n_steps, batch)
-        sizes = _step_sizes(settings, n_sites, (epoch - 1) * n_steps, n_steps)
-        return _Steps(sites.astype(np.int32), weights / n_in_batch, sizes)
 
     def score(self, split: str, trained: list, other: list) -> list[np.ndarray]:
         """Returns the probabilities of the sites of a split, network by network."""
@@ -292,6 +306,27 @@ def network_of(config: RunConfig, member: Member) -> keras.Model:
     )
 
 
+def _steps_of(member: Member, settings: TrainConfig, epoch: int | None) -> _Steps:
+    """Returns the steps of one network in an epoch; none without an epoch."""
+    labels = member.splits["train"].labels
+    n_sites, batch = len(labels), settings.batch_size
+    n_steps = -(-n_sites // batch)
+    if epoch is None:
+        none = np.zeros((0, batch))
+        return _Steps(none.astype(np.int32), none.astype(np.float32), none[:, 0])
+    seed = objective.epoch_seed(settings.seed, epoch)
+    order = np.random.default_rng(seed).permutation(n_sites)
+    by_class = objective.class_weights(settings, n_sites, int(labels.sum()))
+    weights = np.zeros(n_steps * batch, np.float32)
+    weights[:n_sites] = np.array(by_class, np.float32)[labels[order]]
+    by_step = weights.reshape(n_steps, batch)
+    n_in_batch = np.full((n_steps, 1), batch, np.float32)
+    n_in_batch[-1] = n_sites - batch * (n_steps - 1)
+    sites = np.resize(order, n_steps * batch).reshape(n_steps, batch)
+    sizes = _step_sizes(settings, n_sites, (epoch - 1) * n_steps, n_steps)
+    return _Steps(sites.astype(np.int32), by_step / n_in_batch, sizes)
+
+
 def _stacked(
     datasets: Sequence[LabelledIds], views: Sequence[str]
 ) -> tuple[Views, Any]:
@@ -323,7 +358,9 @@ def _extended(array: np.ndarray, n_steps: int) -> np.ndarray:
     return np.pad(array, missing)
 
 
-def _step_sizes(settings: Any, n_sites: int, first: int, n_steps: int) -> np.ndarray:
+def _step_sizes(
+    settings: TrainConfig, n_sites: int, first: int, n_steps: int
+) -> np.ndarray:
     """Returns the step sizes of an epoch, float32 [n_steps]."""
     size = objective.step_size(settings, n_sites)
     if isinstance(size, float):

@@ -38,6 +38,8 @@ class Training:
       vectors: Files of its k-mer vectors there, by view.
       k: Letters in a k-mer.
       shuffled: Whether structures are permuted over sites (`structure_shuffling`).
+      transfer: Whether the network starts from a trunk of all experiments of the plan
+        (`deeprke_tf.trunk`).
       config: All its settings.
     """
 
@@ -48,6 +50,7 @@ class Training:
     vectors: dict[str, str]
     k: int
     shuffled: bool
+    transfer: bool
     config: RunConfig
 
     @property
@@ -55,7 +58,9 @@ class Training:
         """Equal for trainings that one fleet can do."""
         settings = dataclasses.asdict(self.config)
         del settings["train"]["seed"]
-        return json.dumps([self.k, self.shuffled, settings], sort_keys=True)
+        return json.dumps(
+            [self.k, self.shuffled, self.transfer, settings], sort_keys=True
+        )
 
     def result_path(self, out: Path) -> Path:
         """Returns where its result lies."""
@@ -91,7 +96,7 @@ def _training(entry: dict[str, Any], source: str) -> Training:
     return Training(**{**entry, "config": settings})
 
 
-def write_arrays(arrays: dict[str, np.ndarray], path: Path) -> None:
+def write_arrays(arrays: dict[str, Any], path: Path) -> None:
     """Writes arrays by name, aside until the file is whole."""
     partial = path.with_name(path.name + ".partial")
     with open(partial, "wb") as file:

@@ -12,15 +12,32 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from deeprke_tf import __version__, cli
 from deeprke_tf.errors import UserError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from deeprke_tf.config import RunConfig
     from deeprke_tf.fleet import Trained
+    from deeprke_tf.fleet_data import Datasets
     from deeprke_tf.fleet_plan import Training
+
+
+class Start(NamedTuple):
+    """What a network starts from.
+
+    Attributes:
+      weights: Those that are trained.
+      vectors: The k-mer vectors that they were trained on, by view.
+      facts: How the trunk was trained.
+    """
+
+    weights: "list[np.ndarray]"
+    vectors: "dict[str, np.ndarray]"
+    facts: dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,21 +88,75 @@ def fleet_train(flags: FleetFlags) -> None:
     ]
     left = [one for one in asked if not one.result_path(flags.out).exists()]
     print(f"{len(left)} trainings to do, {len(asked) - len(left)} done before")
-    groups: dict[str, list[Training]] = defaultdict(list)
-    for one in left:
-        groups[one.group].append(one)
     with Datasets(flags.plan) as datasets:
-        for group in groups.values():
-            for start in range(0, len(group), flags.at_once):
-                _train_group(group[start : start + flags.at_once], datasets, flags)
+        for group in _groups(left):
+            starts = _starts(group, trainings, datasets, flags)
+            for some in _of_like_size(group, datasets, flags.at_once):
+                _train_group(some, datasets, starts, flags)
     print(f"wrote {flags.out}")
+
+
+def _groups(trainings: Sequence["Training"]) -> list[list["Training"]]:
+    """Returns the trainings whose networks have one shape together."""
+    groups: dict[str, list[Training]] = defaultdict(list)
+    for one in trainings:
+        groups[one.group].append(one)
+    return list(groups.values())
+
+
+def _of_like_size(
+    group: Sequence["Training"], datasets: "Datasets", at_once: int
+) -> list[list["Training"]]:
+    """Cuts a group where datasets grow to twice the size: a fleet waits for all."""
+    sizes = {
+        id(one): len(splits["train"].labels)
+        for one, splits in zip(group, datasets.read(group), strict=True)
+    }
+    parts: list[list[Training]] = []
+    # Stable: those of one size keep the order of the plan.
+    for one in sorted(group, key=lambda one: sizes[id(one)]):
+        size = sizes[id(one)]
+        last = parts[-1] if parts else []
+        if not last or len(last) == at_once or size > 2 * sizes[id(last[0])]:
+            parts.append([])
+        parts[-1].append(one)
+    return parts
+
+
+def _starts(
+    group: Sequence["Training"],
+    trainings: Sequence["Training"],
+    datasets: "Datasets",
+    flags: FleetFlags,
+) -> "dict[str, Start]":
+    """Returns what the networks start from, by experiment; none: random weights."""
+    if not group[0].transfer:
+        return {}
+    from deeprke_tf import trunk
+
+    # Those done before, too: the trunk is the same for all.
+    alike = [one for one in trainings if one.group == group[0].group]
+    alike = list({one.experiment: one for one in alike}.values())
+    config = _config(group[0], flags)
+    starts, facts = trunk.train(
+        config, datasets.read(alike), vectors_of(alike[0], flags.plan), _say
+    )
+    return {
+        one.experiment: Start(weights, vectors_of(alike[0], flags.plan), facts)
+        for one, weights in zip(alike, starts, strict=True)
+    }
 
 
 def _preset(training: "Training") -> str:
     return training.label.partition(".")[0]
 
 
-def _train_group(group: Sequence["Training"], datasets: Any, flags: FleetFlags) -> None:
+def _train_group(
+    group: Sequence["Training"],
+    datasets: "Datasets",
+    starts: "dict[str, Start]",
+    flags: FleetFlags,
+) -> None:
     import jax
 
     from deeprke_tf import fleet, fleet_plan
@@ -93,17 +164,15 @@ def _train_group(group: Sequence["Training"], datasets: Any, flags: FleetFlags) 
     device = jax.devices()[0].device_kind
     print(f"{len(group)} x {_preset(group[0])} on {device}", flush=True)
     splits = datasets.read(group)
-    members = [
-        fleet.Member(
-            its_splits,
-            vectors_of(one, flags.plan),
-            one.config.train.seed,
+    members = []
+    for one, its_splits in zip(group, splits, strict=True):
+        start = starts.get(one.experiment)
+        vectors = start.vectors if start else vectors_of(one, flags.plan)
+        weights = start.weights if start else None
+        members.append(
+            fleet.Member(its_splits, vectors, one.config.train.seed, weights)
         )
-        for one, its_splits in zip(group, splits, strict=True)
-    ]
-    config = group[0].config
-    if flags.mixed_precision:
-        config = _replaced(config, mixed_precision=True)
+    config = _config(group[0], flags)
     started = time.monotonic()
     trained = fleet.train_together(config, members, _say)
     seconds = time.monotonic() - started
@@ -124,6 +193,8 @@ def _train_group(group: Sequence["Training"], datasets: Any, flags: FleetFlags) 
             for split in result.probabilities
         }
         facts = _facts(one, result, _replaced(config, seed=one.config.train.seed))
+        if one.experiment in starts:
+            facts["trunk"] = starts[one.experiment].facts
         fleet_plan.write_result(
             one.result_path(flags.out), result.arrays | labels, facts | shared
         )
@@ -139,6 +210,12 @@ def vectors_of(training: "Training", plan: Path) -> dict[str, Any]:
 
 def _say(line: str) -> None:
     print(line, flush=True)
+
+
+def _config(training: "Training", flags: FleetFlags) -> "RunConfig":
+    if not flags.mixed_precision:
+        return training.config
+    return _replaced(training.config, mixed_precision=True)
 
 
 def _replaced(config: "RunConfig", **training: Any) -> "RunConfig":

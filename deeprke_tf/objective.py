@@ -4,6 +4,7 @@ Shared by the training of one run (`deeprke_tf.training`) and of many at once
 (`deeprke_tf.fleet`).
 """
 
+import dataclasses
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,21 @@ import numpy as np
 
 from deeprke_tf import metrics
 from deeprke_tf.config import TrainConfig
+
+
+def for_sites(settings: TrainConfig, n_sites: int) -> TrainConfig:
+    """Returns the settings with as many epochs as `min_steps` asks for.
+
+    >>> for_sites(TrainConfig(epochs=10, min_steps=100, batch_size=50), 250).epochs
+    20
+
+    Args:
+      settings: Of the training.
+      n_sites: Training sites.
+    """
+    steps_per_epoch = -(-n_sites // settings.batch_size)
+    epochs = max(settings.epochs, -(-settings.min_steps // steps_per_epoch))
+    return dataclasses.replace(settings, epochs=epochs, min_steps=0)
 
 
 def step_size(

@@ -9,7 +9,7 @@ import os
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -33,7 +33,7 @@ class PackedSites(NamedTuple):
 
 def write(splits: dict[str, PackedSites], path: Path) -> None:
     """Writes sites by split, aside until the file is whole."""
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, Any] = {}
     for split, sites in splits.items():
         digits = _digits("".join(sites.sequences))
         unknown = digits == len(NUCLEOTIDES)

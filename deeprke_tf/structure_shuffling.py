@@ -23,9 +23,9 @@ def permutation(lengths: Sequence[int], split: str) -> np.ndarray:
     """
     seed = [SHUFFLE_SEED, *split.encode()]
     rng = np.random.default_rng(seed)
-    lengths = np.asarray(lengths)
-    order = np.arange(len(lengths))
-    for length in np.unique(lengths):
-        places = np.flatnonzero(lengths == length)
+    of_length = np.asarray(lengths)
+    order = np.arange(len(of_length))
+    for length in np.unique(of_length):
+        places = np.flatnonzero(of_length == length)
         order[places] = rng.permutation(places)
     return order

@@ -4,6 +4,7 @@ An epoch is settled by the saved state, the seed and its number alone: a run tha
 killed and started again gives the history and the model of one that was not.
 """
 
+import dataclasses
 import math
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,8 @@ def fit(
     Raises:
       UserError: The loss is no longer a number.
     """
-    settings = run_config.train
+    settings = objective.for_sites(run_config.train, info.split("train").n_sites)
+    run_config = dataclasses.replace(run_config, train=settings)
     keras.utils.set_random_seed(settings.seed % 2**32)  # NumPy takes no more bits.
     with strategy.scope():
         model = state.load_model() or compiled_model(info, run_config, vectors)

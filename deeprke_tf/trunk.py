@@ -5,10 +5,12 @@ output of its own on it. A site teaches only the output of the experiment it is 
 Each experiment's network then starts from the trunk and its own head, and is trained on
 its own sites (`deeprke_tf.fleet`).
 
-Held-out sites must stay unseen: a site of any experiment that shares `SHARED` letters
-with a validation or test site of any experiment is left out of the trunk's training.
+Held-out sites must stay unseen: a site of any experiment that shares `SHARED` k-mers in
+a row with a validation or test site of any experiment is left out of the trunk's
+training.
 """
 
+import concurrent.futures
 import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -25,7 +27,7 @@ from deeprke_tf.fleet import Member, network_of
 from deeprke_tf.fleet_data import LabelledIds, Splits
 from deeprke_tf.kmers import UNKNOWN_ID
 
-SHARED = 24  # letters
+SHARED = 24  # k-mers in a row
 
 _STRIDE = 8  # of the pieces of training sites that are looked for
 
@@ -34,7 +36,7 @@ _STRIDE = 8  # of the pieces of training sites that are looked for
 class TrunkSettings:
     """How a trunk is trained."""
 
-    epochs: int = 5
+    epochs: int = 8
     """Passes over the sites of all experiments."""
     batch_size: int = 1024
     """Sites in a batch."""
@@ -44,41 +46,80 @@ class TrunkSettings:
     """Settles first weights, order and dropout."""
 
 
-def unseen(datasets: Sequence[Splits], k: int) -> list[np.ndarray]:
+def train(
+    config: RunConfig,
+    datasets: Sequence[Splits],
+    vectors: dict[str, np.ndarray],
+    said: Callable[[str], None] = print,
+) -> tuple[list[list[np.ndarray]], dict[str, Any]]:
+    """Trains a trunk on the sites of all experiments that share nothing held-out.
+
+    Args:
+      config: Settings of the network and its seed.
+      datasets: Sites of each experiment, by split.
+      vectors: k-mer vectors by view, the same for all experiments.
+      said: Takes a line of text for each epoch.
+
+    Returns:
+      For each experiment the weights that its network starts from (`Member.start`);
+      and how the trunk was trained.
+    """
+    usable = unseen(datasets)
+    n_sites = int(sum(map(np.sum, usable)))
+    said(
+        f"trunk: {n_sites:,} of {sum(map(len, usable)):,} sites share nothing held out"
+    )
+    settings = TrunkSettings(seed=config.train.seed)
+    starts = train_trunk(config, settings, datasets, usable, vectors, said)
+    facts = dataclasses.asdict(settings) | {
+        "n_experiments": len(datasets),
+        "n_sites": n_sites,
+        "n_sites_that_share_held_out_letters": sum(map(len, usable)) - n_sites,
+    }
+    return starts, facts
+
+
+def unseen(datasets: Sequence[Splits]) -> list[np.ndarray]:
     """Finds the training sites that share nothing with held-out ones.
 
     Pieces of training sites, every `_STRIDE` letters, are looked for in all held-out
-    sites: a stretch of `SHARED` letters in common holds such a piece.
+    sites: a stretch of `SHARED` 3-mers in common holds such a piece.
 
     Args:
       datasets: k-mer ids by split, of each experiment.
-      k: Letters in a k-mer.
 
     Returns:
       For each dataset bool [n_train].
     """
-    n_kmers = SHARED - _STRIDE + 1 - k + 1
-    held_out = np.unique(
-        np.concatenate(
-            [
-                _pieces(splits[split].ids["sequence_kmers"], n_kmers, 1).ravel()
-                for splits in datasets
-                for split in ("validation", "test")
-                if split in splits
-            ]
+    n_kmers = SHARED - _STRIDE + 1
+    # Threads: NumPy lets others work while it hashes and sorts.
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        held_out_pieces = pool.map(
+            lambda splits: np.unique(
+                np.concatenate(
+                    [
+                        _pieces(splits[split], n_kmers, stride=1).ravel()
+                        for split in ("validation", "test")
+                        if split in splits
+                    ]
+                )
+            ),
+            datasets,
         )
-    )
-    found = []
-    for splits in datasets:
-        pieces = _pieces(splits["train"].ids["sequence_kmers"], n_kmers, _STRIDE)
-        places = np.searchsorted(held_out, pieces).clip(max=len(held_out) - 1)
-        # 0 stands for pieces with padding or an unknown letter.
-        found.append(~((held_out[places] == pieces) & (pieces != 0)).any(axis=1))
-    return found
+        held_out = np.unique(np.concatenate(list(held_out_pieces)))
+
+        def is_unseen(splits: Splits) -> np.ndarray:
+            pieces = _pieces(splits["train"], n_kmers, _STRIDE)
+            places = np.searchsorted(held_out, pieces).clip(max=len(held_out) - 1)
+            # 0 stands for pieces with padding or an unknown letter.
+            return ~((held_out[places] == pieces) & (pieces != 0)).any(axis=1)
+
+        return list(pool.map(is_unseen, datasets))
 
 
-def _pieces(ids: np.ndarray, n_kmers: int, stride: int) -> np.ndarray:
+def _pieces(sites: LabelledIds, n_kmers: int, stride: int) -> np.ndarray:
     """Hashes stretches of k-mers, uint64 [n_sites, n_pieces]; 0: one is unknown."""
+    ids = sites.ids["sequence_kmers"]
     starts = np.arange(0, max(ids.shape[1] - n_kmers + 1, 1), stride)
     hashes = np.zeros((len(ids), len(starts)), np.uint64)
     known = np.ones(hashes.shape, bool)

@@ -230,5 +230,5 @@ def trial_settings(trial: Trial, plan: SearchPlan) -> RunConfig:
     epochs = trial.hyperparameters.values.get("tuner/epochs")  # Hyperband's
     if epochs is None:
         return run_config
-    train = dataclasses.replace(run_config.train, epochs=int(epochs))
+    train = dataclasses.replace(run_config.train, epochs=int(epochs), min_steps=0)
     return dataclasses.replace(run_config, train=train)

@@ -102,8 +102,10 @@ class Report:
         return self._with_all_epochs(run_config) == self._start
 
     def _with_all_epochs(self, run_config: RunConfig) -> RunConfig:
-        epochs = self._start.train.epochs
-        train = dataclasses.replace(run_config.train, epochs=epochs)
+        start = self._start.train
+        train = dataclasses.replace(
+            run_config.train, epochs=start.epochs, min_steps=start.min_steps
+        )
         return dataclasses.replace(run_config, train=train)
 
     def _write(self, results: Sequence[TrialResult]) -> None:

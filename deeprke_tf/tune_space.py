@@ -66,7 +66,15 @@ DEFAULT_SPACE: Space = {
 }
 
 # Another seed is other luck, not a better setting; how long to train is asked for.
-_NOT_SEARCHED = ("seed", "epochs", "patience", "min_epochs", "network", "one_hot")
+_NOT_SEARCHED = (
+    "seed",
+    "epochs",
+    "min_steps",
+    "patience",
+    "min_epochs",
+    "network",
+    "one_hot",
+)
 
 
 def parts() -> dict[str, str]:
