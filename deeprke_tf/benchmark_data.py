@@ -39,10 +39,12 @@ def dataset_of(
     split = "frozen" if task.protocol == "frozen" else f"third{part + 1}"
     directory = out / task.benchmark / "data" / task.experiment.name
     plain = directory / f"{split}.{task.mask}.k{task.k}"
+    unfolded = plain.with_name(f"{plain.name}.unfolded")
     # Sequences alone need no folding; where they are folded already, that serves too.
-    is_folded = task.reads_structure or (plain / dataset_info.FILE_NAME).exists()
-    if not is_folded:
-        plain = plain.with_name(f"{plain.name}.unfolded")
+    is_folded = task.reads_structure or (
+        (plain / dataset_info.FILE_NAME).exists() and not unfolded.exists()
+    )
+    plain = plain if is_folded else unfolded
     data = plain.with_name(f"{plain.name}.shuffled") if task.shuffled else plain
     key = hashlib.sha256(str(plain.relative_to(out)).encode()).hexdigest()[:24]
     with filelock.FileLock(task.lock_path(out).parent / f"data-{key}.lock"):
