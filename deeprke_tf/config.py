@@ -160,7 +160,7 @@ class TrainConfig:
     epochs: int = 30
     """Most passes over the training sites."""
     min_steps: int = 0
-    """Steps that make up a training at least: on few sites there are more epochs."""
+    """Steps of a training at least: on few sites there are more epochs."""
     patience: int = 5
     """Epochs without a better validation AUROC after which training stops."""
     min_epochs: int = 10

@@ -54,7 +54,7 @@ class FleetFlags:
     out: Path
     """Directory for the results, one file for each training."""
     presets: tuple[str, ...] = ()
-    """Only trainings of these presets."""
+    """Only trainings of these presets, in this order."""
     at_once: int = 32
     """Networks that train at the same time."""
     mixed_precision: bool = False
@@ -83,9 +83,11 @@ def fleet_train(flags: FleetFlags) -> None:
     if unknown:
         raise UserError(f"The plan has no training of preset {sorted(unknown)[0]!r}.")
     runs.make_directory(flags.out)
-    asked = [
-        one for one in trainings if not flags.presets or _preset(one) in flags.presets
-    ]
+    asked = trainings
+    if flags.presets:  # in the order that they are named in
+        order = flags.presets.index
+        asked = [one for one in trainings if _preset(one) in flags.presets]
+        asked = sorted(asked, key=lambda one: order(_preset(one)))
     left = [one for one in asked if not one.result_path(flags.out).exists()]
     print(f"{len(left)} trainings to do, {len(asked) - len(left)} done before")
     with Datasets(flags.plan) as datasets:

@@ -20,6 +20,9 @@ from deeprke_tf.config import TrainConfig
 def for_sites(settings: TrainConfig, n_sites: int) -> TrainConfig:
     """Returns the settings with as many epochs as `min_steps` asks for.
 
+    Training does not stop in the first half of these steps: on few sites it takes off
+    late.
+
     >>> for_sites(TrainConfig(epochs=10, min_steps=100, batch_size=50), 250).epochs
     20
 
@@ -28,8 +31,13 @@ def for_sites(settings: TrainConfig, n_sites: int) -> TrainConfig:
       n_sites: Training sites.
     """
     steps_per_epoch = -(-n_sites // settings.batch_size)
-    epochs = max(settings.epochs, -(-settings.min_steps // steps_per_epoch))
-    return dataclasses.replace(settings, epochs=epochs, min_steps=0)
+    epochs = -(-settings.min_steps // steps_per_epoch)
+    return dataclasses.replace(
+        settings,
+        epochs=max(settings.epochs, epochs),
+        min_epochs=max(settings.min_epochs, epochs // 2),
+        min_steps=0,
+    )
 
 
 def step_size(

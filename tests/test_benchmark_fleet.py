@@ -8,7 +8,14 @@ import sys
 import numpy as np
 import pytest
 
-from deeprke_tf import fleet_plan, metrics
+from deeprke_tf import (
+    benchmark,
+    benchmark_data,
+    benchmark_experiments,
+    benchmark_tasks,
+    fleet_plan,
+    metrics,
+)
 from tests.test_benchmark import NAME, data_dir, run, small  # noqa: F401
 
 needs_jax = pytest.mark.skipif(
@@ -38,22 +45,27 @@ def test_a_plan_trained_by_a_fleet_gives_the_results_of_its_tasks(
     data_dir,  # noqa: F811
     tmp_path,
     capsys,
+    monkeypatch,
 ):
+    monkeypatch.setitem(benchmark_tasks.TRANSFER, "small-transfer", "small")
+    monkeypatch.setitem(benchmark_tasks.BENCHMARK_ONLY, "small-transfer", "small")
     out, plan, trained = (tmp_path / name for name in ("out", "plan", "trained"))
-    flags = ["--presets", "small", "--seeds", 1, 2]
+    flags = ["--presets", "small", "small-transfer", "--seeds", 1, 2]
     assert run("rbp31", data_dir, out, *flags, "--plan", plan) == {}
-    assert "2 trainings" in capsys.readouterr().out
+    assert "4 trainings" in capsys.readouterr().out
     assert len(list((plan / "datasets").glob("*.npz"))) == 1
     done = fleet(plan, trained)
     assert done.returncode == 0, done.stderr
     assert "2 x small on cpu" in done.stdout
-    results = run("rbp31", data_dir, out, *flags, "--trained", trained, "--ensembles")
-    one, two, mean = (
+    flags += ["--trained", trained, "--ensembles"]
+    results = run("rbp31", data_dir, out, *flags)
+    one, two, mean, transfer = (
         results[f"{name}.none"]
         for name in (
             "small.frozen.seed1",
             "small.frozen.seed2",
             "small-x2.frozen.seed1",
+            "small-transfer.frozen.seed1",
         )
     )
     assert one["config"]["train"]["seed"] == 1 and one["fleet"]["device"] == "cpu"
@@ -68,4 +80,43 @@ def test_a_plan_trained_by_a_fleet_gives_the_results_of_its_tasks(
     assert one["auroc"] == metrics.auroc(labels, probabilities[0])
     assert mean["auroc"] == metrics.auroc(labels, np.mean(probabilities, axis=0))
     assert mean["seeds"] == [1, 2]
-    assert "0 trainings to do, 2 done before" in fleet(plan, trained).stdout
+    assert transfer["trunk"]["n_experiments"] == 1
+    assert "0 trainings to do, 4 done before" in fleet(plan, trained).stdout
+
+
+def test_what_only_a_fleet_trains_is_refused_without_one(data_dir, tmp_path, capsys):  # noqa: F811
+    flags = ["--data-dir", data_dir, "--out", tmp_path, "--presets", "deeprke-transfer"]
+    assert benchmark.main(["rbp31", *map(str, flags), "--workers", "1"]) == 1
+    assert "give --plan, run `deeprke fleet`" in capsys.readouterr().err
+
+
+def test_shuffled_structures_are_those_of_other_sites(small, data_dir, tmp_path):  # noqa: F811
+    experiment = benchmark_experiments.find("rbp31", data_dir)[0]
+    shuffled, plain = (
+        benchmark_data.letters(
+            benchmark_data.dataset_of(
+                benchmark_tasks.Task("rbp31", experiment, name, "frozen", 1, "none"),
+                0,
+                tmp_path,
+                ["--workers", "1"],
+            ),
+            "train",
+        )
+        for name in ("shuffled-structure", "paper")
+    )
+    assert shuffled.sequences == plain.sequences
+    assert shuffled.contexts != plain.contexts
+    assert sorted(shuffled.contexts) == sorted(plain.contexts)
+    assert shuffled.labels.tolist() == plain.labels.tolist()
+
+
+def test_sequences_alone_are_not_folded(small, data_dir, tmp_path):  # noqa: F811
+    (experiment,) = benchmark_experiments.find("rbp24", data_dir)
+    task = benchmark_tasks.Task(
+        "rbp24", experiment, "no-structure", "frozen", 1, "3prime-edge"
+    )
+    info = benchmark_data.dataset_of(task, 0, tmp_path, ["--workers", "1"])
+    sites = benchmark_data.letters(info, "test")
+    assert set("".join(sites.contexts)) == {"F"}
+    assert all("NNNNNNN" in sequence for sequence in sites.sequences)
+    assert (len(sites.labels), int(sites.labels.sum())) == (120, 60)
