@@ -9,6 +9,7 @@ is timed.
 """
 
 import argparse
+import itertools
 import json
 import os
 import statistics
@@ -99,7 +100,7 @@ def _measured(flags: argparse.Namespace, networks: int, mixed: int) -> dict[str,
     finally:
         turn.release()
     # The second epoch compiles what differs in it, if anything does.
-    seconds = [b - a for a, b in zip(times[1:], times[2:], strict=False)]
+    seconds = [b - a for a, b in itertools.pairwise(times[1:])]
     return {
         "networks": networks,
         "mixed": mixed,
