@@ -118,7 +118,9 @@ def test_a_pattern_names_datasets_and_passes_over_what_is_none(datasets):
     ("name", "message"),
     [
         ("*.md", "No dataset matches .*: 1 paths do, none with a dataset.json"),
-        ("none", "has no dataset.json; make it with `deeprke preprocess`"),
+        ("none", "none has no dataset.json; make it with `deeprke preprocess`"),
+        # As a shell gives it, where the pattern was not quoted.
+        ("README.md", "README.md has no dataset.json; make it with"),
     ],
 )
 def test_what_is_no_dataset_is_named(name, message, datasets):
