@@ -97,14 +97,14 @@ def train(flags: TrainFlags) -> None:
 
 def _train_one(flags: TrainFlags, data: Path) -> None:
     """Trains one run."""
-    from deeprke_tf import train_datasets, train_run
+    from deeprke_tf import run_lock, train_run
 
     if flags.shard:
         raise UserError(
             f"--shard shares out several datasets, but --data names one, {data}."
         )
     out = flags.out or Path("runs") / f"{data.resolve().name}-{_name(flags)}"
-    with train_datasets.only_trainer(out) as is_free:
+    with run_lock.only_trainer(out) as is_free:
         if not is_free:
             raise UserError(
                 f"Another process is training {out}; wait for it, or name another "

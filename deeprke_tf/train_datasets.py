@@ -1,24 +1,16 @@
-"""Trains a run of each of several datasets, beside other processes that do so.
+"""Trains a run of each of several datasets, beside other processes that do so."""
 
-A run is trained by the one process that holds its lock, the file `.NAME.lock` beside
-it, on this machine or another. A process that dies leaves its lock free, and its run
-to the next one, which goes on from the last whole epoch.
-"""
-
-import contextlib
 import dataclasses
 import glob
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
-
-import filelock
 
 from deeprke_tf import config, dataset_info, runs
 from deeprke_tf.config import RunConfig
 from deeprke_tf.errors import UserError
 from deeprke_tf.records import file_sha256
+from deeprke_tf.run_lock import only_trainer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,39 +101,6 @@ def run_directories(datasets: Sequence[Path], out: Path, settings: str) -> list[
             )
         by_name[name] = path
     return [out / f"{name}-{settings}" for name in by_name]
-
-
-@contextlib.contextmanager
-def only_trainer(run: Path) -> Iterator[bool]:
-    """Keeps other processes of `train` from a run.
-
-    Args:
-      run: Its directory, which need not be there yet.
-
-    Yields:
-      Whether the run may be trained here; not while another process is at it.
-
-    Raises:
-      UserError: There is no place for the run.
-    """
-    path = run.resolve()
-    if path.is_dir() and not os.access(path.parent, os.W_OK):
-        # A mounted directory, as containers have it: there is no place beside it.
-        yield True
-        return
-    runs.make_directory(path.parent)
-    lock = filelock.FileLock(path.parent / f".{path.name}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        # Deleted while it is held: who opened it meanwhile sees that it is gone.
-        Path(lock.lock_file).unlink(missing_ok=True)
-        lock.release()
 
 
 def train_datasets(
