@@ -38,8 +38,10 @@ def find(given: Sequence[Path]) -> list[Path]:
         no dataset is passed over.
 
     Raises:
-      UserError: A directory is no dataset, or a pattern matches none.
+      UserError: A directory is no dataset, a pattern matches none, or none is named.
     """
+    if not given:
+        raise UserError("--data names no dataset; give a directory or a pattern.")
     found: dict[Path, None] = {}
     for path in given:
         if not is_pattern(path):

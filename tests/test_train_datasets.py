@@ -138,6 +138,7 @@ def test_shards_share_out_all_datasets(tmp_path):
     ("given", "message"),
     [
         (["--shard", "0/3"], "shard must be such as 1/3, got '0/3'"),
+        (["--data"], "--data names no dataset"),
         (["--overwrite"], "Delete the runs that shall be trained anew"),
         (["--data", "{datasets}/A", "{more}/A"], "would both be trained as A-no-stru"),
     ],
