@@ -80,7 +80,7 @@ def read(directory: Path) -> DatasetInfo:
     path = Path(directory) / FILE_NAME
     try:
         contents = json.loads(path.read_text())
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise UserError(
             f"{directory} has no {FILE_NAME}; make it with `deeprke preprocess`."
         ) from error

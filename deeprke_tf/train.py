@@ -1,6 +1,7 @@
-"""Trains a model of one RBP on its records.
+"""Trains a model of one RBP on its records, or one each of several RBPs.
 
 python -m deeprke_tf.train --data tfrecords/QKI --out runs/QKI
+python -m deeprke_tf.train --data 'tfrecords/*' --out runs --shard 1/3
 """
 
 import argparse
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from deeprke_tf import cli, config, presets
 from deeprke_tf.config import ModelConfig, RunConfig, TrainConfig, VectorConfig
+from deeprke_tf.errors import UserError
 
 SAMPLE = Path("tfrecords/sample")
 
@@ -21,12 +23,20 @@ class TrainFlags:
 
     Training stops when the AUROC on the validation split no longer rises; the model of
     the best epoch is kept. The test split is never read.
+
+    Several datasets, named by --data or by a pattern such as 'tfrecords/*', are trained
+    one after the other, each to a run of its own, OUT/<data>-<preset>; runs that are
+    finished are passed over. Give the same command to several processes or machines at
+    once to share them out: each run is trained by one.
     """
 
-    data: Path = SAMPLE
-    """Directory that `deeprke preprocess` made."""
+    data: tuple[Path, ...] = (SAMPLE,)
+    """Directory that `deeprke preprocess` made; several or a pattern to train many."""
     out: Path | None = None
-    """Directory to make; runs/<data>-<preset> if not given."""
+    """Directory to make; runs/<data>-<preset> if not given. Of several datasets, the
+    directory of their runs; runs if not given."""
+    shard: str | None = None
+    """Of several datasets, only each n-th from the i-th on, as i/n."""
     preset: str = "paper"
     """Settings to start from: deeprke, paper, no-structure, one-hot, cnn-only,
     deepbind, ideepv, ideeps."""
@@ -72,19 +82,80 @@ def default_flags(argv: Sequence[str]) -> TrainFlags:
 
 
 def train(flags: TrainFlags) -> None:
-    """Trains the run that the flags ask for, and says how good the model is."""
-    from deeprke_tf import train_run
+    """Trains what the flags ask for, and says how good the models are.
 
-    name = flags.config.stem if flags.config else flags.preset
-    out = flags.out or Path("runs") / f"{flags.data.resolve().name}-{name}"
-    train_run.train_run(
-        flags.data,
-        out,
+    Raises:
+      UserError: Something given cannot be used, or a training failed.
+    """
+    from deeprke_tf import train_datasets
+
+    if len(flags.data) == 1 and not train_datasets.is_pattern(flags.data[0]):
+        _train_one(flags, flags.data[0])
+    else:
+        _train_several(flags)
+
+
+def _train_one(flags: TrainFlags, data: Path) -> None:
+    """Trains one run."""
+    from deeprke_tf import run_lock, train_run
+
+    if flags.shard:
+        raise UserError(
+            f"--shard shares out several datasets, but --data names one, {data}."
+        )
+    out = flags.out or Path("runs") / f"{data.resolve().name}-{_name(flags)}"
+    with run_lock.only_trainer(out) as is_free:
+        if not is_free:
+            raise UserError(
+                f"Another process is training {out}; wait for it, or name another "
+                "--out."
+            )
+        train_run.train_run(
+            data,
+            out,
+            flags.run_config,
+            vectors_from=flags.vectors_from,
+            n_devices=flags.devices,
+            overwrite=flags.overwrite,
+        )
+
+
+def _train_several(flags: TrainFlags) -> None:
+    """Trains a run of each dataset, and says what became of them."""
+    from deeprke_tf import train_datasets
+
+    if flags.overwrite:
+        raise UserError(
+            "--overwrite is for one run: of several processes each would delete what "
+            "another has trained. Delete the runs that shall be trained anew."
+        )
+    datasets = train_datasets.find(flags.data)
+    out = flags.out or Path("runs")
+    directories = train_datasets.run_directories(datasets, out, _name(flags))
+    shard = flags.shard or "1/1"
+    outcomes = train_datasets.train_datasets(
+        train_datasets.shard(datasets, shard),
+        train_datasets.shard(directories, shard),
         flags.run_config,
         vectors_from=flags.vectors_from,
         n_devices=flags.devices,
-        overwrite=flags.overwrite,
     )
+    rows = [["run", "validation AUROC", ""]]
+    for outcome in outcomes:
+        auroc = "" if outcome.auroc is None else f"{outcome.auroc:.4f}"
+        rows.append([str(outcome.run), auroc, outcome.state])
+    print(cli.table(rows))
+    failed = [outcome for outcome in outcomes if outcome.message]
+    if failed:
+        raise UserError(
+            f"{len(failed)} of {len(outcomes)} datasets failed; {failed[0].run}: "
+            f"{failed[0].message}"
+        )
+
+
+def _name(flags: TrainFlags) -> str:
+    """Returns the name of the settings, as the names of runs have it."""
+    return flags.config.stem if flags.config else flags.preset
 
 
 def main(argv: Sequence[str] | None = None) -> int:

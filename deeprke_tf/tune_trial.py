@@ -21,9 +21,11 @@ from deeprke_tf import quiet, runs, tune_results
 from deeprke_tf.config import RunConfig
 from deeprke_tf.errors import UserError
 from deeprke_tf.processes import end_with_parent
+from deeprke_tf.run_lock import only_trainer
 from deeprke_tf.tune_results import TrialResult
 
 _MOST_FRUITLESS_STARTS = 3
+_SECONDS_UNTIL_ASKED_AGAIN = 2.0
 _STARTS = "starts.json"
 
 
@@ -197,16 +199,8 @@ def _failure(task: TrialTask, run: Path, run_config: RunConfig) -> str:
     """Trains; returns why that failed, or nothing."""
     import tensorflow as tf
 
-    from deeprke_tf import train_run
-
     try:
-        train_run.train_run(
-            task.data,
-            run,
-            run_config,
-            vectors_from=_vectors(task, run_config),
-            n_devices=task.n_devices,
-        )
+        _train_when_free(task, run, run_config)
     except UserError as error:
         return str(error)
     except (MemoryError, tf.errors.ResourceExhaustedError) as error:
@@ -214,6 +208,28 @@ def _failure(task: TrialTask, run: Path, run_config: RunConfig) -> str:
     except Exception as error:  # A trial that fails must not end the search.
         return f"{type(error).__name__}: {_first_line(error)}"
     return ""
+
+
+def _train_when_free(task: TrialTask, run: Path, run_config: RunConfig) -> None:
+    """Trains as soon as nobody else does, unless the run is finished then.
+
+    A worker that was given up for lost may still be at it, until it hears of that.
+    """
+    from deeprke_tf import train_run
+
+    while True:
+        with only_trainer(run) as is_free:
+            if is_free:
+                if not (run / runs.MANIFEST).exists():
+                    train_run.train_run(
+                        task.data,
+                        run,
+                        run_config,
+                        vectors_from=_vectors(task, run_config),
+                        n_devices=task.n_devices,
+                    )
+                return
+        time.sleep(_SECONDS_UNTIL_ASKED_AGAIN)
 
 
 def _vectors(task: TrialTask, run_config: RunConfig) -> Path | None:

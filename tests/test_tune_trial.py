@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 import multiprocessing
 import os
@@ -8,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from deeprke_tf import config, runs, tune_results, tune_trial
+from deeprke_tf import config, run_lock, runs, train_run, tune_results, tune_trial
 from deeprke_tf.config import ModelConfig, RunConfig, TrainConfig, VectorConfig
 from deeprke_tf.tune_trial import TrialLostError, TrialTask
 
@@ -60,8 +61,6 @@ def with_training(**settings):
 @pytest.fixture
 def pretended(monkeypatch):
     """Pretends to train; keeps which vectors were given to each training."""
-    from deeprke_tf import train_run
-
     given = []
 
     def pretend(_data, run, run_config, *, vectors_from, n_devices):
@@ -83,6 +82,25 @@ def test_a_trial_keeps_what_its_training_measured(task, here, pretended):
     assert result.worker == "w1"
     kept = tune_results.trial_directory(task.search, "0") / "history-1.csv"
     assert kept.read_text() == "epoch,seed\n1,1\n"
+
+
+@pytest.mark.parametrize("finishes", [False, True])
+def test_a_trial_waits_for_a_worker_that_was_only_slow(
+    finishes, task, here, pretended, monkeypatch
+):
+    run = tune_results.trial_directory(task.search, "0") / "run-1"
+    slow = contextlib.ExitStack()
+    slow.enter_context(run_lock.only_trainer(run))
+
+    def come_to_an_end(_seconds):
+        assert pretended == []
+        if finishes:
+            train_run.train_run(task.data, run, TINY, vectors_from=None, n_devices=1)
+        slow.close()
+
+    monkeypatch.setattr(time, "sleep", come_to_an_end)
+    assert run_trial(task).aurocs == (0.1,)
+    assert len(pretended) == 1
 
 
 def test_executions_have_seeds_of_their_own_and_their_mean_counts(
@@ -133,8 +151,6 @@ def test_a_training_that_diverges_is_a_failed_trial(task, here):
 
 def test_a_lack_of_memory_is_a_failed_trial(task, here, monkeypatch):
     import tensorflow as tf
-
-    from deeprke_tf import train_run
 
     errors = [
         tf.errors.ResourceExhaustedError(None, None, "OOM when allocating\nmore"),
