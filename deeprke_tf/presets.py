@@ -68,6 +68,9 @@ PRESETS: dict[str, RunConfig] = {
     ),
 }
 
+# Of `train` and `tune`.
+DEFAULT = "deeprke"
+
 
 def preset(name: str) -> RunConfig:
     """Returns the settings of a preset.
