@@ -10,6 +10,7 @@ import markdown_it
 import pandas as pd
 
 from deeprke_tf import benchmark_figures
+from deeprke_tf.benchmark_differences import Difference, differences
 from deeprke_tf.benchmark_experiments import Benchmark, Experiment
 from deeprke_tf.benchmark_results import (
     Comparison,
@@ -108,6 +109,8 @@ def _section(
         ]
     lines += _table(plain, masked, published.reindex(plain.index))
     lines += _comparisons(plain, published)
+    if protocol == "frozen":
+        lines += _differences(results, directory, list(plain.index))
     bars = directory / f"bars_{protocol}.png"
     benchmark_figures.bars(plain, published.reindex(plain.index), bars)
     lines += [f"![AUROC by experiment and method]({bars.name})", ""]
@@ -176,6 +179,32 @@ def _comparisons(plain: pd.DataFrame, published: pd.DataFrame) -> list[str]:
         "of a two-sided paired Wilcoxon test, not corrected for the number of rows."
     )
     return ["### Pairs", "", note, "", *_markdown_table(rows), ""]
+
+
+def _differences(
+    results: Sequence[Mapping[str, Any]], directory: Path, experiments: Sequence[str]
+) -> list[str]:
+    """Returns the table of what parts of a model are worth."""
+    table = differences(results, directory, experiments)
+    if table.empty:
+        return []
+    rows = [["experiment", *map(str, table)]]
+    for name, row in table.iterrows():
+        cells = [_difference(cell) for cell in row]
+        if any(cell != "-" for cell in cells):
+            rows.append([f"`{name}`" if name != "mean" else "**mean**", *cells])
+    note = (
+        "Differences of AUROC on the same test sites, means over the seeds that both "
+        "have, with 95 % intervals: of an experiment by DeLong et al. (sites, not "
+        "seeds), of the mean by a t-test over experiments."
+    )
+    return ["### What a part is worth", "", note, "", *_markdown_table(rows), ""]
+
+
+def _difference(cell: Difference | None) -> str:
+    if cell is None:
+        return "-"
+    return f"{cell.mean:+.3f} ({cell.low:+.3f} to {cell.high:+.3f})"
 
 
 def _cells(comparison: Comparison) -> list[str]:
