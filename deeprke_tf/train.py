@@ -11,6 +11,7 @@ from pathlib import Path
 
 from deeprke_tf import cli, config, presets
 from deeprke_tf.config import ModelConfig, RunConfig, TrainConfig, VectorConfig
+from deeprke_tf.errors import UserError
 
 SAMPLE = Path("tfrecords/sample")
 
@@ -26,7 +27,7 @@ class TrainFlags:
     data: Path = SAMPLE
     """Directory that `deeprke preprocess` made."""
     out: Path | None = None
-    """Directory to make; runs/<data>-<preset> if not given."""
+    """Directory to make; runs/<data>-<preset> if not given, and -ensemble behind it."""
     preset: str = "paper"
     """Settings to start from: deeprke, paper, no-structure, one-hot, cnn-only,
     deepbind, ideepv, ideeps."""
@@ -34,6 +35,9 @@ class TrainFlags:
     """File of settings as a run's config.json holds them, in place of a preset."""
     vectors_from: Path | None = None
     """Directory that `deeprke vectors` made, in place of vectors trained here."""
+    ensemble: int = 1
+    """Runs to train and to average, as one model: of --seed and those that follow it,
+    each in a directory of --out. A finished one there is not trained again."""
     devices: int | None = None
     """GPUs to use, by default all; where there is none, logical CPU devices."""
     overwrite: bool = False
@@ -41,6 +45,10 @@ class TrainFlags:
     model: ModelConfig = ModelConfig()
     vectors: VectorConfig = VectorConfig()
     train: TrainConfig = TrainConfig()
+
+    def __post_init__(self):
+        if self.ensemble < 1:
+            raise UserError(f"ensemble must be at least 1, got {self.ensemble}.")
 
     @property
     def run_config(self) -> RunConfig:
@@ -76,11 +84,34 @@ def train(flags: TrainFlags) -> None:
     from deeprke_tf import train_run
 
     name = flags.config.stem if flags.config else flags.preset
+    if flags.ensemble > 1:
+        train_ensemble(flags, f"{name}-ensemble")
+        return
     out = flags.out or Path("runs") / f"{flags.data.resolve().name}-{name}"
     train_run.train_run(
         flags.data,
         out,
         flags.run_config,
+        vectors_from=flags.vectors_from,
+        n_devices=flags.devices,
+        overwrite=flags.overwrite,
+    )
+
+
+def train_ensemble(flags: TrainFlags, name: str) -> None:
+    """Trains the ensemble that the flags ask for.
+
+    Args:
+      flags: Of the command.
+      name: What the directory is called after the data, unless `out` is given.
+    """
+    from deeprke_tf import ensemble_run
+
+    ensemble_run.train_ensemble(
+        flags.data,
+        flags.out or Path("runs") / f"{flags.data.resolve().name}-{name}",
+        flags.run_config,
+        flags.ensemble,
         vectors_from=flags.vectors_from,
         n_devices=flags.devices,
         overwrite=flags.overwrite,
