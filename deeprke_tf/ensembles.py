@@ -8,9 +8,9 @@
     threshold               of the mean, chosen on the same
 
 Not the mean of what each run's own calibration makes of its probability: a mean of
-calibrated probabilities is not calibrated, it lies too far from 0 and 1 (Ranjan and
-Gneiting, J. R. Stat. Soc. B 72, 71, 2010), and it may rank two sites against their
-probabilities. So the runs must share their validation sites.
+calibrated probabilities is in general not calibrated, it lies too far from 0 and 1
+(Ranjan and Gneiting, J. R. Stat. Soc. B 72, 71, 2010), and it may rank two sites
+against their probabilities. So the runs must share their validation sites.
 """
 
 import dataclasses

@@ -14,7 +14,7 @@ from deeprke_tf.calibration import describe
 from deeprke_tf.config import FoldSettings
 from deeprke_tf.folding import Folder
 from deeprke_tf.prediction_table import Prediction
-from deeprke_tf.serving_answers import CALIBRATED
+from deeprke_tf.serving_answers import CALIBRATED, SD
 from deeprke_tf.serving_client import RequestSettings, ServedModel
 from deeprke_tf.sites import Site, SkippedSite
 
@@ -144,10 +144,10 @@ def of_server(
             sites: Iterable[Site | SkippedSite], folder: Folder
         ) -> Iterator[Prediction]:
             for scored in served.score(sites, folder, batch_size):
-                yield _prediction(*scored, math.nan, threshold)
+                yield _prediction(*scored, threshold)
 
         # Letters are sent; what is shorter than k, the server knows.
-        yield Source(1, fold, threshold, comments, False, ask)
+        yield Source(1, fold, threshold, comments, SD in served.outputs, ask)
 
 
 def predictions(

@@ -27,7 +27,8 @@ class TrainFlags:
     data: Path = SAMPLE
     """Directory that `deeprke preprocess` made."""
     out: Path | None = None
-    """Directory to make; runs/<data>-<preset> if not given, and -ensemble behind it."""
+    """Directory to make; if not given, runs/<data>-<preset>, and for an ensemble
+    runs/<data>-<preset>-ensemble."""
     preset: str = "paper"
     """Settings to start from: deeprke, paper, no-structure, one-hot, cnn-only,
     deepbind, ideepv, ideeps."""
