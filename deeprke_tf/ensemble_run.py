@@ -70,7 +70,7 @@ def train_ensemble(
                 vectors_from=vectors_from,
                 n_devices=n_devices,
             )
-            # Keras would hold the graphs of all members until the end.
+            # What Keras keeps of a network is of no use to the next member.
             keras.utils.clear_session()
     return _join(out, run_config, info, list(settings))
 
