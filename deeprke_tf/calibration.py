@@ -106,7 +106,8 @@ class Calibration:
         if self.prior is None:
             raise UserError(
                 f"Cannot shift to the prior {prior}: the model was validated on sites "
-                "of one class. Leave the prior out, or train with both classes."
+                "of one class, or several on different sites. Leave the prior out, or "
+                "train with both classes, all models on one dataset."
             )
         shift = odds(checked_prior(prior)) / odds(self.prior)
         # Each step is monotone even when rounded; odds of 0 stay 0.

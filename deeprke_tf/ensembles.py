@@ -3,20 +3,25 @@
     probability             mean over the runs
     probability_sd          sample standard deviation over them, with n - 1: how much
                             another training would change the probability
-    calibrated_probability  mean of what the calibration of each run makes of its own
+    calibrated_probability  what one calibration, fitted on the mean probabilities of
+                            the validation sites, makes of the mean
+    threshold               of the mean, chosen on the same
 
-A threshold is one on the mean. It is chosen on the mean probabilities of the validation
-sites, which must be the same for all runs.
+Not the mean of what each run's own calibration makes of its probability: a mean of
+calibrated probabilities is in general not calibrated, it lies too far from 0 and 1
+(Ranjan and Gneiting, J. R. Stat. Soc. B 72, 71, 2010), and it may rank two sites
+against their probabilities. So the runs must share their validation sites.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from deeprke_tf import inference, runs
+from deeprke_tf import calibrate, inference, runs
 from deeprke_tf.calibration import Calibration
 from deeprke_tf.calling import OF_MODEL, Aim, Calling, call_on_validation
 from deeprke_tf.encoding import Encoding
@@ -42,17 +47,18 @@ class Ensemble:
     """Finished runs that read the same k-mers.
 
     Attributes:
-      members: At least one; they may differ in all but their encoding.
+      given: Runs and ensembles as `runs.load` gives them, at least one. Of an ensemble
+        each member counts as one run. They may differ in all but their encoding.
 
     Raises:
       UserError: There is none, one is given twice, or they differ in k, an alphabet or
         a fold setting.
     """
 
-    members: tuple[runs.Run, ...]
+    given: tuple[runs.Run, ...]
 
     def __post_init__(self):
-        if not self.members:
+        if not self.given:
             raise UserError("An ensemble needs at least one run.")
         first = self.members[0]
         for run in self.members[1:]:
@@ -65,6 +71,11 @@ class Ensemble:
                     f"{same.directory} and {run.directory} are the same model; an "
                     "ensemble needs different trainings, as of several --seed."
                 )
+
+    @property
+    def members(self) -> tuple[runs.Run, ...]:
+        """All single trainings, those of ensembles too."""
+        return tuple(member for run in self.given for member in run.trainings)
 
     @property
     def encoding(self) -> Encoding:
@@ -87,9 +98,25 @@ class Ensemble:
           UserError: The runs were not validated on the same sites, theirs cannot be
             read, or no threshold does what is asked for.
         """
-        if aim is None and prior is None and len(self.members) == 1:
-            return Calling(self.members[0].threshold, OF_MODEL)
-        return call_on_validation(*self._validation(), aim, prior)
+        if aim is None and prior is None and len(self.given) == 1:
+            return Calling(self.given[0].threshold, OF_MODEL)
+        return call_on_validation(*self._validation, aim, prior)
+
+    def calibration(self, applied: bool = True) -> Calibration:
+        """Returns the calibration of the mean probability.
+
+        Args:
+          applied: Whether it is to do anything; without, it only knows its prior, if
+            all runs have the same.
+
+        Raises:
+          UserError: It is to be fitted, and the runs were not validated on the same
+            sites, or theirs cannot be read.
+        """
+        if not applied:
+            priors = {run.calibration.prior for run in self.members}
+            return Calibration("none", priors.pop() if len(priors) == 1 else None)
+        return self._fitted if len(self.given) > 1 else self.given[0].calibration
 
     def scorer(
         self, batch_size: int, prior: float | None = None, calibrate: bool = True
@@ -99,7 +126,7 @@ class Ensemble:
         Args:
           batch_size: Sites that a network sees at once.
           prior: Share of bound sites to expect, for the calibrated probability.
-          calibrate: Whether to apply the calibrations; without, only the prior tells a
+          calibrate: Whether to apply the calibration; without, only the prior tells a
             calibrated probability from the probability.
 
         Returns:
@@ -107,49 +134,73 @@ class Ensemble:
           their scores.
         """
         networks = [inference.scorer(run.model) for run in self.members]
-        calibrations = [run.calibration for run in self.members]
-        if not calibrate:
-            calibrations = [Calibration("none", c.prior) for c in calibrations]
+        calibration = self.calibration(calibrate)
 
         def score(sites: Sequence[dict[str, np.ndarray]]) -> Scores:
-            raw, calibrated = [], []
-            for run, network, calibration in zip(
-                self.members, networks, calibrations, strict=True
-            ):
-                of_run = _of_views(sites, run)
-                raw.append(inference.score_sites(network, of_run, batch_size))
-                calibrated.append(calibration(raw[-1], prior))
-            each = np.array(raw, np.float64)
+            each = np.array(
+                [
+                    inference.score_sites(network, _of_views(sites, run), batch_size)
+                    for run, network in zip(self.members, networks, strict=True)
+                ],
+                np.float64,
+            )  # [n_members, n_sites]
+            mean = each.mean(axis=0)
             sd = np.full(len(sites), np.nan)
             if len(each) > 1:
                 sd = each.std(axis=0, ddof=1)
-            return Scores(each.mean(axis=0), np.mean(calibrated, axis=0), sd)
+            return Scores(mean, calibration(mean, prior), sd)
 
         return score
 
+    @functools.cached_property
     def _validation(self) -> tuple[np.ndarray, np.ndarray]:
-        """Returns labels, int64, and mean probabilities, float64, each [n_sites]."""
-        labels, probabilities = zip(
-            *(runs.read_validation(run.directory) for run in self.members), strict=True
-        )
-        first = self.members[0]
-        for run, others in zip(self.members[1:], labels[1:], strict=True):
-            same_sites = _validation_shards(run) == _validation_shards(first)
-            # Training with batches of another size reads them in another order.
-            if not (same_sites and np.array_equal(labels[0], others)):
-                raise UserError(
-                    f"{first.directory} and {run.directory} were not validated on the "
-                    "same sites in the same order, so that no threshold for their mean "
-                    "can be chosen; give --threshold."
-                )
-        return labels[0], np.mean(np.array(probabilities, np.float64), axis=0)
+        """Labels, int64, and mean probabilities, float32, each [n_sites]."""
+        if len(self.given) == 1:
+            return runs.read_validation(self.given[0].directory)
+        return mean_validation([(run.directory, run.manifest) for run in self.members])
+
+    @functools.cached_property
+    def _fitted(self) -> Calibration:
+        return calibrate.fit(*self._validation)
+
+
+def mean_validation(
+    validated: Sequence[tuple[Path, dict[str, Any]]],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Averages what single trainings say of their validation sites.
+
+    Args:
+      validated: Directory and manifest of each.
+
+    Returns:
+      Labels, int64, and mean probabilities, float32, each [n_sites].
+
+    Raises:
+      UserError: The sites are not the same, or cannot be read.
+    """
+    labels, probabilities = zip(
+        *(runs.read_validation(directory) for directory, _manifest in validated),
+        strict=True,
+    )
+    first, first_manifest = validated[0]
+    for (directory, manifest), others in zip(validated[1:], labels[1:], strict=True):
+        same_sites = _validation_shards(manifest) == _validation_shards(first_manifest)
+        # Training with batches of another size reads them in another order.
+        if not (same_sites and np.array_equal(labels[0], others)):
+            raise UserError(
+                f"{first} and {directory} were not validated on the same sites in the "
+                "same order, so that neither threshold nor calibration of their mean "
+                "can be chosen; give --threshold and --no-calibration."
+            )
+    mean = np.mean(np.array(probabilities, np.float64), axis=0)
+    return labels[0], mean.astype(np.float32)
 
 
 def load(directories: Sequence[Path]) -> Ensemble:
-    """Loads finished runs.
+    """Loads finished runs and ensembles.
 
     Raises:
-      UserError: A directory is not a finished run, or the runs do not go together.
+      UserError: A directory is none of them, or the runs do not go together.
     """
     return Ensemble(tuple(runs.load(directory) for directory in directories))
 
@@ -164,8 +215,8 @@ def _require_alike(first: runs.Run, other: runs.Run) -> None:
             )
 
 
-def _validation_shards(run: runs.Run) -> list[str]:
-    shards = run.manifest["data"]["splits"]["validation"]["shards"]
+def _validation_shards(manifest: dict[str, Any]) -> list[str]:
+    shards = manifest["data"]["splits"]["validation"]["shards"]
     return [shard["sha256"] for shard in shards]
 
 

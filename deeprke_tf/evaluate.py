@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from deeprke_tf import cli, runs
 from deeprke_tf.errors import UserError
 
@@ -22,7 +24,7 @@ class EvaluateFlags:
     """
 
     model: Path
-    """Run directory of `deeprke train`."""
+    """Run or ensemble of `deeprke train`."""
     data: Path
     """Directory that `deeprke preprocess` made."""
     split: Literal["train", "validation", "test"] = "test"
@@ -61,11 +63,11 @@ def evaluate(flags: EvaluateFlags) -> None:
 
 
 def measure(run: runs.Run, flags: EvaluateFlags) -> tuple[dict[str, Any], Any, Any]:
-    """Scores a split and measures it.
+    """Scores a split and measures it; of an ensemble, also each member's AUROC.
 
     Returns:
       The measures as `metrics.json` holds them, labels, int [n_sites], and
-      probabilities, float32 [n_sites].
+      probabilities, float32 [n_sites], of an ensemble their means.
 
     Raises:
       UserError: The data do not match the model, or a shard is damaged.
@@ -78,9 +80,12 @@ def measure(run: runs.Run, flags: EvaluateFlags) -> tuple[dict[str, Any], Any, A
     batches = dataset.read_split(
         info, flags.split, run.config.model.views, flags.batch_size
     )
-    labels, probabilities = inference.score_labelled(
-        inference.scorer(run.model), batches
-    )
+    each = []
+    for member in run.trainings:
+        score = inference.scorer(member.model)
+        labels, of_member = inference.score_labelled(score, batches)
+        each.append(of_member)
+    probabilities = np.mean(each, axis=0)
     calibrated = run.calibration(probabilities)
     measured = {
         "split": flags.split,
@@ -95,6 +100,11 @@ def measure(run: runs.Run, flags: EvaluateFlags) -> tuple[dict[str, Any], Any, A
             "after": reliability.calibration_measures(labels, calibrated),
         },
     }
+    if run.members and measured["auroc"] is not None:
+        measured["members_auroc"] = {
+            member.directory.name: metrics.auroc(labels, of_member)
+            for member, of_member in zip(run.members, each, strict=True)
+        }
     return measured, labels, probabilities
 
 
@@ -114,6 +124,11 @@ def _summary(measured: dict[str, Any]) -> str:
             low, high = measured[f"{name}_ci"]
             label = name if name in ("accuracy",) else name.upper()
             rows.append([label, f"{measured[name]:.4f}", f"{low:.4f} to {high:.4f}"])
+    if "members_auroc" in measured:
+        alone = ", ".join(
+            f"{auroc:.4f}" for auroc in measured["members_auroc"].values()
+        )
+        rows.append(["AUROC of members", alone, ""])
     rows.append(["threshold", f"{measured['threshold']:.4f}", ""])
     before, after = (measured["calibration"][when] for when in ("before", "after"))
     for name, label in (("brier", "Brier score"), ("ece", "calibration error")):

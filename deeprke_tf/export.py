@@ -21,14 +21,16 @@ class ExportFlags:
     `sequence` and `contexts`, both string [batch]; `ids` takes `sequence_kmers` and
     `structure_kmers`, int64 [batch, n_kmers] padded with 0; `records` takes serialized
     tf.train.Example `records`, string [batch]. Each gives `probability` and
-    `calibrated_probability`, float32 [batch, 1], NaN for a row that is no site. A model
-    without structure takes none, and lacks `contexts`.
+    `calibrated_probability`, float32 [batch, 1], NaN for a row that is no site; of an
+    ensemble `probability` is the mean, and `probability_sd` the sample standard
+    deviation over its members. A model without structure takes none, and lacks
+    `contexts`.
 
     Beside it: a model card, warm-up requests, and configuration files of TF Serving.
     """
 
     model: Path
-    """Run directory of `deeprke train`."""
+    """Run or ensemble of `deeprke train`."""
     out: Path
     """Directory of the served model, such as serving/QKI; versions lie in it."""
     license: str = "not stated"
@@ -53,7 +55,7 @@ def write_version(run: runs.Run, directory: Path, license_name: str) -> Path:
     """Writes a SavedModel with all that belongs to it, under the next version number.
 
     Args:
-      run: A finished run.
+      run: A finished run or ensemble.
       directory: TF Serving's `model_base_path`; its name is the served model's.
       license_name: Of the model, for its card.
 
@@ -82,7 +84,8 @@ def _write(run: runs.Run, name: str, path: Path, license_name: str) -> None:
     from deeprke_tf import calibration_graph, model_card, signatures, warmup
 
     calibrate = calibration_graph.in_graph(run.calibration)
-    specs = signatures.save(run.model, run.encoding, path, calibrate)
+    members = [member.model for member in run.members]
+    specs = signatures.save(run.model, run.encoding, path, calibrate, members)
     warmup.write_warmup(path, name, specs, run.encoding)
     model_card.write_model_card(run, name, path, license_name)
 

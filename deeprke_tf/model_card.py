@@ -25,6 +25,10 @@ _LIMITS = (
     "Measured on sites of the same experiment; it says nothing of other experiments.",
     "Not made for clinical use.",
 )
+_ENSEMBLE_LIMIT = (
+    "`probability_sd` says how far the probability would move with another training, "
+    "not how far it is from the truth."
+)
 _STRUCTURE_LIMIT = (
     "Structures must come from ViennaRNA's minimum free energy fold with the settings "
     "under Encoding; others shift the probability."
@@ -37,7 +41,7 @@ def write_model_card(
     """Writes both files into a version directory; returns them.
 
     Args:
-      run: The run that is exported.
+      run: The run or ensemble that is exported.
       name: Of the served model.
       version: Directory of the SavedModel.
       license_name: Of the model, an SPDX identifier.
@@ -58,12 +62,19 @@ def model_card(run: runs.Run, name: str, license_name: str) -> dict[str, Any]:
       UserError: The metrics of the run cannot be read.
     """
     manifest, settings = run.manifest, run.config
-    limits = [*_LIMITS, _STRUCTURE_LIMIT] if settings.model.structure else _LIMITS
+    limits = list(_LIMITS)
+    if settings.model.structure:
+        limits.append(_STRUCTURE_LIMIT)
+    if run.members:
+        limits.append(_ENSEMBLE_LIMIT)
     train_split = manifest["data"]["splits"]["train"]
+    task = "probability that the RNA-binding protein binds an RNA site"
+    if run.members:
+        task += f", the mean of {len(run.members)} trainings that differ in their seed"
     return {
         "name": name,
         "license": license_name,
-        "task": "probability that the RNA-binding protein binds an RNA site",
+        "task": task,
         "model": {
             **dataclasses.asdict(settings.model),
             "n_weights": run.model.count_params(),
@@ -73,17 +84,26 @@ def model_card(run: runs.Run, name: str, license_name: str) -> dict[str, Any]:
         "threshold": run.threshold,
         "calibration": run.calibration.to_json(),
         "data": _data(manifest["data"]),
-        "protocol": {
-            **dataclasses.asdict(settings.train),
-            "best_epoch": manifest["best_epoch"],
-            "n_epochs": manifest["n_epochs"],
-            "epoch_chosen_on": "validation AUROC",
-            "threshold_chosen_on": "validation MCC",
-            "calibration_fitted_on": "validation sites",
-        },
+        # Of an ensemble alone: who its members are, and what each is worth.
+        **({"members": manifest["members"]} if run.members else {}),
+        "protocol": _protocol(run),
         "metrics": _metrics(run.directory),
         "limits": [limit.format(**train_split) for limit in limits],
         "versions": {"deeprke_tf": manifest["deeprke_tf"], **manifest["versions"]},
+    }
+
+
+def _protocol(run: runs.Run) -> dict[str, Any]:
+    protocol = dataclasses.asdict(run.config.train)
+    if run.members:
+        del protocol["seed"]  # Each member has its own, and its own best epoch.
+    else:
+        protocol |= {name: run.manifest[name] for name in ("best_epoch", "n_epochs")}
+    of_mean = ", mean probability of the members" if run.members else ""
+    return protocol | {
+        "epoch_chosen_on": "validation AUROC",
+        "threshold_chosen_on": f"validation MCC{of_mean}",
+        "calibration_fitted_on": f"validation sites{of_mean}",
     }
 
 
@@ -113,6 +133,7 @@ def as_markdown(card: dict[str, Any]) -> str:
     sections = {
         "Model": _settings(card["model"]),
         "Encoding": _settings(card["encoding"]),
+        **({"Members": _members(card["members"])} if "members" in card else {}),
         "Calibration": _calibration(card["calibration"]),
         "Data": "\n\n".join(
             [
@@ -132,6 +153,22 @@ def as_markdown(card: dict[str, Any]) -> str:
     )
     return head + "".join(
         f"\n## {title}\n\n{text}\n" for title, text in sections.items()
+    )
+
+
+def _members(members: list[dict[str, Any]]) -> str:
+    rows = [
+        [
+            *(member["directory"], str(member["seed"])),
+            f"{member['best_epoch']} of {member['n_epochs']}",
+            *(f"{member['validation_auroc']:.4f}", member["model_sha256"]),
+        ]
+        for member in members
+    ]
+    header = ["member", "seed", "best epoch", "validation AUROC", "SHA-256"]
+    return (
+        "`probability` is the mean of the members, `probability_sd` their sample "
+        f"standard deviation (n - 1).\n\n{_table(header, rows)}"
     )
 
 

@@ -42,8 +42,8 @@ class PredictFlags:
     name model, threshold and calibration. Any FASTA or table will do; labels are not
     looked at.
 
-    Of several runs in --model, `probability` is the mean, and a last column,
-    `probability_sd`, the sample standard deviation.
+    Of an ensemble, or several runs in --model, `probability` is the mean, and a last
+    column, `probability_sd`, the sample standard deviation.
 
     Give --model, or --server for a model that `deeprke export` wrote and TF Serving
     serves. Fold settings are those of the model's card then, and `bound` stays empty
@@ -54,7 +54,7 @@ class PredictFlags:
     sites: Path
     """FASTA or table, plain or gzip; - reads standard input."""
     model: tuple[Path, ...] = ()
-    """Run directories of `deeprke train`: one, or several to average."""
+    """Runs or ensembles of `deeprke train`: one, or several to average."""
     server: str | None = None
     """http://host:8501/v1/models/NAME or grpc://host:8500/NAME, in place of --model."""
     out: Path = Path("-")

@@ -14,13 +14,13 @@ from deeprke_tf.calibration import describe
 from deeprke_tf.config import FoldSettings
 from deeprke_tf.folding import Folder
 from deeprke_tf.prediction_table import Prediction
-from deeprke_tf.serving_answers import CALIBRATED
+from deeprke_tf.serving_answers import CALIBRATED, SD
 from deeprke_tf.serving_client import RequestSettings, ServedModel
 from deeprke_tf.sites import Site, SkippedSite
 
 if TYPE_CHECKING:
     from deeprke_tf.calling import Aim
-    from deeprke_tf.ensembles import Ensemble
+    from deeprke_tf.ensembles import Ensemble, Scores
 
 _SITES_AT_ONCE = 2_048
 _UNKNOWN = (math.nan, math.nan, math.nan)
@@ -58,15 +58,15 @@ def of_runs(
     prior: float | None = None,
     calibrate: bool = True,
 ) -> Source:
-    """Loads runs; several are averaged.
+    """Loads runs and ensembles; several are averaged.
 
     Args:
-      directories: Of finished runs, at least one.
+      directories: Of finished ones, at least one.
       batch_size: Sites that a network sees at once.
       threshold: Probability from which a site is called bound.
       aim: Without a threshold: what it is chosen for; None: the largest MCC.
       prior: Share of bound sites to expect; None: that of the validation sites.
-      calibrate: Whether to apply the calibrations of the runs.
+      calibrate: Whether to apply the calibration.
 
     Raises:
       UserError: A run cannot be used, they do not go together, or no threshold does
@@ -75,30 +75,27 @@ def of_runs(
     from deeprke_tf import calling, ensembles
 
     ensemble = ensembles.load(directories)
-    for run in ensemble.members:
-        run.calibration([], prior)  # refuses a prior that cannot be
+    calibration = ensemble.calibration(calibrate)
+    calibration([], prior)  # refuses a prior that cannot be
     if threshold is None:
         called = ensemble.calling(aim, prior)
     else:
         called = calling.Calling(threshold, calling.GIVEN)
-    calibrations = [run.calibration for run in ensemble.members]
     comments = [
         f"deeprke predict, {_names(ensemble)}",
         f"threshold {called}",
-        describe(calibrations, prior, applied=calibrate),
+        describe([calibration], prior, applied=calibrate),
     ]
 
     def score(
         sites: Iterable[Site | SkippedSite], folder: Folder
     ) -> Iterator[Prediction]:
-        return predictions(
-            ensemble.members,
+        return _predictions(
+            ensemble,
             sites,
             folder,
-            batch_size,
-            threshold=called.threshold,
-            prior=prior,
-            calibrate=calibrate,
+            called.threshold,
+            ensemble.scorer(batch_size, prior, calibrate),
         )
 
     encoding = ensemble.encoding
@@ -147,10 +144,10 @@ def of_server(
             sites: Iterable[Site | SkippedSite], folder: Folder
         ) -> Iterator[Prediction]:
             for scored in served.score(sites, folder, batch_size):
-                yield _prediction(*scored, math.nan, threshold)
+                yield _prediction(*scored, threshold)
 
         # Letters are sent; what is shorter than k, the server knows.
-        yield Source(1, fold, threshold, comments, False, ask)
+        yield Source(1, fold, threshold, comments, SD in served.outputs, ask)
 
 
 def predictions(
@@ -166,7 +163,8 @@ def predictions(
     """Scores sites as they come, some thousand at a time.
 
     Args:
-      run: The model, or several to average: see `deeprke_tf.ensembles`.
+      run: The model, a run or an ensemble, or several to average: see
+        `deeprke_tf.ensembles`.
       sites: From `readers.SitesFile(path, k=run.encoding.k, labelled=False)`, or made.
       folder: Folds under `run.encoding.fold`; not used for a model without structure.
       batch_size: Sites that the network sees at once; does not change a probability.
@@ -174,7 +172,7 @@ def predictions(
         largest MCC on the validation sites.
       prior: Share of bound sites to expect, for calibrated probability and threshold;
         None: that of the validation sites.
-      calibrate: Whether to apply the calibration of the run.
+      calibrate: Whether to apply the calibration.
 
     Yields:
       One prediction a site, in order.
@@ -184,11 +182,20 @@ def predictions(
     """
     from deeprke_tf.ensembles import Ensemble
 
-    members = (run,) if isinstance(run, runs.Run) else tuple(run)
-    ensemble = Ensemble(members)
+    ensemble = Ensemble((run,) if isinstance(run, runs.Run) else tuple(run))
     if threshold is None:
         threshold = ensemble.calling(prior=prior).threshold
     score = ensemble.scorer(batch_size, prior, calibrate)
+    yield from _predictions(ensemble, sites, folder, threshold, score)
+
+
+def _predictions(
+    ensemble: "Ensemble",
+    sites: Iterable[Site | SkippedSite],
+    folder: Folder,
+    threshold: float,
+    score: Callable[[Sequence[dict]], "Scores"],
+) -> Iterator[Prediction]:
     stream = iter(sites)
     while some := list(itertools.islice(stream, _SITES_AT_ONCE)):
         usable = [site for site in some if isinstance(site, Site)]
@@ -251,9 +258,15 @@ def encode_sites(run: runs.Run, sites: list[Site], folder: Folder) -> list[dict]
 
 
 def _names(ensemble: "Ensemble") -> str:
-    names = [run.directory.resolve().name for run in ensemble.members]
-    if len(names) == 1:
-        return f"model {names[0]}"
+    """Returns what is averaged, for the head of a table."""
+    given = [run.directory.resolve().name for run in ensemble.given]
+    if len(ensemble.members) == 1:
+        return f"model {given[0]}"
+    names = [
+        f"{name}/{member.directory.name}" if run.members else name
+        for name, run in zip(given, ensemble.given, strict=True)
+        for member in run.trainings
+    ]
     return (
         f"mean of {len(names)} models: {', '.join(names)}; probability_sd is the "
         "sample standard deviation (n - 1)"

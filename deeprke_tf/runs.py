@@ -13,6 +13,15 @@ figures/                learning curves, ROC and precision-recall curves
 logs/                   for TensorBoard
 manifest.json           what it was made from, and how; the last file: a run is
                         finished when it is there
+
+An ensemble is a directory of runs that differ in their seed, and is read as one run:
+
+seed-1/ seed-2/ ...     its members, each a run of its own as above
+config.json             all settings, with the seed of the first member
+metrics.json            as of a run, but of the mean probability of its members
+validation.csv
+figures/
+manifest.json           threshold and calibration of that mean, and who the members are
 """
 
 import dataclasses
@@ -49,16 +58,17 @@ LOGS = "logs"
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A finished training run.
+    """A finished training run, or an ensemble of them.
 
     Attributes:
       directory: Where it lies.
-      config: All its settings.
+      config: All its settings; of an ensemble, those of its first member.
       encoding: What the k-mer ids of the model mean.
       threshold: Probability from which a site is called bound, chosen on validation.
       calibration: From the network's probabilities to calibrated ones, fitted there.
       manifest: The manifest, whole.
-      model: The trained network.
+      model: The trained network; of an ensemble, one that gives the mean probability.
+      members: The runs that an ensemble averages; none of a single training.
     """
 
     directory: Path
@@ -68,19 +78,20 @@ class Run:
     calibration: Calibration
     manifest: dict[str, Any]
     model: "keras.Model"
+    members: tuple["Run", ...] = ()
+
+    @property
+    def trainings(self) -> tuple["Run", ...]:
+        """The members of an ensemble, or the run itself."""
+        return self.members or (self,)
 
 
 def load(directory: Path) -> Run:
-    """Loads a finished run; nothing in its files can run code.
+    """Loads a finished run or ensemble; nothing in its files can run code.
 
     Raises:
-      UserError: The directory is not a finished run, or one of its files is damaged.
+      UserError: The directory is neither, or one of its files is damaged.
     """
-    import keras
-
-    # Keras looks their layers up by name.
-    from deeprke_tf import kmer_conv, positions, vmap_layers  # noqa: F401
-
     directory = Path(directory)
     manifest = read_manifest(directory)
     run_config = config.load(RunConfig, directory / CONFIG)
@@ -92,12 +103,8 @@ def load(directory: Path) -> Run:
         calibration = Calibration.from_json(
             manifest["calibration"], str(directory / MANIFEST)
         )
-        # Keras would load some damaged weights, or weights of another network.
-        if file_sha256(directory / MODEL) != manifest["model_sha256"]:
-            raise ValueError(f"{MODEL} is not the file that training wrote.")
-        model = keras.models.load_model(
-            directory / MODEL, compile=False, safe_mode=True
-        )
+        members = _load_members(directory, manifest)
+        model = _mean_network(members) if members else _load_model(directory, manifest)
     except KeyError as error:
         raise UserError(
             f"The run {directory} is damaged: {MANIFEST} lacks {error}."
@@ -106,7 +113,42 @@ def load(directory: Path) -> Run:
         raise UserError(
             f"The run {directory} is damaged: {_first_line(error)}"
         ) from error
-    return Run(directory, run_config, encoding, threshold, calibration, manifest, model)
+    return Run(
+        *(directory, run_config, encoding, threshold, calibration, manifest, model),
+        members,
+    )
+
+
+def _load_model(directory: Path, manifest: dict[str, Any]) -> "keras.Model":
+    """Loads the network of a single training."""
+    import keras
+
+    # Keras looks their layers up by name.
+    from deeprke_tf import kmer_conv, positions, vmap_layers  # noqa: F401
+
+    # Keras would load some damaged weights, or weights of another network.
+    if file_sha256(directory / MODEL) != manifest["model_sha256"]:
+        raise ValueError(f"{MODEL} is not the file that training wrote.")
+    return keras.models.load_model(directory / MODEL, compile=False, safe_mode=True)
+
+
+def _load_members(directory: Path, manifest: dict[str, Any]) -> tuple[Run, ...]:
+    """Loads the members of an ensemble; a single training has none."""
+    members = []
+    for facts in manifest.get("members", ()):
+        member = load(directory / facts["directory"])
+        if member.manifest["model_sha256"] != facts["model_sha256"]:
+            raise ValueError(
+                f"{facts['directory']} is not the run that the ensemble was made of."
+            )
+        members.append(member)
+    return tuple(members)
+
+
+def _mean_network(members: tuple[Run, ...]) -> "keras.Model":
+    from deeprke_tf.mean_network import mean_network
+
+    return mean_network([member.model for member in members])
 
 
 def write_validation(

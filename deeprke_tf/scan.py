@@ -28,7 +28,7 @@ class ScanFlags:
     """
 
     model: Path
-    """Run directory of `deeprke train`."""
+    """Run or ensemble of `deeprke train`."""
     fasta: Path
     """RNAs to scan, FASTA, plain or gzip; the first word of a header is the name."""
     out: Path

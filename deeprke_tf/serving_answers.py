@@ -12,6 +12,7 @@ from deeprke_tf.errors import UserError
 SIGNATURE = "serving_default"
 PROBABILITY = "probability"
 CALIBRATED = "calibrated_probability"
+SD = "probability_sd"
 
 Inputs: TypeAlias = dict[str, list[str]]
 
@@ -62,8 +63,9 @@ def describe_model(signatures: Any, url: str) -> tuple[bool, tuple[str, ...]]:
     structure = "dot_bracket" in inputs
     if not structure:
         del texts["dot_bracket"]
-    # The first versions of the package exported no calibrated probability.
-    asked = [PROBABILITY, CALIBRATED] if CALIBRATED in outputs else [PROBABILITY]
+    # The first versions of the package exported no calibrated probability, and only an
+    # ensemble has a standard deviation.
+    asked = [PROBABILITY, *(name for name in (CALIBRATED, SD) if name in outputs)]
     if inputs != texts or any(outputs.get(name) != "DT_FLOAT" for name in asked):
         raise UserError(
             f"{url} does not serve a model of `deeprke export`: {SIGNATURE} takes "

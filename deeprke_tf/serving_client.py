@@ -19,7 +19,14 @@ from typing import Any, NamedTuple, Protocol
 
 from deeprke_tf.errors import UserError
 from deeprke_tf.folding import Folder
-from deeprke_tf.serving_answers import Inputs, checked, describe_model
+from deeprke_tf.serving_answers import (
+    CALIBRATED,
+    PROBABILITY,
+    SD,
+    Inputs,
+    checked,
+    describe_model,
+)
 from deeprke_tf.sites import Site, SkippedSite, skip_site
 
 BACK_OFF = 0.5  # seconds; doubles from one try to the next
@@ -76,8 +83,9 @@ class ServedModel:
       url: As given.
       version: The version that scores.
       reads_structure: Whether it wants a dot-bracket with each sequence.
-      outputs: What it is asked for: `probability` and, but for an export of a version
-        of this package that had none, `calibrated_probability`.
+      outputs: What it is asked for: `probability`; `calibrated_probability`, but for an
+        export of a version of this package that had none; `probability_sd` of an
+        ensemble.
 
     Raises:
       UserError: `url` is not of a form of this module, the server cannot be reached, or
@@ -164,10 +172,16 @@ class ServedModel:
         return inputs
 
     def _probabilities(self, inputs: Inputs) -> list[tuple[float, ...]]:
-        """Returns the outputs of each site, NaN for a row that is none."""
+        """Returns what a `ScoredSite` has, of each site; NaN for a row that is none."""
         n_sites = len(inputs["sequence"])
         answer = self._client.ask(inputs, self.outputs)
-        columns = [checked(answer[name], n_sites, self.url) for name in self.outputs]
+        unknown = [math.nan] * n_sites
+        columns = [
+            checked(answer[name], n_sites, self.url)
+            if name in self.outputs
+            else unknown
+            for name in (PROBABILITY, CALIBRATED, SD)
+        ]
         return list(zip(*columns, strict=True))
 
 
@@ -178,11 +192,13 @@ class ScoredSite(NamedTuple):
       site: A skipped one has NaN.
       probability: In [0, 1].
       calibrated_probability: In [0, 1]; NaN too where the model has no such output.
+      probability_sd: The same.
     """
 
     site: Site | SkippedSite
     probability: float
     calibrated_probability: float = math.nan
+    probability_sd: float = math.nan
 
 
 class _Asked(NamedTuple):

@@ -18,11 +18,15 @@ Each gives `probability`, that the RBP binds, and `calibrated_probability`, both
 reason, or ids that are padded differently in the two views, are not of the vocabulary
 or hold no known k-mer. Other rows of the batch keep their probability.
 
+An ensemble gives the mean of its members as `probability`, what its calibration makes
+of that mean as `calibrated_probability`, and a third output, `probability_sd`: the
+sample standard deviation over the members, with n - 1.
+
 A model that reads no structure lacks `contexts` and every structure input.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +43,11 @@ Calibrate = Callable[[tf.Tensor], tf.Tensor]
 
 
 def save(
-    model: Any, encoding: Encoding, path: Path, calibrate: Calibrate = tf.identity
+    model: Any,
+    encoding: Encoding,
+    path: Path,
+    calibrate: Calibrate = tf.identity,
+    members: Sequence[Any] = (),
 ) -> dict[str, dict[str, tf.TensorSpec]]:
     """Writes a SavedModel with all signatures of a model.
 
@@ -48,6 +56,7 @@ def save(
       encoding: What its k-mer ids mean.
       path: Directory to write.
       calibrate: See `signatures`.
+      members: See `signatures`.
 
     Returns:
       The inputs of each signature.
@@ -55,14 +64,17 @@ def save(
     archive = keras.export.ExportArchive()
     archive.track(model)
     specs = input_specs(tuple(tensor.name for tensor in model.inputs))
-    for name, function in signatures(model, encoding, calibrate).items():
+    for name, function in signatures(model, encoding, calibrate, members).items():
         archive.add_endpoint(name, function, input_signature=[specs[name]])
     archive.write_out(str(path), verbose=False)
     return specs
 
 
 def signatures(
-    model: Any, encoding: Encoding, calibrate: Calibrate = tf.identity
+    model: Any,
+    encoding: Encoding,
+    calibrate: Calibrate = tf.identity,
+    members: Sequence[Any] = (),
 ) -> dict[str, Callable[[Inputs], Outputs]]:
     """Returns a function for each signature of a model, to trace with `input_specs`.
 
@@ -71,6 +83,7 @@ def signatures(
       encoding: What its k-mer ids mean.
       calibrate: From probabilities, float32 [batch, 1], to calibrated ones, in
         TensorFlow operations.
+      members: The networks that `model` is the mean of, if it is one.
     """
     views = tuple(tensor.name for tensor in model.inputs)
     spec = {view: tf.TensorSpec([None, None], tf.int64, view) for view in views}
@@ -78,16 +91,16 @@ def signatures(
     # Traced once for all signatures: that is most of the time that saving takes.
     @tf.function(input_signature=[spec])
     def network(rows: Inputs) -> tf.Tensor:
-        return model(rows, training=False)
+        each = [
+            member({ids.name: rows[ids.name] for ids in member.inputs}, training=False)
+            for member in members or [model]
+        ]
+        return tf.concat(each, axis=1)  # [batch, n_members]
 
     def ids(inputs: Inputs) -> Outputs:
         valid = _are_sites(inputs, encoding)
         rows = _harmless(inputs, valid)
-        probability = network(rows)[: tf.shape(valid)[0]]
-        outputs = {
-            "probability": probability,
-            "calibrated_probability": calibrate(probability),
-        }
+        outputs = _outputs(network(rows)[: tf.shape(valid)[0]], calibrate)
         nan = tf.constant(float("nan"))
         return {
             name: tf.where(valid[:, tf.newaxis], values, nan)
@@ -130,6 +143,25 @@ def input_specs(views: tuple[str, ...]) -> dict[str, dict[str, tf.TensorSpec]]:
         }
         for signature, inputs in names.items()
     }
+
+
+def _outputs(each: tf.Tensor, calibrate: Calibrate) -> Outputs:
+    """Returns the outputs by name from the probabilities of each member.
+
+    Args:
+      each: float32 [batch, n_members].
+      calibrate: See `signatures`.
+    """
+    probability = tf.reduce_mean(each, axis=1, keepdims=True)
+    outputs = {
+        "probability": probability,
+        "calibrated_probability": calibrate(probability),
+    }
+    if each.shape[1] > 1:
+        squares = tf.math.squared_difference(each, probability)
+        variance = tf.reduce_sum(squares, axis=1, keepdims=True) / (each.shape[1] - 1)
+        outputs["probability_sd"] = tf.sqrt(variance)
+    return outputs
 
 
 def _padded(views: graph_encoding.Views) -> Inputs:

@@ -33,17 +33,21 @@ class TrainFlags:
     data: tuple[Path, ...] = (SAMPLE,)
     """Directory that `deeprke preprocess` made; several or a pattern to train many."""
     out: Path | None = None
-    """Directory to make; runs/<data>-<preset> if not given. Of several datasets, the
-    directory of their runs; runs if not given."""
+    """Directory to make; if not given, runs/<data>-<preset>, and for an ensemble
+    runs/<data>-<preset>-ensemble. Of several datasets, the directory of their runs;
+    runs if not given."""
     shard: str | None = None
     """Of several datasets, only each n-th from the i-th on, as i/n."""
-    preset: str = "paper"
-    """Settings to start from: deeprke, paper, no-structure, one-hot, cnn-only,
-    deepbind, ideepv, ideeps."""
+    preset: str = presets.DEFAULT
+    """Settings to start from: deeprke, deeprke-no-structure, paper, no-structure,
+    one-hot, cnn-only, deepbind, ideepv, ideeps."""
     config: Path | None = None
     """File of settings as a run's config.json holds them, in place of a preset."""
     vectors_from: Path | None = None
     """Directory that `deeprke vectors` made, in place of vectors trained here."""
+    ensemble: int = 1
+    """Runs to train and to average, as one model: of --seed and those that follow it,
+    each in a directory of --out. A finished one there is not trained again."""
     devices: int | None = None
     """GPUs to use, by default all; where there is none, logical CPU devices."""
     overwrite: bool = False
@@ -51,6 +55,10 @@ class TrainFlags:
     model: ModelConfig = ModelConfig()
     vectors: VectorConfig = VectorConfig()
     train: TrainConfig = TrainConfig()
+
+    def __post_init__(self):
+        if self.ensemble < 1:
+            raise UserError(f"ensemble must be at least 1, got {self.ensemble}.")
 
     @property
     def run_config(self) -> RunConfig:
@@ -65,7 +73,7 @@ def default_flags(argv: Sequence[str]) -> TrainFlags:
       UserError: No such preset, or a file that cannot be used.
     """
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    first.add_argument("--preset", default="paper")
+    first.add_argument("--preset", default=presets.DEFAULT)
     first.add_argument("--config", type=Path)
     given, _rest = first.parse_known_args(argv)
     if given.config:
@@ -96,28 +104,31 @@ def train(flags: TrainFlags) -> None:
 
 
 def _train_one(flags: TrainFlags, data: Path) -> None:
-    """Trains one run."""
-    from deeprke_tf import run_lock, train_run
+    """Trains one run, or the runs of one ensemble."""
+    from deeprke_tf import ensemble_run, run_lock, train_run
 
     if flags.shard:
         raise UserError(
             f"--shard shares out several datasets, but --data names one, {data}."
         )
     out = flags.out or Path("runs") / f"{data.resolve().name}-{_name(flags)}"
+    settings = {
+        "vectors_from": flags.vectors_from,
+        "n_devices": flags.devices,
+        "overwrite": flags.overwrite,
+    }
     with run_lock.only_trainer(out) as is_free:
         if not is_free:
             raise UserError(
                 f"Another process is training {out}; wait for it, or name another "
                 "--out."
             )
-        train_run.train_run(
-            data,
-            out,
-            flags.run_config,
-            vectors_from=flags.vectors_from,
-            n_devices=flags.devices,
-            overwrite=flags.overwrite,
-        )
+        if flags.ensemble > 1:
+            ensemble_run.train_ensemble(
+                data, out, flags.run_config, flags.ensemble, **settings
+            )
+        else:
+            train_run.train_run(data, out, flags.run_config, **settings)
 
 
 def _train_several(flags: TrainFlags) -> None:
@@ -128,6 +139,10 @@ def _train_several(flags: TrainFlags) -> None:
         raise UserError(
             "--overwrite is for one run: of several processes each would delete what "
             "another has trained. Delete the runs that shall be trained anew."
+        )
+    if flags.ensemble > 1:
+        raise UserError(
+            "--ensemble is for one dataset; give one command for each of several."
         )
     datasets = train_datasets.find(flags.data)
     out = flags.out or Path("runs")
@@ -155,7 +170,8 @@ def _train_several(flags: TrainFlags) -> None:
 
 def _name(flags: TrainFlags) -> str:
     """Returns the name of the settings, as the names of runs have it."""
-    return flags.config.stem if flags.config else flags.preset
+    name = flags.config.stem if flags.config else flags.preset
+    return f"{name}-ensemble" if flags.ensemble > 1 else name
 
 
 def main(argv: Sequence[str] | None = None) -> int:

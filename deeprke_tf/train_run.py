@@ -1,37 +1,33 @@
 """A training run from its data to its manifest: makes, resumes and finishes one."""
 
-import dataclasses
 import importlib.metadata
 import platform
-import shutil
 import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from deeprke_tf import (
     __version__,
     calibrate,
     cli,
-    config,
     dataset,
     dataset_info,
     devices,
     figures,
     metrics,
+    run_start,
     run_vectors,
     runs,
     training,
 )
 from deeprke_tf.config import RunConfig
 from deeprke_tf.dataset_info import DatasetInfo
-from deeprke_tf.errors import UserError
 from deeprke_tf.inference import score_labelled, scorer
 from deeprke_tf.records import file_sha256
 from deeprke_tf.state import TrainingState
-
-_STARTED = "state/started.json"
 
 
 def train_run(
@@ -59,15 +55,10 @@ def train_run(
     Raises:
       UserError: Data or `out` cannot be used; training diverged.
     """
-    # All that can be wrong with what was given is found before anything is written.
-    info = dataset_info.read(data)
-    for split in ("train", "validation"):
-        _require_both_classes(info, split)
-        dataset.verify_shards(info, split)
-    given = run_vectors.given_vectors(info, run_config, vectors_from)
+    info, given = run_start.checked(data, run_config, vectors_from)
     # Before TensorFlow computes anything: then it no longer splits the CPU.
     strategy = devices.strategy(n_devices)
-    _prepare(out, run_config, info, vectors_from, overwrite)
+    run_start.prepare(out, run_config, info, vectors_from, overwrite)
     print(_data_line(info, data), flush=True)
     vectors = run_vectors.make_vectors(info, out, run_config, given)
     state = TrainingState(out / runs.STATE, out / runs.HISTORY)
@@ -93,59 +84,6 @@ def train_run(
     return measured
 
 
-def _prepare(
-    out: Path,
-    run_config: RunConfig,
-    info: DatasetInfo,
-    vectors_from: Path | None,
-    overwrite: bool,
-) -> None:
-    """Makes the run directory, or makes sure that it holds this very run unfinished."""
-    runs.make_directory(out)
-    # A run that was killed at its very start has no config yet.
-    begun = {runs.STATE, f"{runs.CONFIG}.partial"}
-    is_run = (out / runs.CONFIG).exists() and (
-        (out / runs.MANIFEST).exists() or (out / _STARTED).exists()
-    )
-    if not is_run and {path.name for path in out.iterdir()} - begun:
-        raise UserError(f"--out {out} is not empty and not a run; name another.")
-    if overwrite:
-        shutil.rmtree(out)
-        is_run = False
-    if (out / runs.MANIFEST).exists():
-        raise UserError(
-            f"{out} is a finished run; name another --out, or add --overwrite."
-        )
-    started = {
-        "dataset_sha256": file_sha256(info.directory / dataset_info.FILE_NAME),
-        "vectors_from": str(vectors_from) if vectors_from else None,
-    }
-    if not is_run:
-        (out / runs.STATE).mkdir(parents=True, exist_ok=True)
-        runs.write_json(out / _STARTED, started)
-        runs.write_json(out / runs.CONFIG, dataclasses.asdict(run_config))
-        return
-    before = runs.read_json(out / _STARTED)
-    other = [name for name in started if before.get(name) != started[name]]
-    if config.load(RunConfig, out / runs.CONFIG) != run_config:
-        other = ["settings"]
-    if other:
-        what = {"dataset_sha256": "data", "vectors_from": "--vectors-from"}
-        raise UserError(
-            f"{out} is an unfinished run of other {what.get(other[0], other[0])}; name "
-            "another --out, or add --overwrite."
-        )
-
-
-def _require_both_classes(info: DatasetInfo, name: str) -> None:
-    split = info.split(name)
-    if not 0 < split.n_positive < split.n_sites:
-        raise UserError(
-            f"The {name} split of {info.directory} has {split.n_positive} bound and "
-            f"{split.n_sites - split.n_positive} background sites; training needs both."
-        )
-
-
 def _measure(
     model: Any,
     info: DatasetInfo,
@@ -153,15 +91,35 @@ def _measure(
     out: Path,
     state: TrainingState,
 ) -> dict[str, Any]:
-    """Chooses the threshold on validation, measures there, and draws the figures.
-
-    The validation sites are kept with their probabilities: calibration and named
-    thresholds come from them.
-    """
+    """Scores the validation sites, measures, and draws the figures."""
     validation = dataset.read_split(
         info, "validation", run_config.model.views, run_config.train.batch_size
     )
     labels, probabilities = score_labelled(scorer(model), validation)
+    measured = write_measures(out, info, labels, probabilities)
+    figures.learning_curves(
+        state.history, state.best_epoch, out / runs.FIGURES / "learning_curves.png"
+    )
+    return measured
+
+
+def write_measures(
+    out: Path, info: DatasetInfo, labels: np.ndarray, probabilities: np.ndarray
+) -> dict[str, Any]:
+    """Chooses the threshold on validation, measures there, and draws the figures.
+
+    The validation sites are kept with their probabilities: calibration and named
+    thresholds come from them.
+
+    Args:
+      out: The run directory.
+      info: The data.
+      labels: Of the validation sites, [n_sites].
+      probabilities: Of them, float32 [n_sites].
+
+    Returns:
+      The contents of `metrics.json`.
+    """
     threshold = metrics.best_threshold(labels, probabilities)
     measured = {
         "split": "validation",
@@ -172,9 +130,6 @@ def _measure(
     runs.write_json(out / runs.METRICS, measured)
     figures.evaluation_figures(
         out / runs.FIGURES, "validation", labels, probabilities, measured
-    )
-    figures.learning_curves(
-        state.history, state.best_epoch, out / runs.FIGURES / "learning_curves.png"
     )
     return measured
 
@@ -187,6 +142,27 @@ def _manifest(
     state: TrainingState,
     measured: dict[str, Any],
 ) -> dict[str, Any]:
+    return {
+        **manifest_of(info, run_config, out, measured),
+        "best_epoch": state.best_epoch,
+        "n_epochs": state.n_epochs,
+        "devices": list(strategy.extended.worker_devices),
+        "model_sha256": file_sha256(out / runs.MODEL),
+    }
+
+
+def manifest_of(
+    info: DatasetInfo, run_config: RunConfig, out: Path, measured: dict[str, Any]
+) -> dict[str, Any]:
+    """Returns what the manifests of runs and ensembles have in common.
+
+    Args:
+      info: The data.
+      run_config: All settings.
+      out: The run directory, which holds the validation probabilities: the calibration
+        is fitted on them.
+      measured: Of `write_measures`.
+    """
     packages = ("tensorflow", "keras", "gensim", "numpy", "viennarna")
     return {
         "deeprke_tf": __version__,
@@ -195,11 +171,7 @@ def _manifest(
         "encoding": info.contents["encoding"],
         "threshold": measured["threshold"],
         "calibration": calibrate.fit(*runs.read_validation(out)).to_json(),
-        "best_epoch": state.best_epoch,
-        "n_epochs": state.n_epochs,
         "longest_site": info.split("train").longest_site,
-        "devices": list(strategy.extended.worker_devices),
-        "model_sha256": file_sha256(out / runs.MODEL),
         "data": {
             "directory": info.directory.resolve().name,
             "dataset_sha256": file_sha256(info.directory / dataset_info.FILE_NAME),
@@ -229,17 +201,25 @@ def _summary(
     seconds: float,
     out: Path,
 ) -> str:
+    rows = [
+        ["weights", f"{n_weights:,}"],
+        ["best epoch", f"{state.best_epoch} of {state.n_epochs}, {seconds:.0f} s"],
+        *measure_rows(measured),
+        ["wrote", str(out)],
+    ]
+    return cli.table(rows)
+
+
+def measure_rows(measured: dict[str, Any]) -> list[list[str]]:
+    """Returns what a summary says of the measures on validation, by row."""
+
     def with_interval(name: str) -> str:
         low, high = measured[f"{name}_ci"]
         return f"{measured[name]:.4f}  ({low:.4f} to {high:.4f})"
 
-    rows = [
-        ["weights", f"{n_weights:,}"],
-        ["best epoch", f"{state.best_epoch} of {state.n_epochs}, {seconds:.0f} s"],
+    return [
         ["validation AUROC", with_interval("auroc")],
         ["validation AUPRC", with_interval("auprc")],
         ["threshold", f"{measured['threshold']:.4f}  (largest MCC on validation)"],
         ["MCC at it", with_interval("mcc")],
-        ["wrote", str(out)],
     ]
-    return cli.table(rows)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from deeprke_tf import (
     cli,
+    presets,
     runs,
     train,
     tune_results,
@@ -60,8 +61,8 @@ class TuneFlags:
     """Hours after which no more trials are begun; counted from this command on."""
     lost_after: float = 60.0
     """Seconds without a sign after which the trial of a worker goes to another."""
-    preset: str = "paper"
-    """Settings to start from: deeprke, paper, no-structure, one-hot, cnn-only."""
+    preset: str = presets.DEFAULT
+    """Settings to start from, of `deeprke train`."""
     config: Path | None = None
     """File of settings as a run's config.json holds them, in place of a preset."""
     vectors_from: Path | None = None

@@ -35,8 +35,8 @@ _NT_PER_PIECE = 60_000
 
 # Name, sequence, dot-bracket, and why it is skipped: if it is, there is no sequence.
 Row: TypeAlias = tuple[str, str, str | None, str]
-# Name, probability, calibrated probability, and why there is none.
-Scored: TypeAlias = tuple[str, float | None, float | None, str]
+# Name, the outputs of the model (`ExportedModel.outputs`), and why there are none.
+Scored: TypeAlias = tuple[str, list[float], str]
 
 
 def build(pipeline: beam.Pipeline, plan: ScorePlan, directory: str) -> None:
@@ -151,7 +151,7 @@ class _Score(beam.DoFn):
         for place, model in enumerate(self._models.loaded):
             scores = iter(model.score(sites, self._plan.batch_size).tolist())
             scored = [
-                (name, None, None, reason) if reason else (name, *next(scores), "")
+                (name, [] if reason else next(scores), reason)
                 for name, _sequence, _dot_bracket, reason in rows
             ]
             yield (place, index, shard), (number, scored)
@@ -201,17 +201,12 @@ def _write_shard(
     (index, of_input, shard), pieces = group
     model = plan.models[index]
     rows = [
-        Prediction(
-            name,
-            probability,
-            None if probability is None else probability >= model.threshold,
-            reason,
-            calibrated,
-        )
+        _prediction(row, model.threshold)
         for _number, scored in sorted(pieces)
-        for name, probability, calibrated, reason in scored
+        for row in scored
     ]
-    contents = score_tables.WRITERS[plan.format](rows, plan.comments(model))
+    write = score_tables.WRITERS[plan.format]
+    contents = write(rows, plan.comments(model), model.has_sd)
     skipped = collections.Counter(
         row.skipped.partition(":")[0] for row in rows if row.skipped
     )
@@ -225,6 +220,14 @@ def _write_shard(
         "skipped": dict(skipped),
         "sha256": hashlib.sha256(contents).hexdigest(),
     }
+
+
+def _prediction(row: Scored, threshold: float) -> Prediction:
+    name, outputs, reason = row
+    if reason:
+        return Prediction(name, None, None, reason)
+    probability, *others = outputs
+    return Prediction(name, probability, probability >= threshold, "", *others)
 
 
 def _write_summary(

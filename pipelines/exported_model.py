@@ -13,6 +13,7 @@ from deeprke_tf.streams import File
 from pipelines import beam_files
 
 _CARD = "model_card.json"
+_OUTPUTS = ("probability", "calibrated_probability", "probability_sd")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +25,8 @@ class ExportedModel:
       path: Of the SavedModel; TensorFlow must be able to read there.
       encoding: What its k-mer ids mean.
       views: The inputs of its signature `ids`.
+      outputs: What each signature gives: probability, calibrated probability and, of an
+        ensemble, the standard deviation over its members.
       threshold: Probability from which a site is called bound.
       sha256: Of the weights it was exported from.
     """
@@ -32,8 +35,14 @@ class ExportedModel:
     path: str
     encoding: Encoding
     views: tuple[str, ...]
+    outputs: tuple[str, ...]
     threshold: float
     sha256: str
+
+    @property
+    def has_sd(self) -> bool:
+        """Whether it is an ensemble."""
+        return _OUTPUTS[-1] in self.outputs
 
     @property
     def version(self) -> str:
@@ -79,6 +88,7 @@ def _described(path: str, card: File) -> ExportedModel:
         path,
         encoding,
         views if facts["model"]["structure"] else views[:1],
+        _OUTPUTS if "members" in facts else _OUTPUTS[:2],
         facts["threshold"],
         facts["model"]["sha256"],
     )
@@ -110,16 +120,16 @@ class LoadedModel:
           batch_size: Sites that the network sees at once.
 
         Returns:
-          Probability and calibrated probability, float32 [len(sites), 2].
+          The outputs of the model, float32 [len(sites), n_outputs].
         """
         import tensorflow as tf
 
         from deeprke_tf.inference import batched_by_length
 
-        scores = np.zeros((len(sites), 2), np.float32)
+        scores = np.zeros((len(sites), len(self._model.outputs)), np.float32)
         for some, batch in batched_by_length(sites, batch_size):
             inputs = {view: tf.constant(batch[view]) for view in self._model.views}
             outputs = self._ids(**inputs)
-            for column, name in enumerate(("probability", "calibrated_probability")):
+            for column, name in enumerate(self._model.outputs):
                 scores[some, column] = outputs[name].numpy()[:, 0]
         return scores

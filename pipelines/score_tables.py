@@ -2,19 +2,19 @@
 
 import io
 
-from deeprke_tf.prediction_table import Prediction, TableWriter
+from deeprke_tf.prediction_table import SD_COLUMN, Prediction, TableWriter
 
 
-def as_tsv(rows: list[Prediction], comments: list[str]) -> bytes:
+def as_tsv(rows: list[Prediction], comments: list[str], with_sd: bool) -> bytes:
     """Returns the table that `deeprke predict` writes."""
     file = io.StringIO()
-    table = TableWriter(file, comments, with_sd=False)
+    table = TableWriter(file, comments, with_sd)
     for row in rows:
         table.write(row)
     return file.getvalue().encode()
 
 
-def as_parquet(rows: list[Prediction], comments: list[str]) -> bytes:
+def as_parquet(rows: list[Prediction], comments: list[str], with_sd: bool) -> bytes:
     """Returns the same as Parquet, what is not known as null."""
     import pyarrow
     import pyarrow.parquet
@@ -30,6 +30,10 @@ def as_parquet(rows: list[Prediction], comments: list[str]) -> bytes:
         "bound": pyarrow.array([row.bound for row in rows], pyarrow.bool_()),
         "skipped": pyarrow.array([row.skipped for row in rows], pyarrow.string()),
     }
+    if with_sd:
+        columns[SD_COLUMN] = pyarrow.array(
+            [row.probability_sd for row in rows], pyarrow.float32()
+        )
     table = pyarrow.table(columns).replace_schema_metadata(
         {"deeprke": "\n".join(comments)}
     )

@@ -10,7 +10,14 @@ import filelock
 import pytest
 
 from deeprke_tf import train
-from tests.small_runs import RUN, SEQUENCE_RUN, make_data, make_sites, write_table
+from tests.small_runs import (
+    ENSEMBLE,
+    RUN,
+    SEQUENCE_RUN,
+    make_data,
+    make_sites,
+    write_table,
+)
 
 
 @pytest.fixture(scope="session")
@@ -78,3 +85,9 @@ def run(trained_once):
 def sequence_run(trained_once):
     """A finished run of two epochs, without BiLSTM, that reads the sequence alone."""
     return trained_once("sequence_run", SEQUENCE_RUN)
+
+
+@pytest.fixture(scope="session")
+def ensemble(trained_once):
+    """An ensemble of two finished runs, of seeds 7 and 8, that read both views."""
+    return trained_once("ensemble", ENSEMBLE)

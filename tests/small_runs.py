@@ -21,6 +21,10 @@ QUICK = (*ONE_EPOCH, "--preset", "no-structure", "--lstm-units", "0")
 # Of the runs of `tests.run_fixtures`.
 RUN = (*TINY, "--epochs", "4", "--warmup-epochs", "0")
 SEQUENCE_RUN = (*QUICK, "--epochs", "2", "--warmup-epochs", "2")
+ENSEMBLE = (
+    *(*ONE_EPOCH, "--lstm-units", "0", "--epochs", "2", "--warmup-epochs", "0"),
+    *("--ensemble", "2", "--seed", "7"),
+)
 
 
 def make_sites(n_sites, seed):

@@ -3,7 +3,14 @@ import dataclasses
 import numpy as np
 import pytest
 
-from deeprke_tf import inference, metrics, prediction_sources, runs, thresholds
+from deeprke_tf import (
+    calibrate,
+    inference,
+    metrics,
+    prediction_sources,
+    runs,
+    thresholds,
+)
 from deeprke_tf.calibration import Calibration
 from deeprke_tf.config import FoldSettings, RunConfig
 from deeprke_tf.encoding import Encoding
@@ -14,10 +21,11 @@ from tests.small_models import CONFIGS, compiled_scorer, random_sites, trained_m
 
 HALVED = Calibration("isotonic", prior=0.5, knots=((0.0, 1e-6), (0.8, 0.4)))
 AS_IT_IS = Calibration("none", prior=0.5)
-LABELS = [0, 1, 0, 1, 0, 0]
+# Enough sites for a calibration to be fitted.
+LABELS = [0, 1, 0, 1, 0, 0] * 5
 PROBABILITIES = {
-    "paper": [0.1, 0.9, 0.3, 0.4, 0.2, 0.6],
-    "no-structure": [0.3, 0.7, 0.1, 0.8, 0.4, 0.2],
+    "paper": [0.1, 0.9, 0.3, 0.4, 0.2, 0.6] * 5,
+    "no-structure": [0.3, 0.7, 0.1, 0.8, 0.4, 0.2] * 5,
 }
 
 
@@ -51,6 +59,21 @@ def make_run(tmp_path):
     return make
 
 
+def calibration_of_the_mean():
+    """The calibration that fits the mean of `PROBABILITIES`; it does something."""
+    mean = np.mean(list(PROBABILITIES.values()), axis=0)
+    calibration = calibrate.fit(LABELS, mean)
+    assert calibration.method == "temperature"
+    return calibration
+
+
+def of_other_sites(run):
+    """The same run, as if it had been validated on other sites."""
+    shards = [{"sha256": "of others"}]
+    data = {"data": {"splits": {"validation": {"shards": shards}}}}
+    return dataclasses.replace(run, manifest={**run.manifest, **data})
+
+
 def probabilities_of(run, sites):
     """The probabilities of one network."""
     of_run = [{view: site[view] for view in run.config.model.views} for site in sites]
@@ -65,8 +88,15 @@ def test_scores_are_mean_and_sample_standard_deviation_over_the_runs(make_run):
     assert scores.probability == pytest.approx((first + second) / 2)
     # Of two values, half their distance times the root of 2.
     assert scores.probability_sd == pytest.approx(abs(first - second) / np.sqrt(2))
-    assert scores.calibrated_probability == pytest.approx((HALVED(first) + second) / 2)
     assert scores.probability_sd.max() > 0.01
+
+
+def test_the_mean_is_calibrated_not_each_run(make_run):
+    members = make_run("paper", HALVED), make_run("no-structure")
+    scores = Ensemble(members).scorer(batch_size=3)(random_sites([3, 9, 5, 7]))
+    expected = calibration_of_the_mean()(scores.probability)
+    assert scores.calibrated_probability == pytest.approx(expected, abs=1e-6)
+    assert np.abs(expected - scores.probability).max() > 0.01
 
 
 def test_a_single_run_is_itself_without_a_standard_deviation(make_run):
@@ -79,18 +109,17 @@ def test_a_single_run_is_itself_without_a_standard_deviation(make_run):
     assert np.isnan(scores.probability_sd).all()
 
 
-def test_the_prior_shifts_the_odds_of_each_run(make_run):
+def test_the_prior_shifts_the_odds_of_the_mean(make_run):
     members = make_run("paper", HALVED), make_run("no-structure")
     sites = random_sites([3, 9, 5, 7])
-    raw = [probabilities_of(run, sites) for run in members]
     shifted = Ensemble(members).scorer(3, prior=0.01)(sites)
-    expected = [HALVED(raw[0], 0.01), AS_IT_IS(raw[1], 0.01)]
-    assert shifted.calibrated_probability == pytest.approx(np.mean(expected, axis=0))
+    expected = calibration_of_the_mean()(shifted.probability, 0.01)
+    assert shifted.calibrated_probability == pytest.approx(expected, abs=1e-6)
     bare = Ensemble(members).scorer(3, calibrate=False)(sites)
-    assert bare.calibrated_probability == pytest.approx(bare.probability)
+    assert bare.calibrated_probability.tolist() == bare.probability.tolist()
     both = Ensemble(members).scorer(3, prior=0.01, calibrate=False)(sites)
-    expected = [AS_IT_IS(member, 0.01) for member in raw]
-    assert both.calibrated_probability == pytest.approx(np.mean(expected, axis=0))
+    expected = AS_IT_IS(both.probability, 0.01)
+    assert both.calibrated_probability == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -140,17 +169,23 @@ def test_the_threshold_of_a_single_run_is_its_own_unless_asked_for_another(make_
 
 
 @pytest.mark.parametrize("other", ["shards", "order"])
-def test_runs_with_other_validation_sites_have_no_threshold(make_run, other):
+def test_runs_with_other_validation_sites_have_no_threshold_and_no_calibration(
+    make_run, other
+):
     first, second = make_run("paper"), make_run("no-structure")
     if other == "shards":
-        shards = [{"sha256": "of others"}]
-        data = {"data": {"splits": {"validation": {"shards": shards}}}}
-        second = dataclasses.replace(second, manifest={**second.manifest, **data})
+        second = of_other_sites(second)
     else:
         probabilities = PROBABILITIES["no-structure"][::-1]
         runs.write_validation(second.directory, LABELS[::-1], probabilities)
-    with pytest.raises(UserError, match=r"not validated on the same .* --threshold"):
-        Ensemble((first, second)).calling()
+    ensemble = Ensemble((first, second))
+    message = r"not validated on the same .* --threshold and --no-calibration"
+    with pytest.raises(UserError, match=message):
+        ensemble.calling()
+    with pytest.raises(UserError, match=message):
+        ensemble.scorer(batch_size=3)
+    scores = ensemble.scorer(batch_size=3, calibrate=False)(random_sites([3, 9]))
+    assert scores.calibrated_probability.tolist() == scores.probability.tolist()
 
 
 # === From Python ===
@@ -183,7 +218,8 @@ def test_predictions_take_several_runs(make_run):
         assert together[i].probability_sd == pytest.approx(np.std(pair, ddof=1))
         assert together[i].bound == (together[i].probability >= threshold)
         assert alone[0][i].probability_sd is None
-        pair = [predicted[i].calibrated_probability for predicted in alone]
-        assert together[i].calibrated_probability == pytest.approx(np.mean(pair))
+        assert together[i].calibrated_probability == pytest.approx(
+            calibration_of_the_mean()(np.mean(pair)), abs=1e-6
+        )
     assert together[1].skipped == "nothing but N: NNN"
     assert together[1].probability_sd is None

@@ -62,6 +62,28 @@ def test_the_measures_are_those_of_scikit_learn_at_the_threshold_of_the_run(
     assert measured["model"] == "run"
 
 
+def test_an_ensemble_is_measured_by_its_mean_and_each_member_beside_it(
+    ensemble, data, evaluated, tmp_path
+):
+    measured = evaluated(ensemble, out=tmp_path / "out")
+    loaded = runs.load(ensemble)
+    batches = dataset.read_split(
+        dataset_info.read(data), "test", loaded.config.model.views, 40
+    )
+    labels, mean = inference.score_labelled(inference.scorer(loaded.model), batches)
+    auroc = sklearn_metrics.roc_auc_score(labels, mean)
+    assert measured["auroc"] == pytest.approx(auroc, abs=1e-9)
+    assert measured["threshold"] == loaded.threshold
+    assert measured["model"] == "ensemble"
+    assert list(measured["members_auroc"]) == ["seed-7", "seed-8"]
+    for member in loaded.members:
+        score = inference.scorer(member.model)
+        _labels, alone = inference.score_labelled(score, batches)
+        auroc = sklearn_metrics.roc_auc_score(labels, alone)
+        found = measured["members_auroc"][member.directory.name]
+        assert found == pytest.approx(auroc, abs=1e-9)
+
+
 def test_an_evaluation_keeps_what_training_measured(copied, evaluated):
     of_training = json.loads((copied / "metrics.json").read_text())
     for _ in range(2):

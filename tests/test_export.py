@@ -3,12 +3,14 @@
 import contextlib
 import functools
 import io
+import json
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from deeprke_tf import export, inference, records, runs
+from deeprke_tf.ensembles import Ensemble
 
 pytest_plugins = ["tests.run_fixtures"]
 
@@ -115,6 +117,36 @@ def test_a_model_without_structure_takes_the_sequence_alone(
     serialized = [records.serialize("site", *site.values(), 0) for site in sites]
     by_records = scores(served, "records", records=tf.constant(serialized))
     assert by_records == pytest.approx(expected, abs=1e-5)
+
+
+def test_an_ensemble_is_one_model_with_the_outputs_of_predict(
+    ensemble, sites, tmp_path
+):
+    directory = tmp_path / "QKI"
+    assert export.main(["--model", str(ensemble), "--out", str(directory)]) == 0
+    python = Ensemble((runs.load(ensemble),)).scorer(batch_size=2)(sites)
+    assert python.probability_sd.max() > 1e-4
+    serialized = [records.serialize("site", *site.values(), 1) for site in sites]
+    inputs = {
+        "ids": {n: tf.constant(padded(sites, n), tf.int64) for n in sites[0]},
+        "records": {"records": tf.constant(serialized)},
+    }
+    signatures = load(str(directory / "1")).signatures
+    for signature, given in inputs.items():
+        outputs = signatures[signature](**given)
+        assert set(outputs) == set(python._fields)
+        for name, expected in python._asdict().items():
+            assert outputs[name].dtype == tf.float32
+            found = outputs[name].numpy()[:, 0]
+            assert found == pytest.approx(expected, abs=1e-5)
+    card = json.loads((directory / "1" / "model_card.json").read_text())
+    manifest = json.loads((ensemble / "manifest.json").read_text())
+    for name in ("members", "threshold", "calibration"):
+        assert card[name] == manifest[name]
+    text = (directory / "1" / "MODEL_CARD.md").read_text()
+    for member in manifest["members"]:
+        assert f"| {member['directory']} | {member['seed']} | " in text
+    assert "the mean of 2 trainings that differ in their seed" in text
 
 
 def test_an_export_that_fails_leaves_nothing_half_done(run, tmp_path, monkeypatch):

@@ -288,6 +288,29 @@ def test_several_runs_are_averaged(
     assert second.endswith("(largest MCC on validation sites)")
 
 
+def test_an_ensemble_is_the_same_as_its_members(
+    ensemble, run, sites_files, tmp_path, no_folding
+):
+    members = [ensemble / "seed-7", ensemble / "seed-8"]
+    tables = {}
+    for name, models in {
+        "whole": [ensemble],
+        "members": members,
+        "more": [ensemble, run],
+        "all": [*members, run],
+    }.items():
+        out = tmp_path / f"{name}.tsv"
+        flags = ["--sites", str(sites_files / "test.tsv"), "--out", str(out)]
+        assert predict.main(["--model", *map(str, models), *flags]) == 0
+        tables[name] = rows_of(out.read_text())
+    assert tables["whole"] == tables["members"]
+    assert tables["more"] == tables["all"] != tables["whole"]
+    assert list(tables["whole"][0])[-1] == "probability_sd"
+    first, second, _third = comments_of(tmp_path / "whole.tsv")
+    assert "mean of 2 models: ensemble/seed-7, ensemble/seed-8; probability" in first
+    assert second.endswith("(of the model, largest MCC on its validation sites)")
+
+
 def test_a_file_that_breaks_off_leaves_no_table(sequence_run, tmp_path, capsys):
     text = "".join(f">s{i}\n{HAIRPIN}\n" for i in range(5_000))
     path = tmp_path / "sites.fa.gz"

@@ -88,6 +88,21 @@ def test_a_window_has_the_probability_that_predict_gives_it_alone(
         )
 
 
+def test_an_ensemble_scans_with_its_mean(ensemble, tmp_path):
+    rna = tmp_path / "rna.fa"
+    rna.write_text(f">tx3\n{RNAS['tx3']}\n")
+    assert run_scan(ensemble, rna, tmp_path / "scan", "--recall", "0.8") == 0
+    (window,) = table(tmp_path / "scan" / "windows.tsv")
+    flags = ["--model", str(ensemble), "--sites", str(rna), "--workers", "1"]
+    out = tmp_path / "alone.tsv"
+    assert predict.main([*flags, "--recall", "0.8", "--out", str(out)]) == 0
+    (site,) = table(out)
+    for name in ("probability", "calibrated_probability"):
+        assert float(window[name]) == pytest.approx(float(site[name]), abs=2e-6)
+    threshold = json.loads((tmp_path / "scan" / "scan.json").read_text())["threshold"]
+    assert f"# threshold {threshold:.6g} (recall 0.8 on validation" in out.read_text()
+
+
 def test_windows_lie_where_the_letters_of_the_record_are(scanned):
     places = {}
     for window in table(scanned / "windows.tsv"):

@@ -4,6 +4,7 @@ The server is `tests.serving_stub`: real signatures, TF Serving's protocols, fau
 """
 
 import csv
+import dataclasses
 import json
 import shutil
 import socket
@@ -28,6 +29,7 @@ from deeprke_tf.encoding import Encoding
 from deeprke_tf.errors import UserError
 from deeprke_tf.fold_cache import FoldCache, default_path
 from deeprke_tf.folding import Folder
+from deeprke_tf.mean_network import mean_network
 from deeprke_tf.serving_client import RequestSettings, ServedModel
 from deeprke_tf.sites import Site
 from tests import serving_stub
@@ -61,7 +63,8 @@ def tiny_run(name):
 def serve(run, directory):
     """A stub of the exported run."""
     calibrate = calibration_graph.in_graph(run.calibration)
-    signatures.save(run.model, run.encoding, directory / "1", calibrate)
+    members = [member.model for member in run.members]
+    signatures.save(run.model, run.encoding, directory / "1", calibrate, members)
     return serving_stub.Stub(directory)
 
 
@@ -223,6 +226,33 @@ def test_the_header_says_what_a_server_does_not_tell(rest_url, sites, tmp_path):
     asked(rest_url, sites, tmp_path, "--threshold", 0.25)
     line = (tmp_path / "served.tsv").read_text().splitlines()[1]
     assert line == "# threshold 0.25 (given as --threshold)"
+
+
+@pytest.fixture(scope="module")
+def tiny_ensemble():
+    """An ensemble as `runs.load` gives it, of networks that read one and both views."""
+    members = tuple(
+        dataclasses.replace(tiny_run(name), manifest={"model_sha256": name})
+        for name in ("cnn-only", "no-structure")
+    )
+    model = mean_network([member.model for member in members])
+    return dataclasses.replace(members[0], model=model, members=members)
+
+
+def test_an_ensemble_has_its_standard_deviation(tiny_ensemble, sites, tmp_path):
+    stub = serve(tiny_ensemble, tmp_path / "QKI")
+    expected = local(tiny_ensemble, sites, tmp_path)
+    with serving_stub.rest(stub) as rest, serving_stub.grpc_server(stub) as grpc:
+        for url in (
+            f"http://127.0.0.1:{rest}/v1/models/QKI",
+            f"grpc://127.0.0.1:{grpc}/QKI",
+        ):
+            rows = asked(url, sites, tmp_path)
+            assert list(rows[0]) == list(expected[0])
+            for column in ("probability", "calibrated_probability", "probability_sd"):
+                found = [float(row[column]) for row in rows]
+                wanted = [float(row[column]) for row in expected]
+                assert found == pytest.approx(wanted, abs=1e-5)
 
 
 @pytest.fixture(scope="module")

@@ -14,11 +14,13 @@ from tensorflow.core.protobuf import saved_model_pb2
 from deeprke_tf import records, signatures
 from deeprke_tf.encoding import Encoding
 from deeprke_tf.inference import score_sites
+from deeprke_tf.mean_network import mean_network
 from deeprke_tf.sites import Site, clean_site
 from deeprke_tf.structure import fold, loop_contexts
 from tests.small_models import CONFIGS, compiled_scorer, trained_model
 
 ENCODING = Encoding()
+VIEWS = CONFIGS["paper"].views
 
 
 def random_texts(n_sites, seed):
@@ -154,6 +156,23 @@ def test_calibration_changes_one_output_and_keeps_nan(tmp_path):
     calibrated = outputs["calibrated_probability"].numpy()[:, 0]
     np.testing.assert_array_equal(calibrated, probability / 2)
     assert np.isnan(calibrated).tolist() == [False, True]
+
+
+def test_members_that_read_other_views_are_averaged():
+    members = [trained_model(n) for n in ("no-structure", "paper", "cnn-only")]
+    mean = mean_network(members)
+    texts = [*random_texts(20, seed=4), ("ACGZACG", ".......")]
+    each = np.array([python_probabilities(member, texts) for member in members])
+    made = signatures.signatures(mean, ENCODING, lambda raw: raw / 2, members)
+    inputs = inputs_of(texts)
+    outputs = made["ids"]({n: inputs[n] for n in signatures.input_specs(VIEWS)["ids"]})
+    for name, expected in {
+        "probability": each.mean(axis=0),
+        "calibrated_probability": each.mean(axis=0) / 2,
+        "probability_sd": each.std(axis=0, ddof=1),
+    }.items():
+        found = outputs[name].numpy()[:, 0]
+        np.testing.assert_allclose(found, expected, atol=1e-6, err_msg=name)
 
 
 # === Rows that are no sites ===

@@ -128,6 +128,20 @@ def test_parquet_holds_the_same(sequence_run, served_sequence, sites, tmp_path):
             assert row["probability"] is None and row["bound"] is None
 
 
+def test_an_ensemble_has_its_standard_deviation(ensemble, sites, tmp_path):
+    served = exported(ensemble, tmp_path / "QKI")
+    out = tmp_path / "scores"
+    flags = ["--model", served, "--sites", sites, "--out", out]
+    run_score(*flags, "--format", "parquet")
+    table = pyarrow.parquet.read_table(out / "QKI-00000-of-00001.parquet")
+    for row, wanted in zip(
+        table.to_pylist(), predicted(ensemble, sites, tmp_path), strict=True
+    ):
+        for column in ("probability", "calibrated_probability", "probability_sd"):
+            expected = float(wanted[column]) if wanted[column] else None
+            assert row[column] == pytest.approx(expected, abs=1e-5)
+
+
 def renamed(served, directory):
     """The same model under another name."""
     copied = shutil.copytree(served, directory)
