@@ -9,6 +9,7 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from deeprke_tf import cli, config, presets
 from deeprke_tf.config import ModelConfig, RunConfig, TrainConfig, VectorConfig
@@ -112,7 +113,7 @@ def _train_one(flags: TrainFlags, data: Path) -> None:
             f"--shard shares out several datasets, but --data names one, {data}."
         )
     out = flags.out or Path("runs") / f"{data.resolve().name}-{_name(flags)}"
-    settings = {
+    settings: dict[str, Any] = {
         "vectors_from": flags.vectors_from,
         "n_devices": flags.devices,
         "overwrite": flags.overwrite,

@@ -23,8 +23,8 @@ from keras import layers
 
 from deeprke_tf import objective
 from deeprke_tf.config import RunConfig
-from deeprke_tf.fleet import Member, network_of
 from deeprke_tf.fleet_data import LabelledIds, Splits
+from deeprke_tf.fleet_steps import Member, network_of
 from deeprke_tf.kmers import UNKNOWN_ID
 
 SHARED = 24  # k-mers in a row
