@@ -17,6 +17,7 @@ _QUESTIONS = (
     ("no-structure", "paper", "Structure"),
     ("one-hot", "no-structure", "k-mer vectors"),
     ("cnn-only", "paper", "BiLSTM"),
+    ("paper", "deeprke", "Our changes"),
 )
 
 
@@ -97,9 +98,12 @@ def pairs(ours: pd.DataFrame, published: pd.DataFrame, path: Path) -> bool:
         for without, full, title in _QUESTIONS
         if without in ours and full in ours
     ]
-    if "paper" in ours and "DeepRKE" in published:
-        printed = "DeepRKE, published"
-        panels.append((published["DeepRKE"], ours["paper"], printed, "paper", "Paper"))
+    printed = "DeepRKE, published"
+    for preset in ("paper", "deeprke"):
+        if preset in ours and "DeepRKE" in published:
+            panels.append(
+                (published["DeepRKE"], ours[preset], printed, preset, preset)
+            )
     panels = [one for one in panels if (one[0].notna() & one[1].notna()).any()]
     if not panels:
         return False
