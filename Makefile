@@ -27,7 +27,7 @@ $(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
 
 demo: install
 	rm -rf demo
-	$(DEEPRKE) train --data tfrecords/sample --out demo/run --epochs 20
+	$(DEEPRKE) train --data tfrecords/sample --out demo/run --preset paper --batch-norm --epochs 8
 	$(DEEPRKE) evaluate --model demo/run --data tfrecords/sample
 	$(DEEPRKE) predict --model demo/run --sites tfrecords/sample/new_sites.fa --out demo/predictions.tsv
 	@head -n 7 demo/predictions.tsv

@@ -101,9 +101,7 @@ def pairs(ours: pd.DataFrame, published: pd.DataFrame, path: Path) -> bool:
     printed = "DeepRKE, published"
     for preset in ("paper", "deeprke"):
         if preset in ours and "DeepRKE" in published:
-            panels.append(
-                (published["DeepRKE"], ours[preset], printed, preset, preset)
-            )
+            panels.append((published["DeepRKE"], ours[preset], printed, preset, preset))
     panels = [one for one in panels if (one[0].notna() & one[1].notna()).any()]
     if not panels:
         return False

@@ -5,6 +5,7 @@ ordered by length, so that the sites of a batch are about equally long and paddi
 the longest one wastes little; then the batches of the window are shuffled.
 """
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -223,11 +224,18 @@ def require_encoding(info: DatasetInfo, expected: Encoding) -> None:
     Raises:
       UserError: k, an alphabet or a fold setting differs; the message names it.
     """
-    for name in ("k", "sequence_alphabet", "structure_alphabet", "fold"):
-        found, wanted = getattr(info.encoding, name), getattr(expected, name)
-        if found != wanted:
+    found = _settings(info.encoding)
+    for name, wanted in _settings(expected).items():
+        if found[name] != wanted:
             raise UserError(
-                f"{info.directory} was preprocessed with {name} {found}, but the model "
-                f"was trained with {wanted}; run `deeprke preprocess` with the model's "
-                "settings."
+                f"{info.directory} was preprocessed with {name} {found[name]}, but the "
+                f"model was trained with {wanted}; run `deeprke preprocess` with the "
+                "model's settings."
             )
+
+
+def _settings(encoding: Encoding) -> dict[str, Any]:
+    """Returns all settings of an encoding, those of folding among them, by name."""
+    settings = dataclasses.asdict(encoding)
+    fold = settings.pop("fold")
+    return settings | fold

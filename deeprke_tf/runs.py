@@ -28,6 +28,7 @@ import dataclasses
 import errno
 import json
 import os
+import shlex
 import sys
 import zipfile
 from pathlib import Path
@@ -239,8 +240,12 @@ def make_directory(path: Path) -> None:
 
 
 def command_line() -> str:
-    """Returns the command of this process, as the manifest keeps it."""
-    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    """Returns the command of this process, fit to be given to a shell again."""
+    program = [Path(sys.argv[0]).name]
+    # `python -m` leaves the path of the module's file, which is no command.
+    if module := getattr(sys.modules["__main__"], "__spec__", None):
+        program = ["python", "-m", module.name.removesuffix(".__main__")]
+    return shlex.join([*program, *sys.argv[1:]])
 
 
 def _first_line(error: BaseException) -> str:

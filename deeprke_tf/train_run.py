@@ -3,6 +3,7 @@
 import importlib.metadata
 import platform
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from deeprke_tf import (
     runs,
     training,
 )
-from deeprke_tf.config import RunConfig
+from deeprke_tf.config import ModelConfig, RunConfig
 from deeprke_tf.dataset_info import DatasetInfo
 from deeprke_tf.inference import score_labelled, scorer
 from deeprke_tf.records import file_sha256
@@ -75,12 +76,8 @@ def train_run(
     runs.write_json(out / runs.MANIFEST, manifest)
     state.remove()
     print(_summary(measured, state, model.count_params(), seconds, out))
-    if measured["auroc_ci"][0] <= 0.5:
-        print(
-            "warning: on validation the model is not clearly better than chance. Is "
-            f"{info.split('train').n_sites} training sites enough? More epochs "
-            "(--epochs, --min-epochs) may help a little, more sites a lot."
-        )
+    if doubt := chance_warning(measured["auroc_ci"], state.history, run_config.model):
+        print(f"warning: {doubt}")
     return measured
 
 
@@ -183,6 +180,35 @@ def manifest_of(
             **{name: importlib.metadata.version(name) for name in packages},
         },
     }
+
+
+def chance_warning(
+    auroc_ci: Sequence[float],
+    history: Sequence[Mapping[str, float]],
+    model_config: ModelConfig,
+) -> str:
+    """Says where training never left chance, or did not stay away from it.
+
+    Args:
+      auroc_ci: Interval of the validation AUROC of the kept epoch, low and high.
+      history: Rows of the epochs, with `val_auroc`.
+      model_config: Shape of the network.
+
+    Returns:
+      What happened and what to do; empty where the network learned.
+    """
+    low, high = auroc_ci
+    last = history[-1]["val_auroc"]
+    if low <= 0.5:
+        found = "on validation the model is not clearly better than chance"
+    elif last - (high - low) / 2 <= 0.5:
+        found = f"the network fell back to chance, AUROC {last:.4f} in the last epoch"
+    else:
+        return ""
+    advice = "give more sites, or more epochs (--min-epochs)"
+    if not model_config.batch_norm:
+        advice = f"try --batch-norm; if that does not help, {advice}"
+    return f"{found}: {advice}."
 
 
 def _data_line(info: DatasetInfo, data: Path) -> str:

@@ -16,6 +16,8 @@ Skipped = Mapping[str, Mapping[str, int]]
 # From a split, or None for all, to a sentence about a site that was skipped there.
 Example = Callable[[str | None], str]
 
+_FILES_NAMED = 3  # A pattern may match thousands.
+
 GIVE_THE_OTHER_CLASS = "give sites of the other, too"
 GIVE_MORE_SITES = "give more sites, or another --validation-fraction"
 
@@ -63,8 +65,9 @@ def require_usable_sites(
     for split in dict.fromkeys(source.split for source in plan.sources):
         if not n_usable[split]:
             raise UserError(
-                f"No usable site in the {split} input; skipped: "
-                f"{_listed(skipped[split]) or 'none'}." + example(split)
+                f"No usable site in the {split} input, {_files(plan, split)}; skipped: "
+                f"{_listed(skipped[split]) or 'none, as there is no site at all'}."
+                + example(split)
             )
 
 
@@ -90,6 +93,14 @@ def require_both_classes(
             f"There are {counts[1]} bound and {counts[0]} background {split} sites; "
             f"both classes are needed: {advice}." + example(split)
         )
+
+
+def _files(plan: Plan, split: str) -> str:
+    """Returns the names of a split's input files, the first few if they are many."""
+    names = [source.path.name for source in plan.sources if source.split == split]
+    n_more = len(names) - _FILES_NAMED
+    more = [f"{n_more} more"] if n_more > 0 else []
+    return ", ".join(names[:_FILES_NAMED] + more)
 
 
 def _listed(reasons: Mapping[str, int]) -> str:

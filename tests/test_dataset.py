@@ -362,9 +362,12 @@ def test_splits_come_in_one_order_whatever_that_of_the_file(tmp_path):
         ({"k": 4}, "k 3, but the model was trained with 4;"),
         ({"sequence_alphabet": "ACGT"}, "sequence_alphabet ACGU, but .* with ACGT;"),
         ({"structure_alphabet": "SHIMFT"}, "structure_alphabet .* with SHIMFT;"),
-        ({"fold": FoldSettings(temperature=25)}, "fold .*37.0.* with .*25"),
-        ({"fold": FoldSettings(max_bp_span=150)}, "fold .*None.* with .*150"),
-        ({"fold": FoldSettings(lonely_pairs=True)}, "fold .*False.* with .*True"),
+        ({"fold": FoldSettings(temperature=25)}, "temperature 37.0, but .* with 25;"),
+        ({"fold": FoldSettings(max_bp_span=150)}, "max_bp_span None, but .* with 150;"),
+        (
+            {"fold": FoldSettings(lonely_pairs=True)},
+            "lonely_pairs False, .* with True;",
+        ),
     ],
 )
 def test_data_encoded_otherwise_than_the_model_was_trained_are_refused(

@@ -1,3 +1,4 @@
+import importlib.machinery
 import json
 import shutil
 import sys
@@ -106,9 +107,23 @@ def test_json_is_written_whole_or_not_at_all(tmp_path):
     assert runs.read_json(path) == {"auroc": 0.5}
 
 
-def test_the_command_is_kept_without_the_path_of_the_program(monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["/home/me/.venv/bin/deeprke", "train", "--k"])
-    assert runs.command_line() == "deeprke train --k"
+@pytest.mark.parametrize(
+    ("program", "module", "command"),
+    [
+        ("/home/me/.venv/bin/deeprke", None, "deeprke"),
+        (
+            "/home/me/deeprke_tf/train.py",
+            "deeprke_tf.train",
+            "python -m deeprke_tf.train",
+        ),
+        ("/home/me/jobs/__main__.py", "jobs.__main__", "python -m jobs"),
+    ],
+)
+def test_the_kept_command_can_be_given_again(program, module, command, monkeypatch):
+    spec = module and importlib.machinery.ModuleSpec(module, None)
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", spec)
+    monkeypatch.setattr(sys, "argv", [program, "train", "--out", "my runs/QKI"])
+    assert runs.command_line() == f"{command} train --out 'my runs/QKI'"
 
 
 def test_the_validation_sites_read_back_as_they_were_written(tmp_path):

@@ -46,7 +46,7 @@ def test_structure_tells_the_sites_of_the_sample_apart(tmp_path):
     for preset in ("paper", "no-structure"):
         run = tmp_path / preset
         where = ["--data", str(SAMPLE), "--out", str(run)]
-        # Without normalization it takes the 20 epochs of `make demo`.
+        # Without normalization training may fall back to chance.
         flags = ["--preset", preset, "--batch-norm", "--epochs", "5"]
         assert train.main([*where, *flags]) == 0
         flags = ["--model", str(run), "--data", str(SAMPLE), "--n-bootstrap", "50"]

@@ -18,9 +18,10 @@ from deeprke_tf import (
     records,
     runs,
     train,
+    train_run,
     training,
 )
-from deeprke_tf.config import RunConfig, TrainConfig, load
+from deeprke_tf.config import ModelConfig, RunConfig, TrainConfig, load
 from deeprke_tf.state import TrainingState
 from tests import fresh_processes
 from tests.small_runs import (
@@ -275,6 +276,30 @@ def test_each_epoch_has_an_order_of_its_own(seed):
     seeds = {objective.epoch_seed(seed, epoch) for epoch in range(1, 31)}
     assert len(seeds) == 30
     assert seeds.isdisjoint({objective.epoch_seed(3, epoch) for epoch in range(1, 31)})
+
+
+@pytest.mark.parametrize(
+    ("auroc_ci", "last", "batch_norm", "found", "advice"),
+    [
+        ((0.45, 0.55), 0.5, False, "not clearly better than chance", "--batch-norm"),
+        ((0.45, 0.55), 0.5, True, "not clearly better than chance", "more sites"),
+        ((0.59, 0.7), 0.5163, False, "back to chance, AUROC 0.5163", "--batch-norm"),
+        ((0.59, 0.7), 0.5163, True, "back to chance, AUROC 0.5163", "more sites"),
+    ],
+)
+def test_a_network_at_chance_is_told_with_what_to_do(
+    auroc_ci, last, batch_norm, found, advice
+):
+    history = [{"val_auroc": 0.65}, {"val_auroc": last}]
+    config = ModelConfig(batch_norm=batch_norm)
+    said = train_run.chance_warning(auroc_ci, history, config)
+    assert found in said and advice in said
+    assert ("--batch-norm" in said) != batch_norm
+
+
+def test_a_network_that_learned_is_told_nothing():
+    history = [{"val_auroc": 0.5}, {"val_auroc": 0.63}]
+    assert train_run.chance_warning((0.59, 0.7), history, ModelConfig()) == ""
 
 
 # === Settings ===

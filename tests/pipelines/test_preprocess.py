@@ -636,7 +636,10 @@ def test_the_root_of_a_disk_is_refused(table, capsys):
         (b">a\nACGU\n", "labels are needed"),
         (b"sequence\nACGU\n", "labels are needed"),
         (b">a;class:1\nNNN\n>b;class:3\nACG\n>c;class:0\nNN\n", "skipped: 2 nothing"),
-        (b"sequence\tlabel\n", "No usable site in the train input; skipped: none."),
+        (
+            b"sequence\tlabel\n",
+            "train input, sites; skipped: none, as there is",
+        ),
         (b">a;class:1\nACGU\n", "1 bound and 0 background train sites; both classes"),
         (b">a;class:0\nACGU\n", "0 bound and 1 background train sites; both classes"),
         (
@@ -668,7 +671,9 @@ def test_a_training_file_without_a_usable_site_is_not_passed_over(
 ):
     sites = write_fasta(tmp_path / "n.fa", [("a; class:1", "NNN"), ("b; class:0", "A")])
     error = error_of(capsys, "--sites", sites, "--test-sites", table, "--out", out)
-    assert "No usable site in the train input; skipped: 1 nothing but N, 1" in error
+    assert (
+        "No usable site in the train input, n.fa; skipped: 1 nothing but N, " in error
+    )
     assert "first skipped is site 1 of n.fa, 'a': nothing but N (3 letters)." in error
 
 
