@@ -151,7 +151,28 @@ def call_at_fdr(
         chosen = f"no window has a q-value of at most {fdr:g}; the least is {least:.3g}"
         return Calling(np.inf, f"{chosen}, {by}", known, q_values)
     chosen = f"lowest probability with a q-value of at most {fdr:g}, {by}"
-    return Calling(float(called[0]), chosen, known, q_values)
+    doubt = _doubt_of_scan(float(called[0]), scanned, not_bound, fdr)
+    return Calling(float(called[0]), chosen, known, q_values, doubt)
+
+
+def _doubt_of_scan(
+    threshold: float, scanned: Windows, not_bound: list[NotBound], fdr: float
+) -> str:
+    """Returns why the FDR of a scan may be more than twice the one asked for."""
+    n_false, few = 0.0, ""
+    for kind in not_bound:
+        n_called, n = int(kind.windows.n_sites(threshold)), len(kind.windows)
+        rate = thresholds.largest_rate(n_called, n)
+        n_false += kind.share * len(scanned) * rate
+        few = few or f"{n_called} of {n} background "
+    largest = min(1.0, n_false / int(scanned.n_sites(threshold)))
+    if largest <= 2 * fdr:
+        return ""
+    few += "windows are" if len(not_bound) == 1 else "sites of validation are"
+    return (
+        f"fdr {fdr:g} is not sure: {few} called, so that the FDR may be up to "
+        f"{largest:.2g}; give more RNAs that are not bound as --background"
+    )
 
 
 def _not_bound(

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,12 @@ if TYPE_CHECKING:
     from deeprke_tf.scan import ScanFlags
 
 MANIFEST = "scan.json"
+
+_TOO_LOW = (
+    "the threshold of the model suits the share of bound sites in its training data; "
+    "of the windows of whole RNAs fewer are bound, so that more calls are false: give "
+    "--fdr"
+)
 
 
 def run_scan(flags: "ScanFlags") -> None:
@@ -69,6 +76,8 @@ def run_scan(flags: "ScanFlags") -> None:
             for source in sources_of(flags, lengths, tiling)
         }
         calling = _calling(flags, run, tiling, store)
+        if calling.doubt:
+            print(f"note: {calling.doubt}", file=sys.stderr)
         writer = ScanWriter(
             flags.out,
             store,
@@ -183,10 +192,10 @@ def _calling(
         )
     if flags.recall is not None:
         validation = runs.read_validation(run.directory)
-        return call_on_validation(*validation, ("recall", flags.recall))
+        return call_on_validation(*validation, ("recall", flags.recall), flags.prior)
     if flags.threshold is not None:
         return Calling(flags.threshold, GIVEN)
-    return Calling(run.threshold, OF_MODEL)
+    return Calling(run.threshold, OF_MODEL, doubt=_TOO_LOW)
 
 
 def _write_files(

@@ -68,6 +68,18 @@ def test_validation_sites_tell_of_what_shuffled_rnas_lack():
     assert "of the windows are like the 600 background sites of" in by_both.chosen
 
 
+def test_a_scan_that_rests_on_few_background_windows_says_so():
+    windows = np.repeat([0.9, 0.1], [60, 40])
+    calling = at_fdr(windows, np.full(40, 0.1), 0.05)
+    assert calling.threshold == 0.9
+    # The rule of three: 3 / 40 of 100 windows, among 60 sites.
+    assert calling.doubt.startswith(
+        "fdr 0.05 is not sure: 0 of 40 background windows are called, so that the FDR "
+        "may be up to 0.12; "
+    )
+    assert at_fdr(windows, np.full(400, 0.1), 0.05).doubt == ""
+
+
 def test_without_a_background_there_are_no_q_values():
     assert Calling(0.5, "given").q_values(np.array([0.1])) is None
 
