@@ -45,8 +45,8 @@ class ScanFlags:
     threshold: float | None = None
     """Probability from which a window is called; that of the model if not given."""
     fdr: float | None = None
-    """In place of a threshold: call at this false discovery rate of sites, such as 0.05,
-    by shuffled RNAs and by the background sites that the model was validated on."""
+    """In place of a threshold: call at this false discovery rate of sites, such as
+    0.05, by shuffled RNAs and the background sites that the model was validated on."""
     precision: float | None = None
     """In place of a threshold: the same as --fdr, from the other end: 0.9 is an FDR of
     0.1."""
