@@ -12,9 +12,9 @@ share of positives that a called site overlaps. `beside` is the FDR among calls 
 overlap no decoy; `shuffled` is that of the sites that `--fdr` would call if shuffled
 RNAs, which hold no decoy, were all it knew of false ones. `covered` is the share of
 nucleotides that called sites cover: about the recall that as many sites at random
-places would have. One long RNA is scanned, too, and all of it again with `--local-fold`. Folds are
-cold. Memory is that of the largest process of the scan. What is finished is not done
-again: a run that was interrupted goes on.
+places would have. One long RNA is scanned, too, and all of it again with
+`--local-fold`. Folds are cold. Memory is that of the largest process of the scan. What
+is finished is not done again: a run that was interrupted goes on.
 """
 
 import argparse
