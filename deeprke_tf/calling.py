@@ -183,8 +183,9 @@ def _not_bound(
     kinds = (bound, background, shuffled.probabilities)
     shares = fit_shares(scanned.probabilities, kinds).tolist()
     by = (
-        f"as {shares[1]:.2g} of the windows are like the {len(background)} background "
-        f"sites of validation and {shares[2]:.2g} like {len(shuffled)} shuffled ones"
+        f"as of the windows {shares[0]:.2g} are like bound sites, {shares[1]:.2g} like "
+        f"the {len(background)} background sites of validation and {shares[2]:.2g} like "
+        f"{len(shuffled)} shuffled ones"
     )
     not_bound = [
         NotBound(Windows(background), shares[1]),
