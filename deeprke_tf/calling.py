@@ -184,8 +184,8 @@ def _not_bound(
     shares = fit_shares(scanned.probabilities, kinds).tolist()
     by = (
         f"as of the windows {shares[0]:.2g} are like bound sites, {shares[1]:.2g} like "
-        f"the {len(background)} background sites of validation and {shares[2]:.2g} like "
-        f"{len(shuffled)} shuffled ones"
+        f"the {len(background)} background sites of validation and {shares[2]:.2g} "
+        f"like {len(shuffled)} shuffled ones"
     )
     not_bound = [
         NotBound(Windows(background), shares[1]),
