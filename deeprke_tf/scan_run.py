@@ -58,6 +58,8 @@ def run_scan(flags: "ScanFlags") -> None:
         )
     # All that can be wrong with what was given is found before the long work.
     run.calibration([], flags.prior)
+    if flags.recall is not None or (flags.largest_fdr and not flags.background):
+        runs.read_validation(run.directory)
     lengths = lengths_of(Source("scanned", flags.fasta), run.encoding.k)
     if flags.background:
         lengths_of(Source("background", flags.background), run.encoding.k)

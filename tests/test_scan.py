@@ -256,6 +256,16 @@ def test_a_background_can_be_given(run, rnas, tmp_path):
     assert "validation" not in manifest["threshold_chosen"]
 
 
+def test_a_run_without_validation_sites_is_refused_before_the_work(
+    run, rnas, tmp_path, capsys
+):
+    copied = shutil.copytree(run, tmp_path / "run")
+    (copied / runs.VALIDATION).unlink()
+    assert run_scan(copied, rnas, tmp_path / "scan", "--fdr", "0.1") == 1
+    assert "validation.csv" in capsys.readouterr().err
+    assert not (tmp_path / "scan").exists()
+
+
 def test_a_threshold_that_promises_little_is_noted(run, rnas, tmp_path, capsys):
     out = tmp_path / "scan"
     assert run_scan(run, rnas, out) == 0
