@@ -9,12 +9,12 @@ transcripts: a third around a positive, a third around a decoy, a third away fro
 
 A called site, or window, is right if it overlaps the motif of a positive; recall is the
 share of positives that a called site overlaps. `beside` is the FDR among calls that
-overlap no decoy: a shuffled background holds none, so that it cannot count them.
-`covered` is the share of nucleotides
-that called sites cover: about the recall that as many sites at random places would
-have. One long RNA is scanned, too, and all of it again with `--local-fold`. Folds are
-cold. Memory is that of the largest process of the scan. What is finished is not done
-again: a run that was interrupted goes on.
+overlap no decoy; `shuffled` is that of the sites that `--fdr` would call if shuffled
+RNAs, which hold no decoy, were all it knew of false ones. `covered` is the share of
+nucleotides that called sites cover: about the recall that as many sites at random
+places would have. One long RNA is scanned, too, and all of it again with
+`--local-fold`. Folds are cold. Memory is that of the largest process of the scan. What
+is finished is not done again: a run that was interrupted goes on.
 """
 
 import argparse
@@ -31,9 +31,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from deeprke_tf.calling import call_at_fdr
+from deeprke_tf.scan_sources import windows_of as windows_of_origin
+from deeprke_tf.score_store import ScoreStore
 from deeprke_tf.simulate import LINE_WIDTH, write_labelled_fasta
 from deeprke_tf.simulated_sites import SimulationConfig, motif_pattern, simulate
 from deeprke_tf.sites import Site
+from deeprke_tf.windows import Tiling, call_sites
 
 DENSITY = 1000  # nucleotides for a positive, and for a decoy
 WINDOW = 90  # nucleotides, the longest site that is simulated by default
@@ -72,7 +76,7 @@ def main():
     )
     print(
         "RNAs                structures  recall  covered  precision     FDR  beside"
-        "  window FDR  beside     nt/s  peak MiB"
+        "  shuffled  window FDR  beside     nt/s  peak MiB"
     )
     for n_rnas, length in ((flags.transcripts, flags.length), (1, flags.long)):
         rnas = list(planted_rnas(n_rnas, length, f"scanned {flags.seed}"))
@@ -82,7 +86,7 @@ def main():
         for structures, given in STRUCTURES.items():
             directory = flags.out / f"{name}-{structures}"
             scanned(rnas, model, directory, flags.fdr, given)
-            print(row(title, structures, rnas, directory), flush=True)
+            print(row(title, structures, rnas, directory, flags.fdr), flush=True)
             directories.append(directory)
         print(agreement(title, *directories), flush=True)
 
@@ -240,7 +244,7 @@ def deeprke(*arguments):
 # === What was found ===
 
 
-def row(title, structures, rnas, directory):
+def row(title, structures, rnas, directory, fdr):
     """Returns the measures of a scan as a line of the table."""
     bound = {rna.name: rna.bound for rna in rnas}
     sites = [
@@ -255,7 +259,8 @@ def row(title, structures, rnas, directory):
     }
     recall = len(found) / sum(map(len, bound.values()))
     decoys = {rna.name: rna.decoys for rna in rnas}
-    fdr, fdr_beside = false_shares(sites, bound, decoys)
+    obtained, obtained_beside = false_shares(sites, bound, decoys)
+    by_chance, _ = false_shares(sites_by_chance(directory, fdr), bound, decoys)
     window_fdr, window_fdr_beside = false_shares(
         called_windows(directory), bound, decoys
     )
@@ -264,10 +269,29 @@ def row(title, structures, rnas, directory):
     cost = json.loads((directory / "benchmark.json").read_text())
     return (
         f"{title:<18}  {structures:<10}  {recall:>6.3f}  {covered:>7.3f}  "
-        f"{1 - fdr:>9.3f}  {fdr:>6.3f}  {fdr_beside:>6.3f}  "
-        f"{window_fdr:>10.3f}  {window_fdr_beside:>6.3f}  "
+        f"{1 - obtained:>9.3f}  {obtained:>6.3f}  {obtained_beside:>6.3f}  "
+        f"{by_chance:>8.3f}  {window_fdr:>10.3f}  {window_fdr_beside:>6.3f}  "
         f"{cost['nt_per_second']:>7,.0f}  {cost['peak_mib']:>8,}"
     )
+
+
+def sites_by_chance(directory, fdr):
+    """Returns the sites that a scan would call by its shuffled RNAs alone."""
+    manifest = json.loads((directory / "scan.json").read_text())
+    tiling = Tiling(manifest["window"], manifest["stride"])
+    with ScoreStore(directory / "scores.sqlite") as store:
+        scanned, shuffled = (
+            windows_of_origin(store, origin, tiling)
+            for origin in ("scanned", "background")
+        )
+        threshold = call_at_fdr(scanned, shuffled, fdr).threshold
+        return [
+            (rna.name, site.start, site.end)
+            for rna in store.scored("scanned")
+            for site in call_sites(
+                *tiling.place(rna.length), rna.probabilities, threshold
+            )
+        ]
 
 
 def agreement(title, one, other):

@@ -45,8 +45,8 @@ class ScanFlags:
     threshold: float | None = None
     """Probability from which a window is called; that of the model if not given."""
     fdr: float | None = None
-    """In place of a threshold: call at this false discovery rate, such as 0.05, by a
-    background of shuffled RNAs."""
+    """In place of a threshold: call at this false discovery rate of sites, such as
+    0.05, by shuffled RNAs and the background sites that the model was validated on."""
     precision: float | None = None
     """In place of a threshold: the same as --fdr, from the other end: 0.9 is an FDR of
     0.1."""
@@ -55,15 +55,15 @@ class ScanFlags:
     sites that the model was validated on, such as 0.8."""
     background: Path | None = None
     """With --fdr or --precision: FASTA of RNAs that are not bound, in place of shuffled
-    ones."""
+    ones and of validation."""
     seed: int = 1
     """With --fdr or --precision: settles how RNAs are shuffled."""
     shuffles: int | None = None
     """With --fdr or --precision: times that each RNA is shuffled; if not given, once,
     or as often as makes 2,000 background windows, up to 100 times."""
     prior: float | None = None
-    """Share of windows that are bound, for the calibrated probability; that of the
-    model's validation sites if not given."""
+    """Share of windows that are bound, for the calibrated probability and the precision
+    that --recall leaves; that of the model's validation sites if not given."""
     no_calibration: bool = False
     """Leave the calibration of the run out: calibrated_probability equals probability,
     but for --prior."""

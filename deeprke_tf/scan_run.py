@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,13 @@ from deeprke_tf.folding import Folder
 from deeprke_tf.progress import progress_bar
 from deeprke_tf.records import file_sha256
 from deeprke_tf.scan_files import ScanWriter
-from deeprke_tf.scan_sources import Source, lengths_of, prepare, sources_of
+from deeprke_tf.scan_sources import (
+    Source,
+    lengths_of,
+    prepare,
+    sources_of,
+    windows_of,
+)
 from deeprke_tf.score_store import ScoreStore
 from deeprke_tf.scoring import Folders, score_rnas
 from deeprke_tf.transcripts import Annotation
@@ -29,6 +36,12 @@ if TYPE_CHECKING:
     from deeprke_tf.scan import ScanFlags
 
 MANIFEST = "scan.json"
+
+_TOO_LOW = (
+    "the threshold of the model suits the share of bound sites in its training data; "
+    "of the windows of whole RNAs fewer are bound, so that more calls are false: give "
+    "--fdr"
+)
 
 
 def run_scan(flags: "ScanFlags") -> None:
@@ -45,6 +58,8 @@ def run_scan(flags: "ScanFlags") -> None:
         )
     # All that can be wrong with what was given is found before the long work.
     run.calibration([], flags.prior)
+    if flags.recall is not None or (flags.largest_fdr and not flags.background):
+        runs.read_validation(run.directory)
     lengths = lengths_of(Source("scanned", flags.fasta), run.encoding.k)
     if flags.background:
         lengths_of(Source("background", flags.background), run.encoding.k)
@@ -62,7 +77,9 @@ def run_scan(flags: "ScanFlags") -> None:
             source.origin: _score(source, flags, run, tiling, folders, store)
             for source in sources_of(flags, lengths, tiling)
         }
-        calling = _calling(flags, run, store)
+        calling = _calling(flags, run, tiling, store)
+        if calling.doubt:
+            print(f"note: {calling.doubt}", file=sys.stderr)
         writer = ScanWriter(
             flags.out,
             store,
@@ -144,6 +161,12 @@ def _score(
     }
 
 
+def _validation(run: runs.Run) -> tuple[np.ndarray, np.ndarray] | None:
+    """Returns labels and probabilities of validation; None if all are of one class."""
+    labels, probabilities = runs.read_validation(run.directory)
+    return (labels, probabilities) if len(np.unique(labels)) == 2 else None
+
+
 @contextlib.contextmanager
 def _folders(flags: "ScanFlags", run: runs.Run, tiling: Tiling) -> Iterator[Folders]:
     """Opens the cache, and what folds: windows alone or, if asked for, whole RNAs."""
@@ -157,19 +180,24 @@ def _folders(flags: "ScanFlags", run: runs.Run, tiling: Tiling) -> Iterator[Fold
         yield Folders(folder(None), folder(tiling.window) if flags.local_fold else None)
 
 
-def _calling(flags: "ScanFlags", run: runs.Run, store: ScoreStore) -> Calling:
+def _calling(
+    flags: "ScanFlags", run: runs.Run, tiling: Tiling, store: ScoreStore
+) -> Calling:
     if flags.largest_fdr is not None:
+        # RNAs of the user's are what is not bound, with all that looks like a site.
+        validation = None if flags.background else _validation(run)
         return call_at_fdr(
-            store.probabilities("scanned"),
-            store.probabilities("background"),
+            windows_of(store, "scanned", tiling),
+            windows_of(store, "background", tiling),
             flags.largest_fdr,
+            validation,
         )
     if flags.recall is not None:
         validation = runs.read_validation(run.directory)
-        return call_on_validation(*validation, ("recall", flags.recall))
+        return call_on_validation(*validation, ("recall", flags.recall), flags.prior)
     if flags.threshold is not None:
         return Calling(flags.threshold, GIVEN)
-    return Calling(run.threshold, OF_MODEL)
+    return Calling(run.threshold, OF_MODEL, doubt=_TOO_LOW)
 
 
 def _write_files(

@@ -6,14 +6,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from deeprke_tf import runs
 from deeprke_tf.errors import UserError
 from deeprke_tf.fasta import Rna, read_rnas
+from deeprke_tf.q_values import Windows
 from deeprke_tf.records import file_sha256
 from deeprke_tf.score_store import Origin, ScoreStore
 from deeprke_tf.shuffling import shuffle_dinucleotides
 from deeprke_tf.sites import SkippedSite
-from deeprke_tf.windows import Tiling
+from deeprke_tf.windows import Tiling, highest_before
 
 if TYPE_CHECKING:
     from deeprke_tf.scan import ScanFlags
@@ -124,3 +127,14 @@ def prepare(
         )
     # A background is of no use but for this one scan.
     store.begin(source.origin, settings)
+
+
+def windows_of(store: ScoreStore, origin: Origin, tiling: Tiling) -> Windows:
+    """Returns the windows of an origin that have a probability."""
+    probabilities, before = [np.zeros(0, np.float32)], [np.zeros(0, np.float32)]
+    for rna in store.scored(origin):
+        known = ~np.isnan(rna.probabilities)
+        highest = highest_before(*tiling.place(rna.length), rna.probabilities)
+        probabilities.append(rna.probabilities[known])
+        before.append(highest[known])
+    return Windows(np.concatenate(probabilities), np.concatenate(before))

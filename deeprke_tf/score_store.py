@@ -152,12 +152,6 @@ class ScoreStore:
             origin,
         )
 
-    def probabilities(self, origin: Origin) -> np.ndarray:
-        """Returns the probabilities of all windows that have one, float32."""
-        each = [rna.probabilities for rna in self.scored(origin)]
-        together = np.concatenate([np.zeros(0, np.float32), *each])
-        return together[~np.isnan(together)]
-
     def _rows(self, query: str, origin: Origin) -> list[tuple]:
         return list(self._each(query, origin))
 

@@ -214,19 +214,30 @@ def _threshold(name: str, curve: _Curve, index: int) -> Threshold:
 
 
 def _least_precision(curve: _Curve, index: int) -> float:
-    """Returns the precision at the largest rate of false calls that is likely.
+    """Returns the precision at the largest rate of false calls that is likely."""
+    n_background = int(curve.n_false[0])
+    rate = largest_rate(int(curve.n_false[index]), n_background)
+    n_true = curve.n_true[index]
+    return float(n_true / (n_true + curve.weight * n_background * rate))
 
-    The rate is the upper limit of Clopper and Pearson, one-sided: of 200 background
-    sites none called, it may be 1.5 % (3 / 200) all the same.
+
+def largest_rate(n_false: int, n_background: int) -> float:
+    """Returns the largest rate of false calls that is likely, with 95 % confidence.
+
+    It is the upper limit of Clopper and Pearson, one-sided.
+
+    >>> round(largest_rate(0, 200), 3)  # about 3 / 200
+    0.015
+
+    Args:
+      n_false: Background sites called.
+      n_background: Background sites, at least 1.
     """
     from scipy import special
 
-    n_false, n_background = curve.n_false[index], curve.n_false[0]
-    rate = 1.0
-    if n_false < n_background:
-        rate = special.betaincinv(n_false + 1, n_background - n_false, CONFIDENCE)
-    n_true = curve.n_true[index]
-    return float(n_true / (n_true + curve.weight * n_background * rate))
+    if n_false >= n_background:
+        return 1.0
+    return float(special.betaincinv(n_false + 1, n_background - n_false, CONFIDENCE))
 
 
 def _loosest(

@@ -107,6 +107,33 @@ def call_sites(
     return sites
 
 
+def highest_before(
+    starts: np.ndarray, ends: np.ndarray, probabilities: np.ndarray
+) -> np.ndarray:
+    """Returns the highest probability of the windows before each that overlap it.
+
+    >>> starts = np.array([0, 4, 8, 30])
+    >>> highest_before(starts, starts + 10, np.array([0.9, 0.5, 0.8, 0.1])).tolist()
+    [-1.0, 0.9, 0.9, -1.0]
+
+    Args:
+      starts: Of the windows of one RNA, ascending, [n_windows].
+      ends: Of the same, ascending, [n_windows].
+      probabilities: Of the same; NaN where there is none, [n_windows].
+
+    Returns:
+      [n_windows], of the type of the probabilities; -1 where there is none.
+    """
+    highest = np.full(len(starts), -1, probabilities.dtype)
+    for distance in range(1, len(starts)):
+        overlap = ends[:-distance] > starts[distance:]
+        if not overlap.any():
+            break
+        here = highest[distance:]
+        np.fmax(here, probabilities[:-distance], out=here, where=overlap)
+    return highest
+
+
 def profile(
     starts: np.ndarray, ends: np.ndarray, probabilities: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -192,6 +192,9 @@ def test_an_fdr_gives_each_window_a_q_value_and_the_seed_settles_it(
     speed = manifest["scored_now"]
     # 66 windows, so that the RNAs are shuffled 31 times to make 2,000.
     assert speed["background"]["nt"] == 31 * speed["scanned"]["nt"]
+    # What shuffling destroys is known from validation, 36 sites of which 12 are bound.
+    chosen = manifest["threshold_chosen"]
+    assert "like the 24 background sites of validation" in chosen
 
 
 def test_rnas_are_shuffled_as_often_as_asked_for(run, rnas, tmp_path, monkeypatch):
@@ -265,6 +268,26 @@ def test_a_background_can_be_given(run, rnas, tmp_path):
     assert run_scan(run, rnas, tmp_path / "scan", *flags) == 0
     manifest = json.loads((tmp_path / "scan/scan.json").read_text())
     assert manifest["scored_now"]["background"]["nt"] == 600
+    assert "validation" not in manifest["threshold_chosen"]
+
+
+def test_a_run_without_validation_sites_is_refused_before_the_work(
+    run, rnas, tmp_path, capsys
+):
+    copied = shutil.copytree(run, tmp_path / "run")
+    (copied / runs.VALIDATION).unlink()
+    assert run_scan(copied, rnas, tmp_path / "scan", "--fdr", "0.1") == 1
+    assert "validation.csv" in capsys.readouterr().err
+    assert not (tmp_path / "scan").exists()
+
+
+def test_a_threshold_that_promises_little_is_noted(run, rnas, tmp_path, capsys):
+    out = tmp_path / "scan"
+    assert run_scan(run, rnas, out) == 0
+    note = "note: the threshold of the model suits the share of bound sites in"
+    assert note in capsys.readouterr().err
+    assert run_scan(run, rnas, out, "--threshold", "0.5") == 0
+    assert "note" not in capsys.readouterr().err
 
 
 def test_a_smaller_prior_lowers_the_calibrated_probability_alone(

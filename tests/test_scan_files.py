@@ -6,7 +6,9 @@ import pytest
 from deeprke_tf import scan_files, tracks
 from deeprke_tf.calibration import Calibration
 from deeprke_tf.calling import Calling, call_at_fdr
+from deeprke_tf.q_values import Windows
 from deeprke_tf.scan_files import ScanWriter
+from deeprke_tf.scan_sources import windows_of
 from deeprke_tf.score_store import ScoredRna, ScoreStore
 from deeprke_tf.sites import SkippedSite
 from deeprke_tf.transcripts import Annotation
@@ -110,8 +112,8 @@ def test_skipped_rnas_are_listed(writer, tmp_path):
 
 
 def test_a_q_value_is_that_of_the_best_window(store, tmp_path):
-    probabilities = store.probabilities("scanned")
-    calling = call_at_fdr(probabilities, np.linspace(0, 0.7, 999), fdr=0.2)
+    scanned = windows_of(store, "scanned", Tiling(10, 5))
+    calling = call_at_fdr(scanned, Windows(np.linspace(0, 0.7, 999)), fdr=0.2)
     writer = make_writer(tmp_path, store, calling)
     writer.write_sites()
     rows = [line.split("\t") for line in data_lines(tmp_path / "sites.bed")]

@@ -44,12 +44,6 @@ def test_names_are_ordered_by_their_bytes(store):
     assert store.lengths("scanned") == [("B", 100), ("a", 100), ("b", 300)]
 
 
-def test_probabilities_are_those_of_windows_that_have_one(store):
-    expected = np.array([0.1, 1 / 3, 0.7, 0.25], np.float32)
-    np.testing.assert_array_equal(store.probabilities("scanned"), expected)
-    assert len(store.probabilities("background")) == 0
-
-
 def test_a_batch_is_stored_whole_or_not_at_all(store):
     with pytest.raises(UserError, match="Cannot use"):
         store.add("scanned", [scored("new", 5, [0.5]), scored("twice", 4, [0.5])])

@@ -1,6 +1,7 @@
 """The configuration files of TF Serving."""
 
 import re
+from pathlib import Path
 
 import pytest
 from google.protobuf import text_format
@@ -32,6 +33,20 @@ def test_the_allowed_batch_sizes_end_with_the_largest(tmp_path):
     assert sizes[-1] == int(largest)
     # It would pad ids with k-mers.
     assert not re.search(r"^pad_variable_length_inputs", text, re.M)
+
+
+def test_docker_compose_finds_what_an_export_wrote(tmp_path):
+    compose = Path(__file__).parent.parent / "docs/serving/docker-compose.yml"
+    # Its own words for NAME, or QKI if that is not given.
+    text = compose.read_text().replace("${NAME:-QKI}", "QKI")
+    items = re.findall(r"^ +- (.+)$", text, re.M)
+    directory = tmp_path / "QKI"
+    directory.mkdir()
+    write_serving_config(directory)
+    assert 'base_path: "/models/QKI"' in (directory / MODELS).read_text()
+    assert any(item.endswith(":/models/QKI:ro") for item in items)
+    assert f"--model_config_file=/models/QKI/{MODELS}" in items
+    assert f"--batching_parameters_file=/models/QKI/{BATCHING}" in items
 
 
 def test_files_that_a_user_changed_stay(tmp_path):
