@@ -17,13 +17,23 @@ These are the letters and the rules of Deng et al., BMC Genomics 21, 866 (2020).
 
 import bisect
 import functools
+from collections.abc import Sequence
 
+import numpy as np
 import RNA
 
 from deeprke_tf.config import FoldSettings
 
 # Order is part of the record format: k-mer ids depend on it.
 LOOP_CONTEXTS = "FTIHMS"
+
+# ViennaRNA names a pair by its loop, in upper case, and what is exterior by `e`.
+_OF_ELEMENTS = str.maketrans("ehimEHIM", "MHIMSSSS")
+
+# How each symbol changes the number of open pairs, int32 [256]; a symbol that is none
+# takes it below 0 wherever it stands.
+_OPENED = np.full(256, -(1 << 30), np.int32)
+_OPENED[[ord("("), ord("."), ord(")")]] = 1, 0, -1
 
 VIENNARNA_VERSION: str = RNA.__version__
 
@@ -214,6 +224,44 @@ def loop_contexts(dot_bracket: str) -> str:
         raise ValueError(f"{len(enclosing)} unclosed '(' in {dot_bracket!r}.")
     _fill_exterior(contexts, unpaired, dot_bracket)
     return "".join(contexts)
+
+
+def all_loop_contexts(dot_brackets: Sequence[str]) -> list[str]:
+    """Names the loops of many structures at once, several times faster.
+
+    ViennaRNA's C code finds the same loops, under other letters.
+
+    Args:
+      dot_brackets: Structures without pseudoknots.
+
+    Returns:
+      What `loop_contexts` gives for each.
+
+    Raises:
+      ValueError: As `loop_contexts` does.
+    """
+    # ViennaRNA takes the process down where a bracket has no partner.
+    if not _are_balanced(dot_brackets):
+        return list(map(loop_contexts, dot_brackets))
+    return list(map(_contexts_of_viennarna, dot_brackets))
+
+
+def _are_balanced(dot_brackets: Sequence[str]) -> bool:
+    symbols = "".join(dot_brackets).encode("ascii", "replace")
+    n_open = np.cumsum(_OPENED[np.frombuffer(symbols, np.uint8)], dtype=np.int64)
+    after_each = np.append(0, n_open)[
+        np.cumsum(list(map(len, dot_brackets)), dtype=int)
+    ]
+    return n_open.min(initial=0) == 0 and not after_each.any()
+
+
+def _contexts_of_viennarna(dot_bracket: str) -> str:
+    inner = RNA.db_to_element_string(dot_bracket).strip("e")
+    if not inner:
+        return "F" * len(dot_bracket)
+    n_start = dot_bracket.index("(")
+    n_end = len(dot_bracket) - n_start - len(inner)
+    return "F" * n_start + inner.translate(_OF_ELEMENTS) + "T" * n_end
 
 
 def _fill_exterior(contexts: list[str], unpaired: list[int], dot_bracket: str) -> None:
