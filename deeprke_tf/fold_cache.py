@@ -52,7 +52,8 @@ class FoldCache:
         # blake2b takes keys of up to 64 bytes: hash the description to be sure to fit.
         kind = "MFE" if span is None else f"local {span}"
         description = f"ViennaRNA {VIENNARNA_VERSION} {kind} {settings}"
-        self._hash_key = hashlib.blake2b(description.encode(), digest_size=16).digest()
+        hash_key = hashlib.blake2b(description.encode(), digest_size=16).digest()
+        self._keyed = hashlib.blake2b(digest_size=16, key=hash_key)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(self.path, timeout=60)
@@ -94,6 +95,8 @@ class FoldCache:
         return {by_key[key] for (key,) in self._rows("key", list(by_key))}
 
     def _rows(self, columns: str, keys: list[bytes]) -> Iterator[tuple]:
+        # Sorted, as they lie in the file: neighbors are often on one page.
+        keys.sort()
         for start in range(0, len(keys), _KEYS_PER_QUERY):
             some = keys[start : start + _KEYS_PER_QUERY]
             places = ",".join("?" * len(some))
@@ -126,6 +129,7 @@ class FoldCache:
         )
 
     def _key(self, sequence: str) -> bytes:
-        return hashlib.blake2b(
-            sequence.encode("ascii"), digest_size=16, key=self._hash_key
-        ).digest()
+        # Copied, as the hash of the key takes as long as that of a site.
+        hashed = self._keyed.copy()
+        hashed.update(sequence.encode("ascii"))
+        return hashed.digest()

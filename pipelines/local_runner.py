@@ -9,7 +9,7 @@ import collections
 import csv
 import functools
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -31,6 +31,7 @@ from pipelines.stages import (
 )
 
 _SITES_AT_ONCE = 1_000
+_SITES_TO_READ = 8_192
 
 
 def run(plan: Plan) -> dict[str, Any]:
@@ -56,7 +57,7 @@ def _write_dataset(plan: Plan, directory: Path, cache: FoldCache) -> dict[str, A
     scratch = directory / "sites.sqlite"
     store = SiteStore(scratch, plan.seed)
     skipped_path = directory / SKIPPED_FILE_NAME
-    inputs, skipped = _read_sources(plan, store, skipped_path)
+    inputs, skipped = _read_sources(plan, store, cache, skipped_path)
     store.index()
     n_usable = {split: sum(store.counts(split).values()) for split in records.SPLITS}
     example = functools.partial(_first_skipped, skipped_path)
@@ -89,7 +90,7 @@ def _write_dataset(plan: Plan, directory: Path, cache: FoldCache) -> dict[str, A
 
 
 def _read_sources(
-    plan: Plan, store: SiteStore, skipped_path: Path
+    plan: Plan, store: SiteStore, cache: FoldCache, skipped_path: Path
 ) -> tuple[list[dict[str, Any]], dict[str, dict[str, int]]]:
     """Reads every input into the store and lists what cannot be used."""
     inputs: list[dict[str, Any]] = []
@@ -109,7 +110,9 @@ def _read_sources(
             for source, sites_file in zip(plan.sources, sites_files, strict=True):
                 counts: collections.Counter[str] = collections.Counter()
                 usable = _usable(plan, source, sites_file, table, counts)
-                store.add(source.split, _counted(usable, bar))
+                while some := list(itertools.islice(usable, _SITES_TO_READ)):
+                    store.add(source.split, some, _known_structures(some, cache))
+                    bar.update(len(some))
                 inputs.append(_describe_input(source, sites_file, counts))
                 del counts["sites"]
                 reasons[source.split].update(counts)
@@ -137,10 +140,10 @@ def _usable(
             yield site
 
 
-def _counted(sites: Iterator[Site], bar: Any) -> Iterator[Site]:
-    for site in sites:
-        yield site
-        bar.update()
+def _known_structures(sites: Sequence[Site], cache: FoldCache) -> list[str | None]:
+    """Returns the dot-bracket of each site: its own, or that of the cache, or None."""
+    folds = cache.get([site.sequence for site in sites if site.dot_bracket is None])
+    return [site.dot_bracket or folds.get(site.sequence) for site in sites]
 
 
 def _describe_input(
@@ -179,14 +182,14 @@ def _first_skipped(skipped_path: Path, split: str | None = None) -> str:
 
 def _fold(plan: Plan, store: SiteStore, cache: FoldCache) -> int:
     """Folds what the cache lacks; returns how many sequences that were."""
-    # Most often all or none are known. Asked in the order of the file, without sorting.
-    if not any(_unknown(store.sequences_without_structure(), cache)):
+    n_missing = store.n_to_fold()
+    if not n_missing:
         return 0
-    n_missing = sum(1 for _ in _unknown(store.sequences_to_fold(), cache))
     with (
         Folder(cache, plan.encoding.fold, plan.workers) as folder,
         progress_bar(n_missing, "fold", f"folding on {folder.workers} cores") as bar,
     ):
+        # Asked again: another run may have folded some meanwhile.
         folder.fill(_unknown(store.sequences_to_fold(), cache), bar.update)
     return n_missing
 
@@ -207,8 +210,16 @@ def _write_split(
     ends = plan.shard_ends(n_sites)
     n_shards = len(ends) - 1
     written = []
+    longest = 0
+
+    def measured() -> Iterator[list[Site]]:
+        nonlocal longest
+        for sites in store.sites(split):
+            longest = max(longest, *(len(site.sequence) for site in sites))
+            yield sites
+
     with progress_bar(n_sites, "site", f"writing {split}") as bar:
-        split_records = _records(split, plan, store, cache)
+        split_records = _records(measured(), plan, cache)
         for index in range(n_shards):
             size = ends[index + 1] - ends[index]
             path = directory / records.shard_name(split, index, n_shards)
@@ -224,15 +235,14 @@ def _write_split(
     return {
         "n_sites": n_sites,
         "n_positive": counts[1],
-        "longest_site": store.longest_site(split),
+        "longest_site": longest,
         "shards": written,
     }
 
 
 def _records(
-    split: str, plan: Plan, store: SiteStore, cache: FoldCache
+    batches: Iterator[list[Site]], plan: Plan, cache: FoldCache
 ) -> Iterator[bytes]:
-    for sites in store.sites(split):
-        folds = cache.get([s.sequence for s in sites if s.dot_bracket is None])
-        dot_brackets = [site.dot_bracket or folds[site.sequence] for site in sites]
+    for sites in batches:
+        dot_brackets = _known_structures(sites, cache)
         yield from sites_to_records(sites, dot_brackets, plan.encoding)
