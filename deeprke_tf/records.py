@@ -92,7 +92,10 @@ def serialize_all(
         "structure_kmers": _all_varints(structure_kmers),
     }
     keyed = [
-        [_feature_start(feature, len(payload)) + payload for payload in payloads[feature]]
+        [
+            _feature_start(feature, len(payload)) + payload
+            for payload in payloads[feature]
+        ]
         for feature in FEATURES
     ]
     joined = map(b"".join, zip(*keyed, strict=True))

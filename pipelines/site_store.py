@@ -6,6 +6,7 @@ sites of a sequence. NumPy looks at bucket after bucket, so that only some thous
 sites are ever in memory; SQLite takes and gives hundreds at once, never one.
 """
 
+import itertools
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -219,8 +220,7 @@ class SiteStore:
         for group in self._groups(stored):
             found = self._sequences(stored, group)
             chosen = self._is_moved(found) == (split == "validation")
-            places, labels = found.places[chosen].tolist(), found.labels[chosen].tolist()
-            if not places:
+            if not chosen.any():
                 continue
             columns = "names, sequences, dot_brackets"
             rows = list(self._parts(columns, "sites", stored, group))
@@ -229,7 +229,11 @@ class SiteStore:
             )
             sites = [
                 Site(names[place], sequences[place], label, dot_brackets[place] or None)
-                for place, label in zip(places, labels, strict=True)
+                for place, label in zip(
+                    found.places[chosen].tolist(),
+                    found.labels[chosen].tolist(),
+                    strict=True,
+                )
             ]
             for start in range(0, len(sites), _SITES_TO_YIELD):
                 yield sites[start : start + _SITES_TO_YIELD]
@@ -283,6 +287,6 @@ def _buckets(numbers: np.ndarray) -> Iterator[tuple[int, slice]]:
     bits = 64 - (_N_BUCKETS - 1).bit_length()
     starts = np.arange(1, _N_BUCKETS) - _N_BUCKETS // 2 << bits
     bounds = [0, *np.searchsorted(numbers, starts).tolist(), len(numbers)]
-    for bucket, (start, end) in enumerate(zip(bounds, bounds[1:], strict=False)):
+    for bucket, (start, end) in enumerate(itertools.pairwise(bounds)):
         if start < end:
             yield bucket, slice(start, end)
