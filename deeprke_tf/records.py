@@ -13,6 +13,7 @@ Records are written without TensorFlow, whose import alone takes longer than wri
 100,000 of them; a test holds the bytes against TensorFlow's own.
 """
 
+import concurrent.futures
 import enum
 import functools
 import gzip
@@ -184,21 +185,37 @@ class ShardWriter:
     def __enter__(self) -> "ShardWriter":
         self._file = open(self._partial, "wb")
         self._gzip = compressed(self._file)
+        # zlib lets Python go on: the next records are made meanwhile.
+        self._thread = concurrent.futures.ThreadPoolExecutor(1)
+        self._written: concurrent.futures.Future | None = None
         return self
 
     def __exit__(self, error: type[BaseException] | None, *_rest: object) -> None:
-        self._gzip.close()
-        self._file.close()
-        if error:
-            self._partial.unlink()
-            return
-        self.sha256 = file_sha256(self._partial)
-        os.replace(self._partial, self.path)
+        try:
+            self._thread.shutdown()
+            self._gzip.close()
+            self._file.close()
+            if error is None:
+                self._wait()
+                self.sha256 = file_sha256(self._partial)
+                os.replace(self._partial, self.path)
+        finally:
+            self._partial.unlink(missing_ok=True)
 
     def write(self, records: Sequence[bytes]) -> None:
-        """Appends records in TFRecord framing."""
-        self._gzip.write(b"".join(map(framed, records)))
+        """Appends records in TFRecord framing, compressing them in the background.
+
+        Raises:
+          OSError: Those before them could not be written.
+        """
+        block = b"".join(map(framed, records))
+        self._wait()
+        self._written = self._thread.submit(self._gzip.write, block)
         self.n_records += len(records)
+
+    def _wait(self) -> None:
+        if self._written is not None:
+            self._written.result()
 
 
 def compressed(file: IO[bytes]) -> gzip.GzipFile:
