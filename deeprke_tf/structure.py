@@ -17,6 +17,7 @@ These are the letters and the rules of Deng et al., BMC Genomics 21, 866 (2020).
 
 import bisect
 import functools
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -28,12 +29,7 @@ from deeprke_tf.config import FoldSettings
 LOOP_CONTEXTS = "FTIHMS"
 
 # ViennaRNA names a pair by its loop, in upper case, and what is exterior by `e`.
-_OF_ELEMENTS = str.maketrans("ehimEHIM", "MHIMSSSS")
-
-# How each symbol changes the number of open pairs, int32 [256]; a symbol that is none
-# takes it below 0 wherever it stands.
-_OPENED = np.full(256, -(1 << 30), np.int32)
-_OPENED[[ord("("), ord("."), ord(")")]] = 1, 0, -1
+_OF_ELEMENTS = bytes.maketrans(b"ehimEHIM", b"MHIMSSSS")
 
 VIENNARNA_VERSION: str = RNA.__version__
 
@@ -243,25 +239,33 @@ def all_loop_contexts(dot_brackets: Sequence[str]) -> list[str]:
     # ViennaRNA takes the process down where a bracket has no partner.
     if not _are_balanced(dot_brackets):
         return list(map(loop_contexts, dot_brackets))
-    return list(map(_contexts_of_viennarna, dot_brackets))
+    elements = map(RNA.db_to_element_string, dot_brackets)
+    # Translating all at once costs next to nothing.
+    joined = "".join(map(_with_ends, elements)).encode().translate(_OF_ELEMENTS)
+    ends = itertools.accumulate(map(len, dot_brackets), initial=0)
+    return [joined[a:b].decode() for a, b in itertools.pairwise(ends)]
 
 
 def _are_balanced(dot_brackets: Sequence[str]) -> bool:
-    symbols = "".join(dot_brackets).encode("ascii", "replace")
-    n_open = np.cumsum(_OPENED[np.frombuffer(symbols, np.uint8)], dtype=np.int64)
-    after_each = np.append(0, n_open)[
-        np.cumsum(list(map(len, dot_brackets)), dtype=int)
-    ]
-    return n_open.min(initial=0) == 0 and not after_each.any()
+    """Tells whether each is dot-bracket notation in which all brackets are paired."""
+    joined = "".join(dot_brackets).encode("ascii", "replace")
+    if joined.translate(None, b"(.)"):
+        return False
+    symbols = np.frombuffer(joined, np.uint8)
+    steps = (symbols == ord("(")).view(np.int8) - (symbols == ord(")")).view(np.int8)
+    n_open = np.cumsum(steps, dtype=np.int32)
+    ends = np.cumsum([len(text) for text in dot_brackets if text], dtype=int)
+    return n_open.min(initial=0) == 0 and not n_open[ends - 1].any()
 
 
-def _contexts_of_viennarna(dot_bracket: str) -> str:
-    inner = RNA.db_to_element_string(dot_bracket).strip("e")
-    if not inner:
-        return "F" * len(dot_bracket)
-    n_start = dot_bracket.index("(")
-    n_end = len(dot_bracket) - n_start - len(inner)
-    return "F" * n_start + inner.translate(_OF_ELEMENTS) + "T" * n_end
+def _with_ends(elements: str) -> str:
+    """Names the dangling ends, which ViennaRNA calls exterior.
+
+    >>> _with_ends("eeHHhhhHHeee")
+    'FFHHhhhHHTTT'
+    """
+    n = len(elements)
+    return elements.lstrip("e").rjust(n, "F").rstrip("e").ljust(n, "T")
 
 
 def _fill_exterior(contexts: list[str], unpaired: list[int], dot_bracket: str) -> None:

@@ -109,10 +109,9 @@ def _read_sources(
         with progress_bar(None, "site", "reading") as bar:
             for source, sites_file in zip(plan.sources, sites_files, strict=True):
                 counts: collections.Counter[str] = collections.Counter()
-                usable = _usable(plan, source, sites_file, table, counts)
-                while some := list(itertools.islice(usable, _SITES_TO_READ)):
-                    store.add(source.split, some, _known_structures(some, cache))
-                    bar.update(len(some))
+                for sites in _usable(plan, source, sites_file, table, counts):
+                    store.add(source.split, sites, _known_structures(sites, cache))
+                    bar.update(len(sites))
                 inputs.append(_describe_input(source, sites_file, counts))
                 del counts["sites"]
                 reasons[source.split].update(counts)
@@ -127,17 +126,17 @@ def _usable(
     sites_file: SitesFile,
     skipped_table: TextIO,
     counts: collections.Counter[str],
-) -> Iterator[Site]:
-    """Yields the usable sites of one file; lists and counts the others by reason."""
+) -> Iterator[list[Site]]:
+    """Yields the usable sites of one file, some at once; lists and counts the others."""
     writer = csv.writer(skipped_table, SkippedTable)
-    for row, read in enumerate(sites_file, start=1):
-        site = refuse_long(read, row, plan.max_length)
-        counts["sites"] += 1
-        if isinstance(site, SkippedSite):
-            counts[site.reason] += 1
-            writer.writerow(skipped_cells(source, site))
-        else:
-            yield site
+    numbered = enumerate(sites_file, start=1)
+    while some := list(itertools.islice(numbered, _SITES_TO_READ)):
+        sites = [refuse_long(site, row, plan.max_length) for row, site in some]
+        skipped = [site for site in sites if isinstance(site, SkippedSite)]
+        counts["sites"] += len(sites)
+        counts.update(site.reason for site in skipped)
+        writer.writerows(skipped_cells(source, site) for site in skipped)
+        yield [site for site in sites if isinstance(site, Site)]
 
 
 def _known_structures(sites: Sequence[Site], cache: FoldCache) -> list[str | None]:
