@@ -84,8 +84,8 @@ class SitesFile:
         self._k = k
         self._label = label
         self._reads_labels = labelled and label is None
-        # A file name may hold bytes that are not UTF-8; records cannot.
-        name = self.path.name.encode(errors="replace").decode()
+        # A file name may hold bytes that are not UTF-8, and line ends; records cannot.
+        name = _CONTROL.sub(" ", self.path.name.encode(errors="replace").decode())
         self._stem = "stdin" if self._is_stdin else _SUFFIXES.sub("", name)
         self._first_line = 1
         self._columns: dict[str, int] = {}

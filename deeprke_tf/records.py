@@ -92,20 +92,20 @@ def serialize_all(
         "sequence_kmers": _all_varints(sequence_kmers),
         "structure_kmers": _all_varints(structure_kmers),
     }
-    keyed = [
-        [
-            _feature_start(feature, len(payload)) + payload
-            for payload in payloads[feature]
-        ]
-        for feature in FEATURES
-    ]
-    joined = map(b"".join, zip(*keyed, strict=True))
+    entries = [_entries(feature, payloads[feature]) for feature in FEATURES]
+    joined = map(b"".join, zip(*entries, strict=True))
     return [_tag(1, len(features)) + features for features in joined]
 
 
-@functools.lru_cache(maxsize=1 << 16)
-def _feature_start(feature: str, n_bytes: int) -> bytes:
-    """Returns what stands before the payload of a feature: few lengths recur."""
+def _entries(feature: str, payloads: Sequence[bytes]) -> list[bytes]:
+    """Returns the entry of one feature in the map of each site."""
+    # Few lengths recur.
+    starts = {n: _entry_start(feature, n) for n in set(map(len, payloads))}
+    return [starts[len(payload)] + payload for payload in payloads]
+
+
+def _entry_start(feature: str, n_bytes: int) -> bytes:
+    """Returns what stands before a payload of that many bytes."""
     # An entry of the map: its key, 1, and the value, 2; the value is a list, which is
     # bytes_list, 1, or int64_list, 3, and has one field.
     of_list = _tag(1, n_bytes)

@@ -6,8 +6,11 @@ but folds only what the cache lacks.
 """
 
 import collections
+import concurrent.futures
+import contextlib
 import csv
 import functools
+import gc
 import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -53,6 +56,18 @@ def run(plan: Plan) -> dict[str, Any]:
         return _write_dataset(plan, directory, cache)
 
 
+@contextlib.contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Keeps Python from looking for cycles among many new tuples that are in none."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
 def _write_dataset(plan: Plan, directory: Path, cache: FoldCache) -> dict[str, Any]:
     scratch = directory / "sites.sqlite"
     store = SiteStore(scratch, plan.seed)
@@ -89,6 +104,7 @@ def _write_dataset(plan: Plan, directory: Path, cache: FoldCache) -> dict[str, A
     return contents | {"n_folded": n_folded}
 
 
+@_without_garbage_collection()
 def _read_sources(
     plan: Plan, store: SiteStore, cache: FoldCache, skipped_path: Path
 ) -> tuple[list[dict[str, Any]], dict[str, dict[str, int]]]:
@@ -109,8 +125,9 @@ def _read_sources(
         with progress_bar(None, "site", "reading") as bar:
             for source, sites_file in zip(plan.sources, sites_files, strict=True):
                 counts: collections.Counter[str] = collections.Counter()
-                for sites in _usable(plan, source, sites_file, table, counts):
-                    store.add(source.split, sites, _known_structures(sites, cache))
+                batches = _usable(plan, source, sites_file, table, counts)
+                for sites, dot_brackets in _looked_up(batches, cache):
+                    store.add(source.split, sites, dot_brackets)
                     bar.update(len(sites))
                 inputs.append(_describe_input(source, sites_file, counts))
                 del counts["sites"]
@@ -137,6 +154,21 @@ def _usable(
         counts.update(site.reason for site in skipped)
         writer.writerows(skipped_cells(source, site) for site in skipped)
         yield [site for site in sites if isinstance(site, Site)]
+
+
+def _looked_up(
+    batches: Iterator[list[Site]], cache: FoldCache
+) -> Iterator[tuple[list[Site], list[str | None]]]:
+    """Yields sites and what is known of their structures, reading on meanwhile."""
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+        last = None
+        for sites in batches:
+            known = thread.submit(_known_structures, sites, cache)
+            if last is not None:
+                yield last[0], last[1].result()
+            last = sites, known
+        if last is not None:
+            yield last[0], last[1].result()
 
 
 def _known_structures(sites: Sequence[Site], cache: FoldCache) -> list[str | None]:
@@ -200,6 +232,7 @@ def _unknown(sequences: Iterator[str], cache: FoldCache) -> Iterator[str]:
         yield from (sequence for sequence in some if sequence not in known)
 
 
+@_without_garbage_collection()
 def _write_split(
     split: str, plan: Plan, store: SiteStore, cache: FoldCache, directory: Path
 ) -> dict[str, Any]:
@@ -243,5 +276,6 @@ def _records(
     batches: Iterator[list[Site]], plan: Plan, cache: FoldCache
 ) -> Iterator[bytes]:
     for sites in batches:
-        dot_brackets = _known_structures(sites, cache)
+        folds = cache.get([site.sequence for site in sites if site.dot_bracket is None])
+        dot_brackets = [site.dot_bracket or folds[site.sequence] for site in sites]
         yield from sites_to_records(sites, dot_brackets, plan.encoding)

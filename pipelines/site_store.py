@@ -92,8 +92,11 @@ class SiteStore:
           sites: Labelled sites.
           dot_brackets: The structure of each; None: to be folded.
         """
-        digests = sequence_digests([site.sequence for site in sites], self._seed)
-        labels = np.array([site.label for site in sites], np.uint8)
+        if not sites:
+            return
+        names, sequences, of_sites, *_ = zip(*sites, strict=True)
+        digests = sequence_digests(sequences, self._seed)
+        labels = np.array(of_sites, np.uint8)
         self._counts[split] += np.bincount(labels, minlength=2)
         order = np.argsort(digests, kind="stable")
         for bucket, part in _buckets(digests[order]):
@@ -101,20 +104,20 @@ class SiteStore:
             some = places.tolist()
             # No text has a line end in it.
             texts = (
-                "\n".join([sites[place].name for place in some]),
-                "\n".join([sites[place].sequence for place in some]),
+                "\n".join([names[place] for place in some]),
+                "\n".join([sequences[place] for place in some]),
                 "\n".join([dot_brackets[place] or "" for place in some]),
             )
             numbers = digests[places].tobytes(), labels[places].tobytes()
             self._insert("sites", split, bucket, *numbers, *texts)
             self._bucket_sizes[split][bucket] += len(some)
         # Of a random key: only whether names are equal matters.
-        hashes = np.sort(np.array([hash(site.name) for site in sites], np.int64))
+        hashes = np.sort(np.array(list(map(hash, names)), np.int64))
         for bucket, part in _buckets(hashes):
             self._insert("names", split, bucket, hashes[part].tobytes())
         for place, known in enumerate(dot_brackets):
             if known is None:
-                self._insert("to_fold", int(digests[place]), sites[place].sequence)
+                self._insert("to_fold", int(digests[place]), sequences[place])
 
     def _insert(self, table: str, *row: str | int | bytes) -> None:
         marks = ",".join("?" * len(row))
@@ -151,14 +154,17 @@ class SiteStore:
                 if 0 <= n_left[label] < len(of_class):
                     self._validation_ends[label] = of_class[n_left[label]]
                 n_left[label] -= len(of_class)
-            moved = np.bincount(found.labels[self._is_moved(found)], minlength=2)
+            is_moved = self._is_of("validation", found)
+            moved = np.bincount(found.labels[is_moved], minlength=2)
             self._counts["validation"] += moved
             self._counts["train"] -= moved
 
-    def _is_moved(self, found: _Sequences) -> np.ndarray:
-        """Tells which training sites are for validation, bool [n_sites]."""
+    def _is_of(self, split: str, found: _Sequences) -> np.ndarray:
+        """Tells which sites are of a split, now that validation is, bool [n_sites]."""
+        if split == "test":
+            return np.ones(len(found.labels), bool)
         is_moved = found.digests < self._validation_ends[found.highest]
-        return np.repeat(is_moved, found.n_sites)
+        return np.repeat(is_moved == (split == "validation"), found.n_sites)
 
     def counts(self, split: str) -> dict[int, int]:
         """Returns the number of sites of each label, 0 and 1, in a split."""
@@ -219,7 +225,7 @@ class SiteStore:
         stored = "test" if split == "test" else "train"
         for group in self._groups(stored):
             found = self._sequences(stored, group)
-            chosen = self._is_moved(found) == (split == "validation")
+            chosen = self._is_of(split, found)
             if not chosen.any():
                 continue
             columns = "names, sequences, dot_brackets"

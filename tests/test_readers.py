@@ -133,6 +133,7 @@ def test_a_table_with_a_header_only_has_no_sites(tmp_path):
         ("sites", "sites:1"),
         (".fa", ".fa:1"),
         ("fa.gz.sites", "fa.gz.sites:1"),
+        ("two\nlines.fa", "two lines:1"),
     ],
 )
 def test_a_site_without_a_name_is_named_after_file_and_row(tmp_path, file_name, name):
