@@ -1,8 +1,8 @@
 """Runs preprocessing in processes of this machine.
 
-Sites are read once into a scratch store; their distinct sequences are folded into the
-cache on all cores; then shards are written from both. A killed run starts reading again
-but folds only what the cache lacks.
+Sites are read once into a scratch store, with the structures that the cache knows; what
+it lacks is folded into it on all cores; then shards are written from both. A killed run
+starts reading again but folds only what the cache lacks.
 """
 
 import collections
@@ -144,7 +144,7 @@ def _usable(
     skipped_table: TextIO,
     counts: collections.Counter[str],
 ) -> Iterator[list[Site]]:
-    """Yields the usable sites of one file, some at once; lists and counts the others."""
+    """Yields the usable sites of a file, some at once; lists and counts the others."""
     writer = csv.writer(skipped_table, SkippedTable)
     numbered = enumerate(sites_file, start=1)
     while some := list(itertools.islice(numbered, _SITES_TO_READ)):

@@ -189,8 +189,8 @@ class SiteStore:
                 n_same_sequence[i] += len(found.places) - len(found.digests)
                 n_in_both_classes[i] += np.count_nonzero(found.lowest < found.highest)
                 shared.append(found.digests)
-            n_shared += len(np.intersect1d(*shared, assume_unique=True))
-        counted = {}
+            n_shared += len(np.intersect1d(shared[0], shared[1], assume_unique=True))
+        counted: dict[str, int] = {}
         for i, split in enumerate(("train", "test")):
             counted |= {
                 f"{split}_sites_with_duplicate_names": int(n_same_name[i]),

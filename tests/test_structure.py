@@ -117,7 +117,7 @@ def test_what_is_not_dot_bracket_is_refused(dot_bracket, words):
         loop_contexts(dot_bracket)
     # Where the brackets of both together would be balanced, too.
     for others in ["(...)"], [")", "."], ["(", ")"], ["(" * 99, ")"]:
-        with pytest.raises(ValueError, match="symbol|unclosed"):
+        with pytest.raises(ValueError, match=r"symbol|unclosed"):
             all_loop_contexts([*others, dot_bracket])
 
 
