@@ -34,7 +34,7 @@ from pipelines.stages import (
 )
 
 _SITES_AT_ONCE = 1_000
-_SITES_TO_READ = 8_192
+_SITES_TO_READ = 2_048
 
 
 def run(plan: Plan) -> dict[str, Any]:

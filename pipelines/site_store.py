@@ -17,14 +17,16 @@ import numpy as np
 from deeprke_tf.sites import Site
 from pipelines.stages import sequence_digests
 
-_N_BUCKETS = 64
-_SITES_AT_ONCE = 8_192  # Buckets that hold fewer are looked at together.
+_N_BUCKETS = 128
+_SITES_AT_ONCE = 4_096  # Buckets that hold fewer are looked at together.
 _SITES_TO_YIELD = 1_000
 _INT64 = np.iinfo(np.int64)
 
-# A scratch file need not survive a crash.
+# A scratch file need not survive a crash; a cache of 1 MiB is full soon, and memory
+# flat from then on.
 _SCHEMA = """
-PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA page_size=16384;
+PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;
+PRAGMA page_size=16384; PRAGMA cache_size=-1024;
 CREATE TABLE sites (split TEXT, bucket INTEGER, digests BLOB, labels BLOB,
  names TEXT, sequences TEXT, dot_brackets TEXT);
 CREATE TABLE names (split TEXT, bucket INTEGER, hashes BLOB);
