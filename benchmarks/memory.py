@@ -4,7 +4,9 @@
 
 Sites are random and short, as memory shall not depend on how many there are, and
 folding them takes longest. Each command runs once for each number of sites, in turn;
-`train` makes one epoch. Two figures each:
+`train` makes one epoch of a network as small as can be, in large batches, unless
+`--preset` names another: it is not the network that grows with the sites. Two figures
+each:
 
 - the largest process: the peak that the system kept, of the command or of the largest
   process it started, whichever is more;
@@ -27,9 +29,14 @@ from pathlib import Path
 import synthetic
 from side_by_side import Figure, alternate, deeprke, flags_parser, report
 
+COMMANDS = ("preprocess", "train", "predict")  # each needs those before it
 FLAT_GOAL = 1.10  # times the peak at the fewest sites
 TOTAL_GOALS = {"preprocess": 2_000, "predict": 2_000}  # MB
 _SECONDS_BETWEEN_LOOKS = 0.1
+_TINY_NETWORK = (
+    *("--filters", 8, "--kernel-sizes", 4, "--lstm-units", 4, "--dense-units", 4),
+    *("--vector-size", 8, "--batch-size", 1_024),
+)
 _MB = 1e6
 
 
@@ -38,7 +45,10 @@ def main():
     parser = flags_parser(__doc__, repeats=1)
     parser.add_argument("--n-sites", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--length", type=int, default=30, help="nucleotides of a site")
-    parser.add_argument("--preset", default="paper")
+    parser.add_argument("--preset", help="in place of a tiny network")
+    parser.add_argument(
+        "--commands", nargs="+", default=COMMANDS, choices=COMMANDS, metavar="COMMAND"
+    )
     flags = parser.parse_args()
     if not Path("/proc/self/statm").exists():
         sys.exit("This benchmark reads /proc, which this system does not have.")
@@ -51,10 +61,11 @@ def main():
             )
             for n in sizes
             for command, arguments in _commands(Path(scratch), n, flags).items()
+            if command in flags.commands
         }
         largest = alternate(things, flags.repeats)
     figures = []
-    for command in ("preprocess", "train", "predict"):
+    for command in flags.commands:
         figures += _figures(command, sizes, largest, together)
     report(flags, figures)
 
@@ -70,10 +81,10 @@ def _commands(scratch: Path, n_sites: int, flags) -> dict[str, list[object]]:
     sites = synthetic.write_sites(directory / "sites.fa.gz", n_sites, lengths, seed=1)
     cache = ("--fold-cache", directory / "folds.sqlite")
     data, run, out = (directory / name for name in ("data", "run", "out.tsv"))
-    preset = ("--preset", flags.preset)
+    network = ("--preset", flags.preset) if flags.preset else _TINY_NETWORK
     flags_of: dict[str, list[object]] = {
         "preprocess": ["--overwrite", "--sites", sites, "--out", data, *cache],
-        "train": ["--overwrite", "--data", data, "--out", run, "--epochs", 1, *preset],
+        "train": ["--overwrite", "--data", data, "--out", run, "--epochs", 1, *network],
         "predict": ["--model", run, "--sites", sites, "--out", out, *cache],
     }
     return {command: [command, *given] for command, given in flags_of.items()}

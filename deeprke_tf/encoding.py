@@ -10,7 +10,7 @@ from deeprke_tf.config import FoldSettings
 from deeprke_tf.errors import UserError
 from deeprke_tf.kmers import KmerVocabulary
 from deeprke_tf.sites import NUCLEOTIDES
-from deeprke_tf.structure import LOOP_CONTEXTS, loop_contexts
+from deeprke_tf.structure import LOOP_CONTEXTS, all_loop_contexts
 
 MAX_K = 8  # 6^8 structure k-mers are 1.7 million vectors: more helps nobody.
 
@@ -67,13 +67,14 @@ class Encoding:
 
         Args:
           sequences: RNA letters of each site, at least k.
-          dot_brackets: Their structures, as long as the sequences and balanced.
+          dot_brackets: Their structures, as long as the sequences.
 
         Returns:
           What `encode` gives for each site: all sequence views, all structure views.
 
         Raises:
-          ValueError: The two differ in length or are shorter than k.
+          ValueError: The two differ in length or are shorter than k, or a structure is
+            not dot-bracket.
         """
         for sequence, dot_bracket in zip(sequences, dot_brackets, strict=True):
             if len(sequence) != len(dot_bracket):
@@ -83,9 +84,7 @@ class Encoding:
                 )
         return (
             self.sequence_vocabulary.encode_all(sequences),
-            self.structure_vocabulary.encode_all(
-                list(map(loop_contexts, dot_brackets))
-            ),
+            self.structure_vocabulary.encode_all(all_loop_contexts(dot_brackets)),
         )
 
     def encode_sequence(self, sequence: str) -> np.ndarray:

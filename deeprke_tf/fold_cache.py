@@ -17,7 +17,17 @@ from deeprke_tf.config import FoldSettings
 from deeprke_tf.errors import UserError
 from deeprke_tf.structure import VIENNARNA_VERSION
 
-_KEYS_PER_QUERY = 512
+_KEY_SIZE = 16  # bytes
+
+# Older versions of SQLite take 999 variables.
+_KEYS_PER_QUERY = 4_096 if sqlite3.sqlite_version_info >= (3, 32) else 512
+
+# One row of all that is found: while SQLite looks, other threads can run; for each row
+# they would have to stop.
+_FIND = """
+SELECT group_concat(hex(key), ''), group_concat(dot_bracket, char(10))
+ FROM folds WHERE key IN ({})
+"""
 
 
 def default_path() -> Path:
@@ -52,10 +62,14 @@ class FoldCache:
         # blake2b takes keys of up to 64 bytes: hash the description to be sure to fit.
         kind = "MFE" if span is None else f"local {span}"
         description = f"ViennaRNA {VIENNARNA_VERSION} {kind} {settings}"
-        self._hash_key = hashlib.blake2b(description.encode(), digest_size=16).digest()
+        hash_key = hashlib.blake2b(description.encode(), digest_size=16).digest()
+        self._keyed = hashlib.blake2b(digest_size=_KEY_SIZE, key=hash_key)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._database = sqlite3.connect(self.path, timeout=60)
+            # Threads take turns.
+            self._database = sqlite3.connect(
+                self.path, timeout=60, check_same_thread=False
+            )
             self._database.execute("PRAGMA journal_mode=WAL")
             # A power cut may lose the last folds but never damages the file.
             self._database.execute("PRAGMA synchronous=NORMAL")
@@ -80,9 +94,7 @@ class FoldCache:
         Raises:
           UserError: The file is damaged.
         """
-        by_key = {self._key(sequence): sequence for sequence in sequences}
-        found = self._rows("key, dot_bracket", list(by_key))
-        return {by_key[key]: dot_bracket for key, dot_bracket in found}
+        return dict(self._found(sequences))
 
     def known(self, sequences: Sequence[str]) -> set[str]:
         """Returns those of the sequences whose structure is known.
@@ -90,18 +102,25 @@ class FoldCache:
         Raises:
           UserError: The file is damaged.
         """
-        by_key = {self._key(sequence): sequence for sequence in sequences}
-        return {by_key[key] for (key,) in self._rows("key", list(by_key))}
+        return {sequence for sequence, _dot_bracket in self._found(sequences)}
 
-    def _rows(self, columns: str, keys: list[bytes]) -> Iterator[tuple]:
+    def _found(self, sequences: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """Yields each sequence whose structure is known, and that."""
+        by_key = {self._key(sequence): sequence for sequence in sequences}
+        # Sorted, as they lie in the file: neighbors are often on one page.
+        keys = sorted(by_key)
         for start in range(0, len(keys), _KEYS_PER_QUERY):
             some = keys[start : start + _KEYS_PER_QUERY]
-            places = ",".join("?" * len(some))
-            query = f"SELECT {columns} FROM folds WHERE key IN ({places})"
+            query = _FIND.format(",".join("?" * len(some)))
             try:
-                yield from self._database.execute(query, some)
+                found, dot_brackets = self._database.execute(query, some).fetchone()
             except sqlite3.Error as error:
                 raise self._unusable(error) from error
+            if found:
+                found = bytes.fromhex(found)
+                for place, dot_bracket in enumerate(dot_brackets.split("\n")):
+                    key = found[place * _KEY_SIZE : (place + 1) * _KEY_SIZE]
+                    yield by_key[key], dot_bracket
 
     def put(self, folds: dict[str, str]) -> None:
         """Keeps structures by their sequences; they survive a kill from here on.
@@ -126,6 +145,7 @@ class FoldCache:
         )
 
     def _key(self, sequence: str) -> bytes:
-        return hashlib.blake2b(
-            sequence.encode("ascii"), digest_size=16, key=self._hash_key
-        ).digest()
+        # Copied, as the hash of the key takes as long as that of a site.
+        hashed = self._keyed.copy()
+        hashed.update(sequence.encode("ascii"))
+        return hashed.digest()

@@ -76,12 +76,14 @@ class KmerVocabulary:
             np.frombuffer(letters.encode("latin-1", "replace"), np.uint8)
         ]
         n_kmers = max(len(letters) - self.k + 1, 0)
-        ids = np.zeros(n_kmers, np.int64)
+        ids = np.zeros(n_kmers, digits.dtype)
         for offset in range(self.k):
             ids *= len(self.alphabet)
             ids += digits[offset : offset + n_kmers]
         # One unknown letter outweighs all the known ones of its k-mer.
-        return np.where(ids < 0, UNKNOWN_ID, ids + FIRST_KMER_ID)
+        known = ids >= 0
+        ids += FIRST_KMER_ID
+        return np.where(known, ids, UNKNOWN_ID).astype(np.int64)
 
     def decode(self, ids) -> list[str]:
         """Returns the k-mers of `ids`; unknown ones are written with `N`.
@@ -99,8 +101,13 @@ class KmerVocabulary:
 
     @functools.cached_property
     def _digits(self) -> np.ndarray:
-        """Maps a byte to the number of its letter, int64 [256]."""
-        digits = np.full(256, -(len(self.alphabet) ** self.k), np.int64)
+        """Maps a byte to the number of its letter, [256].
+
+        The type is the narrowest that ids are computed in without overflow.
+        """
+        unknown = -(len(self.alphabet) ** self.k)
+        lowest = sum(unknown * len(self.alphabet) ** i for i in range(self.k))
+        digits = np.full(256, unknown, np.min_scalar_type(lowest - FIRST_KMER_ID))
         for number, letter in enumerate(self.alphabet):
             digits[ord(letter)] = number
         return digits

@@ -17,13 +17,13 @@ import pathlib
 import re
 import zlib
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import dnaio
 
 from deeprke_tf.errors import UserError
 from deeprke_tf.sites import Reason, Site, SkippedSite, clean_site, skip_site
-from deeprke_tf.streams import File, LineCounter, first_line, open_bytes
+from deeprke_tf.streams import File, LineCounter, fasta_records, first_line, open_bytes
 
 SitesFormat = Literal["labelled FASTA", "FASTA", "table (tab)", "table (comma)"]
 
@@ -41,14 +41,6 @@ _UNREADABLE = (
     dnaio.FileFormatError,
     zlib.error,
 )
-
-
-class _Record(NamedTuple):
-    """A FASTA record; unlike dnaio's own it bears letters that are not ASCII."""
-
-    name: str
-    sequence: str
-    qualities: None
 
 
 class SitesFile:
@@ -92,8 +84,8 @@ class SitesFile:
         self._k = k
         self._label = label
         self._reads_labels = labelled and label is None
-        # A file name may hold bytes that are not UTF-8; records cannot.
-        name = self.path.name.encode(errors="replace").decode()
+        # A file name may hold bytes that are not UTF-8, and line ends; records cannot.
+        name = _CONTROL.sub(" ", self.path.name.encode(errors="replace").decode())
         self._stem = "stdin" if self._is_stdin else _SUFFIXES.sub("", name)
         self._first_line = 1
         self._columns: dict[str, int] = {}
@@ -185,12 +177,11 @@ class SitesFile:
     # === Reading ===
 
     def _fasta(self, stream: LineCounter) -> Iterator[Site | SkippedSite]:
-        records = dnaio.FastaReader(stream, sequence_class=_Record)
-        for row, record in enumerate(records, start=1):
-            name, label = record.name, ""
+        for row, (name, sequence) in enumerate(fasta_records(stream), start=1):
+            label = ""
             if stated := _CLASS.search(name):
                 name, label = name[: stated.start()], stated[1]
-            yield self._site(row, name, record.sequence, label)
+            yield self._site(row, name, sequence, label)
 
     def _table(self, stream: LineCounter) -> Iterator[Site | SkippedSite]:
         rows = self._rows(io.TextIOWrapper(stream, encoding="utf-8", newline=""))

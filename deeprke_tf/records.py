@@ -13,13 +13,13 @@ Records are written without TensorFlow, whose import alone takes longer than wri
 100,000 of them; a test holds the bytes against TensorFlow's own.
 """
 
+import concurrent.futures
 import enum
 import functools
 import gzip
 import hashlib
 import itertools
 import os
-import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
@@ -86,32 +86,38 @@ def serialize_all(
                 f"{name}: {len(ids)} sequence k-mers but {len(structure_ids)} "
                 "structure k-mers; use the same k for both."
             )
-    columns = {
-        "label": map(_int64_list, _all_varints([[label] for label in labels])),
-        "name": [_field(1, _field(1, name.encode())) for name in names],
-        "sequence_kmers": map(_int64_list, _all_varints(sequence_kmers)),
-        "structure_kmers": map(_int64_list, _all_varints(structure_kmers)),
+    payloads = {
+        "label": [bytes([label]) for label in labels],
+        "name": [name.encode() for name in names],
+        "sequence_kmers": _all_varints(sequence_kmers),
+        "structure_kmers": _all_varints(structure_kmers),
     }
-    keyed = [
-        [_field(1, key + _field(2, value)) for value in columns[feature]]
-        for feature, key in _KEYS
-    ]
-    return [_field(1, b"".join(entries)) for entries in zip(*keyed, strict=True)]
+    entries = [_entries(feature, payloads[feature]) for feature in FEATURES]
+    joined = map(b"".join, zip(*entries, strict=True))
+    return [_tag(1, len(features)) + features for features in joined]
 
 
-def _int64_list(varints: bytes) -> bytes:
-    """A protobuf `Feature` whose kind is `int64_list`, field 3, packed."""
-    return _field(3, _field(1, varints))
+def _entries(feature: str, payloads: Sequence[bytes]) -> list[bytes]:
+    """Returns the entry of one feature in the map of each site."""
+    # Few lengths recur.
+    starts = {n: _entry_start(feature, n) for n in set(map(len, payloads))}
+    return [starts[len(payload)] + payload for payload in payloads]
 
 
-def _field(number: int, payload: bytes) -> bytes:
-    """A length-delimited protobuf field."""
-    return _tag(number, len(payload)) + payload
+def _entry_start(feature: str, n_bytes: int) -> bytes:
+    """Returns what stands before a payload of that many bytes."""
+    # An entry of the map: its key, 1, and the value, 2; the value is a list, which is
+    # bytes_list, 1, or int64_list, 3, and has one field.
+    of_list = _tag(1, n_bytes)
+    kind = _tag(1 if FEATURES[feature] is Kind.TEXT else 3, len(of_list) + n_bytes)
+    of_value = _tag(2, len(kind + of_list) + n_bytes) + kind + of_list
+    key = _tag(1, len(feature)) + feature.encode()
+    return _tag(1, len(key + of_value) + n_bytes) + key + of_value
 
 
 @functools.lru_cache(maxsize=1 << 16)
 def _tag(number: int, length: int) -> bytes:
-    """The key and the length that stand before a payload."""
+    """The key of a length-delimited protobuf field, and its length."""
     tag = bytearray([number << 3 | 2])
     while length > 0x7F:
         tag.append(length & 0x7F | 0x80)
@@ -120,25 +126,29 @@ def _tag(number: int, length: int) -> bytes:
     return bytes(tag)
 
 
-_KEYS = tuple((name, _field(1, name.encode())) for name in FEATURES)
-
-
 def _all_varints(lists: Sequence[np.ndarray | Sequence[int]]) -> list[bytes]:
     """Base-128 varints of each list: seven bits a byte, low bits first."""
-    ends = np.cumsum([0, *map(len, lists)])
-    values = np.concatenate([np.zeros(0, np.int64), *lists]).astype(np.int64)
+    values = np.concatenate([np.zeros(0, np.int64), *lists])
     largest = int(values.max(initial=0))
+    # Numbers of one or two bytes take a fraction of the time of wide ones.
+    values = values.astype(np.min_scalar_type(largest))
+    ends = np.cumsum([0, *map(len, lists)])
     if largest < 0x80:
-        joined = values.astype(np.uint8).tobytes()
+        joined = values.tobytes()
     else:
         n_bytes = (largest.bit_length() + 6) // 7
-        shifted = values[:, np.newaxis] >> np.arange(0, 7 * n_bytes, 7)
-        more_follow = (shifted >> 7) > 0
-        parts = (shifted & 0x7F | more_follow << 7).astype(np.uint8)
-        needed = shifted > 0
-        needed[:, 0] = True
-        joined = parts[needed].tobytes()
-        ends = np.append(0, np.cumsum(needed.sum(axis=1)))[ends]
+        parts = np.empty((len(values), n_bytes), np.uint8)
+        is_needed = np.ones(parts.shape, bool)
+        widths = np.ones(len(values), np.uint8)
+        for place in range(n_bytes):
+            more_follow = values > 0x7F
+            parts[:, place] = values & 0x7F
+            parts[:, place] |= more_follow.view(np.uint8) << 7
+            is_needed[:, place + 1 :] = more_follow[:, np.newaxis]
+            widths += more_follow
+            values >>= 7
+        joined = parts.reshape(-1)[np.flatnonzero(is_needed)].tobytes()
+        ends = np.append(0, np.cumsum(widths, dtype=np.int64))[ends]
     bounds = ends.tolist()
     return [joined[a:b] for a, b in itertools.pairwise(bounds)]
 
@@ -175,21 +185,37 @@ class ShardWriter:
     def __enter__(self) -> "ShardWriter":
         self._file = open(self._partial, "wb")
         self._gzip = compressed(self._file)
+        # zlib lets Python go on: the next records are made meanwhile.
+        self._thread = concurrent.futures.ThreadPoolExecutor(1)
+        self._written: concurrent.futures.Future | None = None
         return self
 
     def __exit__(self, error: type[BaseException] | None, *_rest: object) -> None:
-        self._gzip.close()
-        self._file.close()
-        if error:
-            self._partial.unlink()
-            return
-        self.sha256 = file_sha256(self._partial)
-        os.replace(self._partial, self.path)
+        try:
+            self._thread.shutdown()
+            self._gzip.close()
+            self._file.close()
+            if error is None:
+                self._wait()
+                self.sha256 = file_sha256(self._partial)
+                os.replace(self._partial, self.path)
+        finally:
+            self._partial.unlink(missing_ok=True)
 
     def write(self, records: Sequence[bytes]) -> None:
-        """Appends records in TFRecord framing."""
-        self._gzip.write(b"".join(map(framed, records)))
+        """Appends records in TFRecord framing, compressing them in the background.
+
+        Raises:
+          OSError: Those before them could not be written.
+        """
+        block = b"".join(map(framed, records))
+        self._wait()
+        self._written = self._thread.submit(self._gzip.write, block)
         self.n_records += len(records)
+
+    def _wait(self) -> None:
+        if self._written is not None:
+            self._written.result()
 
 
 def compressed(file: IO[bytes]) -> gzip.GzipFile:
@@ -200,20 +226,21 @@ def compressed(file: IO[bytes]) -> gzip.GzipFile:
 
 def framed(record: bytes) -> bytes:
     """Returns a record in TFRecord framing: its length, itself, and both checksums."""
-    return b"".join((*_length(len(record)), record, _masked_crc(record)))
+    return _length(len(record)) + record + _masked_crc(record)
 
 
 @functools.lru_cache(maxsize=1 << 16)
-def _length(n_bytes: int) -> tuple[bytes, bytes]:
+def _length(n_bytes: int) -> bytes:
     """The length of a record and its checksum; few lengths recur."""
-    length = struct.pack("<Q", n_bytes)
-    return length, _masked_crc(length)
+    length = n_bytes.to_bytes(8, "little")
+    return length + _masked_crc(length)
 
 
 def _masked_crc(payload: bytes) -> bytes:
     """CRC-32C as TFRecord stores it: rotated and offset, little-endian."""
     crc = google_crc32c.value(payload)
-    return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
+    masked = (crc >> 15 | crc << 17) + 0xA282EAD8 & 0xFFFFFFFF
+    return masked.to_bytes(4, "little")
 
 
 def file_sha256(path: File) -> str:

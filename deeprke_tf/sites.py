@@ -9,12 +9,14 @@ become N), and N padding at the ends.
 import dataclasses
 import functools
 import re
+from typing import NamedTuple
 
 from deeprke_tf.structure import loop_contexts
 
 NUCLEOTIDES = "ACGU"
 
 _AMBIGUOUS = "RYSWKMBDHVN"  # IUPAC codes for more than one nucleotide
+_PLAIN = re.compile(f"[{NUCLEOTIDES}T]+")
 _FOREIGN = re.compile(f"[^{NUCLEOTIDES}N]")
 _LONGEST_DETAIL = 80  # characters
 
@@ -53,8 +55,7 @@ class Reason:
     NOT_FOLDED = "could not be folded"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Site:
+class Site(NamedTuple):
     """One RNA window, as the model may see it.
 
     Attributes:
@@ -120,6 +121,9 @@ def clean_site(
     Returns:
       The site, or the reason to skip it.
     """
+    # Nearly all sites: nothing to look at more closely.
+    if dot_bracket is None and len(sequence) >= k and _PLAIN.fullmatch(sequence):
+        return Site(name, sequence.replace("T", "U"), label)
     sequence = "".join(sequence.split())
     letters = rna_letters(sequence)
     start = len(letters) - len(letters.lstrip("N"))

@@ -1,10 +1,14 @@
 """Text files as bytes: plain or gzip, on disk, from a pipe or standard input."""
 
+import codecs
 import contextlib
 import gzip
 import io
 import sys
-from typing import Any, Protocol, cast, runtime_checkable
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Protocol, cast, runtime_checkable
+
+import dnaio
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _UTF8_MARK = b"\xef\xbb\xbf"
@@ -80,6 +84,65 @@ class LineCounter(io.BufferedReader):
             # The bytes are decoded many at once; some lines lie behind the wrong one.
             n_behind = error.object.count(b"\n", error.start)
         return self._n_line_ends - n_behind + 1
+
+
+class _Record(NamedTuple):
+    """A FASTA record; unlike dnaio's own it bears letters that are not ASCII."""
+
+    name: str
+    sequence: str
+    qualities: None = None
+
+
+def fasta_records(stream: io.BufferedReader) -> Iterator[tuple[str, str]]:
+    r"""Yields header and sequence of each record of a FASTA file, as dnaio does.
+
+    Records of nothing but letters are cut out of whole blocks, in half of the time;
+    dnaio gets the others.
+
+    >>> lines = replay(b"# two\n>site 1\nAC\nGU\n>site 2\nA C\n", io.BytesIO())
+    >>> [tuple(record[:2]) for record in fasta_records(lines)]
+    [('site 1', 'ACGU'), ('site 2', 'A C')]
+
+    Args:
+      stream: The file, from its beginning.
+
+    Raises:
+      UnicodeDecodeError: It is not UTF-8.
+      dnaio.FileFormatError: There is text before the first header.
+    """
+    mark = ""
+    for text in _cut_at_headers(stream):
+        header, _line_end, lines = text.partition("\n")
+        sequence = lines.replace("\n", "")
+        if mark and sequence.isalpha():
+            yield header.rstrip(), sequence
+        else:
+            odd = io.BytesIO((mark + text).encode())
+            for record in dnaio.FastaReader(odd, sequence_class=_Record):
+                yield record.name, record.sequence
+        mark = ">"
+
+
+def _cut_at_headers(stream: io.BufferedReader) -> Iterator[str]:
+    """Yields a file in parts: each but the first stood behind a `>`."""
+    decoder = io.IncrementalNewlineDecoder(
+        codecs.getincrementaldecoder("utf-8")(), translate=True
+    )
+    parts: list[str] = []
+    line_end = ""  # Held back: it belongs to the header that may follow.
+    is_whole = False
+    while not is_whole:
+        data = stream.read1(_BUFFER_SIZE)
+        is_whole = not data
+        block = line_end + decoder.decode(data, final=is_whole)
+        line_end = "\n" if block.endswith("\n") else ""
+        first, *others = block.removesuffix("\n").split("\n>")
+        parts.append(first)
+        for other in others:
+            yield "".join(parts)
+            parts = [other]
+    yield "".join(parts)
 
 
 def replay(head: bytes, rest: io.BufferedIOBase) -> io.BufferedReader:

@@ -17,13 +17,19 @@ These are the letters and the rules of Deng et al., BMC Genomics 21, 866 (2020).
 
 import bisect
 import functools
+import itertools
+from collections.abc import Sequence
 
+import numpy as np
 import RNA
 
 from deeprke_tf.config import FoldSettings
 
 # Order is part of the record format: k-mer ids depend on it.
 LOOP_CONTEXTS = "FTIHMS"
+
+# ViennaRNA names a pair by its loop, in upper case, and what is exterior by `e`.
+_OF_ELEMENTS = bytes.maketrans(b"ehimEHIM", b"MHIMSSSS")
 
 VIENNARNA_VERSION: str = RNA.__version__
 
@@ -214,6 +220,52 @@ def loop_contexts(dot_bracket: str) -> str:
         raise ValueError(f"{len(enclosing)} unclosed '(' in {dot_bracket!r}.")
     _fill_exterior(contexts, unpaired, dot_bracket)
     return "".join(contexts)
+
+
+def all_loop_contexts(dot_brackets: Sequence[str]) -> list[str]:
+    """Names the loops of many structures at once, several times faster.
+
+    ViennaRNA's C code finds the same loops, under other letters.
+
+    Args:
+      dot_brackets: Structures without pseudoknots.
+
+    Returns:
+      What `loop_contexts` gives for each.
+
+    Raises:
+      ValueError: As `loop_contexts` does.
+    """
+    # ViennaRNA takes the process down where a bracket has no partner.
+    if not _are_balanced(dot_brackets):
+        return list(map(loop_contexts, dot_brackets))
+    elements = map(RNA.db_to_element_string, dot_brackets)
+    # Translating all at once costs next to nothing.
+    joined = "".join(map(_with_ends, elements)).encode().translate(_OF_ELEMENTS)
+    ends = itertools.accumulate(map(len, dot_brackets), initial=0)
+    return [joined[a:b].decode() for a, b in itertools.pairwise(ends)]
+
+
+def _are_balanced(dot_brackets: Sequence[str]) -> bool:
+    """Tells whether each is dot-bracket notation in which all brackets are paired."""
+    joined = "".join(dot_brackets).encode("ascii", "replace")
+    if joined.translate(None, b"(.)"):
+        return False
+    symbols = np.frombuffer(joined, np.uint8)
+    steps = (symbols == ord("(")).view(np.int8) - (symbols == ord(")")).view(np.int8)
+    n_open = np.cumsum(steps, dtype=np.int32)
+    ends = np.cumsum([len(text) for text in dot_brackets if text], dtype=int)
+    return n_open.min(initial=0) == 0 and not n_open[ends - 1].any()
+
+
+def _with_ends(elements: str) -> str:
+    """Names the dangling ends, which ViennaRNA calls exterior.
+
+    >>> _with_ends("eeHHhhhHHeee")
+    'FFHHhhhHHTTT'
+    """
+    n = len(elements)
+    return elements.lstrip("e").rjust(n, "F").rstrip("e").ljust(n, "T")
 
 
 def _fill_exterior(contexts: list[str], unpaired: list[int], dot_bracket: str) -> None:

@@ -1,15 +1,18 @@
 """Runs preprocessing in processes of this machine.
 
-Sites are read once into a scratch store; their distinct sequences are folded into the
-cache on all cores; then shards are written from both. A killed run starts reading again
-but folds only what the cache lacks.
+Sites are read once into a scratch store, with the structures that the cache knows; what
+it lacks is folded into it on all cores; then shards are written from both. A killed run
+starts reading again but folds only what the cache lacks.
 """
 
 import collections
+import concurrent.futures
+import contextlib
 import csv
 import functools
+import gc
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -31,6 +34,7 @@ from pipelines.stages import (
 )
 
 _SITES_AT_ONCE = 1_000
+_SITES_TO_READ = 2_048
 
 
 def run(plan: Plan) -> dict[str, Any]:
@@ -52,11 +56,23 @@ def run(plan: Plan) -> dict[str, Any]:
         return _write_dataset(plan, directory, cache)
 
 
+@contextlib.contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Keeps Python from looking for cycles among many new tuples that are in none."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
 def _write_dataset(plan: Plan, directory: Path, cache: FoldCache) -> dict[str, Any]:
     scratch = directory / "sites.sqlite"
     store = SiteStore(scratch, plan.seed)
     skipped_path = directory / SKIPPED_FILE_NAME
-    inputs, skipped = _read_sources(plan, store, skipped_path)
+    inputs, skipped = _read_sources(plan, store, cache, skipped_path)
     store.index()
     n_usable = {split: sum(store.counts(split).values()) for split in records.SPLITS}
     example = functools.partial(_first_skipped, skipped_path)
@@ -88,8 +104,9 @@ def _write_dataset(plan: Plan, directory: Path, cache: FoldCache) -> dict[str, A
     return contents | {"n_folded": n_folded}
 
 
+@_without_garbage_collection()
 def _read_sources(
-    plan: Plan, store: SiteStore, skipped_path: Path
+    plan: Plan, store: SiteStore, cache: FoldCache, skipped_path: Path
 ) -> tuple[list[dict[str, Any]], dict[str, dict[str, int]]]:
     """Reads every input into the store and lists what cannot be used."""
     inputs: list[dict[str, Any]] = []
@@ -108,8 +125,10 @@ def _read_sources(
         with progress_bar(None, "site", "reading") as bar:
             for source, sites_file in zip(plan.sources, sites_files, strict=True):
                 counts: collections.Counter[str] = collections.Counter()
-                usable = _usable(plan, source, sites_file, table, counts)
-                store.add(source.split, _counted(usable, bar))
+                batches = _usable(plan, source, sites_file, table, counts)
+                for sites, dot_brackets in _looked_up(batches, cache):
+                    store.add(source.split, sites, dot_brackets)
+                    bar.update(len(sites))
                 inputs.append(_describe_input(source, sites_file, counts))
                 del counts["sites"]
                 reasons[source.split].update(counts)
@@ -124,23 +143,38 @@ def _usable(
     sites_file: SitesFile,
     skipped_table: TextIO,
     counts: collections.Counter[str],
-) -> Iterator[Site]:
-    """Yields the usable sites of one file; lists and counts the others by reason."""
+) -> Iterator[list[Site]]:
+    """Yields the usable sites of a file, some at once; lists and counts the others."""
     writer = csv.writer(skipped_table, SkippedTable)
-    for row, read in enumerate(sites_file, start=1):
-        site = refuse_long(read, row, plan.max_length)
-        counts["sites"] += 1
-        if isinstance(site, SkippedSite):
-            counts[site.reason] += 1
-            writer.writerow(skipped_cells(source, site))
-        else:
-            yield site
+    numbered = enumerate(sites_file, start=1)
+    while some := list(itertools.islice(numbered, _SITES_TO_READ)):
+        sites = [refuse_long(site, row, plan.max_length) for row, site in some]
+        skipped = [site for site in sites if isinstance(site, SkippedSite)]
+        counts["sites"] += len(sites)
+        counts.update(site.reason for site in skipped)
+        writer.writerows(skipped_cells(source, site) for site in skipped)
+        yield [site for site in sites if isinstance(site, Site)]
 
 
-def _counted(sites: Iterator[Site], bar: Any) -> Iterator[Site]:
-    for site in sites:
-        yield site
-        bar.update()
+def _looked_up(
+    batches: Iterator[list[Site]], cache: FoldCache
+) -> Iterator[tuple[list[Site], list[str | None]]]:
+    """Yields sites and what is known of their structures, reading on meanwhile."""
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+        last = None
+        for sites in batches:
+            known = thread.submit(_known_structures, sites, cache)
+            if last is not None:
+                yield last[0], last[1].result()
+            last = sites, known
+        if last is not None:
+            yield last[0], last[1].result()
+
+
+def _known_structures(sites: Sequence[Site], cache: FoldCache) -> list[str | None]:
+    """Returns the dot-bracket of each site: its own, or that of the cache, or None."""
+    folds = cache.get([site.sequence for site in sites if site.dot_bracket is None])
+    return [site.dot_bracket or folds.get(site.sequence) for site in sites]
 
 
 def _describe_input(
@@ -179,14 +213,14 @@ def _first_skipped(skipped_path: Path, split: str | None = None) -> str:
 
 def _fold(plan: Plan, store: SiteStore, cache: FoldCache) -> int:
     """Folds what the cache lacks; returns how many sequences that were."""
-    # Most often all or none are known. Asked in the order of the file, without sorting.
-    if not any(_unknown(store.sequences_without_structure(), cache)):
+    n_missing = store.n_to_fold()
+    if not n_missing:
         return 0
-    n_missing = sum(1 for _ in _unknown(store.sequences_to_fold(), cache))
     with (
         Folder(cache, plan.encoding.fold, plan.workers) as folder,
         progress_bar(n_missing, "fold", f"folding on {folder.workers} cores") as bar,
     ):
+        # Asked again: another run may have folded some meanwhile.
         folder.fill(_unknown(store.sequences_to_fold(), cache), bar.update)
     return n_missing
 
@@ -198,6 +232,7 @@ def _unknown(sequences: Iterator[str], cache: FoldCache) -> Iterator[str]:
         yield from (sequence for sequence in some if sequence not in known)
 
 
+@_without_garbage_collection()
 def _write_split(
     split: str, plan: Plan, store: SiteStore, cache: FoldCache, directory: Path
 ) -> dict[str, Any]:
@@ -207,8 +242,16 @@ def _write_split(
     ends = plan.shard_ends(n_sites)
     n_shards = len(ends) - 1
     written = []
+    longest = 0
+
+    def measured() -> Iterator[list[Site]]:
+        nonlocal longest
+        for sites in store.sites(split):
+            longest = max(longest, *(len(site.sequence) for site in sites))
+            yield sites
+
     with progress_bar(n_sites, "site", f"writing {split}") as bar:
-        split_records = _records(split, plan, store, cache)
+        split_records = _records(measured(), plan, cache)
         for index in range(n_shards):
             size = ends[index + 1] - ends[index]
             path = directory / records.shard_name(split, index, n_shards)
@@ -224,15 +267,15 @@ def _write_split(
     return {
         "n_sites": n_sites,
         "n_positive": counts[1],
-        "longest_site": store.longest_site(split),
+        "longest_site": longest,
         "shards": written,
     }
 
 
 def _records(
-    split: str, plan: Plan, store: SiteStore, cache: FoldCache
+    batches: Iterator[list[Site]], plan: Plan, cache: FoldCache
 ) -> Iterator[bytes]:
-    for sites in store.sites(split):
-        folds = cache.get([s.sequence for s in sites if s.dot_bracket is None])
+    for sites in batches:
+        folds = cache.get([site.sequence for site in sites if site.dot_bracket is None])
         dot_brackets = [site.dot_bracket or folds[site.sequence] for site in sites]
         yield from sites_to_records(sites, dot_brackets, plan.encoding)

@@ -1,17 +1,60 @@
 """Sites on disk while they are preprocessed, so that memory stays flat.
 
 Counting duplicates, splitting and ordering need to see all sites at once. They lie in
-a scratch SQLite file, and SQL looks at them; only a page of it is ever in memory.
+a scratch SQLite file, in buckets: each holds a range of sequence hashes, and so all
+sites of a sequence. NumPy looks at bucket after bucket, so that only some thousand
+sites are ever in memory; SQLite takes and gives hundreds at once, never one.
 """
 
+import itertools
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
 
 from deeprke_tf.sites import Site
-from pipelines.stages import sequence_digest
+from pipelines.stages import sequence_digests
 
-_ROWS_AT_ONCE = 1_000
+_N_BUCKETS = 128
+_SITES_AT_ONCE = 4_096  # Buckets that hold fewer are looked at together.
+_SITES_TO_YIELD = 1_000
+_INT64 = np.iinfo(np.int64)
+
+# A scratch file need not survive a crash; a cache of 1 MiB is full soon, and memory
+# flat from then on.
+_SCHEMA = """
+PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;
+PRAGMA page_size=16384; PRAGMA cache_size=-1024;
+CREATE TABLE sites (split TEXT, bucket INTEGER, digests BLOB, labels BLOB,
+ names TEXT, sequences TEXT, dot_brackets TEXT);
+CREATE TABLE names (split TEXT, bucket INTEGER, hashes BLOB);
+CREATE TABLE to_fold (digest INTEGER PRIMARY KEY, sequence TEXT);
+"""
+
+# Buckets looked at together: the first one, and the one behind the last.
+_Group: TypeAlias = tuple[int, int]
+
+
+class _Sequences(NamedTuple):
+    """Some sites by their sequence, in the order of digests.
+
+    Attributes:
+      places: Where the sites stand in the group, int64 [n_sites].
+      labels: Of the sites, uint8 [n_sites].
+      n_sites: Sites of each distinct sequence, int64 [n_sequences].
+      digests: Of the sequences, int64 [n_sequences].
+      lowest: The lowest label of each sequence, uint8 [n_sequences].
+      highest: The highest, which is its class, uint8 [n_sequences].
+    """
+
+    places: np.ndarray
+    labels: np.ndarray
+    n_sites: np.ndarray
+    digests: np.ndarray
+    lowest: np.ndarray
+    highest: np.ndarray
 
 
 class SiteStore:
@@ -24,37 +67,72 @@ class SiteStore:
 
     def __init__(self, path: Path, seed: int):
         self._seed = seed
-        self._database = sqlite3.connect(path)
-        # A scratch file need not survive a crash.
-        self._database.executescript(
-            "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;"
-            "CREATE TABLE sites (split TEXT, digest INTEGER, name TEXT, sequence TEXT,"
-            " label INTEGER, dot_bracket TEXT);"
-        )
+        self._database = sqlite3.connect(path, isolation_level=None)
+        self._database.executescript(_SCHEMA)
+        self._counts = {
+            split: np.zeros(2, int) for split in ("train", "validation", "test")
+        }
+        self._bucket_sizes = {
+            split: np.zeros(_N_BUCKETS, int) for split in ("train", "test")
+        }
+        # By class: training sequences with smaller digests are for validation.
+        self._validation_ends = np.full(2, _INT64.min)
 
     def close(self) -> None:
         """Closes the scratch file."""
         self._database.close()
 
-    def add(self, split: str, sites: Iterable[Site]) -> None:
-        """Adds sites to a split."""
-        rows = (
-            (
-                split,
-                sequence_digest(site.sequence, self._seed),
-                site.name,
-                site.sequence,
-                site.label,
-                site.dot_bracket,
+    # === Filling ===
+
+    def add(
+        self, split: str, sites: Sequence[Site], dot_brackets: Sequence[str | None]
+    ) -> None:
+        """Adds sites to "train" or "test"; thousands at once take least time.
+
+        Args:
+          split: Where they go.
+          sites: Labelled sites.
+          dot_brackets: The structure of each; None: to be folded.
+        """
+        if not sites:
+            return
+        names, sequences, of_sites, *_ = zip(*sites, strict=True)
+        digests = sequence_digests(sequences, self._seed)
+        labels = np.array(of_sites, np.uint8)
+        self._counts[split] += np.bincount(labels, minlength=2)
+        order = np.argsort(digests, kind="stable")
+        for bucket, part in _buckets(digests[order]):
+            places = order[part]
+            some = places.tolist()
+            # No text has a line end in it.
+            texts = (
+                "\n".join([names[place] for place in some]),
+                "\n".join([sequences[place] for place in some]),
+                "\n".join([dot_brackets[place] or "" for place in some]),
             )
-            for site in sites
-        )
-        with self._database:
-            self._database.executemany("INSERT INTO sites VALUES (?,?,?,?,?,?)", rows)
+            numbers = digests[places].tobytes(), labels[places].tobytes()
+            self._insert("sites", split, bucket, *numbers, *texts)
+            self._bucket_sizes[split][bucket] += len(some)
+        # Of a random key: only whether names are equal matters.
+        hashes = np.sort(np.array(list(map(hash, names)), np.int64))
+        for bucket, part in _buckets(hashes):
+            self._insert("names", split, bucket, hashes[part].tobytes())
+        for place, known in enumerate(dot_brackets):
+            if known is None:
+                self._insert("to_fold", int(digests[place]), sequences[place])
+
+    def _insert(self, table: str, *row: str | int | bytes) -> None:
+        marks = ",".join("?" * len(row))
+        self._database.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row)
 
     def index(self) -> None:
-        """Makes the questions below fast; called once, when all sites are in."""
-        self._database.execute("CREATE INDEX by_digest ON sites (split, digest, label)")
+        """Makes what follows fast; called once, when all sites are in."""
+        for table in ("sites", "names"):
+            self._database.execute(
+                f"CREATE INDEX {table}_by_bucket ON {table} (split, bucket)"
+            )
+
+    # === Splitting and counting ===
 
     def split_off_validation(self, fraction: float) -> None:
         """Moves a share of the training sites of each class into "validation".
@@ -65,36 +143,34 @@ class SiteStore:
         Args:
           fraction: Share of each class's distinct sequences, in (0, 1).
         """
-        with self._database:
-            self._database.execute(
-                "CREATE TEMP TABLE classes AS SELECT digest, MAX(label) AS label"
-                " FROM sites WHERE split = 'train' GROUP BY digest"
-            )
+        n_distinct = np.zeros(2, int)
+        for group in self._groups("train"):
+            classes = self._sequences("train", group).highest
+            n_distinct += np.bincount(classes, minlength=2)
+        n_left = [round(fraction * n) for n in n_distinct.tolist()]
+        self._validation_ends[:] = _INT64.max
+        for group in self._groups("train"):
+            found = self._sequences("train", group)
             for label in (0, 1):
-                (n_distinct,) = self._database.execute(
-                    "SELECT COUNT(*) FROM classes WHERE label = ?", [label]
-                ).fetchone()
-                self._database.execute(
-                    "UPDATE sites SET split = 'validation' WHERE split = 'train' AND"
-                    " digest IN (SELECT digest FROM classes WHERE label = ?"
-                    " ORDER BY digest LIMIT ?)",
-                    [label, round(fraction * n_distinct)],
-                )
-            self._database.execute("DROP TABLE classes")
+                of_class = found.digests[found.highest == label]
+                if 0 <= n_left[label] < len(of_class):
+                    self._validation_ends[label] = of_class[n_left[label]]
+                n_left[label] -= len(of_class)
+            is_moved = self._is_of("validation", found)
+            moved = np.bincount(found.labels[is_moved], minlength=2)
+            self._counts["validation"] += moved
+            self._counts["train"] -= moved
+
+    def _is_of(self, split: str, found: _Sequences) -> np.ndarray:
+        """Tells which sites are of a split, now that validation is, bool [n_sites]."""
+        if split == "test":
+            return np.ones(len(found.labels), bool)
+        is_moved = found.digests < self._validation_ends[found.highest]
+        return np.repeat(is_moved == (split == "validation"), found.n_sites)
 
     def counts(self, split: str) -> dict[int, int]:
         """Returns the number of sites of each label, 0 and 1, in a split."""
-        rows = self._database.execute(
-            "SELECT label, COUNT(*) FROM sites WHERE split = ? GROUP BY label", [split]
-        )
-        return {0: 0, 1: 0} | dict(rows)
-
-    def longest_site(self, split: str) -> int:
-        """Returns the length of the longest site of a split, in nucleotides."""
-        (longest,) = self._database.execute(
-            "SELECT MAX(LENGTH(sequence)) FROM sites WHERE split = ?", [split]
-        ).fetchone()
-        return longest or 0
+        return dict(enumerate(self._counts[split].tolist()))
 
     def duplicates(self) -> dict[str, int]:
         """Counts what stands more than once; asked before validation is split off.
@@ -104,39 +180,41 @@ class SiteStore:
           one has, and distinct sequences that both classes have; and the distinct
           sequences that "train" and "test" share.
         """
-        found = {}
-        for split in ("train", "test"):
-            for key, distinct in (("names", "name"), ("sequences", "digest")):
-                found[f"{split}_sites_with_duplicate_{key}"] = self._count(
-                    f"SELECT COUNT(*) - COUNT(DISTINCT {distinct}) FROM sites"
-                    f" WHERE split = '{split}'"
-                )
-            found[f"{split}_sequences_in_both_classes"] = self._count(
-                "SELECT COUNT(*) FROM (SELECT 1 FROM sites WHERE"
-                f" split = '{split}' GROUP BY digest HAVING MIN(label) < MAX(label))"
-            )
-        found["sequences_in_train_and_test"] = self._count(
-            "SELECT COUNT(*) FROM (SELECT digest FROM sites WHERE split = 'train'"
-            " INTERSECT SELECT digest FROM sites WHERE split = 'test')"
-        )
-        return found
+        n_same_name, n_same_sequence, n_in_both_classes = np.zeros((3, 2), int)
+        n_shared = 0
+        for group in self._groups("train", "test"):
+            shared = []
+            for i, split in enumerate(("train", "test")):
+                names = self._numbers("hashes", np.int64, "names", split, group)
+                n_same_name[i] += len(names) - len(np.unique(names))
+                found = self._sequences(split, group)
+                n_same_sequence[i] += len(found.places) - len(found.digests)
+                n_in_both_classes[i] += np.count_nonzero(found.lowest < found.highest)
+                shared.append(found.digests)
+            n_shared += len(np.intersect1d(shared[0], shared[1], assume_unique=True))
+        counted: dict[str, int] = {}
+        for i, split in enumerate(("train", "test")):
+            counted |= {
+                f"{split}_sites_with_duplicate_names": int(n_same_name[i]),
+                f"{split}_sites_with_duplicate_sequences": int(n_same_sequence[i]),
+                f"{split}_sequences_in_both_classes": int(n_in_both_classes[i]),
+            }
+        return counted | {"sequences_in_train_and_test": n_shared}
 
-    def sequences_without_structure(self) -> Iterator[str]:
-        """Yields the sequence of every site without a structure of its own."""
-        rows = self._database.execute(
-            "SELECT sequence FROM sites WHERE dot_bracket IS NULL"
-        )
-        for (sequence,) in rows:
-            yield sequence
+    # === Reading ===
+
+    def n_to_fold(self) -> int:
+        """Returns the number of distinct sequences that have no structure."""
+        query = "SELECT COUNT(*) FROM to_fold"
+        return self._database.execute(query).fetchone()[0]
 
     def sequences_to_fold(self) -> Iterator[str]:
-        """Yields each distinct sequence without a structure of its own, longest first.
+        """Yields each distinct sequence that has no structure, longest first.
 
         The longest take the longest to fold: at the end no worker waits for one.
         """
         rows = self._database.execute(
-            "SELECT sequence FROM sites WHERE dot_bracket IS NULL GROUP BY digest"
-            " ORDER BY LENGTH(sequence) DESC, digest"
+            "SELECT sequence FROM to_fold ORDER BY LENGTH(sequence) DESC, digest"
         )
         for (sequence,) in rows:
             yield sequence
@@ -146,13 +224,77 @@ class SiteStore:
 
         The order is that of the sequences' hashes: classes and files are mixed.
         """
-        rows = self._database.execute(
-            "SELECT name, sequence, label, dot_bracket FROM sites WHERE split = ?"
-            " ORDER BY digest, rowid",
-            [split],
-        )
-        while some := rows.fetchmany(_ROWS_AT_ONCE):
-            yield [Site(*row) for row in some]
+        stored = "test" if split == "test" else "train"
+        for group in self._groups(stored):
+            found = self._sequences(stored, group)
+            chosen = self._is_of(split, found)
+            if not chosen.any():
+                continue
+            columns = "names, sequences, dot_brackets"
+            rows = list(self._parts(columns, "sites", stored, group))
+            names, sequences, dot_brackets = (
+                "\n".join(texts).split("\n") for texts in zip(*rows, strict=True)
+            )
+            sites = [
+                Site(names[place], sequences[place], label, dot_brackets[place] or None)
+                for place, label in zip(
+                    found.places[chosen].tolist(),
+                    found.labels[chosen].tolist(),
+                    strict=True,
+                )
+            ]
+            for start in range(0, len(sites), _SITES_TO_YIELD):
+                yield sites[start : start + _SITES_TO_YIELD]
 
-    def _count(self, query: str) -> int:
-        return self._database.execute(query).fetchone()[0]
+    def _groups(self, *splits: str) -> Iterator[_Group]:
+        """Yields neighboring buckets that hold some thousand sites together."""
+        sizes = sum(self._bucket_sizes[split] for split in splits)
+        ends = np.append(0, np.cumsum(sizes))
+        first = 0
+        while first < _N_BUCKETS:
+            enough = np.searchsorted(ends, ends[first] + _SITES_AT_ONCE)
+            end = min(max(int(enough), first + 1), _N_BUCKETS)
+            yield first, end
+            first = end
+
+    def _sequences(self, split: str, group: _Group) -> _Sequences:
+        digests = self._numbers("digests", np.int64, "sites", split, group)
+        labels = self._numbers("labels", np.uint8, "sites", split, group)
+        places = np.argsort(digests, kind="stable")
+        digests, labels = digests[places], labels[places]
+        is_first = np.append(True, digests[1:] != digests[:-1])[: len(digests)]
+        starts = np.flatnonzero(is_first)
+        if not len(starts):
+            return _Sequences(places, labels, starts, digests, labels, labels)
+        return _Sequences(
+            places,
+            labels,
+            np.diff(np.append(starts, len(digests))),
+            digests[starts],
+            np.minimum.reduceat(labels, starts),
+            np.maximum.reduceat(labels, starts),
+        )
+
+    def _numbers(self, column: str, dtype: type, *place) -> np.ndarray:
+        parts = (part for (part,) in self._parts(column, *place))
+        return np.frombuffer(b"".join(parts), dtype)
+
+    def _parts(
+        self, columns: str, table: str, split: str, group: _Group
+    ) -> Iterator[tuple]:
+        """Returns what a group of buckets holds, in the order in which it came."""
+        return self._database.execute(
+            f"SELECT {columns} FROM {table} WHERE split = ? AND bucket >= ?"
+            " AND bucket < ? ORDER BY rowid",
+            [split, *group],
+        )
+
+
+def _buckets(numbers: np.ndarray) -> Iterator[tuple[int, slice]]:
+    """Yields the buckets of sorted numbers, and where the numbers of each stand."""
+    bits = 64 - (_N_BUCKETS - 1).bit_length()
+    starts = np.arange(1, _N_BUCKETS) - _N_BUCKETS // 2 << bits
+    bounds = [0, *np.searchsorted(numbers, starts).tolist(), len(numbers)]
+    for bucket, (start, end) in enumerate(itertools.pairwise(bounds)):
+        if start < end:
+            yield bucket, slice(start, end)

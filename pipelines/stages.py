@@ -4,6 +4,8 @@ import csv
 import hashlib
 from collections.abc import Sequence
 
+import numpy as np
+
 from deeprke_tf import records
 from deeprke_tf.encoding import Encoding
 from deeprke_tf.sites import Site, SkippedSite
@@ -36,10 +38,19 @@ def sequence_digest(sequence: str, seed: int) -> int:
     Returns:
       A whole number of 64 bits, negative for every second sequence.
     """
-    digest = hashlib.blake2b(
-        sequence.encode(), digest_size=8, key=f"seed {seed}".encode()
-    )
-    return int.from_bytes(digest.digest(), "big", signed=True)
+    return int(sequence_digests([sequence], seed)[0])
+
+
+def sequence_digests(sequences: Sequence[str], seed: int) -> np.ndarray:
+    """Returns the `sequence_digest` of each sequence, int64 [n_sequences]."""
+    keyed = hashlib.blake2b(digest_size=8, key=f"seed {seed}".encode())
+
+    def digest(sequence: str) -> bytes:
+        hashed = keyed.copy()
+        hashed.update(sequence.encode())
+        return hashed.digest()
+
+    return np.frombuffer(b"".join(map(digest, sequences)), ">i8").astype(np.int64)
 
 
 def sites_to_records(

@@ -8,6 +8,7 @@ import RNA
 from deeprke_tf.config import FoldSettings
 from deeprke_tf.structure import (
     LOOP_CONTEXTS,
+    all_loop_contexts,
     cut_structure,
     energy,
     fold,
@@ -89,22 +90,10 @@ def test_the_published_example_is_reproduced():
     )
 
 
-def contexts_of_viennarna(dot_bracket):
-    """ViennaRNA's letters: `e` outside of all stems, upper case for what is paired."""
-    elements = RNA.db_to_element_string(dot_bracket)
-    within = elements.strip("e")
-    if not within:
-        return "F" * len(elements)
-    start, end = elements.split(within)
-    letters = ("S" if element.isupper() else element for element in within)
-    return (
-        "F" * len(start) + "".join(letters).replace("e", "m").upper() + "T" * len(end)
-    )
-
-
 def test_loop_contexts_agree_with_viennarna(folds):
-    for dot_bracket in folds.values():
-        assert loop_contexts(dot_bracket) == contexts_of_viennarna(dot_bracket)
+    dot_brackets = [*folds.values(), "", "..", "()", "..(()(.)).()."]
+    contexts = all_loop_contexts(dot_brackets)
+    assert contexts == [loop_contexts(dot_bracket) for dot_bracket in dot_brackets]
 
 
 def test_the_random_folds_have_every_loop_context(folds):
@@ -126,6 +115,10 @@ def test_the_random_folds_have_every_loop_context(folds):
 def test_what_is_not_dot_bracket_is_refused(dot_bracket, words):
     with pytest.raises(ValueError, match=words):
         loop_contexts(dot_bracket)
+    # Where the brackets of both together would be balanced, too.
+    for others in ["(...)"], [")", "."], ["(", ")"], ["(" * 99, ")"]:
+        with pytest.raises(ValueError, match=r"symbol|unclosed"):
+            all_loop_contexts([*others, dot_bracket])
 
 
 # === Folding ===

@@ -21,7 +21,7 @@ from deeprke_tf import dataset_info
 from deeprke_tf.encoding import Encoding
 from deeprke_tf.records import file_sha256
 from deeprke_tf.structure import fold
-from pipelines import local_runner, preprocess
+from pipelines import local_runner, preprocess, site_store
 
 
 def random_sequences(n, length, seed):
@@ -357,6 +357,26 @@ def test_the_number_of_workers_changes_no_byte(tmp_path, workers):
     run(*options, *cache, "--out", tmp_path / "one", "--workers", workers)
     run(*options, "--out", tmp_path / "other", "--workers", 2)
     assert files_of(tmp_path / "one") == files_of(tmp_path / "other")
+
+
+def test_how_many_sites_are_looked_at_at_once_changes_no_byte(
+    table, out, tmp_path, monkeypatch
+):
+    test_sites = write_table(
+        tmp_path / "test.tsv",
+        unfolded(random_sequences(30, 12, seed=1), 0)
+        + unfolded(random_sequences(30, 13, seed=7), 1)
+        + [("folded", "GGGGAAAACCCC", 1, ""), ("again", "GGGGAAAACCCC", 0, "")],
+    )
+    sites = ("--sites", table, "--test-sites", test_sites, "--workers", 1)
+    run(*sites, "--out", out)
+    assert counts_of(out)["test"] == (62, 31)
+    assert len(records_of(out, "test")) == 62
+    monkeypatch.setattr(local_runner, "_SITES_TO_READ", 20)
+    monkeypatch.setattr(site_store, "_SITES_AT_ONCE", 10)
+    monkeypatch.setattr(site_store, "_SITES_TO_YIELD", 3)
+    run(*sites, "--out", tmp_path / "again")
+    assert files_of(tmp_path / "again") == files_of(out)
 
 
 def test_another_seed_gives_another_split_and_another_order(table, out, tmp_path):
