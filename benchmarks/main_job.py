@@ -94,7 +94,10 @@ def run(name, data, out, seed):
     """Trains and evaluates once; returns the run's manifest and metrics."""
     directory = out / "runs" / f"{name}-seed{seed}"
     if not (directory / "manifest.json").exists():
-        deeprke("train", "--data", data, "--out", directory, "--seed", seed)
+        deeprke(
+            *("train", "--data", data, "--out", directory),
+            *("--preset", "paper", "--seed", seed),
+        )
     measured = json.loads((directory / "metrics.json").read_text())
     if measured["split"] != "test":
         deeprke("evaluate", "--model", directory, "--data", data)

@@ -34,6 +34,7 @@ FLAT_GOAL = 1.10  # times the peak at the fewest sites
 TOTAL_GOALS = {"preprocess": 2_000, "predict": 2_000}  # MB
 _SECONDS_BETWEEN_LOOKS = 0.1
 _TINY_NETWORK = (
+    *("--preset", "paper"),
     *("--filters", 8, "--kernel-sizes", 4, "--lstm-units", 4, "--dense-units", 4),
     *("--vector-size", 8, "--batch-size", 1_024),
 )

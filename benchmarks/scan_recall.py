@@ -190,7 +190,7 @@ def trained(out, n_sites, epochs, seed):
     if not data.exists():
         deeprke("preprocess", "--sites", sites, "--out", data)
     if not (run / "manifest.json").exists():
-        flags = ("--epochs", epochs, "--seed", seed)
+        flags = ("--preset", "paper", "--epochs", epochs, "--seed", seed)
         deeprke("train", "--data", data, "--out", run, *flags)
     return run
 

@@ -81,6 +81,7 @@ def benchmark(flags: BenchmarkFlags) -> None:
         benchmark_report,
         benchmark_tasks,
         runs,
+        sharing,
     )
 
     runs.make_directory(flags.out)
@@ -89,7 +90,7 @@ def benchmark(flags: BenchmarkFlags) -> None:
     published = benchmark_report.read_published(flags.published, flags.benchmark)
     tasks = benchmark_tasks.plan(
         flags.benchmark,
-        benchmark_tasks.shard(chosen, flags.shard),
+        sharing.share_of(chosen, flags.shard),
         flags.presets,
         flags.seeds,
         [name for name in benchmark_tasks.PROTOCOLS if name in flags.protocols],

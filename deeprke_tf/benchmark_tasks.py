@@ -155,17 +155,3 @@ def plan(
         if not experiment.missing
         and (mask == "none" or (benchmark == "rbp24" and experiment.edges_are_marked))
     ]
-
-
-def shard(experiments: Sequence[Experiment], part: str) -> list[Experiment]:
-    """Returns the experiments of one part of several, such as "2/3".
-
-    Raises:
-      UserError: It is no part.
-    """
-    number, _slash, total = part.partition("/")
-    if not (number.isdecimal() and total.isdecimal()) or not (
-        1 <= int(number) <= int(total)
-    ):
-        raise UserError(f"shard must be such as 1/3, got {part!r}.")
-    return list(experiments[int(number) - 1 :: int(total)])

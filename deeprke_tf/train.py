@@ -134,7 +134,7 @@ def _train_one(flags: TrainFlags, data: Path) -> None:
 
 def _train_several(flags: TrainFlags) -> None:
     """Trains a run of each dataset, and says what became of them."""
-    from deeprke_tf import train_datasets
+    from deeprke_tf import sharing, train_datasets
 
     if flags.overwrite:
         raise UserError(
@@ -150,8 +150,8 @@ def _train_several(flags: TrainFlags) -> None:
     directories = train_datasets.run_directories(datasets, out, _name(flags))
     shard = flags.shard or "1/1"
     outcomes = train_datasets.train_datasets(
-        train_datasets.shard(datasets, shard),
-        train_datasets.shard(directories, shard),
+        sharing.share_of(datasets, shard),
+        sharing.share_of(directories, shard),
         flags.run_config,
         vectors_from=flags.vectors_from,
         n_devices=flags.devices,

@@ -64,23 +64,6 @@ def is_pattern(path: Path) -> bool:
     return not path.exists() and any(letter in str(path) for letter in "*?[")
 
 
-def shard(datasets: Sequence[Path], part: str) -> list[Path]:
-    """Returns the datasets of one part of several.
-
-    >>> [path.name for path in shard([Path("AGO2"), Path("FUS"), Path("QKI")], "1/2")]
-    ['AGO2', 'QKI']
-
-    Raises:
-      UserError: It is no part.
-    """
-    number, _slash, total = part.partition("/")
-    if not (number.isdecimal() and total.isdecimal()) or not (
-        1 <= int(number) <= int(total)
-    ):
-        raise UserError(f"shard must be such as 1/3, got {part!r}.")
-    return list(datasets[int(number) - 1 :: int(total)])
-
-
 def run_directories(datasets: Sequence[Path], out: Path, settings: str) -> list[Path]:
     """Returns where the run of each dataset goes.
 

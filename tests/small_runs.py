@@ -10,6 +10,7 @@ MOTIF = "UGUAUAUA"
 
 # A network and a training that take a second.
 TINY = (
+    *("--preset", "paper"),
     *("--filters", "8", "6", "--kernel-sizes", "6", "3"),
     *("--lstm-units", "4", "--dense-units", "16"),
     *("--vector-size", "5", "--vector-sites", "50"),

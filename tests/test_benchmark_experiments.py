@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 
-from deeprke_tf import benchmark_experiments, benchmark_tasks
+from deeprke_tf import benchmark_experiments, benchmark_tasks, sharing
 from deeprke_tf.errors import UserError
 
 LONG = "18_ICLIP_hnRNPL_all-hnRNPL-hg19--ensembl59_from_2337-2339-741+kd"
@@ -93,7 +93,7 @@ def test_an_unknown_preset_is_refused_with_the_known_ones():
 
 def test_shards_share_all_experiments_among_them():
     numbers = list(range(7))
-    parts = [benchmark_tasks.shard(numbers, f"{i}/3") for i in (1, 2, 3)]
+    parts = [sharing.share_of(numbers, f"{i}/3") for i in (1, 2, 3)]
     assert sorted(itertools.chain(*parts)) == numbers
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
@@ -101,4 +101,4 @@ def test_shards_share_all_experiments_among_them():
 @pytest.mark.parametrize("part", ["", "0/3", "4/3", "1", "a/b", "1/0", "-1/3"])
 def test_a_shard_that_is_none_is_refused(part):
     with pytest.raises(UserError, match=f"shard must be such as 1/3, got {part!r}"):
-        benchmark_tasks.shard([1], part)
+        sharing.share_of([1], part)

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from deeprke_tf import run_lock, train, train_datasets
+from deeprke_tf import run_lock, sharing, train, train_datasets
 from deeprke_tf.errors import UserError
 from tests import fresh_processes
 from tests.small_runs import QUICK, SEQUENCE_RUN
@@ -130,7 +130,7 @@ def test_what_is_no_dataset_is_named(name, message, datasets):
 
 def test_shards_share_out_all_datasets(tmp_path):
     datasets = [tmp_path / str(number) for number in range(7)]
-    parts = [train_datasets.shard(datasets, f"{i}/3") for i in (1, 2, 3)]
+    parts = [sharing.share_of(datasets, f"{i}/3") for i in (1, 2, 3)]
     assert sorted(itertools.chain(*parts)) == datasets
 
 
