@@ -140,7 +140,7 @@ def file_name(*parts: object) -> str:
     """Returns a short file name that differs where the parts do.
 
     >>> file_name("20_hnRNPL ctrl+kd", 1)
-    '0bb4d8ab5d14a1a5.npz'
+    'dbc9d606af1f400b.npz'
     """
     digest = hashlib.sha256(" ".join(map(str, parts)).encode()).hexdigest()
     return f"{digest[:16]}.npz"

@@ -15,9 +15,9 @@ from tests.small_models import (
     trained_model,
 )
 
-NAMES = ("positions", "batch-norm, cnn-only")
+NAMES = ("batch-norm, cnn-only", "positions")
 
-# Loads each network on JAX, scores the same sites, and takes a step of training.
+# Loads each network on JAX, scores the same sites, and trains the last for a step.
 ON_JAX = """
 import pathlib, sys
 sys.modules["tensorflow"] = None
@@ -31,9 +31,10 @@ for path in sorted(directory.glob("*.keras")):
     model = keras.models.load_model(path, compile=False)
     inputs = {tensor.name: batch[tensor.name] for tensor in model.inputs}
     probabilities = np.asarray(model(inputs, training=False))
-    model.compile("adam", "binary_crossentropy", jit_compile=False)
-    loss = model.train_on_batch(inputs, np.ones(len(probabilities)))
-    np.savez(path.with_suffix(".npz"), probabilities=probabilities, loss=loss)
+    np.savez(path.with_suffix(".npz"), probabilities=probabilities)
+model.compile("adam", "binary_crossentropy", jit_compile=False)
+loss = model.train_on_batch(inputs, np.ones(len(probabilities)))
+assert np.isfinite(loss), loss
 """
 
 
@@ -67,4 +68,3 @@ def test_a_network_gives_the_same_probabilities_on_jax_and_can_be_trained(tmp_pa
             atol=1e-5,
             err_msg=NAMES[number],
         )
-        assert np.isfinite(on_jax["loss"])

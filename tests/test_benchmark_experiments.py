@@ -87,7 +87,9 @@ def test_a_plan_masks_only_where_the_site_is_marked_and_skips_what_is_missing(fi
 
 
 def test_an_unknown_preset_is_refused_with_the_known_ones():
-    with pytest.raises(UserError, match="No preset 'papr'; there are: deeprke, paper"):
+    with pytest.raises(
+        UserError, match="No preset 'papr'; there are: deeprke, deeprke-no-"
+    ):
         plan([], presets=["papr"])
 
 

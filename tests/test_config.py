@@ -242,6 +242,6 @@ def test_the_paper_preset_has_the_widths_of_the_paper():
 def test_an_unknown_preset_is_refused_with_the_known_ones():
     with pytest.raises(
         UserError,
-        match="No preset 'papr'; there are: deeprke, paper, no-structure, one-hot, c",
+        match="No preset 'papr'; there are: deeprke, deeprke-no-structure, paper, no-s",
     ):
         preset("papr")

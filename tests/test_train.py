@@ -15,6 +15,7 @@ from deeprke_tf import (
     dataset_info,
     inference,
     objective,
+    presets,
     records,
     runs,
     train,
@@ -348,14 +349,14 @@ def test_a_loss_that_is_no_number_ends_the_run(data, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("argv", "expected"),
     [
-        ([], {}),
+        (["--preset", "paper"], {}),
         (["--preset", "no-structure"], {"structure": False}),
         (["--preset", "one-hot"], {"structure": False, "one_hot": True}),
         (["--preset", "cnn-only"], {"lstm_units": 0}),
         (["--preset", "cnn-only", "--lstm-units", "5"], {"lstm_units": 5}),
         (["--preset=no-structure", "--structure"], {}),
-        (["--no-structure"], {"structure": False}),
-        (["--epochs", "3"], {"epochs": 3}),
+        (["--preset", "paper", "--no-structure"], {"structure": False}),
+        (["--preset", "paper", "--epochs", "3"], {"epochs": 3}),
     ],
 )
 def test_flags_override_the_preset(argv, expected, monkeypatch):
@@ -365,6 +366,13 @@ def test_flags_override_the_preset(argv, expected, monkeypatch):
     settings = vars(asked[0].model) | vars(asked[0].train)
     defaults = vars(RunConfig().model) | vars(RunConfig().train)
     assert settings == defaults | expected
+
+
+def test_without_a_preset_the_settings_are_those_of_deeprke(monkeypatch):
+    asked = []
+    monkeypatch.setattr(train, "train", asked.append)
+    assert train.main([]) == 0
+    assert asked[0].run_config == presets.preset("deeprke")
 
 
 def test_flags_override_a_config_file(run, monkeypatch):
@@ -402,7 +410,7 @@ def test_the_help_shows_flags_of_all_settings(flag, capsys):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--preset", "papre"], "No preset 'papre'; there are: deeprke, paper"),
+        (["--preset", "papre"], "No preset 'papre'; there are: deeprke, deeprke-no-"),
         (["--config", "{tmp}/none.json"], "Cannot read the config"),
         (["--data", "{tmp}"], "has no dataset.json; make it with `deeprke preprocess`"),
         (["--out", "{tmp}/notes.txt"], "notes.txt is a file; name a directory."),
