@@ -83,19 +83,13 @@ def train_together(
         scored = fleet.score("validation", fleet.state.trained, fleet.state.other)
         better = np.zeros(len(members), bool)
         for i in np.flatnonzero(running).tolist():
+            row = {"epoch": epoch, "loss": float(losses[i])}
             labels = members[i].splits["validation"].labels
-            measured = objective.validation_measures(labels, scored[i])
-            if not np.isfinite([losses[i], *measured.values()]).all():
-                raise UserError(
-                    f"In epoch {epoch} network {i + 1} of {len(members)} diverged: its "
-                    f"loss is {losses[i]}. Lower the learning rate."
-                )
-            history = trained[i].history
-            history.append({"epoch": epoch, "loss": float(losses[i]), **measured})
-            better[i] = trained[i].best_epoch == epoch
-            if better[i]:
-                trained[i].probabilities["validation"] = scored[i]
-            running[i] = not objective.is_finished(history, fleet.settings[i])
+            row |= objective.validation_measures(labels, scored[i])
+            better[i] = _end_epoch(trained[i], row, scored[i])
+            running[i] = not objective.is_finished(
+                trained[i].history, fleet.settings[i]
+            )
         best = _chosen(better, (fleet.state.trained, fleet.state.other), best)
         said(_epoch_line(epoch, n_epochs, trained, running))
         if not running.any():
@@ -110,6 +104,24 @@ def train_together(
             digest.update(value[i].tobytes())
         one.model_sha256 = digest.hexdigest()
     return trained
+
+
+def _end_epoch(one: Trained, row: dict[str, Any], scored: np.ndarray) -> bool:
+    """Keeps the row of an epoch; returns whether it is the best so far.
+
+    Raises:
+      UserError: A number in it is none.
+    """
+    if not np.isfinite(list(row.values())).all():
+        raise UserError(
+            f"In epoch {row['epoch']} a network diverged: its loss is {row['loss']}. "
+            "Lower the learning rate."
+        )
+    one.history.append(row)
+    is_best = one.best_epoch == row["epoch"]
+    if is_best:
+        one.probabilities["validation"] = scored
+    return is_best
 
 
 def _epoch_line(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from deeprke_tf.config import RunConfig
-    from deeprke_tf.fleet import Trained
+    from deeprke_tf.fleet import Member, Trained
     from deeprke_tf.fleet_data import Datasets
     from deeprke_tf.fleet_plan import Training
 
@@ -161,19 +161,11 @@ def _train_group(
 ) -> None:
     import jax
 
-    from deeprke_tf import fleet, fleet_plan
+    from deeprke_tf import fleet
 
     device = jax.devices()[0].device_kind
     print(f"{len(group)} x {_preset(group[0])} on {device}", flush=True)
-    splits = datasets.read(group)
-    members = []
-    for one, its_splits in zip(group, splits, strict=True):
-        start = starts.get(one.experiment)
-        vectors = start.vectors if start else vectors_of(one, flags.plan)
-        weights = start.weights if start else None
-        members.append(
-            fleet.Member(its_splits, vectors, one.config.train.seed, weights)
-        )
+    members = _members(group, datasets, starts, flags.plan)
     config = _config(group[0], flags)
     started = time.monotonic()
     trained = fleet.train_together(config, members, _say)
@@ -190,16 +182,39 @@ def _train_group(
         "versions": _versions(),
     }
     for one, member, result in zip(group, members, trained, strict=True):
-        labels = {
-            f"{split}_labels": member.splits[split].labels.astype("uint8")
-            for split in result.probabilities
-        }
         facts = _facts(one, result, _replaced(config, seed=one.config.train.seed))
         if one.experiment in starts:
             facts["trunk"] = starts[one.experiment].facts
-        fleet_plan.write_result(
-            one.result_path(flags.out), result.arrays | labels, facts | shared
-        )
+        _write(one.result_path(flags.out), member, result, facts | shared)
+
+
+def _members(
+    group: Sequence["Training"],
+    datasets: "Datasets",
+    starts: "dict[str, Start]",
+    plan: Path,
+) -> "list[Member]":
+    from deeprke_tf import fleet
+
+    members = []
+    for one, splits in zip(group, datasets.read(group), strict=True):
+        start = starts.get(one.experiment)
+        vectors = start.vectors if start else vectors_of(one, plan)
+        weights = start.weights if start else None
+        members.append(fleet.Member(splits, vectors, one.config.train.seed, weights))
+    return members
+
+
+def _write(
+    path: Path, member: "Member", result: "Trained", facts: dict[str, Any]
+) -> None:
+    from deeprke_tf import fleet_plan
+
+    labels = {
+        f"{split}_labels": member.splits[split].labels.astype("uint8")
+        for split in result.probabilities
+    }
+    fleet_plan.write_result(path, result.arrays | labels, facts)
 
 
 def vectors_of(training: "Training", plan: Path) -> dict[str, Any]:
