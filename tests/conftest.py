@@ -10,6 +10,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     for name in ("TF_NUM_INTRAOP_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
         os.environ.setdefault(name, "1")
 
+# JAX compiles tiny networks in half the time, and they need no more.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+
 # Doctests import it before a test asks for it.
 pytest.register_assert_rewrite("tests.run_fixtures")
 

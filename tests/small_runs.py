@@ -12,7 +12,7 @@ MOTIF = "UGUAUAUA"
 TINY = (
     *("--preset", "paper"),
     *("--filters", "8", "6", "--kernel-sizes", "6", "3"),
-    *("--lstm-units", "4", "--dense-units", "16"),
+    *("--lstm-units", "0", "--dense-units", "16"),
     *("--vector-size", "5", "--vector-sites", "50"),
     *("--batch-size", "15", "--learning-rate", "0.01"),
 )
@@ -20,7 +20,7 @@ ONE_EPOCH = (*TINY, "--epochs", "1")
 # The least there is, for tests that ask little of the network.
 QUICK = (*ONE_EPOCH, "--preset", "no-structure", "--lstm-units", "0")
 # Of the runs of `tests.run_fixtures`.
-RUN = (*TINY, "--epochs", "4", "--warmup-epochs", "0")
+RUN = (*TINY, "--epochs", "3", "--warmup-epochs", "0")
 SEQUENCE_RUN = (*QUICK, "--epochs", "2", "--warmup-epochs", "2")
 ENSEMBLE = (
     *(*ONE_EPOCH, "--lstm-units", "0", "--epochs", "2", "--warmup-epochs", "0"),

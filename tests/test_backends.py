@@ -21,6 +21,7 @@ NAMES = ("batch-norm, cnn-only", "positions")
 ON_JAX = """
 import pathlib, sys
 sys.modules["tensorflow"] = None
+import jax
 import keras
 import numpy as np
 from deeprke_tf import kmer_conv, positions, vmap_layers
@@ -30,9 +31,11 @@ batch = dict(np.load(directory / "batch.npz"))
 for path in sorted(directory.glob("*.keras")):
     model = keras.models.load_model(path, compile=False)
     inputs = {tensor.name: batch[tensor.name] for tensor in model.inputs}
-    probabilities = np.asarray(model(inputs, training=False))
+    # Compiled as a whole: step by step JAX would compile each operation alone.
+    score = jax.jit(lambda batch, model=model: model(batch, training=False))
+    probabilities = np.asarray(score(inputs))
     np.savez(path.with_suffix(".npz"), probabilities=probabilities)
-model.compile("adam", "binary_crossentropy", jit_compile=False)
+model.compile("adam", "binary_crossentropy")
 loss = model.train_on_batch(inputs, np.ones(len(probabilities)))
 assert np.isfinite(loss), loss
 """

@@ -85,7 +85,7 @@ def test_the_manifest_tells_inputs_versions_seed_and_command(run, data, sites_fi
     assert manifest["model_sha256"] == records.file_sha256(run / "model.keras")
     assert manifest["versions"]["keras"] == keras.__version__
     assert manifest["seed"] == 1
-    assert manifest["n_epochs"] == 4
+    assert manifest["n_epochs"] == 3
     assert manifest["command"]
     assert manifest["vectors"]["from"] is None
     assert manifest["vectors"]["sha256"] == {

@@ -56,9 +56,9 @@ def flags(without_test_split, tmp_path):
 
 
 def test_a_search_leaves_a_leaderboard_a_figure_and_a_config_to_train_with(
-    flags, here, tmp_path, capsys
+    flags, here, tmp_path, capsys, monkeypatch
 ):
-    assert tune.main([*flags, "--trials", "3"]) == 0
+    assert tune.main([*flags, "--trials", "2"]) == 0
     told = capsys.readouterr().out
     search = tmp_path / "search"
     board = pd.read_csv(search / "leaderboard.csv", dtype={"trial": str})
@@ -67,7 +67,7 @@ def test_a_search_leaves_a_leaderboard_a_figure_and_a_config_to_train_with(
     done = board[board["status"] == "completed"]
     assert done["auroc"].is_monotonic_decreasing
     assert board["message"].dropna().str.contains("training diverged").all()
-    assert len(board) == 3 and "0" in set(done["trial"])
+    assert len(board) == 2 and "0" in set(done["trial"])
     assert (search / "objective.png").exists()
     assert "(start)" in told and "failed: In epoch 1" in told
     assert [path.parent.name for path in search.glob("trials/*/run-1")] == [
@@ -86,11 +86,18 @@ def test_a_search_leaves_a_leaderboard_a_figure_and_a_config_to_train_with(
     capsys.readouterr()
 
     # The same command has nothing left to do; one with more trials goes on.
+    begun = []
+
+    def begin(_task, run, *_settings):
+        begun.append(run.parent.name)
+        return "not trained"
+
+    monkeypatch.setattr(tune_trial, "_train_apart", begin)
+    assert tune.main([*flags, "--trials", "2"]) == 0
+    assert begun == []
     assert tune.main([*flags, "--trials", "3"]) == 0
-    assert "epoch   1/1" not in capsys.readouterr().out
-    assert tune.main([*flags, "--trials", "4"]) == 0
-    assert capsys.readouterr().out.count("epoch   1/1") <= 1
-    assert len(pd.read_csv(search / "leaderboard.csv")) == 4
+    assert begun == ["2"]
+    assert len(pd.read_csv(search / "leaderboard.csv")) == 3
 
     # But not one that searches something else.
     assert tune.main([*flags, "--trials", "4", "--seed", "2"]) == 1
@@ -205,7 +212,7 @@ def free_port():
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no kill -9 here")
 def test_a_killed_worker_loses_no_trial_and_none_is_run_twice(flags, tmp_path):
-    flags = [*flags, "--trials", "6", "--lost-after", "10"]
+    flags = [*flags, "--trials", "4", "--lost-after", "6"]
     log, port = tmp_path / "log", free_port()
 
     def out(name):
@@ -236,9 +243,9 @@ def test_a_killed_worker_loses_no_trial_and_none_is_run_twice(flags, tmp_path):
         out("chief").read_text()
     )
     board = pd.read_csv(tmp_path / "search" / "leaderboard.csv", dtype={"trial": str})
-    assert sorted(board["trial"]) == ["0", "1", "2", "3", "4", "5"]
+    assert sorted(board["trial"]) == ["0", "1", "2", "3"]
     assert set(board["status"]) == {"completed"}
     everything = [trial for name in running for trial in begun(name)]
     # The lost one was begun twice, and ended once; all others once.
-    assert sorted(everything) == sorted([*"012345", lost])
+    assert sorted(everything) == sorted([*"0123", lost])
     assert not math.isnan(board["auroc"].max())

@@ -1,9 +1,7 @@
 import contextlib
 import dataclasses
 import multiprocessing
-import os
 import signal
-import sys
 import time
 
 import numpy as np
@@ -12,6 +10,7 @@ import pytest
 from deeprke_tf import config, run_lock, runs, train_run, tune_results, tune_trial
 from deeprke_tf.config import ModelConfig, RunConfig, TrainConfig, VectorConfig
 from deeprke_tf.tune_trial import TrialLostError, TrialTask
+from tests import trial_children
 
 pytest_plugins = ["tests.run_fixtures"]
 
@@ -216,40 +215,18 @@ def test_an_interrupt_is_not_held_against_the_trial(task, monkeypatch):
 # === The process that trains ===
 
 
-def child_that_succeeds(result, _task, _run, _run_config):
-    result.send("")
-
-
-def child_that_fails(result, _task, _run, _run_config):
-    result.send("out of memory")
-
-
-def child_that_is_killed(_result, _task, _run, _run_config):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def child_that_crashes(_result, _task, _run, _run_config):
-    os.abort()
-
-
-def child_that_ends(_result, _task, _run, _run_config):
-    sys.exit(3)
-
-
-def child_that_sleeps(_result, _task, run, _run_config):
-    run.mkdir()
-    time.sleep(100)
-
-
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no kill -9 here")
 @pytest.mark.parametrize(
     ("child", "message"),
     [
-        (child_that_succeeds, ""),
-        (child_that_fails, "out of memory"),
-        (child_that_is_killed, "killed by the system, most likely for lack of memory"),
-        (child_that_crashes, "ended by SIGABRT"),
-        (child_that_ends, "ended with status 3"),
+        (trial_children.succeeds, ""),
+        (trial_children.fails, "out of memory"),
+        (
+            trial_children.is_killed,
+            "killed by the system, most likely for lack of memory",
+        ),
+        (trial_children.crashes, "ended by SIGABRT"),
+        (trial_children.ends, "ended with status 3"),
     ],
 )
 def test_the_end_of_the_process_is_told(child, message, task, tmp_path, monkeypatch):
@@ -265,7 +242,7 @@ def test_a_lost_trial_ends_its_process(task, tmp_path, monkeypatch):
         if run.exists():
             raise TrialLostError
 
-    monkeypatch.setattr(tune_trial, "_train", child_that_sleeps)
+    monkeypatch.setattr(tune_trial, "_train", trial_children.sleeps)
     with pytest.raises(TrialLostError):
         tune_trial._train_apart(task, run, TINY, lose_it_once_begun, 0.05)
     assert not multiprocessing.active_children()
