@@ -9,7 +9,7 @@ import time
 import pandas as pd
 import pytest
 
-from deeprke_tf import train, tune, tune_trial
+from deeprke_tf import train, tune, tune_search, tune_trial
 from deeprke_tf.config import RunConfig, load
 from tests import fresh_processes
 from tests.small_runs import QUICK
@@ -180,11 +180,11 @@ def test_damaged_data_are_found_before_the_search(flags, tmp_path, capsys):
 
 
 def pretend_to_train(task, run, run_config, on_wait, _seconds):
-    """Takes two seconds; enters in a common log that it began."""
+    """Takes a second; enters in a common log that it began."""
     with open(task.search.parent / "log", "a") as log:
         log.write(f"{task.worker} {run.parent.name}\n")
     run.mkdir(exist_ok=True)
-    for _ in range(8):
+    for _ in range(4):
         time.sleep(0.25)
         on_wait()
     auroc = run_config.model.filters[0] / 10
@@ -200,6 +200,7 @@ def take_part(name, port, flags):
     os.environ["KERASTUNER_TUNER_ID"] = name
     os.environ["no_proxy"] = "127.0.0.1"  # gRPC heeds proxies even here.
     tune_trial._train_apart = pretend_to_train
+    tune_search._SECONDS_IDLE = 0.2
     return tune.main(flags)
 
 
