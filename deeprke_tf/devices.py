@@ -5,8 +5,11 @@ import tensorflow as tf
 from deeprke_tf.errors import UserError
 
 
-def strategy(n_devices: int | None = None) -> tf.distribute.MirroredStrategy:
+def strategy(n_devices: int | None = None) -> tf.distribute.Strategy:
     """Returns a strategy over GPUs, or over logical CPU devices where there are none.
+
+    One CPU device needs nothing mirrored: there it is TensorFlow's default strategy,
+    with which Keras begins an epoch sooner. What is computed is the same.
 
     Args:
       n_devices: How many to use; every GPU found, or one CPU device, if None.
@@ -18,6 +21,8 @@ def strategy(n_devices: int | None = None) -> tf.distribute.MirroredStrategy:
     if n_devices is not None and n_devices < 1:
         raise UserError(f"devices must be at least 1, got {n_devices}.")
     gpus = tf.config.list_physical_devices("GPU")
+    if not gpus and (n_devices or 1) == 1:
+        return tf.distribute.get_strategy()
     if not gpus:
         return tf.distribute.MirroredStrategy(_logical_cpus(n_devices or 1))
     n_used = n_devices or len(gpus)
@@ -26,16 +31,22 @@ def strategy(n_devices: int | None = None) -> tf.distribute.MirroredStrategy:
     return tf.distribute.MirroredStrategy([f"/gpu:{i}" for i in range(n_used)])
 
 
+def names(strategy: tf.distribute.Strategy) -> list[str]:
+    """Returns the names of the devices of a strategy that `strategy` returned."""
+    if isinstance(strategy, tf.distribute.MirroredStrategy):
+        return list(strategy.extended.worker_devices)
+    return [tf.config.list_logical_devices("CPU")[0].name]
+
+
 def _logical_cpus(n_devices: int) -> list[str]:
-    """Splits the CPU into logical devices; several are for trying things out."""
+    """Splits the CPU into logical devices, which are for trying things out."""
     cpu = tf.config.list_physical_devices("CPU")[0]
-    if n_devices > 1:
-        logical = [tf.config.LogicalDeviceConfiguration()] * n_devices
-        try:
-            tf.config.set_logical_device_configuration(cpu, logical)
-        except RuntimeError as error:
-            raise UserError(
-                f"Cannot split the CPU into {n_devices} devices any more: TensorFlow "
-                "has started; do it first in a process of its own."
-            ) from error
+    logical = [tf.config.LogicalDeviceConfiguration()] * n_devices
+    try:
+        tf.config.set_logical_device_configuration(cpu, logical)
+    except RuntimeError as error:
+        raise UserError(
+            f"Cannot split the CPU into {n_devices} devices any more: TensorFlow "
+            "has started; do it first in a process of its own."
+        ) from error
     return [f"/cpu:{i}" for i in range(n_devices)]

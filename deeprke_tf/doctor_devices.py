@@ -117,9 +117,7 @@ def throughput(batch_size: int, site_nt: int, seconds: float) -> Finding:
         step()
         n_steps += 1
     rate = n_steps * batch_size / (time.perf_counter() - started)
-    names = ", ".join(
-        name.rpartition("device:")[2] for name in strategy.extended.worker_devices
-    )
+    names = ", ".join(name.rpartition("device:")[2] for name in devices.names(strategy))
     seen = f"{rate:,.0f} sites/s trained on {names}, {site_nt} nt each, preset paper"
     return Finding("throughput", seen)
 

@@ -143,7 +143,7 @@ def _manifest(
         **manifest_of(info, run_config, out, measured),
         "best_epoch": state.best_epoch,
         "n_epochs": state.n_epochs,
-        "devices": list(strategy.extended.worker_devices),
+        "devices": devices.names(strategy),
         "model_sha256": file_sha256(out / runs.MODEL),
     }
 

@@ -98,6 +98,8 @@ def compiled_model(
         loss=keras.losses.BinaryCrossentropy(),
         jit_compile=False,  # XLA is several times slower on CPUs.
     )
+    # A step that makes the optimizer's variables as it runs would be traced twice.
+    model.optimizer.build(model.trainable_variables)
     return model
 
 

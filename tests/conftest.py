@@ -1,6 +1,8 @@
 """What all tests have in common."""
 
+import gc
 import os
+import pathlib
 
 import pytest
 
@@ -13,6 +15,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 # JAX compiles tiny networks in half the time, and they need no more.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
+# A network leaves objects by the ten thousand: collecting garbage as often as Python
+# does would be a tenth of all the time.
+gc.set_threshold(100_000, 20, 20)
+
 # Doctests import it before a test asks for it.
 pytest.register_assert_rewrite("tests.run_fixtures")
 
@@ -24,6 +30,19 @@ def fold_cache_of_the_session(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DEEPRKE_CACHE", str(directory))
         yield directory
+
+
+@pytest.fixture(autouse=True)
+def figures_are_empty(request, monkeypatch):
+    """Leaves the drawing of figures out where no test marked `draws` looks at them.
+
+    It would take as long as the training of a small network.
+    """
+    if "draws" not in request.keywords:
+        monkeypatch.setattr(
+            "matplotlib.figure.Figure.savefig",
+            lambda _figure, path, **_settings: pathlib.Path(path).touch(),
+        )
 
 
 def pytest_collection_modifyitems(items):

@@ -38,7 +38,7 @@ CONFIGS = {
     "batch-norm": tiny(ModelConfig(batch_norm=True)),
     "batch-norm, cnn-only": tiny(ModelConfig(batch_norm=True, lstm_units=0)),
     "trainable-vectors": tiny(ModelConfig(trainable_vectors=True)),
-    "positions": tiny(ModelConfig(position_size=3)),
+    "positions, batch-norm": tiny(ModelConfig(position_size=3, batch_norm=True)),
     "shapes apart": dataclasses.replace(
         tiny(ModelConfig(residual=True, spatial_dropout=0.3)),
         structure_filters=(2, 3),

@@ -7,6 +7,8 @@ import pytest
 from deeprke_tf import audit
 from tests.small_runs import make_sites, write_table
 
+pytestmark = pytest.mark.draws
+
 
 def flanked(n_sites, seed, share_of_g, extra=0):
     """RBP-24's kind: an upper-case site in lower-case flanks, its last base often G."""

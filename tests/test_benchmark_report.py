@@ -8,6 +8,8 @@ from deeprke_tf import benchmark_report, benchmark_results
 from deeprke_tf.benchmark_experiments import Experiment
 from deeprke_tf.errors import UserError
 
+pytestmark = pytest.mark.draws
+
 NAMES = [f"{i}_RBP+{i}" for i in range(1, 10)]
 EXPERIMENTS = [
     Experiment(name, i, ((None, None),), ((None, None),))

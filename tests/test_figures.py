@@ -7,6 +7,8 @@ from matplotlib.figure import Figure
 from deeprke_tf import figures, metrics
 from deeprke_tf.errors import UserError
 
+pytestmark = pytest.mark.draws
+
 LABELS = [0, 0, 1, 0, 1, 1]
 PROBABILITIES = [0.1, 0.3, 0.3, 0.6, 0.7, 0.9]
 HISTORY = [

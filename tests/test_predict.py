@@ -173,7 +173,7 @@ def test_standard_input_goes_to_standard_output_with_nothing_but_the_table(
 ):
     done = run_command(
         "predict",
-        *("--model", run, "--sites", "-", "--workers", 1),
+        *("--model", run, "--sites", "-", "--workers", 1, "--verbose"),
         input=f">site\n{HAIRPIN}\n>short\nAC\n",
     )
     assert done.returncode == 0
@@ -181,6 +181,8 @@ def test_standard_input_goes_to_standard_output_with_nothing_but_the_table(
     assert [line[:2] for line in lines[:3]] == ["# "] * 3
     assert lines[3] == "name\tprobability\tcalibrated_probability\tbound\tskipped"
     assert "wrote standard output" in done.stderr
+    # What TensorFlow says too, which is asked for here.
+    assert "absl::InitializeLog" in done.stderr
     folded, skipped = rows_of(done.stdout)
     assert skipped["skipped"].startswith("shorter than k")
     assert "read -: FASTA, 2 sites, 1 skipped" in done.stderr

@@ -4,6 +4,8 @@ from matplotlib.figure import Figure
 
 from deeprke_tf import reliability, reliability_figure
 
+pytestmark = pytest.mark.draws
+
 
 def calibrated_sites(n_sites, seed=0):
     rng = np.random.default_rng(seed)

@@ -4,6 +4,8 @@ import pytest
 from deeprke_tf.track_figure import track_figure
 from deeprke_tf.windows import Tiling, call_sites
 
+pytestmark = pytest.mark.draws
+
 
 @pytest.mark.parametrize("contexts", [None, "FFSSSHHHHSSSMM SSSSHHHSSSSTTTT" * 2])
 def test_a_picture_is_written_in_the_format_of_its_name(tmp_path, contexts):

@@ -227,9 +227,15 @@ def test_a_killed_worker_loses_no_trial_and_none_is_run_twice(flags, tmp_path):
         lines = log.read_text().splitlines() if log.exists() else []
         return [line.split()[1] for line in lines if line.startswith(f"{worker} ")]
 
-    # A worker may be there before the chief.
-    running = {name: start(name) for name in ("worker-1", "worker-2", "chief")}
+    def is_there():
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    running = {"chief": start("chief")}
     try:
+        # A worker that comes first waits too, but asks seldom.
+        fresh_processes.wait_until(is_there, running["chief"])
+        running |= {name: start(name) for name in ("worker-1", "worker-2")}
         fresh_processes.wait_until(lambda: begun("worker-1"), *running.values())
         running["worker-1"].kill()
         lost = begun("worker-1")[-1]

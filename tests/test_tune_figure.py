@@ -6,6 +6,8 @@ from PIL import Image
 from deeprke_tf import tune_figure
 from deeprke_tf.tune_space import Choices, Range
 
+pytestmark = pytest.mark.draws
+
 SPACE = {
     "filters": Choices(((128, 64, 32), (64, 32, 16))),
     "batch_norm": Choices((False, True)),
