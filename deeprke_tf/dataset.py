@@ -6,6 +6,7 @@ the longest one wastes little; then the batches of the window are shuffled.
 """
 
 import dataclasses
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,11 @@ from deeprke_tf.records import FEATURES, Kind, file_sha256
 
 SITES_PER_SHUFFLE = 20_000
 BATCHES_PER_WINDOW = 16
+
+# Threads, and batches ready ahead. Autotuning would choose them, and wakes up once a
+# minute: a training was seen to wait for as long, with the whole pipeline idle.
+_PARALLEL_CALLS = min(4, os.cpu_count() or 1)
+_BATCHES_AHEAD = 8
 
 _SPECS = {
     Kind.INT: tf.io.FixedLenFeature([], tf.int64),
@@ -76,13 +82,13 @@ def read_split(
         dataset = dataset.unbatch()
     # Whole windows of serialized records: one call parses them all.
     dataset = dataset.batch(batch_size * BATCHES_PER_WINDOW)
-    dataset = dataset.map(parse, num_parallel_calls=tf.data.AUTOTUNE)
+    dataset = dataset.map(parse, num_parallel_calls=_PARALLEL_CALLS)
     dataset = dataset.flat_map(
         lambda features: _batches(features, views, batch_size, shuffle_seed)
     )
     dataset = dataset.map(
         lambda inputs, label: _padded(inputs, label, class_weights, n_devices),
-        num_parallel_calls=tf.data.AUTOTUNE,
+        num_parallel_calls=_PARALLEL_CALLS,
     )
     # Says how long an epoch is, and fails where a shard lacks sites.
     n_batches = -(-info.split(split).n_sites // batch_size)
@@ -92,7 +98,8 @@ def read_split(
     options.experimental_distribute.auto_shard_policy = (
         tf.data.experimental.AutoShardPolicy.OFF
     )
-    return dataset.with_options(options).prefetch(tf.data.AUTOTUNE)
+    options.autotune.enabled = False
+    return dataset.prefetch(_BATCHES_AHEAD).with_options(options)
 
 
 def _batches(

@@ -8,6 +8,7 @@ of other settings live beside each other and never answer for one another.
 import hashlib
 import os
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from deeprke_tf.errors import UserError
 from deeprke_tf.structure import VIENNARNA_VERSION
 
 _KEY_SIZE = 16  # bytes
+_SECONDS_LOCKED = 60  # How long another process may hold the file.
 
 # Older versions of SQLite take 999 variables.
 _KEYS_PER_QUERY = 4_096 if sqlite3.sqlite_version_info >= (3, 32) else 512
@@ -36,6 +38,26 @@ def default_path() -> Path:
         "deeprke"
     )
     return Path(directory) / "folds.sqlite"
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    """Opens a file that other processes may be making or writing."""
+    deadline = time.monotonic() + _SECONDS_LOCKED
+    while True:
+        database = sqlite3.connect(
+            path,
+            timeout=_SECONDS_LOCKED,
+            check_same_thread=False,  # Threads take turns.
+        )
+        try:
+            # Does not heed the timeout where two turn the log on at once.
+            database.execute("PRAGMA journal_mode=WAL")
+            return database
+        except sqlite3.OperationalError as error:
+            database.close()
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(0.05)
 
 
 class FoldCache:
@@ -66,11 +88,7 @@ class FoldCache:
         self._keyed = hashlib.blake2b(digest_size=_KEY_SIZE, key=hash_key)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            # Threads take turns.
-            self._database = sqlite3.connect(
-                self.path, timeout=60, check_same_thread=False
-            )
-            self._database.execute("PRAGMA journal_mode=WAL")
+            self._database = _opened(self.path)
             # A power cut may lose the last folds but never damages the file.
             self._database.execute("PRAGMA synchronous=NORMAL")
             self._database.execute(

@@ -100,6 +100,25 @@ def test_two_processes_that_write_at_once_lose_nothing(path):
         assert cache.get(list(wanted)) == wanted
 
 
+def open_at_once(paths, barrier):
+    """Opens caches that another process opens at the same moment, all new."""
+    for path in paths:
+        barrier.wait(60)
+        FoldCache(path, SETTINGS)
+
+
+def test_two_processes_may_make_a_cache_at_the_same_moment(tmp_path):
+    spawn = multiprocessing.get_context("spawn")
+    paths = [tmp_path / f"{i}.sqlite" for i in range(60)]
+    arguments = (paths, spawn.Barrier(2))
+    processes = [spawn.Process(target=open_at_once, args=arguments) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0]
+
+
 def test_one_connection_sees_what_another_puts(path):
     with FoldCache(path, SETTINGS) as one, FoldCache(path, SETTINGS) as other:
         one.put({"GGAAACC": "((...))"})
