@@ -89,5 +89,5 @@ def sequence_run(trained_once):
 
 @pytest.fixture(scope="session")
 def ensemble(trained_once):
-    """An ensemble of two finished runs, of seeds 7 and 8, that read both views."""
+    """An ensemble of two finished runs, of seeds 7 and 8, that read the sequence."""
     return trained_once("ensemble", ENSEMBLE)

@@ -23,7 +23,7 @@ QUICK = (*ONE_EPOCH, "--preset", "no-structure", "--lstm-units", "0")
 RUN = (*TINY, "--epochs", "3", "--warmup-epochs", "0")
 SEQUENCE_RUN = (*QUICK, "--epochs", "2", "--warmup-epochs", "2")
 ENSEMBLE = (
-    *(*ONE_EPOCH, "--lstm-units", "0", "--epochs", "2", "--warmup-epochs", "0"),
+    *(*QUICK, "--epochs", "2", "--warmup-epochs", "0"),
     *("--ensemble", "2", "--seed", "7"),
 )
 

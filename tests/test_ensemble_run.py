@@ -36,8 +36,10 @@ def mean_of_members(ensemble):
 # === What it leaves ===
 
 
-def test_an_ensemble_holds_runs_and_what_they_are_worth_together(ensemble, run):
-    of_a_run = {path.name for path in run.iterdir()}
+def test_an_ensemble_holds_runs_and_what_they_are_worth_together(
+    ensemble, sequence_run
+):
+    of_a_run = {path.name for path in sequence_run.iterdir()}
     for name in MEMBERS:
         assert {path.name for path in (ensemble / name).iterdir()} == of_a_run
     assert {path.name for path in ensemble.iterdir()} == {

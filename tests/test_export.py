@@ -128,7 +128,10 @@ def test_an_ensemble_is_one_model_with_the_outputs_of_predict(
     assert python.probability_sd.max() > 1e-4
     serialized = [records.serialize("site", *site.values(), 1) for site in sites]
     inputs = {
-        "ids": {n: tf.constant(padded(sites, n), tf.int64) for n in sites[0]},
+        "ids": {
+            name: tf.constant(padded(sites, name), tf.int64)
+            for name in runs.load(ensemble).config.model.views
+        },
         "records": {"records": tf.constant(serialized)},
     }
     signatures = load(str(directory / "1")).signatures
