@@ -7,6 +7,9 @@ DEEPRKE := $(BIN)/deeprke
 # A file of tests stays in one process, and with it what its tests share; slow ones first.
 PYTEST := -n auto --maxprocesses=4 --dist loadfile --no-loadscope-reorder
 
+# Commands and tests start many processes: what these import is compiled once.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help install demo test test-fast lint sample clean
 
 help:

@@ -91,7 +91,7 @@ def batch_of(sites, views, n_padding=0):
     }
 
 
-def train_steps(model, views, n_steps=5):
+def train_steps(model, views, n_steps=2):
     """Some steps of gradient descent on sites that differ in length."""
     optimizer = keras.optimizers.Adam(0.01)
     batch = batch_of(random_sites([3, 9, 14, 20], seed=9), views)

@@ -41,7 +41,6 @@ def test_the_sites_to_predict_can_be_read():
 
 
 @pytest.mark.slow
-@pytest.mark.draws
 def test_structure_tells_the_sites_of_the_sample_apart(tmp_path):
     auroc = {}
     for preset in ("paper", "no-structure"):
