@@ -5,7 +5,7 @@ import pytest
 from sklearn import metrics as sklearn_metrics
 
 from deeprke_tf import dataset, dataset_info, evaluate, inference, runs
-from tests.small_runs import make_data, make_sites, run_command, write_table
+from tests.small_runs import make_data, make_sites, write_table
 
 pytest_plugins = ["tests.run_fixtures"]
 
@@ -166,16 +166,6 @@ def test_metrics_that_cannot_be_read_are_named(copied, data, capsys):
     flags = ["--model", str(copied), "--data", str(data), *N_BOOTSTRAP]
     assert evaluate.main(flags) == 1
     assert f"Cannot read {copied / 'metrics.json'}" in capsys.readouterr().err
-
-
-@pytest.mark.slow
-def test_nothing_of_tensorflow_is_shown(sequence_run, data, tmp_path):
-    # With --verbose it is: see the test of `predict` with standard input.
-    flags = ["--data", data, "--out", tmp_path, *N_BOOTSTRAP]
-    done = run_command("evaluate", "--model", sequence_run, *flags)
-    assert done.returncode == 0
-    assert done.stderr == ""
-    assert done.stdout.startswith("sites")
 
 
 def test_calibration_is_measured_before_and_after(run, evaluated, tmp_path):

@@ -125,18 +125,14 @@ def test_the_kept_model_is_that_of_the_best_validation_epoch(run, data):
 # === Determinism ===
 
 
-@pytest.mark.parametrize(
-    ("seed", "is_same"),
-    [("1", True), (str(2**40), False)],  # NumPy takes 32 bits; any seed must do.
-)
-def test_the_seed_settles_history_and_weights(
-    seed, is_same, sequence_run, data, tmp_path
-):
-    again = tmp_path / "again"
-    flags = ["--data", str(data), "--out", str(again), *SEQUENCE_RUN]
-    assert train.main([*flags, "--seed", seed]) == 0
-    assert (history(again) == history(sequence_run)) == is_same
-    assert same_weights(again, sequence_run) == is_same
+def test_another_seed_gives_another_run(sequence_run, data, tmp_path):
+    # That one seed gives one run, the runs that go on below show.
+    other = tmp_path / "other"
+    flags = ["--data", str(data), "--out", str(other), *SEQUENCE_RUN]
+    # NumPy takes 32 bits; any seed must do.
+    assert train.main([*flags, "--seed", str(2**40)]) == 0
+    assert history(other) != history(sequence_run)
+    assert not same_weights(other, sequence_run)
 
 
 def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
@@ -321,7 +317,7 @@ def test_balanced_class_weights_give_both_classes_half_of_the_loss(
 def test_balanced_class_weights_change_training(sequence_run, data, tmp_path):
     out = tmp_path / "run"
     flags = ["--data", str(data), "--out", str(out), *SEQUENCE_RUN]
-    assert train.main([*flags, "--class-weights", "balanced"]) == 0
+    assert train.main([*flags, "--class-weights", "balanced", "--epochs", "1"]) == 0
     assert losses(out)[0] > losses(sequence_run)[0] + 0.03
     assert not same_weights(out, sequence_run)
 
