@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+import deeprke_tf
 from deeprke_tf import __version__, cli
 from deeprke_tf.errors import UserError
 
@@ -77,6 +78,15 @@ def test_the_module_runs_as_the_command_does():
     ended = subprocess.run(command, capture_output=True, text=True)
     assert ended.returncode == 2
     assert "no command 'nothing'" in ended.stderr
+
+
+@pytest.mark.parametrize("given", [None, "0"])
+def test_onednn_is_on_unless_the_user_turned_it_off(given, monkeypatch):
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    if given:
+        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", given)
+    importlib.reload(deeprke_tf)
+    assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == (given or "1")
 
 
 # === Every command ===
