@@ -5,9 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEEPRKE := $(BIN)/deeprke
 # A file of tests stays in one process, and with it what its tests share; slow ones first.
-# One process more than cores, as tests wait for processes that they start.
-PYTEST = -n $$($(BIN)/python -c 'import os; print(min(4, os.cpu_count() + 1))') \
-	--dist loadfile --no-loadscope-reorder
+PYTEST := -n auto --maxprocesses=4 --dist loadfile --no-loadscope-reorder
 
 # Commands and tests start many processes: what these import is compiled once.
 unexport PYTHONDONTWRITEBYTECODE
