@@ -1,12 +1,13 @@
 """Compares the training speed of each preset with PyTorch and the original's network.
 
-    python benchmarks/train.py [--presets paper cnn-only ...] [--length 101]
+    python benchmarks/train.py [--presets paper cnn-only ...] [--precisions float32]
 
-Each preset is trained in float32 and with mixed precision, on the same random k-mer ids
-as the network of `torch_network.py`, with the same batch size, optimizer and number of
-threads, in processes of their own that take turns, an epoch each. The presets read
-their records anew in each epoch, as `deeprke train` does, validation and saving left
-out; PyTorch has its ids in memory.
+Each preset is trained in float32 and with mixed precision (bfloat16, which processors
+without it emulate at a crawl), on the same random k-mer ids as the network of
+`torch_network.py`, with the same batch size, optimizer and number of threads, in
+processes of their own that take turns, an epoch each. The presets read their records
+anew in each epoch, as `deeprke train` does, validation and saving left out; PyTorch has
+its ids in memory.
 """
 
 import dataclasses
@@ -24,12 +25,16 @@ from deeprke_tf import dataset_info, presets, quiet
 from deeprke_tf.folding import n_cores
 
 GOALS = {"paper": 3.0, "deeprke": 2.0}  # times PyTorch
+PRECISIONS = ("float32", "bfloat16")
 
 
 def main():
     """Prints a row for PyTorch and for each preset and precision."""
     parser = flags_parser(__doc__)
     parser.add_argument("--presets", nargs="+", default=list(presets.PRESETS))
+    parser.add_argument(
+        "--precisions", nargs="+", default=PRECISIONS, choices=PRECISIONS
+    )
     parser.add_argument("--n-sites", type=int, default=2_048, help="in an epoch")
     parser.add_argument("--length", type=int, default=101, help="nucleotides of a site")
     parser.add_argument("--batch-size", type=int, default=128)
@@ -54,9 +59,9 @@ def _things(flags, scratch: Path, processes: ExitStack) -> dict[str, InOwnProces
             *(data / synthetic.IDS_FILE, vectors, flags.batch_size, flags.threads),
             precision == "bfloat16",
         )
-        for precision in ("float32", "bfloat16")
+        for precision in flags.precisions
     }
-    for preset, precision in itertools.product(flags.presets, ("float32", "bfloat16")):
+    for preset, precision in itertools.product(flags.presets, flags.precisions):
         things[f"{preset}, {precision}"] = InOwnProcess(
             deeprke_training,
             *(data, preset, flags.batch_size, flags.threads),

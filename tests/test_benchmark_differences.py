@@ -30,7 +30,7 @@ def test_the_interval_is_that_of_a_paired_bootstrap():
     found = difference(LABELS, [one], [other])
     rng = np.random.default_rng(5)
     resampled = []
-    for _ in range(2000):
+    for _ in range(500):
         sites = np.concatenate([rng.integers(0, 40, 40), rng.integers(40, 100, 60)])
         resampled.append(difference(LABELS[sites], [one[sites]], [other[sites]]).mean)
     low, high = np.quantile(resampled, [0.025, 0.975])
