@@ -6,7 +6,8 @@
 Three things are measured in turn, on the same sites:
 
 - the floor: as many processes as the command has, started before the clock, do nothing
-  but `RNA.fold_compound(sequence, details).mfe()`;
+  but `RNA.fold_compound(sequence, details).mfe()`; with `--span N` also without pairs
+  of more than N nucleotides apart, as `deeprke preprocess --max-bp-span N` folds;
 - cold: the whole command with an empty fold cache, from start-up to closed shards;
 - warm: the same command again, with the cache that it filled; its ratio is that to
   cold, start-up included in both.
@@ -16,6 +17,7 @@ the start-up of Python, so this is measured too, as the same command on 40 sites
 `warm, start-up taken off` is what remains.
 """
 
+import argparse
 import concurrent.futures
 import functools
 import itertools
@@ -50,13 +52,14 @@ def main():
     parser.add_argument("--n-sites", type=int, nargs="+", default=[20_000, 1_500])
     parser.add_argument("--sites", type=Path, nargs="+", help="in place of random ones")
     parser.add_argument("--workers", type=int, default=n_cores())
+    parser.add_argument("--span", type=int, help="folds with it are timed, too")
     flags = parser.parse_args()
     if len(flags.lengths) != len(flags.n_sites):
         parser.error("give as many --n-sites as --lengths")
     with tempfile.TemporaryDirectory() as scratch:
         figures = []
         for name, path in _inputs(flags, Path(scratch)).items():
-            figures += measure(name, path, flags.workers, flags.repeats)
+            figures += measure(name, path, flags)
     report(flags, figures)
 
 
@@ -71,8 +74,9 @@ def _inputs(flags, scratch: Path) -> dict[str, Path]:
     }
 
 
-def measure(name: str, path: Path, workers: int, repeats: int) -> list[Figure]:
+def measure(name: str, path: Path, flags: argparse.Namespace) -> list[Figure]:
     """Returns the figures of one file of labelled sites."""
+    workers = flags.workers
     sites = [site for site in SitesFile(path, k=3) if isinstance(site, Site)]
     distinct = sorted({site.sequence for site in sites}, key=len, reverse=True)
     with tempfile.TemporaryDirectory() as scratch, _folders(workers) as folders:
@@ -82,14 +86,20 @@ def measure(name: str, path: Path, workers: int, repeats: int) -> list[Figure]:
             for number, site in enumerate(_of_both_classes(sites)):
                 file.write(f">few{number}; class:{site.label}\n{site.sequence}\n")
         command = functools.partial(_command, directory, workers)
+        spanned = {}
+        if flags.span:
+            spanned[f"{name}: span {flags.span}"] = lambda: _bare_folding(
+                folders, distinct, FoldSettings(max_bp_span=flags.span)
+            )
         measured = alternate(
             {
                 f"{name}: bare folding": lambda: _bare_folding(folders, distinct),
+                **spanned,
                 f"{name}: cold": lambda: command(path, is_cold=True),
                 f"{name}: warm": lambda: command(path, is_cold=False),
                 f"{name}: start-up": lambda: command(few, is_cold=False),
             },
-            repeats,
+            flags.repeats,
         )
         n_read = _n_sites(directory / "data" / path.name)
     return _figures(name, measured, n_read, len(distinct))
@@ -111,18 +121,21 @@ def _folders(workers: int) -> concurrent.futures.ProcessPoolExecutor:
 
 
 def _bare_folding(
-    folders: concurrent.futures.ProcessPoolExecutor, sequences: list[str]
+    folders: concurrent.futures.ProcessPoolExecutor,
+    sequences: list[str],
+    settings: FoldSettings = FoldSettings(),
 ) -> float:
     """Folds every sequence once; returns the seconds it took."""
     # All processes are up, and have loaded ViennaRNA, before the clock starts.
-    list(folders.map(_fold_bare, ["GGGAAACCC"] * 100))
+    fold = functools.partial(_fold_bare, settings)
+    list(folders.map(fold, ["GGGAAACCC"] * 100))
     started = time.monotonic()
-    list(folders.map(_fold_bare, sequences, chunksize=_FOLDS_AT_ONCE))
+    list(folders.map(fold, sequences, chunksize=_FOLDS_AT_ONCE))
     return time.monotonic() - started
 
 
-def _fold_bare(sequence: str) -> None:
-    RNA.fold_compound(sequence, model_details(FoldSettings())).mfe()
+def _fold_bare(settings: FoldSettings, sequence: str) -> None:
+    RNA.fold_compound(sequence, model_details(settings)).mfe()
 
 
 def _command(directory: Path, workers: int, path: Path, is_cold: bool) -> float:
@@ -148,7 +161,7 @@ def _n_sites(dataset: Path) -> int:
 def _figures(
     name: str, measured: dict[str, list[float]], n_sites: int, n_distinct: int
 ) -> list[Figure]:
-    bare, cold, warm, start_up = measured.values()
+    bare, *spanned, cold, warm, start_up = measured.values()
 
     def rate(what: str, n: int, values: list[float], **compared) -> Figure:
         rates = [n / value for value in values]
@@ -158,6 +171,8 @@ def _figures(
     floor = rate("bare folding", n_distinct, bare)
     whole = rate("cold", n_distinct, cold, base=floor, least=FLOOR_GOAL)
     figures = [floor, whole]
+    for values in spanned:
+        figures.insert(1, rate("folding with --span", n_distinct, values, base=floor))
     if n_distinct != n_sites:
         whole = rate("cold, repeated sequences counted", n_sites, cold)
         figures.append(whole)

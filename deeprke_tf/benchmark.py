@@ -12,7 +12,7 @@ from typing import Annotated
 import tyro
 
 from deeprke_tf import cli
-from deeprke_tf.benchmark_experiments import MASKS, Benchmark
+from deeprke_tf.benchmark_experiments import MASKS, PROTOCOLS, Benchmark
 from deeprke_tf.errors import UserError
 
 
@@ -38,7 +38,8 @@ class BenchmarkFlags:
     seeds: tuple[int, ...] = (1,)
     """Seeds of the trainings."""
     protocols: tuple[str, ...] = ("frozen",)
-    """frozen: all is chosen on validation, the test scored once; published: three
+    """frozen: all is chosen on validation, the test scored once; grouped: the same,
+    with validation sites that share nothing with training sites; published: three
     folds, the best on the test, as the paper did."""
     masks: tuple[str, ...] = ("none", "3prime-edge")
     """What is masked of RBP-24 sites: none; 3prime-edge; both-edges."""
@@ -62,7 +63,7 @@ class BenchmarkFlags:
 
     def __post_init__(self):
         for name, allowed in (
-            ("protocols", ("frozen", "published")),
+            ("protocols", PROTOCOLS),
             ("masks", MASKS),
         ):
             unknown = [value for value in getattr(self, name) if value not in allowed]
@@ -93,7 +94,7 @@ def benchmark(flags: BenchmarkFlags) -> None:
         sharing.share_of(chosen, flags.shard),
         flags.presets,
         flags.seeds,
-        [name for name in benchmark_tasks.PROTOCOLS if name in flags.protocols],
+        [name for name in PROTOCOLS if name in flags.protocols],
         flags.masks,
     )
     for one in chosen:

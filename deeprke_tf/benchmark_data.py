@@ -36,7 +36,7 @@ def dataset_of(
     Raises:
       UserError: The sites cannot be preprocessed.
     """
-    split = "frozen" if task.protocol == "frozen" else f"third{part + 1}"
+    split = f"third{part + 1}" if task.is_optimistic else task.protocol
     directory = out / task.benchmark / "data" / task.experiment.name
     plain = directory / f"{split}.{task.mask}.k{task.k}"
     unfolded = plain.with_name(f"{plain.name}.unfolded")
@@ -50,7 +50,9 @@ def dataset_of(
     with filelock.FileLock(task.lock_path(out).parent / f"data-{key}.lock"):
         if not (plain / dataset_info.FILE_NAME).exists():
             arguments = ["--out", str(plain), "--k", str(task.k), *fold_flags]
-            if task.protocol == "published":
+            if task.protocol == "grouped":
+                arguments += ["--validation-groups", "overlap"]
+            if task.is_optimistic:
                 fraction = str(1 / N_PUBLISHED_FOLDS)
                 arguments += ["--validation-fraction", fraction]
                 arguments += ["--seed", str(part + 1)]

@@ -89,14 +89,18 @@ def _mean_placements(
 
 
 def differences(
-    results: Sequence[Mapping[str, Any]], out: Path, experiments: Sequence[str]
+    results: Sequence[Mapping[str, Any]],
+    out: Path,
+    experiments: Sequence[str],
+    protocol: str,
 ) -> pd.DataFrame:
     """Returns the differences of `PAIRS` (columns, by what the part is).
 
     Args:
-      results: Of the benchmark; those of the frozen protocol without mask are taken.
+      results: Of the benchmark; those of the protocol without mask are taken.
       out: Its directory, which holds the probabilities.
       experiments: Names of the rows, in order.
+      protocol: How the results were chosen and measured.
 
     Returns:
       `Difference`s, None where a pair is not complete; seeds that both have are taken.
@@ -104,19 +108,20 @@ def differences(
     """
     seeds: dict[tuple[str, str], set[int]] = {}
     for result in results:
-        if result["protocol"] == "frozen" and result["mask"] == "none":
+        if result["protocol"] == protocol and result["mask"] == "none":
             key = result["experiment"], result["preset"]
             seeds.setdefault(key, set()).add(result["seed"])
     columns = {}
     for one, other, part in PAIRS:
         cells: dict[str, Difference | None] = {}
         for experiment in experiments:
+            directory = out / "predictions" / experiment
             both = seeds.get((experiment, one), set()) & seeds.get(
                 (experiment, other), set()
             )
             paths = [
                 [
-                    out / "predictions" / experiment / f"{name}.frozen.seed{n}.none.npz"
+                    directory / f"{name}.{protocol}.seed{n}.none.npz"
                     for n in sorted(both)
                 ]
                 for name in (one, other)

@@ -19,16 +19,16 @@ def measure(tasks: Sequence[Task], out: Path) -> None:
     chosen on the mean probability of the validation sites.
 
     Args:
-      tasks: Those of the frozen protocol are taken, where they are done.
+      tasks: Those of one training are taken, where they are done.
       out: The directory of the results.
 
     Raises:
       UserError: Seeds were not measured on the same sites.
     """
-    by_ensemble: dict[tuple[str, str, str], list[Task]] = {}
+    by_ensemble: dict[tuple[str, ...], list[Task]] = {}
     for task in tasks:
-        if task.protocol == "frozen" and task.predictions_path(out).exists():
-            key = task.experiment.name, task.preset, task.mask
+        if not task.is_optimistic and task.predictions_path(out).exists():
+            key = task.experiment.name, task.preset, task.protocol, task.mask
             by_ensemble.setdefault(key, []).append(task)
     for members in by_ensemble.values():
         if len(members) > 1:

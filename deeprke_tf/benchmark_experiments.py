@@ -19,6 +19,10 @@ from deeprke_tf.errors import UserError
 
 Benchmark = Literal["rbp31", "rbp24"]
 
+# What validation is and what the test decides: `benchmark_tasks` has the rules.
+Protocol = Literal["frozen", "grouped", "published"]
+PROTOCOLS: tuple[Protocol, ...] = ("frozen", "grouped", "published")
+
 # Of a site in its file: as it is, or with bases masked.
 MASKS = ("none", "3prime-edge", "both-edges")
 

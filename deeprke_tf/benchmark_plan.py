@@ -41,17 +41,17 @@ def make_plan(
       How many trainings the plan has.
 
     Raises:
-      UserError: A task is of another protocol than `frozen`.
+      UserError: A task is of a protocol of several trainings.
     """
     left = [
         task
         for task in tasks
         if not task.is_linear and not task.result_path(out).exists()
     ]
-    other = [task for task in left if task.protocol != "frozen"]
+    other = [task for task in left if task.is_optimistic]
     if other:
         raise UserError(
-            f"A plan is for the frozen protocol, not for {other[0].protocol!r}; train "
+            f"A plan is for one training a task, not for {other[0].protocol!r}; do "
             "those tasks without --plan."
         )
     for name in ("datasets", "vectors"):
@@ -118,7 +118,7 @@ def _vectors(task: Task, info: dataset_info.DatasetInfo, plan: Path) -> dict[str
             key: tuple[object, ...] = (view, task.k, "one-hot")
         else:
             of_structure = task.shuffled and view == "structure"
-            sites = task.experiment.name, task.mask, of_structure
+            sites = task.experiment.name, task.protocol, task.mask, of_structure
             key = (view, task.k, settings.vectors, task.seed, *sites)
         names[view] = f"vectors/{fleet_plan.file_name(*key)}"
         if not (plan / names[view]).exists():

@@ -11,7 +11,7 @@ import pandas as pd
 
 from deeprke_tf import benchmark_figures
 from deeprke_tf.benchmark_differences import Difference, differences
-from deeprke_tf.benchmark_experiments import Benchmark, Experiment
+from deeprke_tf.benchmark_experiments import PROTOCOLS, Benchmark, Experiment
 from deeprke_tf.benchmark_results import (
     Comparison,
     compare,
@@ -20,7 +20,6 @@ from deeprke_tf.benchmark_results import (
     read,
     read_published,
 )
-from deeprke_tf.benchmark_tasks import PROTOCOLS
 
 __all__ = ["read_published", "report"]
 
@@ -30,6 +29,10 @@ _PROTOCOLS = {
     "frozen": (
         "Validation is split off the training sites and all is chosen on it; the test "
         "sites are scored once. AUROCs are means over seeds."
+    ),
+    "grouped": (
+        "As frozen, and validation sites share no 38 letters in a row with training "
+        "sites, directly or through others."
     ),
     "published": (
         "**Optimistic**: three trainings, each with another random third of the "
@@ -109,8 +112,7 @@ def _section(
         ]
     lines += _table(plain, masked, published.reindex(plain.index))
     lines += _comparisons(plain, published)
-    if protocol == "frozen":
-        lines += _differences(results, directory, list(plain.index))
+    lines += _differences(results, directory, list(plain.index), protocol)
     bars = directory / f"bars_{protocol}.png"
     benchmark_figures.bars(plain, published.reindex(plain.index), bars)
     lines += [f"![AUROC by experiment and method]({bars.name})", ""]
@@ -182,10 +184,13 @@ def _comparisons(plain: pd.DataFrame, published: pd.DataFrame) -> list[str]:
 
 
 def _differences(
-    results: Sequence[Mapping[str, Any]], directory: Path, experiments: Sequence[str]
+    results: Sequence[Mapping[str, Any]],
+    directory: Path,
+    experiments: Sequence[str],
+    protocol: str,
 ) -> list[str]:
     """Returns the table of what parts of a model are worth."""
-    table = differences(results, directory, experiments)
+    table = differences(results, directory, experiments, protocol)
     if table.empty:
         return []
     rows = [["experiment", *map(str, table)]]

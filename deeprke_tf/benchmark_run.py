@@ -82,7 +82,7 @@ def run_task(
 ) -> dict[str, Any]:
     """Trains and measures; returns what the result file holds."""
     started = time.time()
-    n_trainings = N_PUBLISHED_FOLDS if task.protocol == "published" else 1
+    n_trainings = N_PUBLISHED_FOLDS if task.is_optimistic else 1
     trained = []
     for part in range(n_trainings):
         data = dataset_of(task, part, out, fold_flags)
@@ -111,7 +111,7 @@ def result_of(task: Task, trained: Trained, out: Path) -> dict[str, Any]:
         "number": task.experiment.number,
         "preset": task.preset,
         "protocol": task.protocol,
-        "optimistic": task.protocol == "published",
+        "optimistic": task.is_optimistic,
         "seed": task.seed,
         "mask": task.mask,
         "k": task.k,
@@ -126,7 +126,7 @@ def result_of(task: Task, trained: Trained, out: Path) -> dict[str, Any]:
 
 
 def _run_directory(task: Task, part: int, out: Path) -> Path:
-    name = task.label if task.protocol == "frozen" else f"{task.label}.{part + 1}"
+    name = f"{task.label}.{part + 1}" if task.is_optimistic else task.label
     return out / task.benchmark / "runs" / task.experiment.name / name
 
 

@@ -7,6 +7,7 @@ Protocols:
 
     frozen     validation is split off train and all is chosen on it; the test is scored
                once
+    grouped    as frozen, and validation shares no stretch of letters with training
     published  three trainings, each with another third of train for validation; the
                best of the three *on the test* is reported, as the paper did: optimistic
 """
@@ -15,17 +16,13 @@ import dataclasses
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 from deeprke_tf import linear_baselines
-from deeprke_tf.benchmark_experiments import Benchmark, Experiment
+from deeprke_tf.benchmark_experiments import Benchmark, Experiment, Protocol
 from deeprke_tf.config import RunConfig, TrainConfig
 from deeprke_tf.encoding import Encoding
 from deeprke_tf.errors import UserError
 from deeprke_tf.presets import PRESETS, preset
-
-Protocol = Literal["frozen", "published"]
-PROTOCOLS: tuple[Protocol, ...] = ("frozen", "published")
 
 N_PUBLISHED_FOLDS = 3
 
@@ -76,6 +73,11 @@ class Task:
     def is_linear(self) -> bool:
         """Whether it is a linear baseline; else a network."""
         return self.preset in linear_baselines.NAMES
+
+    @property
+    def is_optimistic(self) -> bool:
+        """Whether the test has a say in what is reported."""
+        return self.protocol == "published"
 
     @property
     def shuffled(self) -> bool:

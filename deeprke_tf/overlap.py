@@ -100,8 +100,21 @@ class Stretches:
 
 def stretches(sites: Sequence[Site]) -> Stretches:
     """Returns all stretches of `SHARED` known letters."""
+    codes, owners = codes_of([site.sequence for site in sites])
+    # In order they are found fast: both sides are walked along.
+    order = np.argsort(codes)
+    return Stretches(codes[order], owners[order], len(sites))
+
+
+def codes_of(sequences: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Returns all stretches of `SHARED` known letters as numbers, in their order.
+
+    Returns:
+      The stretches, uint64 [n_stretches], and the places of the sequences that they are
+      of, int32 [n_stretches].
+    """
     # An N between sites: no stretch runs from one into the next.
-    text = "N".join(site.sequence for site in sites).encode("ascii")
+    text = "N".join(sequences).encode("ascii")
     table = np.full(256, len(NUCLEOTIDES), np.uint8)
     for digit, letter in enumerate(NUCLEOTIDES):
         table[ord(letter)] = digit
@@ -113,9 +126,6 @@ def stretches(sites: Sequence[Site]) -> Stretches:
         codes |= digits[offset : offset + n_windows] & np.uint8(3)
     n_unknown = np.concatenate([[0], np.cumsum(digits == len(NUCLEOTIDES))])
     known = n_unknown[SHARED:] == n_unknown[:n_windows]
-    lengths = [len(site.sequence) + 1 for site in sites]
-    owners = np.repeat(np.arange(len(sites), dtype=np.int32), lengths)[:n_windows]
-    codes, owners = codes[known], owners[known]
-    # In order they are found fast: both sides are walked along.
-    order = np.argsort(codes)
-    return Stretches(codes[order], owners[order], len(sites))
+    lengths = [len(sequence) + 1 for sequence in sequences]
+    owners = np.repeat(np.arange(len(sequences), dtype=np.int32), lengths)[:n_windows]
+    return codes[known], owners[known]

@@ -22,7 +22,7 @@ from deeprke_tf.folding import Folder
 from deeprke_tf.progress import progress_bar
 from deeprke_tf.readers import SitesFile
 from deeprke_tf.sites import Site, SkippedSite, refuse_long
-from pipelines import checks
+from pipelines import checks, validation_split
 from pipelines.out_directory import SKIPPED_FILE_NAME, written_aside
 from pipelines.plan import Plan, Source
 from pipelines.site_store import SiteStore
@@ -83,7 +83,7 @@ def _write_dataset(plan: Plan, directory: Path, cache: FoldCache) -> dict[str, A
         checks.require_both_classes(
             "train", train_counts, checks.GIVE_THE_OTHER_CLASS, example
         )
-        store.split_off_validation(plan.validation_fraction)
+        _split_off_validation(plan, store)
         for split in ("train", "validation"):
             counts = store.counts(split)
             checks.require_both_classes(split, counts, checks.GIVE_MORE_SITES)
@@ -102,6 +102,13 @@ def _write_dataset(plan: Plan, directory: Path, cache: FoldCache) -> dict[str, A
     scratch.unlink()
     dataset_info.write(directory, contents)
     return contents | {"n_folded": n_folded}
+
+
+def _split_off_validation(plan: Plan, store: SiteStore) -> None:
+    if plan.validation_groups == "sequence":
+        validation_split.by_sequence(store, plan.validation_fraction)
+    else:
+        validation_split.by_overlap(store, plan.validation_fraction)
 
 
 @_without_garbage_collection()

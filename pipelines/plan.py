@@ -4,13 +4,29 @@ import dataclasses
 import importlib.metadata
 import platform
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from deeprke_tf import __version__
 from deeprke_tf.encoding import Encoding
 from deeprke_tf.errors import UserError
 from deeprke_tf.streams import File
 from deeprke_tf.structure import VIENNARNA_VERSION
+
+ValidationGroups: TypeAlias = Literal["sequence", "overlap"]
+
+_SMALLEST = (
+    "of each class, the distinct training sequences with the smallest "
+    "blake2b hashes (8 bytes, keyed with the seed); a sequence of both "
+    "classes counts as bound"
+)
+_VALIDATION_RULES = {
+    "sequence": _SMALLEST,
+    "overlap": (
+        f"{_SMALLEST}; sequences that share 38 letters in a row, directly or through "
+        "others, stay together and go by their smallest hash, those that are more than "
+        "what is left of a class's share excepted"
+    ),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +55,8 @@ class Plan:
       fold_cache: File of known folds, if not the one in the cache directory of the
         user that folds.
       validation_fraction: Share of each class's training sequences for validation.
+      validation_groups: What stays together when validation is split off: the sites of
+        a "sequence", or also of sequences that "overlap" (`validation_split`).
       seed: Settles the split and the order of sites.
       max_length: Longest site to fold, nucleotides.
       sites_per_shard: Most sites in a shard.
@@ -52,6 +70,7 @@ class Plan:
     encoding: Encoding
     fold_cache: Path | None
     validation_fraction: float
+    validation_groups: ValidationGroups
     seed: int
     max_length: int
     sites_per_shard: int
@@ -96,11 +115,8 @@ class Plan:
             "encoding": dataclasses.asdict(self.encoding),
             "seed": self.seed,
             "validation_fraction": self.validation_fraction,
-            "validation_rule": (
-                "of each class, the distinct training sequences with the smallest "
-                "blake2b hashes (8 bytes, keyed with the seed); a sequence of both "
-                "classes counts as bound"
-            ),
+            "validation_groups": self.validation_groups,
+            "validation_rule": _VALIDATION_RULES[self.validation_groups],
             "max_length": self.max_length,
             "versions": {
                 "deeprke_tf": __version__,

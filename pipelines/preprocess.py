@@ -21,7 +21,7 @@ from deeprke_tf.streams import File
 from pipelines import local_runner
 from pipelines.beam_extra import import_beam, is_given
 from pipelines.out_directory import SKIPPED_FILE_NAME
-from pipelines.plan import Plan, Source
+from pipelines.plan import Plan, Source, ValidationGroups
 
 LOCAL = "local"
 
@@ -59,6 +59,9 @@ class PreprocessFlags:
     fold: FoldSettings = FoldSettings()
     validation_fraction: float = 0.1
     """Share of the training sequences of each class that goes to validation."""
+    validation_groups: ValidationGroups = "sequence"
+    """What stays together when validation is split off: all sites of a sequence, or
+    also sequences that overlap (share 38 letters), as windows of one peak do."""
     seed: int = 1
     """Settles the validation split and the order of sites."""
     max_length: int = 5000
@@ -116,6 +119,11 @@ def _run(flags: PreprocessFlags, beam_flags: Sequence[str]) -> dict[str, Any]:
                 "`deeprke preprocess --help` lists them."
             )
         return local_runner.run(to_plan(flags, lambda path: [Path(path)]))
+    if flags.validation_groups == "overlap":
+        raise UserError(
+            "--validation-groups overlap needs to see all sites at once: use --runner "
+            f"{LOCAL}."
+        )
     import_beam(flags.runner)
     from pipelines import beam_files, beam_runner
     from pipelines.beam_job import BeamJob
@@ -162,6 +170,7 @@ def to_plan(flags: PreprocessFlags, files: Callable[[str], Sequence[File]]) -> P
             name: getattr(flags, name)
             for name in (
                 "validation_fraction",
+                "validation_groups",
                 "seed",
                 "max_length",
                 "sites_per_shard",

@@ -8,7 +8,7 @@ sites are ever in memory; SQLite takes and gives hundreds at once, never one.
 
 import itertools
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -20,7 +20,6 @@ from pipelines.stages import sequence_digests
 _N_BUCKETS = 128
 _SITES_AT_ONCE = 4_096  # Buckets that hold fewer are looked at together.
 _SITES_TO_YIELD = 1_000
-_INT64 = np.iinfo(np.int64)
 
 # A scratch file need not survive a crash; a cache of 1 MiB is full soon, and memory
 # flat from then on.
@@ -35,6 +34,9 @@ CREATE TABLE to_fold (digest INTEGER PRIMARY KEY, sequence TEXT);
 
 # Buckets looked at together: the first one, and the one behind the last.
 _Group: TypeAlias = tuple[int, int]
+
+# Tells of digests and classes of sequences which of them are for validation.
+Moved: TypeAlias = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 class _Sequences(NamedTuple):
@@ -75,8 +77,9 @@ class SiteStore:
         self._bucket_sizes = {
             split: np.zeros(_N_BUCKETS, int) for split in ("train", "test")
         }
-        # By class: training sequences with smaller digests are for validation.
-        self._validation_ends = np.full(2, _INT64.min)
+        self._is_validation: Moved = lambda digests, _classes: np.zeros(
+            len(digests), bool
+        )
 
     def close(self) -> None:
         """Closes the scratch file."""
@@ -134,30 +137,47 @@ class SiteStore:
 
     # === Splitting and counting ===
 
-    def split_off_validation(self, fraction: float) -> None:
-        """Moves a share of the training sites of each class into "validation".
+    def training_classes(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yields digests and classes of distinct training sequences.
 
-        A sequence goes with all its sites, by its hash alone, so that duplicates never
-        straddle the split; a sequence of both classes counts as positive.
-
-        Args:
-          fraction: Share of each class's distinct sequences, in (0, 1).
+        In the order of digests, some thousand at once. A sequence of both classes is
+        bound.
         """
-        n_distinct = np.zeros(2, int)
-        for group in self._groups("train"):
-            classes = self._sequences("train", group).highest
-            n_distinct += np.bincount(classes, minlength=2)
-        n_left = [round(fraction * n) for n in n_distinct.tolist()]
-        self._validation_ends[:] = _INT64.max
         for group in self._groups("train"):
             found = self._sequences("train", group)
-            for label in (0, 1):
-                of_class = found.digests[found.highest == label]
-                if 0 <= n_left[label] < len(of_class):
-                    self._validation_ends[label] = of_class[n_left[label]]
-                n_left[label] -= len(of_class)
-            is_moved = self._is_of("validation", found)
-            moved = np.bincount(found.labels[is_moved], minlength=2)
+            yield found.digests, found.highest
+
+    def training_sequences(
+        self,
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, list[str]]]:
+        """Yields digests, classes and letters of distinct training sequences.
+
+        In the order of digests, some thousand at once.
+        """
+        for group in self._groups("train"):
+            found = self._sequences("train", group)
+            if len(found.digests):
+                rows = list(self._parts("sequences", "sites", "train", group))
+                letters = "\n".join(text for (text,) in rows).split("\n")
+                first = found.places[np.cumsum(found.n_sites) - found.n_sites]
+                yield (
+                    found.digests,
+                    found.highest,
+                    [letters[place] for place in first.tolist()],
+                )
+
+    def move_to_validation(self, is_moved: Moved) -> None:
+        """Moves training sequences into "validation", each with all its sites.
+
+        Args:
+          is_moved: Tells of digests and classes which sequences they are, bool.
+        """
+        self._is_validation = is_moved
+        for group in self._groups("train"):
+            found = self._sequences("train", group)
+            moved = np.bincount(
+                found.labels[self._is_of("validation", found)], minlength=2
+            )
             self._counts["validation"] += moved
             self._counts["train"] -= moved
 
@@ -165,7 +185,7 @@ class SiteStore:
         """Tells which sites are of a split, now that validation is, bool [n_sites]."""
         if split == "test":
             return np.ones(len(found.labels), bool)
-        is_moved = found.digests < self._validation_ends[found.highest]
+        is_moved = self._is_validation(found.digests, found.highest)
         return np.repeat(is_moved == (split == "validation"), found.n_sites)
 
     def counts(self, split: str) -> dict[int, int]:

@@ -13,6 +13,7 @@ from deeprke_tf import (
     benchmark_experiments,
     benchmark_tasks,
     config,
+    dataset_info,
     linear_baselines,
     presets,
 )
@@ -123,6 +124,15 @@ def test_the_published_protocol_takes_the_best_of_three_on_the_test(data_dir, tm
     assert result["data"]["n_validation"] == 60
 
 
+def test_the_grouped_protocol_keeps_overlapping_sites_together(data_dir, tmp_path):
+    flags = ["--presets", "oli", "--protocols", "grouped"]
+    ((name, result),) = run("rbp31", data_dir, tmp_path, *flags).items()
+    assert name == "oli.grouped.seed1.none" and not result["optimistic"]
+    data = tmp_path / "rbp31" / "data" / NAME / "grouped.none.k3.unfolded"
+    assert dataset_info.read(data).contents["validation_groups"] == "overlap"
+    assert "## Protocol grouped" in (tmp_path / "rbp31" / "report.md").read_text()
+
+
 def test_masking_the_edge_takes_the_leak_away(data_dir, tmp_path):
     results = run("rbp24", data_dir, tmp_path, "--presets", "position-kmer")
     plain, debiased = (
@@ -170,7 +180,10 @@ def test_a_task_that_fails_does_not_stop_the_others(
     [
         (["--experiments", "7"], "No experiment '7'"),
         (["--presets", "papr"], "No preset 'papr'"),
-        (["--protocols", "best"], "protocols: no 'best'; there are: frozen, published"),
+        (
+            ["--protocols", "best"],
+            "protocols: no 'best'; there are: frozen, grouped, published",
+        ),
         (["--masks", "all"], "masks: no 'all'; there are: none, 3prime-edge"),
         (["--seeds", "-1"], "seeds must not be negative"),
         (["--shard", "3/2"], "shard must be such as 1/3"),

@@ -68,7 +68,7 @@ def test_pairs_are_compared_over_the_seeds_that_both_have(tmp_path):
     for name in ("A", "B"):
         for preset, strength in (("paper", 1), ("no-structure", 0.5)):
             keep(tmp_path, name, preset, 2, scores(strength, ord(name)))
-    table = differences(results, tmp_path, ["A", "B", "C"])
+    table = differences(results, tmp_path, ["A", "B", "C"], "frozen")
     assert list(table) == ["structure, in paper"]
     column = table["structure, in paper"]
     assert column["C"] is None
@@ -84,4 +84,4 @@ def test_models_of_other_sites_are_not_compared(tmp_path):
     keep(tmp_path, "A", "paper", 1, scores(1, 1))
     keep(tmp_path, "A", "cnn-only", 1, scores(1, 1), labels=LABELS[::-1])
     with pytest.raises(UserError, match="are of other sites, or in another order"):
-        differences(results, tmp_path, ["A"])
+        differences(results, tmp_path, ["A"], "frozen")
