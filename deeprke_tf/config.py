@@ -175,6 +175,9 @@ class TrainConfig:
     """Largest norm of a weight's gradient; a longer one is shortened to it."""
     class_weights: Literal["none", "balanced"] = "none"
     """`balanced` weighs both classes alike in the loss, whatever their numbers."""
+    label_smoothing: float = 0.0
+    """How far labels are drawn, in the loss, from 0 and 1 to the share of bound sites:
+    0.1 is a tenth of the way."""
     mixed_precision: bool = False
     """Compute in bfloat16; weights, loss and probability stay float32."""
     seed: int = 1
@@ -195,6 +198,11 @@ class TrainConfig:
                 raise UserError(
                     f"{name} must not be negative, got {getattr(self, name)}."
                 )
+        if not 0 <= self.label_smoothing < 1:
+            raise UserError(
+                "label_smoothing must be from 0 to below 1, got "
+                f"{self.label_smoothing}."
+            )
         for name, allowed in (
             ("class_weights", ("none", "balanced")),
             ("schedule", ("constant", "cosine")),

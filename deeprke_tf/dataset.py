@@ -49,6 +49,7 @@ def read_split(
     *,
     shuffle_seed: int | None = None,
     class_weights: tuple[float, float] = (1.0, 1.0),
+    targets: tuple[float, float] = (0.0, 1.0),
     n_devices: int = 1,
 ) -> tf.data.Dataset:
     """Reads one split as batches for `fit`, `evaluate` and `predict` of Keras.
@@ -61,6 +62,7 @@ def read_split(
       shuffle_seed: Settles a random order of sites; None keeps that of the shards, but
         for sorting by length.
       class_weights: Weight in the loss of a background and of a bound site.
+      targets: What stands for the label of a background and of a bound site.
       n_devices: Devices that a batch is split among: where it has not equally many
         sites for each, its last one is repeated with weight 0.
 
@@ -87,7 +89,7 @@ def read_split(
         lambda features: _batches(features, views, batch_size, shuffle_seed)
     )
     dataset = dataset.map(
-        lambda inputs, label: _padded(inputs, label, class_weights, n_devices),
+        lambda inputs, label: _padded(inputs, label, class_weights, targets, n_devices),
         num_parallel_calls=_PARALLEL_CALLS,
     )
     # Says how long an epoch is, and fails where a shard lacks sites.
@@ -130,6 +132,7 @@ def _padded(
     inputs: dict[str, tf.RaggedTensor],
     label: tf.Tensor,
     class_weights: tuple[float, float],
+    targets: tuple[float, float],
     n_devices: int,
 ) -> tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]:
     """Makes a batch dense, as `read_split` describes it."""
@@ -143,7 +146,7 @@ def _padded(
     weight = tf.gather(tf.constant(class_weights, tf.float32), label)
     return (
         {name: tf.gather(ids.to_tensor(), sites) for name, ids in inputs.items()},
-        tf.cast(label, tf.float32),
+        tf.gather(tf.constant(targets, tf.float32), label),
         weight * tf.cast(row_weight, tf.float32),
     )
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from deeprke_tf import objective
 from deeprke_tf.config import RunConfig, TrainConfig
-from deeprke_tf.fleet_data import LabelledIds
+from deeprke_tf.fleet_data import LabelledIds, Splits
 from deeprke_tf.kmers import PAD_ID
 from deeprke_tf.model import build_model
 
@@ -86,6 +86,8 @@ class Fleet:
             split: _stacked([splits[split] for splits in datasets], self._views)
             for split in members[0].splits
         }
+        ids, labels = self._data["train"]
+        self._data["train"] = ids, _targets(config.train, datasets, labels)
         longest = max(
             -(-len(one.splits["train"].labels) // self.settings[0].batch_size)
             for one in members
@@ -244,6 +246,16 @@ def _stacked(
         ids[view] = jnp.asarray(stacked)
     labels = [np.resize(one.labels, n_sites) for one in datasets]
     return ids, jnp.asarray(np.stack(labels).astype(np.float32))
+
+
+def _targets(settings: TrainConfig, datasets: Sequence[Splits], labels: Any) -> Any:
+    """Returns what is asked of each training site, float32 [n_datasets, n_sites]."""
+    of_datasets = [splits["train"].labels for splits in datasets]
+    low, high = np.array(
+        [objective.targets(settings, len(of), int(of.sum())) for of in of_datasets],
+        np.float32,
+    ).T[:, :, np.newaxis]
+    return jnp.where(labels > 0, high, low)
 
 
 def _extended(array: np.ndarray, n_steps: int) -> np.ndarray:

@@ -82,6 +82,20 @@ def bound_fraction(settings: TrainConfig, n_sites: int, n_positive: int) -> floa
     return bound * n_positive / n_sites
 
 
+def targets(
+    settings: TrainConfig, n_sites: int, n_positive: int
+) -> tuple[float, float]:
+    """Returns what is asked of a background and of a bound site; their mean stays.
+
+    >>> low, high = targets(TrainConfig(label_smoothing=0.1), 100, n_positive=20)
+    >>> round(low, 3), round(high, 3)
+    (0.02, 0.92)
+    """
+    share = settings.label_smoothing
+    low = share * bound_fraction(settings, n_sites, n_positive)
+    return low, 1 - share + low
+
+
 def epoch_seed(seed: int, epoch: int) -> int:
     """Returns the seed of an epoch's order, unrelated to that of any other epoch."""
     digest = hashlib.blake2b(f"{seed} {epoch}".encode(), digest_size=4).digest()

@@ -18,7 +18,13 @@ _DEEPRKE = RunConfig(
         dropout=0.3,
         spatial_dropout=0.1,
     ),
-    train=TrainConfig(epochs=12, min_steps=2000, schedule="cosine", warmup_epochs=1),
+    train=TrainConfig(
+        epochs=12,
+        min_steps=2000,
+        schedule="cosine",
+        warmup_epochs=1,
+        label_smoothing=0.1,
+    ),
 )
 
 PRESETS: dict[str, RunConfig] = {

@@ -136,6 +136,7 @@ def train_epoch(
         class_weights=objective.class_weights(
             settings, train.n_sites, train.n_positive
         ),
+        targets=objective.targets(settings, train.n_sites, train.n_positive),
         n_devices=model.distribute_strategy.num_replicas_in_sync,
     )
     with progress_bar(train.n_sites, "site", f"epoch {epoch}") as bar:

@@ -171,6 +171,11 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path, name, reason):
         (TrainConfig, {"learning_rate": math.inf}, "learning_rate .* finite, got inf"),
         (
             TrainConfig,
+            {"label_smoothing": 1.0},
+            "label_smoothing must be from 0 to below 1, got 1.0",
+        ),
+        (
+            TrainConfig,
             {"class_weights": "auto"},
             "class_weights must be 'none' or 'balanced', got 'auto'",
         ),

@@ -159,7 +159,7 @@ def test_padding_takes_less_than_15_percent_at_the_lengths_of_rbp_24(tmp_path):
 
 
 @pytest.mark.parametrize("shuffle_seed", [None, 3])
-def test_each_site_has_the_weight_of_its_class(info, shuffle_seed):
+def test_each_site_has_the_weight_and_the_target_of_its_class(info, shuffle_seed):
     batches = dataset.read_split(
         info,
         "train",
@@ -167,10 +167,11 @@ def test_each_site_has_the_weight_of_its_class(info, shuffle_seed):
         4,
         shuffle_seed=shuffle_seed,
         class_weights=(0.75, 1.5),
+        targets=(0.125, 0.875),
     )
     for inputs, label, weight in batches:
         bound = (inputs["sequence_kmers"].numpy()[:, :1] - 2) % 3 == 0
-        assert np.array_equal(label, bound)
+        assert np.array_equal(label, np.where(bound, 0.875, 0.125))
         assert np.array_equal(weight, np.where(bound, 1.5, 0.75))
 
 
