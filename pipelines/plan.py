@@ -23,8 +23,8 @@ _VALIDATION_RULES = {
     "sequence": _SMALLEST,
     "overlap": (
         f"{_SMALLEST}; sequences that share 38 letters in a row, directly or through "
-        "others, stay together and go by their smallest hash, those that are more than "
-        "what is left of a class's share excepted"
+        "others, stay together and go by the hash of one of them, those that are more "
+        "than what is left of a class's share excepted"
     ),
 }
 

@@ -48,9 +48,9 @@ def by_sequence(store: SiteStore, fraction: float) -> None:
 def by_overlap(store: SiteStore, fraction: float) -> None:
     """Moves groups of sequences into "validation", each as a whole.
 
-    Groups go by their smallest hash, as sequences do that are alone; one that is more
-    than what is left of the share of a class stays in training. Takes some 15 bytes of
-    memory for each letter of the training sequences.
+    A group goes by the hash of one of its sequences, so that one that is alone goes by
+    its own; a group that is more than what is left of the share of a class stays in
+    training. Takes some 15 bytes of memory for each letter of the training sequences.
 
     Args:
       store: All sites, indexed.
@@ -66,8 +66,8 @@ def by_overlap(store: SiteStore, fraction: float) -> None:
         owners.append(some_owners + n_sequences)
         n_sequences += len(sequences)
     groups = _groups(n_sequences, np.concatenate(codes), np.concatenate(owners))
-    is_chosen = _chosen(groups, np.concatenate(classes), fraction)
-    chosen = np.concatenate(digests)[is_chosen]
+    of_all = np.concatenate(digests)
+    chosen = of_all[_chosen(groups, of_all, np.concatenate(classes), fraction)]
     store.move_to_validation(lambda digests, _classes: np.isin(digests, chosen))
 
 
@@ -85,12 +85,16 @@ def _kept_stretches(sequences: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     codes, owners = codes_of(sequences)
     if len(codes) < _KEPT_OF:
         return codes, owners
-    # Mixed: poly-A is the smallest number, and would be kept everywhere.
-    mixed = (codes ^ np.uint64(0x9E3779B97F4A7C15)) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed ^= mixed >> np.uint64(32)
-    windows = np.lib.stride_tricks.sliding_window_view(mixed, _KEPT_OF)
+    # Not by the numbers: poly-A is the smallest, and would be kept everywhere.
+    windows = np.lib.stride_tricks.sliding_window_view(_mixed(codes), _KEPT_OF)
     kept = np.unique(windows.argmin(axis=1) + np.arange(len(windows)))
     return codes[kept], owners[kept]
+
+
+def _mixed(numbers: np.ndarray) -> np.ndarray:
+    """Returns numbers in another order, that has nothing to do with theirs, uint64."""
+    mixed = (numbers ^ np.uint64(0x9E3779B97F4A7C15)) * np.uint64(0xBF58476D1CE4E5B9)
+    return mixed ^ mixed >> np.uint64(32)
 
 
 def _groups(n_sequences: int, codes: np.ndarray, owners: np.ndarray) -> np.ndarray:
@@ -109,15 +113,20 @@ def _groups(n_sequences: int, codes: np.ndarray, owners: np.ndarray) -> np.ndarr
     return csgraph.connected_components(graph, directed=False)[1]
 
 
-def _chosen(groups: np.ndarray, classes: np.ndarray, fraction: float) -> np.ndarray:
-    """Chooses whole groups, by their first sequence; bool [n_sequences]."""
-    _names, first, groups = np.unique(groups, return_index=True, return_inverse=True)
-    counts = np.zeros((len(first), 2), int)
+def _chosen(
+    groups: np.ndarray, digests: np.ndarray, classes: np.ndarray, fraction: float
+) -> np.ndarray:
+    """Chooses whole groups; bool [n_sequences]."""
+    # Not by the smallest digest: large groups have smaller ones, and would come first.
+    by_group = np.lexsort((_mixed(digests.view(np.uint64)), groups))
+    is_first = np.append(True, np.diff(groups[by_group]) > 0)
+    order = np.argsort(digests[by_group[is_first]])
+    counts = np.zeros((len(order), 2), int)
     np.add.at(counts, (groups, classes), 1)
     left = _shares(np.bincount(classes, minlength=2), fraction)
-    is_chosen = np.zeros(len(first), bool)
+    is_chosen = np.zeros(len(order), bool)
     listed = counts.tolist()
-    for group in np.argsort(first).tolist():
+    for group in order.tolist():
         n_background, n_bound = listed[group]
         if n_background <= left[0] and n_bound <= left[1]:
             is_chosen[group] = True

@@ -384,6 +384,21 @@ def test_where_nothing_overlaps_the_groups_change_nothing(table, out, tmp_path):
             assert ours == theirs
 
 
+def test_large_groups_are_as_often_in_validation_as_small_ones(tmp_path, out):
+    rows = windows(30, n_windows=10, seed=1) + windows(300, n_windows=1, seed=2)
+    rows += windows(10, n_windows=1, label=1, seed=3)
+    sites = write_table(tmp_path / "sites.tsv", rows)
+    shares = []
+    for seed in range(5):
+        flags = ("--validation-groups", "overlap", "--validation-fraction", "0.2")
+        run("--sites", sites, "--out", out, "--overwrite", *flags, "--seed", seed)
+        of_regions = regions_of(out, "validation").values()
+        # A region and a window alone may have one name.
+        shares.append(sum(n >= 10 for n in of_regions) * 10 / 120)
+    # By the smallest hash of each they would be nine tenths.
+    assert sum(shares) / len(shares) == pytest.approx(0.5, abs=0.15)
+
+
 def test_a_group_that_is_too_large_stays_in_training(tmp_path, out):
     # Of a repeat, say: 30 of 50 background windows.
     rows = windows(1, n_windows=30) + windows(20, n_windows=1, seed=2)
