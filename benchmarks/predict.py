@@ -39,6 +39,7 @@ def main():
     """Prints the rows of each length: end to end, then the model alone."""
     parser = flags_parser(__doc__)
     parser.add_argument("--model", type=Path, help="run that reads both views")
+    parser.add_argument("--preset", default="paper", help="where no --model is given")
     parser.add_argument("--lengths", type=int, nargs="+", default=[101, 375])
     parser.add_argument("--n-sites", type=int, nargs="+", default=[4_000, 400])
     parser.add_argument("--batch-size", type=int, default=256)
@@ -49,7 +50,7 @@ def main():
     sizes = list(zip(flags.lengths, flags.n_sites, strict=True))
     with tempfile.TemporaryDirectory() as directory:
         scratch = Path(directory)
-        run = flags.model or trained_run(scratch)
+        run = flags.model or trained_run(scratch, flags.preset)
         figures = []
         for length, n_sites in sizes:
             figures += end_to_end(scratch, run, length, n_sites, flags)
@@ -58,11 +59,12 @@ def main():
     report(flags, figures)
 
 
-def trained_run(scratch: Path) -> Path:
-    """Trains preset `paper` for one epoch on random k-mer ids; returns the run."""
+def trained_run(scratch: Path, preset: str = "paper") -> Path:
+    """Trains a preset for one epoch on random k-mer ids; returns the run."""
     synthetic.write_dataset(scratch / "training", n_sites=256, length=60)
     run = scratch / "run"
-    flags = ["--data", scratch / "training", "--out", run, "--epochs", "1"]
+    flags = ["--data", scratch / "training", "--out", run, "--preset", preset]
+    flags += ["--epochs", "1", "--min-steps", "0"]
     command = [*map(str, deeprke("train", *flags))]
     subprocess.run(command, check=True, capture_output=True)
     return run

@@ -102,7 +102,7 @@ def _print_steps(run_directory: str, sites_path: str, cache_path: str) -> None:
     def end(step: str) -> None:
         ended[step] = time.monotonic()
 
-    from deeprke_tf import predict, quiet, runs
+    from deeprke_tf import prediction_sources, quiet, runs
     from deeprke_tf.fold_cache import FoldCache
     from deeprke_tf.folding import Folder
     from deeprke_tf.readers import SitesFile
@@ -117,7 +117,7 @@ def _print_steps(run_directory: str, sites_path: str, cache_path: str) -> None:
         Folder(cache, run.encoding.fold) as folder,
     ):
         sites = list(SitesFile(Path(sites_path), k=run.encoding.k, labelled=False))
-        encoded = predict.encode_sites(run, sites, folder)
+        encoded = prediction_sources.encode_sites(run, sites, folder)
         end("read and fold the site")
         from deeprke_tf import inference
 
