@@ -171,10 +171,12 @@ def test_a_mirrored_run_resumes_and_measures_exactly(mirrored):
 
 
 @pytest.mark.slow
-def test_a_mirrored_run_exports_in_float32(mirrored):
+def test_a_mirrored_run_in_mixed_precision_leaves_a_float32_model(mirrored):
+    loaded = runs.load(mirrored / "run")
+    assert loaded.config.train.mixed_precision
+    assert {of.dtype_policy.name for of in loaded.model.layers} == {"float32"}
     out = mirrored / "serving"
     assert export.main(["--model", str(mirrored / "run"), "--out", str(out)]) == 0
-    loaded = runs.load(mirrored / "run")
     sequence = "GGGGAAAACCCCUGUAUAUA"
     signatures = tf.saved_model.load(str(out / "1")).signatures
     served = signatures["serving_default"](sequence=tf.constant([sequence]))

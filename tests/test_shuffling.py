@@ -45,7 +45,7 @@ def test_every_order_with_the_same_dinucleotides_is_as_likely_as_any_other():
     sequence = "ACGUACGGUCA"
     same = {
         "".join(order)
-        for order in itertools.permutations(sequence[1:-1])
+        for order in set(itertools.permutations(sequence[1:-1]))
         if dinucleotides(("A", *order, "A")) == dinucleotides(sequence)
     }
     rng = random.Random(1)

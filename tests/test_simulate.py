@@ -14,8 +14,8 @@ MOTIF = motif_pattern(SimulationConfig.motif)
 
 @pytest.fixture(scope="module")
 def sites():
-    """600 sites: 300 positives, 150 decoys, 150 without the motif."""
-    return list(simulate.simulate(SimulationConfig(n_sites=600, seed=7)))
+    """400 sites: 200 positives, 100 decoys, 100 without the motif."""
+    return list(simulate.simulate(SimulationConfig(n_sites=400, seed=7)))
 
 
 def motif_starts(site):
@@ -39,18 +39,18 @@ def auroc_of(feature, sites):
 
 def test_a_positive_has_its_motif_once_and_wholly_in_a_hairpin_loop(sites):
     positives = [site for site in sites if site.label == 1]
-    assert len(positives) == 300
+    assert len(positives) == 200
     assert all(motif_contexts(site) == {"H"} for site in positives)
 
 
 def test_a_decoy_has_its_motif_wholly_out_of_hairpin_loops(sites):
     decoys = [site for site in sites if site.label == 0 and motif_starts(site)]
-    assert len(decoys) == 150
+    assert len(decoys) == 100
     assert all("H" not in motif_contexts(site) for site in decoys)
 
 
 def test_the_other_background_has_no_motif_anywhere(sites):
-    assert sum(not motif_starts(site) for site in sites) == 150
+    assert sum(not motif_starts(site) for site in sites) == 100
 
 
 def test_in_single_strand_context_decoys_have_the_motif_in_stem_or_hairpin():

@@ -315,16 +315,6 @@ def test_balanced_class_weights_change_training(sequence_run, data, tmp_path):
     assert not same_weights(out, sequence_run)
 
 
-def test_mixed_precision_trains_and_leaves_a_float32_model(data, tmp_path):
-    out = tmp_path / "run"
-    flags = ["--data", str(data), "--out", str(out), "--preset", "no-structure"]
-    assert train.main([*flags, *ONE_EPOCH, "--mixed-precision"]) == 0
-    assert runs.load(out).config.train.mixed_precision
-    layers = runs.load(out).model.layers
-    assert {layer.dtype_policy.name for layer in layers} == {"float32"}
-    assert keras.config.dtype_policy().name == "float32"
-
-
 def test_a_loss_that_is_no_number_ends_the_run(data, tmp_path, capsys):
     out = tmp_path / "run"
     flags = ["--data", str(data), "--out", str(out), *QUICK]
