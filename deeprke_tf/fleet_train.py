@@ -109,17 +109,20 @@ def _groups(trainings: Sequence["Training"]) -> list[list["Training"]]:
 def _of_like_size(
     group: Sequence["Training"], datasets: "Datasets", at_once: int
 ) -> list[list["Training"]]:
-    """Cuts a group where datasets grow to twice the size: a fleet waits for all."""
+    """Cuts a group where datasets fall to half the size: a fleet waits for all.
+
+    Large ones are first: small ones take as long for little, and may be cut off.
+    """
     sizes = {
         id(one): len(splits["train"].labels)
         for one, splits in zip(group, datasets.read(group), strict=True)
     }
     parts: list[list[Training]] = []
     # Stable: those of one size keep the order of the plan.
-    for one in sorted(group, key=lambda one: sizes[id(one)]):
+    for one in sorted(group, key=lambda one: -sizes[id(one)]):
         size = sizes[id(one)]
         last = parts[-1] if parts else []
-        if not last or len(last) == at_once or size > 2 * sizes[id(last[0])]:
+        if not last or len(last) == at_once or 2 * size < sizes[id(last[0])]:
             parts.append([])
         parts[-1].append(one)
     return parts
