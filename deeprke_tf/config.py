@@ -88,6 +88,9 @@ class ModelConfig:
     """Filters of the third module, if they are not those of the sequence module."""
     union_kernel_sizes: tuple[int, ...] = ()
     """Positions that its convolutions span, if not those of the sequence module."""
+    union_size: int = 0
+    """Channels to which the union of the views is brought, position by position, before
+    the third module reads it; 0 leaves it as it is."""
     residual: bool = False
     """Add to a convolution what it read, where it gives as many channels."""
     position_size: int = 0
@@ -129,7 +132,7 @@ class ModelConfig:
             raise UserError(
                 f"No network {self.network!r}; there are: {', '.join(networks)}."
             )
-        for name in ("lstm_units", "position_size"):
+        for name in ("lstm_units", "position_size", "union_size"):
             if getattr(self, name) < 0:
                 raise UserError(
                     f"{name} must not be negative, got {getattr(self, name)}."

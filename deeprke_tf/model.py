@@ -81,6 +81,12 @@ def build_model(
     # === A third module on their union ===
     x = layers.Concatenate(name="union")(modules) if len(modules) > 1 else modules[0]
     x = layers.Dropout(config.dropout, name="union_dropout")(x)
+    if config.union_size:
+        # Without a bias, what is zero outside the site stays zero.
+        narrow = layers.Dense(
+            config.union_size, activation="relu", use_bias=False, name="union_narrowed"
+        )
+        x = narrow(x)
     x, mask = cnn_module(x, view_mask, config, "union")
 
     # === Prediction ===

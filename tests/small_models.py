@@ -44,6 +44,7 @@ CONFIGS = {
         structure_filters=(2, 3),
         union_filters=(5, 5, 5),
         union_kernel_sizes=(3, 2, 2),
+        union_size=4,
     ),
 }
 
