@@ -66,6 +66,18 @@ class VectorConfig:
             _require_positive(self, field.name)
 
 
+# What the networks of others read of `ModelConfig`; DeepRKE's own reads all of it.
+_READ_BY_ALL = {
+    *("network", "structure", "one_hot", "trainable_vectors"),
+    *("filters", "kernel_sizes", "dense_units", "dropout"),
+}
+_READ_BY = {
+    "deepbind": _READ_BY_ALL,
+    "ideepv": _READ_BY_ALL,
+    "ideeps": _READ_BY_ALL | {"structure_filters", "lstm_units"},
+}
+
+
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
     """Shape of the network; k and the vector size come with the data."""
@@ -140,6 +152,24 @@ class ModelConfig:
         for name in ("dropout", "spatial_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise UserError(f"{name} must be in [0, 1), got {getattr(self, name)}.")
+        self._require_what_others_have()
+
+    def _require_what_others_have(self) -> None:
+        """Refuses what the networks of others cannot be built with."""
+        if self.network in ("deepbind", "ideepv") and self.structure:
+            raise UserError(
+                f"Network {self.network!r} reads the sequence alone; structure must be "
+                "off (--no-structure)."
+            )
+        if self.network == "ideeps" and not (self.structure and self.lstm_units):
+            raise UserError(
+                "Network 'ideeps' reads sequence and structure and has a BiLSTM; got "
+                f"structure {self.structure} and lstm_units {self.lstm_units}."
+            )
+
+    def reads(self, name: str) -> bool:
+        """Tells whether the network depends on a setting, by its name."""
+        return self.network not in _READ_BY or name in _READ_BY[self.network]
 
     @property
     def views(self) -> tuple[str, ...]:

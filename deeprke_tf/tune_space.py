@@ -166,10 +166,15 @@ def space_around(start: RunConfig, path: Path | None, given_vectors: bool) -> Sp
         name: part
         for name, part in parts().items()
         if not (ready and part == "vectors")
+        and not (part == "model" and not start.model.reads(name))
     }
-    space = _widths_around(start) | {
+    space = {
         name: _including(domain, start_value(start, name))
         for name, domain in DEFAULT_SPACE.items()
+    }
+    space = {
+        name: domain
+        for name, domain in (_widths_around(start) | space).items()
         if name in searched
     }
     for name, entry in (_read(path) if path else {}).items():

@@ -163,6 +163,17 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path, name, reason):
         (ModelConfig, {"dropout": 1.0}, r"dropout must be in \[0, 1\), got 1.0"),
         (ModelConfig, {"dropout": -0.1}, r"dropout must be in \[0, 1\), got -0.1"),
         (ModelConfig, {"dropout": math.nan}, r"dropout must be in \[0, 1\), got nan"),
+        (
+            ModelConfig,
+            {"network": "deepbind"},
+            "'deepbind' reads the sequence alone; structure must be off",
+        ),
+        (
+            ModelConfig,
+            {"network": "ideeps", "structure": False},
+            "'ideeps' reads sequence and structure .* got structure False and lstm_uni",
+        ),
+        (ModelConfig, {"network": "ideeps", "lstm_units": 0}, "lstm_units 0"),
         (TrainConfig, {"batch_size": 0}, "batch_size must be above 0"),
         (TrainConfig, {"epochs": 0}, "epochs must be above 0"),
         (TrainConfig, {"patience": 0}, "patience must be above 0"),

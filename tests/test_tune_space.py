@@ -122,6 +122,17 @@ def test_vectors_do_not_vary_where_none_are_trained(start, given_vectors, tmp_pa
         space_of(tmp_path / "s.toml", "window = [12]", start, given_vectors)
 
 
+@pytest.mark.parametrize("name", ["deepbind", "ideeps"])
+def test_what_a_network_does_not_read_does_not_vary(name, tmp_path):
+    start = preset(name)
+    space = tune_space.space_around(start, None, False)
+    assert {"filters", "kernel_sizes", "dropout", "learning_rate"} <= set(space)
+    assert not {"spatial_dropout", "position_size", "batch_norm"} & set(space)
+    assert ("lstm_units" in space) == (name == "ideeps")
+    with pytest.raises(UserError, match="no setting 'residual' to search; there are: "):
+        space_of(tmp_path / "s.toml", "residual = [false, true]", start)
+
+
 # === The user's file ===
 
 
