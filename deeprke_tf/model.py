@@ -5,6 +5,7 @@ module and the BiLSTM over positions, as the paper describes it.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -72,13 +73,44 @@ def build_model(
     for name, ids in inputs.items():
         view = name.removesuffix("_kmers")
         x = kmer_convolution(vectors[name], config, view)(ids)
-        if config.position_size:
-            place = AddPositions(config.position_size, name=f"{view}_positions")
-            x = place(x, mask)
-        x, view_mask = cnn_module(x, mask, config, view, n_done=1)
-        modules.append(x)  # [batch, n_kmers / 8, filters]
+        x, view_mask = view_module(x, mask, config, view)
+        modules.append(x)  # [batch, n_kmers / 2^convolutions, filters]
+    probability = prediction(modules, view_mask, config, bound_fraction)
+    return keras.Model(inputs, probability, name="deeprke")
 
-    # === A third module on their union ===
+
+def view_module(x: Any, mask: Any, config: ModelConfig, view: str) -> tuple[Any, Any]:
+    """Goes on in the CNN module of a view from its first convolution.
+
+    Args:
+      x: What that gave, float [batch, n_kmers, filters].
+      mask: bool [batch, n_kmers], True where the site is.
+      config: Whether positions are learned, and what `cnn_module` takes of it.
+      view: "sequence" or "structure".
+
+    Returns:
+      float [batch, n_kmers / 2^convolutions, filters] and its mask.
+    """
+    if config.position_size:
+        x = AddPositions(config.position_size, name=f"{view}_positions")(x, mask)
+    return cnn_module(x, mask, config, view, n_done=1)
+
+
+def prediction(
+    modules: Sequence[Any], mask: Any, config: ModelConfig, bound_fraction: float
+) -> Any:
+    """Returns the probability that the third module and what follows it make of views.
+
+    Args:
+      modules: What the CNN module of each view gave, float [batch, length, filters].
+      mask: bool [batch, length], True where the site is.
+      config: The network's shape.
+      bound_fraction: As `build_model` takes it.
+
+    Returns:
+      float32 [batch, 1].
+    """
+    # === A third module on the union of the views ===
     x = layers.Concatenate(name="union")(modules) if len(modules) > 1 else modules[0]
     x = layers.Dropout(config.dropout, name="union_dropout")(x)
     if config.union_size:
@@ -87,7 +119,7 @@ def build_model(
             config.union_size, activation="relu", use_bias=False, name="union_narrowed"
         )
         x = narrow(x)
-    x, mask = cnn_module(x, view_mask, config, "union")
+    x, mask = cnn_module(x, mask, config, "union")
 
     # === Prediction ===
     if config.lstm_units:
@@ -98,8 +130,7 @@ def build_model(
     x = layers.Dropout(config.dropout, name="dropout")(x)
     x = layers.Dense(config.dense_units, activation="relu", name="dense")(x)
     x = layers.Dropout(config.dropout, name="dense_dropout")(x)
-    probability = bound_probability(x, bound_fraction)
-    return keras.Model(inputs, probability, name="deeprke")
+    return bound_probability(x, bound_fraction)
 
 
 def bound_probability(x: Any, bound_fraction: float) -> Any:

@@ -38,13 +38,14 @@ CONFIGS = {
     "batch-norm": tiny(ModelConfig(batch_norm=True)),
     "batch-norm, cnn-only": tiny(ModelConfig(batch_norm=True, lstm_units=0)),
     "trainable-vectors": tiny(ModelConfig(trainable_vectors=True)),
-    "positions, batch-norm": tiny(ModelConfig(position_size=3, batch_norm=True)),
+    "positions, narrow union, batch-norm": tiny(
+        ModelConfig(position_size=3, union_size=5, batch_norm=True)
+    ),
     "shapes apart": dataclasses.replace(
         tiny(ModelConfig(residual=True, spatial_dropout=0.3)),
         structure_filters=(2, 3),
         union_filters=(5, 5, 5),
         union_kernel_sizes=(3, 2, 2),
-        union_size=4,
     ),
 }
 

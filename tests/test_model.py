@@ -271,6 +271,12 @@ def test_each_module_takes_the_filters_and_kernels_given_for_it():
         assert first.kernel.shape == (4, 5, filters)
 
 
+def test_a_narrowed_union_has_fewer_channels_for_the_third_module():
+    model = tiny_model(CONFIGS["positions, narrow union, batch-norm"])
+    assert model.get_layer("union").output.shape[-1] == 6
+    assert model.get_layer("union_cnn_conv_1").kernel.shape == (4, 5, 4)
+
+
 def test_a_residual_convolution_adds_what_it_read():
     model = tiny_model(CONFIGS["shapes apart"])
     site = batch_of(random_sites([40]), CONFIGS["shapes apart"].views)
