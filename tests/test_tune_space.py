@@ -88,7 +88,7 @@ def test_the_default_choices_are_widened_to_where_the_search_starts():
 def test_the_widths_vary_around_those_of_the_start():
     space = tune_space.space_around(preset("deeprke"), None, False)
     assert space["filters"] == Choices(((128,), (256,), (512,)))
-    assert space["union_kernel_sizes"] == Choices(((8, 16), (16, 32)))
+    assert space["union_kernel_sizes"] == Choices(((8, 8), (16, 16)))
     narrow = changed(START, "model", filters=(1, 1, 1))
     widths = tune_space.space_around(narrow, None, False)["filters"]
     assert widths == Choices(((1, 1, 1), (2, 2, 2)))
