@@ -36,7 +36,8 @@ def _isotonic(raw: tf.Tensor, calibration: Calibration) -> tf.Tensor:
         for values in zip(*calibration.knots, strict=True)
     )
     flat = tf.reshape(raw, [-1])
-    after = tf.clip_by_value(tf.searchsorted(x, flat, side="right"), 0, len(x) - 1)
+    last = len(calibration.knots) - 1
+    after = tf.clip_by_value(tf.searchsorted(x, flat, side="right"), 0, last)
     before = tf.maximum(after - 1, 0)
     width = tf.gather(x, after) - tf.gather(x, before)
     share = tf.math.divide_no_nan(flat - tf.gather(x, before), width)
