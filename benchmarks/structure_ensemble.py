@@ -23,7 +23,6 @@ import concurrent.futures
 import dataclasses
 import json
 import multiprocessing
-import os
 import time
 import zlib
 from pathlib import Path
@@ -52,7 +51,7 @@ def main() -> None:
     parser.add_argument("--forms", nargs="+", choices=FORMS, default=list(FORMS))
     parser.add_argument("--workers", type=int, help="that fold; all cores if left out")
     flags = parser.parse_args()
-    from deeprke_tf import fleet_plan
+    from deeprke_tf import fleet_plan, runs
 
     trainings = [
         one
@@ -67,7 +66,9 @@ def main() -> None:
         for form in flags.forms:
             path = flags.out / one.experiment / f"{one.label}.{form}.json"
             if not path.exists():
-                _write(path, _trained(one, form, flags))
+                result = _trained(one, form, flags)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                runs.write_json(path, result)
             result = json.loads(path.read_text())
             print(
                 f"{result['best_auroc']:.4f}  {form:<8}  seed {one.config.train.seed}  "
@@ -76,16 +77,9 @@ def main() -> None:
             )
 
 
-def _write(path: Path, result: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(result, indent=2) + "\n")
-    os.replace(partial, path)
-
-
 def _trained(one: "Training", form: str, flags: argparse.Namespace) -> dict[str, Any]:
     """Trains one form on one experiment; returns what validation said."""
-    from deeprke_tf import fleet_data
+    from deeprke_tf import fleet_data, objective
     from deeprke_tf.fleet_train import vectors_of
 
     dataset = flags.plan / one.dataset
@@ -104,13 +98,13 @@ def _trained(one: "Training", form: str, flags: argparse.Namespace) -> dict[str,
     labels = {name: splits[name].labels for name in SPLITS}
     started = time.monotonic()
     history = _fit(config, vectors, inputs, labels, one.k)
-    aurocs = [row["val_auroc"] for row in history]
+    best = objective.best_epoch(history)
     return {
         "experiment": one.experiment,
         "form": form,
         "seed": one.config.train.seed,
-        "best_auroc": max(aurocs),
-        "best_epoch": aurocs.index(max(aurocs)) + 1,
+        "best_auroc": history[best - 1]["val_auroc"],
+        "best_epoch": best,
         "history": history,
         "seconds": round(time.monotonic() - started),
         "config": dataclasses.asdict(config),
@@ -125,12 +119,11 @@ def _sampled(dataset: Path, directory: Path, workers: int | None) -> dict[str, A
 
     They are numbers of `LOOP_CONTEXTS`, kept in a file for the next training.
     """
-    from deeprke_tf import packs
+    from deeprke_tf import fleet_plan, packs
 
     path = directory / "samples.npz"
     if path.exists():
-        with np.load(path) as file:
-            return dict(file)
+        return fleet_plan.read_arrays(path)
     packed = packs.read(dataset)
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
@@ -141,9 +134,7 @@ def _sampled(dataset: Path, directory: Path, workers: int | None) -> dict[str, A
             for name in SPLITS
         }
     directory.mkdir(parents=True, exist_ok=True)
-    partial = directory / "samples.partial.npz"
-    np.savez_compressed(partial, **arrays)
-    os.replace(partial, path)
+    fleet_plan.write_arrays(arrays, path)
     return arrays
 
 
