@@ -65,17 +65,20 @@ def run_scan(flags: "ScanFlags") -> None:
         lengths_of(Source("background", flags.background), run.encoding.k)
     _require_names(flags.plot, lengths, flags.fasta)
     annotation = _annotation(flags, lengths)
-    runs.make_directory(flags.out)
-    (flags.out / MANIFEST).unlink(missing_ok=True)
+    _require_a_place(flags.out)
     if flags.overwrite:
         (flags.out / scan_files.SCORES).unlink(missing_ok=True)
+    sources = sources_of(flags, lengths, tiling)
     with (
         ScoreStore(flags.out / scan_files.SCORES) as store,
         _folders(flags, run, tiling) as folders,
     ):
+        for source in sources:
+            prepare(source, flags, run, tiling, store)
+        (flags.out / MANIFEST).unlink(missing_ok=True)
         speed = {
             source.origin: _score(source, flags, run, tiling, folders, store)
-            for source in sources_of(flags, lengths, tiling)
+            for source in sources
         }
         calling = _calling(flags, run, tiling, store)
         if calling.doubt:
@@ -98,6 +101,20 @@ def run_scan(flags: "ScanFlags") -> None:
     manifest |= {"counts": counts, "scored_now": speed, "files": files}
     runs.write_json(flags.out / MANIFEST, manifest)
     print(_summary(flags.out, calling, counts, [*files, MANIFEST]))
+
+
+def _require_a_place(out: Path) -> None:
+    """Makes the directory, or makes sure that what it holds is of a scan.
+
+    Raises:
+      UserError: Files of a scan would lie among others, or replace them.
+    """
+    runs.make_directory(out)
+    is_scan = any((out / name).exists() for name in (scan_files.SCORES, MANIFEST))
+    if not is_scan and any(out.iterdir()):
+        raise UserError(
+            f"--out {out} is not empty and holds no scan; name another directory."
+        )
 
 
 def _tiling(flags: "ScanFlags", run: runs.Run) -> Tiling:
@@ -138,7 +155,6 @@ def _score(
     store: ScoreStore,
 ) -> dict[str, float]:
     """Scores the RNAs that the store lacks; returns how many nt, and how fast."""
-    prepare(source, flags, run, tiling, store)
     k, done = run.encoding.k, store.last_row(source.origin)
     n_nt, started = 0, time.monotonic()
     if not store.is_finished(source.origin):

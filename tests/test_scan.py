@@ -311,6 +311,16 @@ def test_another_scan_is_neither_mixed_in_nor_lost(run, rnas, scanned, capsys):
     error = capsys.readouterr().err
     assert "holds a scan with another stride; name another --out" in error
     assert len(table(scanned / "windows.tsv")) == 65
+    assert (scanned / "scan.json").exists()
+
+
+def test_files_that_are_of_no_scan_are_not_touched(run, rnas, tmp_path, capsys):
+    (tmp_path / "plots").mkdir()
+    (tmp_path / "plots" / "mine.png").write_text("mine")
+    assert run_scan(run, rnas, tmp_path) == 1
+    assert f"--out {tmp_path} is not empty and holds no scan" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["plots"]
+    assert (tmp_path / "plots" / "mine.png").exists()
 
 
 @pytest.mark.parametrize(
