@@ -24,7 +24,16 @@ NO_VALUE = "."
 
 @contextlib.contextmanager
 def written_aside(path: Path) -> Iterator[TextIO]:
-    """Opens a file that takes its name, and the place of an older one, when whole."""
+    """Opens a file that takes its name, and the place of an older one, when whole.
+
+    A pipe or a device, such as `/dev/null`, is written to as it is; of a link, the file
+    that it leads to is replaced.
+    """
+    if path.exists() and not path.is_file():
+        with open(path, "w", encoding="utf-8", newline="") as file:
+            yield file
+        return
+    path = path.resolve()
     partial = path.with_name(path.name + ".partial")
     try:
         with open(partial, "w", encoding="utf-8", newline="") as file:

@@ -1,5 +1,6 @@
 import csv
 import io
+import os
 
 import pandas as pd
 import pytest
@@ -50,6 +51,23 @@ def test_no_name_is_taken_for_a_comment(name):
     lines = (line for line in io.StringIO(text) if not line.startswith("#"))
     rows = list(csv.DictReader(lines, dialect="excel-tab"))
     assert [row["name"] for row in rows] == [name, "b"]
+
+
+def test_a_pipe_is_written_to_and_a_link_is_followed(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    # Both ends in one process: opened to read first, and without waiting.
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with prediction_table.opened(pipe) as file:
+        file.write("whole\n")
+    assert os.read(reader, 100) == b"whole\n"
+    os.close(reader)
+    assert pipe.is_fifo()
+    (tmp_path / "link").symlink_to(tmp_path / "table.tsv")
+    with prediction_table.opened(tmp_path / "link") as file:
+        file.write("whole\n")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "table.tsv").read_text() == "whole\n"
 
 
 def test_a_table_that_breaks_off_is_not_left_behind(tmp_path):
