@@ -52,7 +52,8 @@ def evaluate(flags: EvaluateFlags) -> None:
     from deeprke_tf import figures
 
     if (out / runs.METRICS).exists() and out.samefile(flags.model):
-        measured["validation"] = _validation_metrics(out)
+        # What training measured stays where this takes its place.
+        measured["validation"] = runs.validation_measures(out)
     drawn = figures.evaluation_figures(
         out / runs.FIGURES, flags.split, labels, probabilities, measured
     )
@@ -106,12 +107,6 @@ def measure(run: runs.Run, flags: EvaluateFlags) -> tuple[dict[str, Any], Any, A
             for member, of_member in zip(run.members, each, strict=True)
         }
     return measured, labels, probabilities
-
-
-def _validation_metrics(out: Path) -> dict[str, Any]:
-    """Returns what training measured, which an evaluation in its place keeps."""
-    before = runs.read_json(out / runs.METRICS)
-    return before.get("validation", before)
 
 
 def _summary(measured: dict[str, Any]) -> str:

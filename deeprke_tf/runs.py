@@ -186,6 +186,16 @@ def read_validation(directory: Path) -> tuple[np.ndarray, np.ndarray]:
         raise UserError(f"Cannot read {path}: {error}.") from error
 
 
+def validation_measures(directory: Path) -> dict[str, Any]:
+    """Returns what a run measured on validation, evaluated since then or not.
+
+    Raises:
+      UserError: Its measures cannot be read.
+    """
+    measured = read_json(directory / METRICS)
+    return measured.get("validation", measured)
+
+
 def read_manifest(directory: Path) -> dict[str, Any]:
     """Reads the manifest of a finished run.
 

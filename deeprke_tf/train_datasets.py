@@ -136,9 +136,9 @@ def _train_alone(
         if not is_free:
             return Outcome(run, "elsewhere")
         if (run / runs.MANIFEST).exists():
-            _require_same(run, data, run_config, vectors_from)
-            measured = runs.read_json(run / runs.METRICS)
-            return Outcome(run, "done before", measured["auroc"])
+            require_same(run, data, run_config, vectors_from)
+            auroc = runs.validation_measures(run)["auroc"]
+            return Outcome(run, "done before", auroc)
         # The networks of earlier datasets are not needed any more.
         keras.utils.clear_session()
         measured = train_run.train_run(
@@ -147,10 +147,14 @@ def _train_alone(
         return Outcome(run, "trained", measured["auroc"])
 
 
-def _require_same(
+def require_same(
     run: Path, data: Path, run_config: RunConfig, vectors_from: Path | None
 ) -> None:
-    """Makes sure that a finished run is the one that would be trained."""
+    """Makes sure that a finished run is the one that would be trained.
+
+    Raises:
+      UserError: It was trained on other data or vectors, or with other settings.
+    """
     manifest = runs.read_manifest(run)
     digest = file_sha256(data / dataset_info.FILE_NAME)
     given = vectors_from.resolve().name if vectors_from else None

@@ -118,7 +118,7 @@ def _result(task: TrialTask, trial: str, message: str) -> TrialResult:
     manifests = [runs.read_manifest(run) for run in finished]
     return TrialResult(
         trial,
-        tuple(runs.read_json(run / runs.METRICS)["auroc"] for run in finished),
+        tuple(runs.validation_measures(run)["auroc"] for run in finished),
         tuple(manifest["best_epoch"] for manifest in manifests),
         tuple(manifest["n_epochs"] for manifest in manifests),
         worker=task.worker,

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from deeprke_tf import run_lock, sharing, train, train_datasets
+from deeprke_tf import evaluate, run_lock, runs, sharing, train, train_datasets
 from deeprke_tf.errors import UserError
 from tests import fresh_processes
 from tests.small_runs import QUICK, SEQUENCE_RUN
@@ -69,8 +69,14 @@ def test_a_finished_run_of_other_settings_or_data_is_not_taken_for_done(
 ):
     shutil.rmtree(datasets / "B")
     shutil.copytree(sequence_run, tmp_path / "runs" / "A-no-structure")
+    run = tmp_path / "runs" / "A-no-structure"
+    on_validation = runs.read_json(run / "metrics.json")["auroc"]
+    given = ["--model", str(run), "--data", str(datasets / "A")]
+    assert evaluate.main([*given, "--n-bootstrap", "1"]) == 0
+    assert runs.read_json(run / "metrics.json")["auroc"] != on_validation
     assert train.main(flags) == 0
-    assert "done before" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "done before" in shown and f"{on_validation:.4f}" in shown
     assert train.main([*flags, "--seed", "2"]) == 1
     assert "is a finished run of other settings; delete it" in capsys.readouterr().err
     with (datasets / "A" / "dataset.json").open("a") as file:
