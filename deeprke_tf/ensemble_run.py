@@ -14,6 +14,7 @@ from deeprke_tf import (
     dataset_info,
     ensembles,
     metrics,
+    run_lock,
     run_start,
     runs,
     train_run,
@@ -59,19 +60,31 @@ def train_ensemble(
     finished = [name for name in settings if (out / name / runs.MANIFEST).exists()]
     for name in finished:
         _require_member(out / name, settings[name], info, vectors_from)
+    elsewhere = []
     for number, name in enumerate(settings, start=1):
         before = ", finished before" if name in finished else ""
         print(f"member {number} of {n_members}: {out / name}{before}", flush=True)
-        if name not in finished:
-            train_run.train_run(
-                data,
-                out / name,
-                settings[name],
-                vectors_from=vectors_from,
-                n_devices=n_devices,
-            )
-            # What Keras keeps of a network is of no use to the next member.
-            keras.utils.clear_session()
+        with run_lock.only_trainer(out / name) as is_free:
+            if not is_free:
+                print("another process is at it", flush=True)
+                elsewhere.append(name)
+            elif (out / name / runs.MANIFEST).exists():
+                _require_member(out / name, settings[name], info, vectors_from)
+            else:
+                train_run.train_run(
+                    data,
+                    out / name,
+                    settings[name],
+                    vectors_from=vectors_from,
+                    n_devices=n_devices,
+                )
+                # What Keras keeps of a network is of no use to the next member.
+                keras.utils.clear_session()
+    if elsewhere:
+        raise UserError(
+            f"{' and '.join(elsewhere)} of {out} are being trained by other processes; "
+            "give the command again when they are done."
+        )
     return _join(out, run_config, info, list(settings))
 
 

@@ -15,6 +15,11 @@ import filelock
 from deeprke_tf import runs
 
 
+def lock_file(run: Path) -> Path:
+    """Returns the file that the process at a run holds; it is beside the run."""
+    return run.with_name(f".{run.name}.lock")
+
+
 @contextlib.contextmanager
 def only_trainer(run: Path) -> Iterator[bool]:
     """Keeps other processes of `train` from a run.
@@ -34,7 +39,7 @@ def only_trainer(run: Path) -> Iterator[bool]:
         yield True
         return
     runs.make_directory(path.parent)
-    lock = filelock.FileLock(path.parent / f".{path.name}.lock")
+    lock = filelock.FileLock(lock_file(path))
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:

@@ -10,6 +10,7 @@ from deeprke_tf.config import RunConfig
 from deeprke_tf.dataset_info import DatasetInfo
 from deeprke_tf.errors import UserError
 from deeprke_tf.records import file_sha256
+from deeprke_tf.run_lock import lock_file
 
 _STARTED = "state/started.json"
 
@@ -57,6 +58,7 @@ def prepare(
     runs.make_directory(out)
     # A run that was killed at its very start has no config yet.
     begun = {runs.STATE, f"{runs.CONFIG}.partial", *members}
+    begun |= {lock_file(out / name).name for name in members}
     is_run = (out / runs.CONFIG).exists() and (
         (out / runs.MANIFEST).exists() or (out / _STARTED).exists()
     )

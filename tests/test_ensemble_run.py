@@ -8,7 +8,16 @@ import weakref
 import numpy as np
 import pytest
 
-from deeprke_tf import calibrate, inference, metrics, records, runs, train, training
+from deeprke_tf import (
+    calibrate,
+    inference,
+    metrics,
+    records,
+    run_lock,
+    runs,
+    train,
+    training,
+)
 from deeprke_tf.errors import UserError
 from tests.small_models import batch_of, random_sites
 from tests.small_runs import ENSEMBLE
@@ -93,6 +102,11 @@ def test_members_trained_before_or_interrupted_make_the_same_ensemble(
     last = ["--data", str(data), "--out", str(out / "seed-8"), *OF_ONE, "--seed", "8"]
     assert train.main(last) == 0
     flags = ["--data", str(data), "--out", str(out), *ENSEMBLE]
+    with run_lock.only_trainer(out / "seed-7"):
+        assert train.main(flags) == 1
+    captured = capsys.readouterr()
+    assert "another process is at it" in captured.out
+    assert f"seed-7 of {out} are being trained by other" in captured.err
 
     def interrupt(*_row):
         raise KeyboardInterrupt
