@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,10 @@ class DatasetInfo:
 
 def write(directory: Path, contents: dict[str, Any]) -> None:
     """Writes `dataset.json`, the last file of a dataset: it marks a whole one."""
-    (Path(directory) / FILE_NAME).write_text(as_text(contents))
+    path = Path(directory) / FILE_NAME
+    partial = path.with_name(f"{FILE_NAME}.partial")
+    partial.write_text(as_text(contents))
+    os.replace(partial, path)
 
 
 def as_text(contents: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ on CAPRIN1). The base before the first one was cut at, too.
 """
 
 import gzip
+import io
 import os
 from pathlib import Path
 
@@ -54,7 +55,12 @@ def write_masked(source: Path, label: int, mask: str, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"partial-{os.getpid()}-{path.name}")
     n_written = 0
-    with gzip.open(partial, "wt") as file:
+    # Without name and time in its header, the same sites give the same bytes.
+    with (
+        open(partial, "wb") as raw,
+        gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as compressed,
+        io.TextIOWrapper(compressed, encoding="utf-8") as file,
+    ):
         for site in SitesFile(source, k=1, label=label):
             if isinstance(site, Site) and site.viewpoint is not None:
                 file.write(f">{site.name}\n{masked(site, mask)}\n")

@@ -38,6 +38,9 @@ def test_a_file_is_masked_site_by_site(tmp_path):
     edge_masking.write_masked(source, 1, "3prime-edge", tmp_path / "new" / "out.fa.gz")
     with gzip.open(tmp_path / "new" / "out.fa.gz", "rt") as file:
         assert file.read() == ">a;chr1\nACGUACGUACGUACNNNNNNNGUACG\n"
+    again = tmp_path / "again.fa.gz"
+    edge_masking.write_masked(source, 1, "3prime-edge", again)
+    assert again.read_bytes() == (tmp_path / "new" / "out.fa.gz").read_bytes()
 
 
 def test_a_file_that_marks_no_site_is_refused(tmp_path):
