@@ -19,7 +19,6 @@ import numpy as np
 
 from deeprke_tf import objective
 from deeprke_tf.config import RunConfig
-from deeprke_tf.errors import UserError
 from deeprke_tf.fleet_steps import Fleet, Member
 
 __all__ = ["Member", "Trained", "train_together"]
@@ -34,11 +33,13 @@ class Trained:
       probabilities: Of the network of the best epoch, float32 [n_sites] by split:
         validation and test.
       model_sha256: Digest of its weights.
+      diverged: What was no number any more, and when; empty if all went well.
     """
 
     history: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     probabilities: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     model_sha256: str = ""
+    diverged: str = ""
 
     @property
     def best_epoch(self) -> int:
@@ -56,6 +57,8 @@ def train_together(
 ) -> list[Trained]:
     """Trains networks until each has stopped by its own rule, and scores its sites.
 
+    One that diverges stops, and the others go on.
+
     Args:
       config: Settings that all have in common, but for the seed.
       members: The networks; their ids and vectors are of the same k and size.
@@ -66,7 +69,6 @@ def train_together(
 
     Raises:
       ValueError: Keras does not run on JAX.
-      UserError: A loss is no longer a number.
     """
     if keras.backend.backend() != "jax":
         raise ValueError(
@@ -87,7 +89,7 @@ def train_together(
             labels = members[i].splits["validation"].labels
             row |= objective.validation_measures(labels, scored[i])
             better[i] = _end_epoch(trained[i], row, scored[i])
-            running[i] = not objective.is_finished(
+            running[i] = not trained[i].diverged and not objective.is_finished(
                 trained[i].history, fleet.settings[i]
             )
         best = _chosen(better, (fleet.state.trained, fleet.state.other), best)
@@ -107,16 +109,11 @@ def train_together(
 
 
 def _end_epoch(one: Trained, row: dict[str, Any], scored: np.ndarray) -> bool:
-    """Keeps the row of an epoch; returns whether it is the best so far.
-
-    Raises:
-      UserError: A number in it is none.
-    """
-    if not np.isfinite(list(row.values())).all():
-        raise UserError(
-            f"In epoch {row['epoch']} a network diverged: its loss is {row['loss']}. "
-            "Lower the learning rate."
-        )
+    """Keeps the row of an epoch; returns whether it is the best so far."""
+    for name, value in row.items():
+        if not np.isfinite(value):
+            one.diverged = f"{name} was {value} in epoch {row['epoch']}"
+            return False
     one.history.append(row)
     is_best = one.best_epoch == row["epoch"]
     if is_best:
@@ -127,10 +124,13 @@ def _end_epoch(one: Trained, row: dict[str, Any], scored: np.ndarray) -> bool:
 def _epoch_line(
     epoch: int, n_epochs: int, trained: Sequence[Trained], running: np.ndarray
 ) -> str:
-    best = [one.history[one.best_epoch - 1]["val_auroc"] for one in trained]
+    best = [
+        one.history[one.best_epoch - 1]["val_auroc"] for one in trained if one.history
+    ]
+    mean = f"{np.mean(best):.4f}" if best else "unknown"
     return (
-        f"epoch {epoch:>3}/{n_epochs}  mean of the best validation AUROCs "
-        f"{np.mean(best):.4f}  {running.sum()} of {len(trained)} go on"
+        f"epoch {epoch:>3}/{n_epochs}  mean of the best validation AUROCs {mean}  "
+        f"{running.sum()} of {len(trained)} go on"
     )
 
 

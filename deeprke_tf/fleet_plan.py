@@ -54,6 +54,20 @@ class Training:
     config: RunConfig
 
     @property
+    def preset(self) -> str:
+        """Name of its settings, the first part of the label."""
+        return self.label.partition(".")[0]
+
+    @property
+    def trunk(self) -> str:
+        """Equal for trainings that may start from one trunk.
+
+        Those of another protocol or mask have other sites to validate on, and seeds
+        would not be independent of one another.
+        """
+        return self.label.partition(".")[2] + self.group
+
+    @property
     def group(self) -> str:
         """Equal for trainings that one fleet can do."""
         settings = dataclasses.asdict(self.config)
@@ -134,6 +148,25 @@ def read_result(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         return arrays, json.loads(str(arrays.pop("facts")))
     except (KeyError, ValueError) as error:
         raise UserError(f"{path} is no result of `deeprke fleet`: {error!r}.") from None
+
+
+def is_of(facts: dict[str, Any], settings: RunConfig) -> bool:
+    """Tells whether a result is of a training with these settings.
+
+    Half precision is no other training: the machine decides on it.
+
+    Args:
+      facts: Of `read_result`.
+      settings: All of a training.
+    """
+    try:
+        trained = config.from_dict(RunConfig, facts["config"], "config")
+    except (KeyError, UserError):
+        return False  # By another version.
+    train = dataclasses.replace(
+        trained.train, mixed_precision=settings.train.mixed_precision
+    )
+    return dataclasses.replace(trained, train=train) == settings
 
 
 def file_name(*parts: object) -> str:

@@ -79,23 +79,42 @@ def fleet_train(flags: FleetFlags) -> None:
     from deeprke_tf.fleet_data import Datasets
 
     trainings = fleet_plan.read(flags.plan)
-    unknown = set(flags.presets) - {_preset(one) for one in trainings}
+    unknown = set(flags.presets) - {one.preset for one in trainings}
     if unknown:
         raise UserError(f"The plan has no training of preset {sorted(unknown)[0]!r}.")
     runs.make_directory(flags.out)
     asked = trainings
     if flags.presets:  # in the order that they are named in
         order = flags.presets.index
-        asked = [one for one in trainings if _preset(one) in flags.presets]
-        asked = sorted(asked, key=lambda one: order(_preset(one)))
-    left = [one for one in asked if not one.result_path(flags.out).exists()]
+        asked = [one for one in trainings if one.preset in flags.presets]
+        asked = sorted(asked, key=lambda one: order(one.preset))
+    left = [one for one in asked if not _is_done(one, flags.out)]
     print(f"{len(left)} trainings to do, {len(asked) - len(left)} done before")
+    diverged: list[str] = []
     with Datasets(flags.plan) as datasets:
         for group in _groups(left):
             starts = _starts(group, trainings, datasets, flags)
             for some in _of_like_size(group, datasets, flags.at_once):
-                _train_group(some, datasets, starts, flags)
+                diverged += _train_group(some, datasets, starts, flags)
     print(f"wrote {flags.out}")
+    if diverged:
+        raise UserError(
+            f"{len(diverged)} of {len(left)} networks diverged and have no result: "
+            f"{'; '.join(diverged)}. Those that are left out of --mixed-precision, or "
+            "have a lower learning_rate in plan.json, may do better."
+        )
+
+
+def _is_done(training: "Training", out: Path) -> bool:
+    """Tells whether there is a result of this very training."""
+    from deeprke_tf import fleet_plan
+
+    path = training.result_path(out)
+    if not path.exists():
+        return False
+    _arrays, facts = fleet_plan.read_result(path)
+    same_data = facts["dataset_sha256"] == training.dataset_sha256
+    return same_data and fleet_plan.is_of(facts, training.config)
 
 
 def _groups(trainings: Sequence["Training"]) -> list[list["Training"]]:
@@ -133,42 +152,45 @@ def _starts(
     trainings: Sequence["Training"],
     datasets: "Datasets",
     flags: FleetFlags,
-) -> "dict[str, Start]":
-    """Returns what the networks start from, by experiment; none: random weights."""
+) -> "dict[Path, Start]":
+    """Returns what the networks start from, by result; none: random weights.
+
+    Args:
+      group: Trainings to do, of one shape.
+      trainings: All of the plan: a trunk is trained on the sites of those done before,
+        too, and so is the same when a fleet goes on.
+      datasets: Their sites.
+      flags: Of the command.
+    """
     if not group[0].transfer:
         return {}
     from deeprke_tf import trunk
 
-    # Those done before, too: the trunk is the same for all.
-    alike = [one for one in trainings if one.group == group[0].group]
-    alike = list({one.experiment: one for one in alike}.values())
-    config = _config(group[0], flags)
-    starts, facts = trunk.train(
-        config, datasets.read(alike), vectors_of(alike[0], flags.plan), _say
-    )
-    return {
-        one.experiment: Start(weights, vectors_of(alike[0], flags.plan), facts)
-        for one, weights in zip(alike, starts, strict=True)
-    }
-
-
-def _preset(training: "Training") -> str:
-    return training.label.partition(".")[0]
+    found = {}
+    for name in dict.fromkeys(one.trunk for one in group):
+        alike = [one for one in trainings if one.trunk == name]
+        vectors = vectors_of(alike[0], flags.plan)
+        config = _config(alike[0], flags)
+        starts, facts = trunk.train(config, datasets.read(alike), vectors, _say)
+        for one, weights in zip(alike, starts, strict=True):
+            found[one.result_path(flags.out)] = Start(weights, vectors, facts)
+    return found
 
 
 def _train_group(
     group: Sequence["Training"],
     datasets: "Datasets",
-    starts: "dict[str, Start]",
+    starts: "dict[Path, Start]",
     flags: FleetFlags,
-) -> None:
+) -> list[str]:
+    """Trains networks together, writes their results, and returns which diverged."""
     import jax
 
     from deeprke_tf import fleet
 
     device = jax.devices()[0].device_kind
-    print(f"{len(group)} x {_preset(group[0])} on {device}", flush=True)
-    members = _members(group, datasets, starts, flags.plan)
+    print(f"{len(group)} x {group[0].preset} on {device}", flush=True)
+    members = _members(group, datasets, starts, flags)
     config = _config(group[0], flags)
     started = time.monotonic()
     trained = fleet.train_together(config, members, _say)
@@ -184,25 +206,31 @@ def _train_group(
         "device": device,
         "versions": _versions(),
     }
+    diverged = []
     for one, member, result in zip(group, members, trained, strict=True):
+        path = one.result_path(flags.out)
+        if result.diverged:
+            diverged.append(f"{one.experiment} {one.label} ({result.diverged})")
+            continue
         facts = _facts(one, result, _replaced(config, seed=one.config.train.seed))
-        if one.experiment in starts:
-            facts["trunk"] = starts[one.experiment].facts
-        _write(one.result_path(flags.out), member, result, facts | shared)
+        if path in starts:
+            facts["trunk"] = starts[path].facts
+        _write(path, member, result, facts | shared)
+    return diverged
 
 
 def _members(
     group: Sequence["Training"],
     datasets: "Datasets",
-    starts: "dict[str, Start]",
-    plan: Path,
+    starts: "dict[Path, Start]",
+    flags: FleetFlags,
 ) -> "list[Member]":
     from deeprke_tf import fleet
 
     members = []
     for one, splits in zip(group, datasets.read(group), strict=True):
-        start = starts.get(one.experiment)
-        vectors = start.vectors if start else vectors_of(one, plan)
+        start = starts.get(one.result_path(flags.out))
+        vectors = start.vectors if start else vectors_of(one, flags.plan)
         weights = start.weights if start else None
         members.append(fleet.Member(splits, vectors, one.config.train.seed, weights))
     return members

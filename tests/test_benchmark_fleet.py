@@ -1,6 +1,8 @@
 """Networks of a benchmark trained by a fleet on JAX, in a process of its own."""
 
+import dataclasses
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -16,6 +18,7 @@ from deeprke_tf import (
     fleet_plan,
     fleet_train,
     metrics,
+    presets,
 )
 from tests.test_benchmark import NAME, data_dir, run, small  # noqa: F401
 
@@ -86,6 +89,37 @@ def test_a_plan_trained_by_a_fleet_gives_the_results_of_its_tasks(
     capsys.readouterr()
     assert fleet_train.main(["--plan", str(plan), "--out", str(trained)]) == 0
     assert "0 trainings to do, 4 done before" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("other", [{"seed": 2}, {"mask": "x"}, {"protocol": "x"}])
+def test_trainings_on_other_sites_or_of_another_seed_have_no_trunk_in_common(
+    data_dir,  # noqa: F811
+    other,
+):
+    experiment = benchmark_experiments.find("rbp31", data_dir)[0]
+    one = benchmark_tasks.Task(
+        "rbp31", experiment, "deeprke-transfer", "grouped", 1, "none"
+    )
+
+    def training(task, experiment):
+        return fleet_plan.Training(
+            *(experiment, task.label, "d", "s", {}, 3, False, True, task.settings)
+        )
+
+    assert training(one, "A").trunk == training(one, "B").trunk
+    another = dataclasses.replace(one, **other)
+    assert training(one, "A").trunk != training(another, "A").trunk
+
+
+def test_a_network_of_other_settings_is_not_taken_for_done():
+    settings = presets.preset("paper")
+    facts = {"config": json.loads(json.dumps(dataclasses.asdict(settings)))}
+    assert fleet_plan.is_of(facts, settings)
+    facts["config"]["train"]["mixed_precision"] = True
+    assert fleet_plan.is_of(facts, settings)
+    assert not fleet_plan.is_of(facts, presets.preset("deeprke"))
+    facts["config"]["train"]["no longer known"] = 1
+    assert not fleet_plan.is_of(facts, settings)
 
 
 def test_what_only_a_fleet_trains_is_refused_without_one(data_dir, tmp_path, capsys):  # noqa: F811
