@@ -73,6 +73,10 @@ class BenchmarkFlags:
                 )
         if any(seed < 0 for seed in self.seeds):
             raise UserError("seeds must not be negative.")
+        for name in ("presets", "seeds", "protocols", "masks"):
+            values = getattr(self, name)
+            if len(set(values)) < len(values):
+                raise UserError(f"{name}: give each once, got {values}.")
 
 
 def benchmark(flags: BenchmarkFlags) -> None:
@@ -124,7 +128,7 @@ def _do(flags: BenchmarkFlags, tasks: list) -> dict[str, str]:
         tasks, flags.out, _fold_flags(flags), flags.trained
     )
     if flags.ensembles:
-        benchmark_ensembles.measure(tasks, flags.out)
+        failed |= benchmark_ensembles.measure(tasks, flags.out)
     if n_elsewhere:
         print(f"{n_elsewhere} tasks are left to other processes that are at them")
     for name, error in failed.items():

@@ -10,7 +10,7 @@ from pathlib import Path
 import filelock
 import numpy as np
 
-from deeprke_tf import cli, dataset_info, records
+from deeprke_tf import cli, dataset_info, records, runs
 from deeprke_tf.benchmark_tasks import N_PUBLISHED_FOLDS, Task
 from deeprke_tf.dataset_info import DatasetInfo
 from deeprke_tf.edge_masking import write_masked
@@ -18,8 +18,11 @@ from deeprke_tf.errors import UserError
 from deeprke_tf.linear_baselines import letters_of
 from deeprke_tf.packs import PackedSites
 from deeprke_tf.readers import SitesFile
+from deeprke_tf.records import file_sha256
 from deeprke_tf.sites import Site
 from deeprke_tf.structure_shuffling import permutation
+
+_SOURCES = "sources.json"
 
 
 def dataset_of(
@@ -34,7 +37,7 @@ def dataset_of(
       fold_flags: Flags of `preprocess` for folding.
 
     Raises:
-      UserError: The sites cannot be preprocessed.
+      UserError: The sites cannot be preprocessed, or are not those of earlier tasks.
     """
     split = f"third{part + 1}" if task.is_optimistic else task.protocol
     directory = out / task.benchmark / "data" / task.experiment.name
@@ -46,8 +49,8 @@ def dataset_of(
     )
     plain = plain if is_folded else unfolded
     data = plain.with_name(f"{plain.name}.shuffled") if task.shuffled else plain
-    key = hashlib.sha256(str(plain.relative_to(out)).encode()).hexdigest()[:24]
-    with filelock.FileLock(task.lock_path(out).parent / f"data-{key}.lock"):
+    _require_same_files(task, directory, out)
+    with _lock(plain, task, out):
         if not (plain / dataset_info.FILE_NAME).exists():
             arguments = ["--out", str(plain), "--k", str(task.k), *fold_flags]
             if task.protocol == "grouped":
@@ -61,6 +64,31 @@ def dataset_of(
         if not (data / dataset_info.FILE_NAME).exists():
             _write_shuffled(dataset_info.read(plain), data)
     return dataset_info.read(data)
+
+
+def _require_same_files(task: Task, directory: Path, out: Path) -> None:
+    """Notes what files an experiment's datasets are made of, and refuses others."""
+    files = (*task.experiment.train, *task.experiment.test)
+    sources = {path.name: file_sha256(path) for path, _label in files}
+    noted = directory / _SOURCES
+    with _lock(noted, task, out):
+        if not noted.exists():
+            directory.mkdir(parents=True, exist_ok=True)
+            runs.write_json(noted, sources)
+        elif runs.read_json(noted) != sources:
+            raise UserError(
+                f"The files of {task.experiment.name} are not those that {directory} "
+                "was made of; name another --out, or delete what there is of this "
+                f"experiment in data, runs and results of {out / task.benchmark}."
+            )
+
+
+def _lock(path: Path, task: Task, out: Path) -> filelock.BaseFileLock:
+    """Returns the lock of something that tasks share."""
+    key = hashlib.sha256(str(path.relative_to(out)).encode()).hexdigest()[:24]
+    locks = task.lock_path(out).parent
+    locks.mkdir(parents=True, exist_ok=True)
+    return filelock.FileLock(locks / f"data-{key}.lock")
 
 
 def _inputs(task: Task, directory: Path, is_folded: bool) -> list[str]:
@@ -151,6 +179,22 @@ def _write_shuffled(info: DatasetInfo, directory: Path) -> None:
     note = "structures permuted over the sites of equal length of each split"
     contents = info.contents | {"splits": splits, "structures": note}
     dataset_info.write(directory, contents)
+
+
+def site_order(info: DatasetInfo, split: str) -> np.ndarray:
+    """Returns the places in the shards of the sites ordered by name, then sequence.
+
+    The order of the shards is another one with each seed of `preprocess`; this is not.
+
+    Returns:
+      int64 [n_sites].
+    """
+    from deeprke_tf import dataset
+
+    names, _labels = dataset.names_and_labels(info, split)
+    sequences = dataset.sample_kmers(info, split, "sequence_kmers", -1)
+    keys = [(name, ids.tobytes()) for name, ids in zip(names, sequences, strict=True)]
+    return np.array(sorted(range(len(keys)), key=keys.__getitem__), np.int64)
 
 
 def letters(info: DatasetInfo, split: str) -> PackedSites:

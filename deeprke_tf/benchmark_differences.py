@@ -5,6 +5,7 @@ narrower than those of the two AUROCs: DeLong et al., Biometrics 44, 837 (1988).
 """
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +15,6 @@ import pandas as pd
 from scipy import stats
 
 from deeprke_tf import fleet_plan
-from deeprke_tf.errors import UserError
 
 # With the part, without it, and what the part is.
 PAIRS = (
@@ -103,8 +103,9 @@ def differences(
       protocol: How the results were chosen and measured.
 
     Returns:
-      `Difference`s, None where a pair is not complete; seeds that both have are taken.
-      The index ends with "mean", over experiments, with the interval of a t-test.
+      `Difference`s, None where a pair is not complete or not of the same sites; seeds
+      that both have are taken. The index ends with "mean", over experiments, with the
+      interval of a t-test.
     """
     seeds: dict[tuple[str, str], set[int]] = {}
     for result in results:
@@ -140,10 +141,12 @@ def _of_files(one: Sequence[Path], other: Sequence[Path]) -> Difference | None:
     labels = read[0][0]["test_labels"]
     for arrays in (*read[0], *read[1]):
         if not np.array_equal(arrays["test_labels"], labels):
-            raise UserError(
-                f"{one[0]} and {other[0]} are of other sites, or in another order; "
-                "make both results anew."
+            print(
+                f"note: {one[0]} and {other[0]} are of other sites, or in another "
+                "order, and are not compared; delete both results to make them anew.",
+                file=sys.stderr,
             )
+            return None
     return difference(
         labels, *([arrays["test_probabilities"] for arrays in some] for some in read)
     )

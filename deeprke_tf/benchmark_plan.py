@@ -118,8 +118,8 @@ def _vectors(task: Task, info: dataset_info.DatasetInfo, plan: Path) -> dict[str
             key: tuple[object, ...] = (view, task.k, "one-hot")
         else:
             of_structure = task.shuffled and view == "structure"
-            sites = task.experiment.name, task.protocol, task.mask, of_structure
-            key = (view, task.k, settings.vectors, task.seed, *sites)
+            data = file_sha256(info.directory / dataset_info.FILE_NAME)
+            key = (view, settings.vectors, task.seed, data, of_structure)
         names[view] = f"vectors/{fleet_plan.file_name(*key)}"
         if not (plan / names[view]).exists():
             vectors = _view_vectors(task, info, view, vocabulary)

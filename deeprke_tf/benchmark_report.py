@@ -98,8 +98,7 @@ def _section(
     plain = _in_order(mean_aurocs(results, protocol, "none"), experiments)
     lines = [f"## Protocol {protocol}", "", _PROTOCOLS[protocol], ""]
     masked = {
-        name: _in_order(mean_aurocs(results, protocol, mask), experiments)
-        for mask, name in _MASKED.items()
+        name: mean_aurocs(results, protocol, mask) for mask, name in _MASKED.items()
     }
     masked = {name: table for name, table in masked.items() if not table.empty}
     if masked:
@@ -110,7 +109,9 @@ def _section(
             "case does not mark the site in all files.",
             "",
         ]
-    lines += _table(plain, masked, published.reindex(plain.index))
+    lines += _table({"": plain, **masked}, published, experiments)
+    if plain.empty:
+        return lines
     lines += _comparisons(plain, published)
     lines += _differences(results, directory, list(plain.index), protocol)
     bars = directory / f"bars_{protocol}.png"
@@ -131,18 +132,29 @@ def _in_order(table: pd.DataFrame, experiments: Sequence[Experiment]) -> pd.Data
 
 
 def _table(
-    plain: pd.DataFrame, masked: Mapping[str, pd.DataFrame], published: pd.DataFrame
+    tables: Mapping[str, pd.DataFrame],
+    published: pd.DataFrame,
+    experiments: Sequence[Experiment],
 ) -> list[str]:
+    """Returns the table of AUROCs.
+
+    Args:
+      tables: By what of the sites is masked, "" for nothing; by experiment (rows) and
+        preset.
+      published: By experiment and method.
+      experiments: Their order.
+    """
+    union = _in_order(pd.concat(tables.values(), axis=1), experiments)
     columns: dict[str, pd.Series] = {}
-    for preset in plain:
-        columns[str(preset)] = plain[preset]
-        for name, table in masked.items():
+    for preset in dict.fromkeys(union):
+        for name, table in tables.items():
             if preset in table:
-                columns[f"{preset}, {name}"] = table[preset].reindex(plain.index)
+                title = f"{preset}, {name}" if name else str(preset)
+                columns[title] = table[preset].reindex(union.index)
     for method in published.columns:
-        columns[f"{method}, published"] = published[method]
+        columns[f"{method}, published"] = published[method].reindex(union.index)
     rows = [["experiment", *columns]]
-    for experiment in plain.index:
+    for experiment in union.index:
         cells = [_number(series.get(experiment)) for series in columns.values()]
         rows.append([f"`{experiment}`", *cells])
     means = [

@@ -41,7 +41,7 @@ class Comparison:
     Attributes:
       n: How many those are.
       means: Of the one and of the other.
-      wins: How often the one is better by 0.001 or more, as ties and losses.
+      wins: How often the one is better to three decimals, as tables show it.
       ties: How often they are equal to three decimals.
       losses: How often the other is better.
       p: Of a paired Wilcoxon test, two-sided; None for fewer than six experiments.
@@ -132,7 +132,7 @@ def compare(one: pd.Series, other: pd.Series) -> Comparison | None:
     if both.empty:
         return None
     differences = (both.iloc[:, 0] - both.iloc[:, 1]).to_numpy()
-    rounded = np.round(differences, 3)
+    rounded = np.subtract(*both.round(3).to_numpy().T).round(3)
     p = None
     if len(both) >= _FEWEST_TO_TEST:
         p = float(stats.wilcoxon(differences).pvalue) if differences.any() else 1.0

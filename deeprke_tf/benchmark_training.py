@@ -7,8 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from deeprke_tf import dataset_info, fleet_plan, linear_baselines, metrics, runs
-from deeprke_tf.benchmark_data import letters
+from deeprke_tf import (
+    benchmark_data,
+    dataset_info,
+    fleet_plan,
+    linear_baselines,
+    metrics,
+    runs,
+)
 from deeprke_tf.benchmark_tasks import Task
 from deeprke_tf.dataset_info import DatasetInfo
 from deeprke_tf.errors import UserError
@@ -31,10 +37,14 @@ class Scored:
     labels: np.ndarray
     probabilities: np.ndarray
 
+    def at(self, places: np.ndarray) -> "Scored":
+        """Returns the sites at some places, int [n_sites], in their order."""
+        return Scored(self.labels[places], self.probabilities[places])
+
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
-    """What one training gave.
+    """What one training gave; sites are in the order of `benchmark_data.site_order`.
 
     Attributes:
       validation: The sites that all was chosen on; the threshold comes from them.
@@ -82,13 +92,18 @@ def train(
         trained = _trained_by_fleet(task, data["dataset_sha256"], fleet)
     else:
         trained = _train_network(task, info, directory)
-    return dataclasses.replace(trained, facts={"data": data, **trained.facts})
+    # In one order whoever scored them, so that models can be compared.
+    return Trained(
+        trained.validation.at(benchmark_data.site_order(info, "validation")),
+        trained.test.at(benchmark_data.site_order(info, "test")),
+        {"data": data, **trained.facts},
+    )
 
 
 def _train_linear(task: Task, info: DatasetInfo) -> Trained:
     sites = {}
     for split in info.splits:
-        packed = letters(info, split)
+        packed = benchmark_data.letters(info, split)
         sites[split] = Labelled(packed.sequences, packed.labels)
     started = time.monotonic()
     score, chosen = linear_baselines.fit(
@@ -110,12 +125,14 @@ def _train_network(task: Task, info: DatasetInfo, directory: Path) -> Trained:
         )
     import keras
 
-    from deeprke_tf import evaluate, train_run
+    from deeprke_tf import dataset, evaluate, train_datasets, train_run
 
     # Networks of earlier tasks are not needed any more.
     keras.utils.clear_session()
     started = time.monotonic()
-    if not (directory / runs.MANIFEST).exists():
+    if (directory / runs.MANIFEST).exists():
+        train_datasets.require_same(directory, info.directory, task.settings, None)
+    else:
         train_run.train_run(info.directory, directory, task.settings)
     run = runs.load(directory)
     flags = evaluate.EvaluateFlags(directory, info.directory, n_bootstrap=1)
@@ -125,11 +142,21 @@ def _train_network(task: Task, info: DatasetInfo, directory: Path) -> Trained:
         "model_sha256": run.manifest["model_sha256"],
         "best_epoch": run.manifest["best_epoch"],
         "n_epochs": run.manifest["n_epochs"],
-        "validation_auroc": runs.read_json(directory / runs.METRICS)["auroc"],
+        "validation_auroc": runs.validation_measures(directory)["auroc"],
         "training_seconds": time.monotonic() - started,
     }
-    validation = Scored(*runs.read_validation(directory))
-    return Trained(validation, Scored(labels, probabilities), facts)
+    batch_sizes = {
+        "validation": run.config.train.batch_size,
+        "test": flags.batch_size,
+    }
+    # Back to the order of the shards, which that of reading is a permutation of.
+    places = {
+        split: np.argsort(dataset.read_places(info, split, size))
+        for split, size in batch_sizes.items()
+    }
+    validation = Scored(*runs.read_validation(directory)).at(places["validation"])
+    test = Scored(labels, probabilities).at(places["test"])
+    return Trained(validation, test, facts)
 
 
 def _trained_by_fleet(task: Task, dataset_sha256: str, fleet: Path) -> Trained:
@@ -143,7 +170,12 @@ def _trained_by_fleet(task: Task, dataset_sha256: str, fleet: Path) -> Trained:
     if facts["dataset_sha256"] != dataset_sha256:
         raise UserError(
             f"{path} was trained on other data than {task.experiment.name} here; make "
-            "the plan again."
+            "the plan again, and give `deeprke fleet` again."
+        )
+    if not fleet_plan.is_of(facts, task.settings):
+        raise UserError(
+            f"{path} was trained with other settings than {task.preset} has now; make "
+            "the plan again, and give `deeprke fleet` again."
         )
     history = facts["history"]
     validation, test = (

@@ -160,6 +160,26 @@ def _shuffled(values: tf.Tensor, seed: int) -> tf.Tensor:
     return tf.gather(values, tf.argsort(keys, stable=True))
 
 
+def read_places(info: DatasetInfo, split: str, batch_size: int) -> np.ndarray:
+    """Returns where the sites that `read_split` reads lie among those of the shards.
+
+    Args:
+      info: The dataset.
+      split: "train", "validation" or "test".
+      batch_size: As `read_split` was given it, without a seed for shuffling.
+
+    Returns:
+      int64 [n_sites].
+    """
+    lengths = [len(ids) for ids in sample_kmers(info, split, "sequence_kmers", -1)]
+    window = batch_size * BATCHES_PER_WINDOW
+    places = [
+        start + np.argsort(lengths[start : start + window], kind="stable")
+        for start in range(0, len(lengths), window)
+    ]
+    return np.concatenate([np.zeros(0, np.int64), *places])
+
+
 def sample_kmers(
     info: DatasetInfo, split: str, view: str, n_sites: int
 ) -> list[np.ndarray]:

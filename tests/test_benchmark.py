@@ -4,8 +4,10 @@ import dataclasses
 import gzip
 import json
 import random
+import shutil
 
 import filelock
+import numpy as np
 import pytest
 
 from deeprke_tf import (
@@ -14,7 +16,9 @@ from deeprke_tf import (
     benchmark_tasks,
     config,
     dataset_info,
+    fleet_plan,
     linear_baselines,
+    metrics,
     presets,
 )
 from deeprke_tf.benchmark_results import REQUIRED
@@ -119,6 +123,12 @@ def test_each_task_leaves_one_result_and_a_second_run_does_none_again(
 def test_the_published_protocol_takes_the_best_of_three_on_the_test(data_dir, tmp_path):
     flags = ["--presets", "oli", "--protocols", "published"]
     (result,) = run("rbp31", data_dir, tmp_path, *flags).values()
+    kept = tmp_path / "rbp31" / "predictions" / NAME
+    arrays = fleet_plan.read_arrays(kept / "oli.published.seed1.none.npz")
+    # Whichever was the best: its sites in the order of their names.
+    names = sorted(labelled(60, 2))
+    of_names = [int(name.endswith("class:1")) for name, _sequence in names]
+    assert arrays["test_labels"].tolist() == of_names
     assert result["optimistic"] and len(result["test_aurocs"]) == 3
     assert result["auroc"] == pytest.approx(max(result["test_aurocs"]))
     assert result["data"]["n_validation"] == 60
@@ -142,6 +152,37 @@ def test_masking_the_edge_takes_the_leak_away(data_dir, tmp_path):
     assert plain["auroc"] > 0.75 and debiased["auroc"] < 0.65
     report = (tmp_path / "rbp24" / "report.md").read_text()
     assert "position-kmer, debiased" in report
+
+
+def test_an_ensemble_is_measured_anew_when_its_seeds_are_others(
+    small, data_dir, tmp_path
+):
+    found = [
+        run("rbp31", data_dir, tmp_path, "--presets", "small", "--ensembles", *seeds)
+        for seeds in (["--seeds", 1, 2], ["--seeds", 1, 2], ["--seeds", 1, 3])
+    ]
+    means = [results["small-x2.frozen.seed1.none"] for results in found]
+    assert means[0] == means[1]
+    assert [mean["seeds"] for mean in means] == [[1, 2], [1, 2], [1, 3]]
+    kept = tmp_path / "rbp31" / "predictions" / NAME
+    arrays = [
+        fleet_plan.read_arrays(kept / f"small.frozen.seed{seed}.none.npz")
+        for seed in (1, 3)
+    ]
+    mean = np.mean([each["test_probabilities"] for each in arrays], axis=0)
+    assert means[2]["auroc"] == metrics.auroc(arrays[0]["test_labels"], mean)
+
+
+def test_an_experiment_whose_files_have_changed_is_not_gone_on_with(
+    data_dir, tmp_path, capsys
+):
+    data = shutil.copytree(data_dir, tmp_path / "data")
+    out = tmp_path / "out"
+    run("rbp31", data, out, "--presets", "oli")
+    write(data / "rbp31" / f"{NAME}.train.fa.gz", labelled(90, 9))
+    flags = ["--data-dir", data, "--out", out, "--presets", "position-kmer"]
+    assert benchmark.main(["rbp31", *map(str, flags)]) == 1
+    assert f"The files of {NAME} are not those that" in capsys.readouterr().err
 
 
 def test_a_task_that_another_process_is_at_is_left_to_it(data_dir, tmp_path, capsys):
@@ -186,6 +227,7 @@ def test_a_task_that_fails_does_not_stop_the_others(
         ),
         (["--masks", "all"], "masks: no 'all'; there are: none, 3prime-edge"),
         (["--seeds", "-1"], "seeds must not be negative"),
+        (["--seeds", "1", "1"], "seeds: give each once, got (1, 1)."),
         (["--shard", "3/2"], "shard must be such as 1/3"),
         (["--published", "none.csv"], "Cannot read the published table none.csv"),
     ],

@@ -82,6 +82,14 @@ def test_debiased_numbers_stand_beside_the_plain_ones(tmp_path):
     assert "| `8_RBP+8` | 0.873 | - |" in text
 
 
+def test_debiased_numbers_alone_are_shown_too(tmp_path, published):
+    write_results(tmp_path, {"paper": 0.6}, n=3, mask="3prime-edge")
+    paths, text = reported(tmp_path, published)
+    assert "| experiment | paper, debiased | DeepRKE, published |" in text
+    assert "| `1_RBP+1` | 0.603 | 0.810 | 0.700 |" in text
+    assert [path.name for path in paths] == ["report.md", "report.html"]
+
+
 def test_protocols_are_never_mixed(tmp_path):
     write_results(tmp_path, {"paper": 0.7})
     write_results(tmp_path, {"paper": 0.9}, protocol="published")
@@ -120,11 +128,11 @@ def test_a_file_that_is_no_result_is_named(tmp_path):
 
 
 def test_wins_ties_and_losses_are_counted_to_three_decimals():
-    one = pd.Series([0.9, 0.8004, 0.7, 0.5], list("abcx"))
-    other = pd.Series([0.8, 0.8, 0.8, 0.9], list("abcy"))
+    one = pd.Series([0.9, 0.8004, 0.8004, 0.7, 0.5], list("abcdx"))
+    other = pd.Series([0.8, 0.8, 0.7996, 0.8, 0.9], list("abcdy"))
     comparison = benchmark_results.compare(one, other)
-    assert (comparison.wins, comparison.ties, comparison.losses) == (1, 1, 1)
-    assert comparison.n == 3 and comparison.p is None
+    assert (comparison.wins, comparison.ties, comparison.losses) == (1, 2, 1)
+    assert comparison.n == 4 and comparison.p is None
     assert benchmark_results.compare(one, pd.Series([0.5], ["z"])) is None
 
 

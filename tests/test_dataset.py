@@ -98,6 +98,20 @@ def test_a_model_of_one_view_gets_one(info):
     assert (weight.dtype, weight.shape) == (tf.float32, (4, 1))
 
 
+@pytest.mark.parametrize("batch_size", [1, 3, 100])
+def test_the_places_of_what_is_read_are_known(info, batch_size):
+    places = dataset.read_places(info, "train", batch_size)
+    read = delivered(dataset.read_split(info, "train", VIEWS, batch_size))
+    _names, labels = dataset.names_and_labels(info, "train")
+    of_shards = [
+        (ids.tolist(), label)
+        for ids, label in zip(
+            dataset.sample_kmers(info, "train", VIEWS[0], -1), labels, strict=True
+        )
+    ]
+    assert read == [of_shards[place] for place in places]
+
+
 def test_a_batch_is_padded_to_its_longest_site_and_no_further(info):
     for inputs, _label, _weight in dataset.read_split(info, "train", VIEWS, 4):
         assert inputs["sequence_kmers"].numpy()[:, -1].any()
