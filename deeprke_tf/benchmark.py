@@ -34,12 +34,14 @@ class BenchmarkFlags:
     experiments: tuple[str, ...] = ()
     """Names or numbers; all that are complete if not given."""
     presets: tuple[str, ...] = ("paper",)
-    """Presets of `deeprke train`, and the linear baselines oli and position-kmer."""
+    """Presets of `deeprke train`; the linear baselines oli and position-kmer;
+    shuffled-structure and deeprke-shuffled-structure; and deeprke-transfer, by a fleet
+    alone."""
     seeds: tuple[int, ...] = (1,)
     """Seeds of the trainings."""
     protocols: tuple[str, ...] = ("frozen",)
     """frozen: all is chosen on validation, the test scored once; grouped: the same,
-    with validation sites that share nothing with training sites; published: three
+    with validation sites that share no 38 letters with training sites; published: three
     folds, the best on the test, as the paper did."""
     masks: tuple[str, ...] = ("none", "3prime-edge")
     """What is masked of RBP-24 sites: none; 3prime-edge; both-edges."""

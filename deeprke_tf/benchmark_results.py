@@ -107,10 +107,15 @@ def read_published(path: Path | None, benchmark: Benchmark) -> pd.DataFrame:
         path = path / f"deeprke_{benchmark}_auroc.csv"
     try:
         table = pd.read_csv(path)
-        table.index = pd.Index(table[_KEYS[benchmark]].astype(str))
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"Cannot read the published table {path}: {error}.") from error
     known = [column for column in _PUBLISHED if column in table]
+    if _KEYS[benchmark] not in table or not known:
+        raise UserError(
+            f"The published table {path} needs the column {_KEYS[benchmark]!r} and at "
+            f"least one of {', '.join(_PUBLISHED)}; it has {', '.join(table)}."
+        )
+    table.index = pd.Index(table[_KEYS[benchmark]].astype(str))
     return table[known].rename(columns=_PUBLISHED)
 
 

@@ -81,6 +81,11 @@ def run_task(
     task: Task, out: Path, fold_flags: Sequence[str], fleet: Path | None = None
 ) -> dict[str, Any]:
     """Trains and measures; returns what the result file holds."""
+    if task.is_transfer and fleet is None:
+        raise UserError(
+            f"{task.preset} is trained for all experiments together: give --plan, run "
+            "`deeprke fleet`, and come back with --trained."
+        )
     started = time.time()
     n_trainings = N_PUBLISHED_FOLDS if task.is_optimistic else 1
     trained = []

@@ -118,11 +118,6 @@ def _train_linear(task: Task, info: DatasetInfo) -> Trained:
 
 
 def _train_network(task: Task, info: DatasetInfo, directory: Path) -> Trained:
-    if task.is_transfer:
-        raise UserError(
-            f"{task.preset} is trained for all experiments together: give --plan, run "
-            "`deeprke fleet`, and come back with --trained."
-        )
     import keras
 
     from deeprke_tf import dataset, evaluate, train_datasets, train_run

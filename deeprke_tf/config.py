@@ -85,7 +85,7 @@ class ModelConfig:
     network: Literal["deeprke", "deepbind", "ideepv", "ideeps"] = "deeprke"
     """Whose network; those of others are for comparison (`baseline_networks`)."""
     structure: bool = True
-    """Read the structure view, too; --no-structure leaves it out."""
+    """Whether the structure view is read, too, or the sequence alone."""
     one_hot: bool = False
     """One-hot letters in place of the word2vec vectors of k-mers."""
     trainable_vectors: bool = False

@@ -83,6 +83,12 @@ class Ensemble:
         return self.members[0].encoding
 
     @property
+    def longest_site(self) -> int | None:
+        """Length of the longest site that all were trained on; None: not known."""
+        known = [run.manifest.get("longest_site") for run in self.members]
+        return min((n for n in known if isinstance(n, int)), default=None)
+
+    @property
     def widest(self) -> runs.Run:
         """A run that reads all the views that any of them reads."""
         return max(self.members, key=lambda run: run.config.model.structure)

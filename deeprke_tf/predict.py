@@ -22,7 +22,7 @@ from deeprke_tf.prediction_table import Prediction, TableWriter
 from deeprke_tf.progress import progress_bar
 from deeprke_tf.readers import SitesFile
 from deeprke_tf.serving_client import RequestSettings
-from deeprke_tf.sites import refuse_long
+from deeprke_tf.sites import Site, SkippedSite, refuse_long
 
 if TYPE_CHECKING:
     from deeprke_tf.calling import Aim
@@ -107,8 +107,9 @@ def predict(flags: PredictFlags) -> None:
         folder = closing.enter_context(Folder(cache, source.fold, flags.workers))
         file = closing.enter_context(prediction_table.opened(flags.out))
         bar = closing.enter_context(progress_bar(None, "site", "predicting"))
+        lengths = _Lengths(source.longest_site)
         sites = (
-            refuse_long(site, row, flags.max_length)
+            lengths.noted(refuse_long(site, row, flags.max_length))
             for row, site in enumerate(sites_file, start=1)
         )
         table = TableWriter(file, source.comments, source.has_sd)
@@ -121,12 +122,32 @@ def predict(flags: PredictFlags) -> None:
     called = ""
     if source.threshold is not None:
         called = f", {n_bound} called bound at {source.threshold:.4f}"
+    if lengths.n_longer:
+        print(
+            f"note: {lengths.n_longer} sites are longer than those that the model was "
+            f"trained on, {source.longest_site} nt at most, and have one probability "
+            "as a whole; `deeprke scan` finds sites in them",
+            file=sys.stderr,
+        )
     written = "standard output" if str(flags.out) == "-" else flags.out
     print(
         f"read {flags.sites}: {sites_file.format}, {n_sites} sites, "
         f"{n_skipped} skipped{called}\nwrote {written}",
         file=sys.stderr,
     )
+
+
+class _Lengths:
+    """Counts the sites that are longer than those that a model was trained on."""
+
+    def __init__(self, longest_site: int | None):
+        self._longest_site = longest_site
+        self.n_longer = 0
+
+    def noted(self, site: Site | SkippedSite) -> Site | SkippedSite:
+        if isinstance(site, Site) and self._longest_site:
+            self.n_longer += len(site.sequence) > self._longest_site
+        return site
 
 
 def _check(flags: PredictFlags) -> None:

@@ -38,6 +38,7 @@ class Source:
       has_sd: Whether predictions have a standard deviation.
       predictions: Scores sites as they come.
       doubt: As that of a `calling.Calling`.
+      longest_site: That the model was trained on, nucleotides; None: not known.
     """
 
     k: int
@@ -47,6 +48,7 @@ class Source:
     has_sd: bool
     predictions: Callable[[Iterable[Site | SkippedSite], Folder], Iterator[Prediction]]
     doubt: str = ""
+    longest_site: int | None = None
 
 
 def of_runs(
@@ -102,7 +104,7 @@ def of_runs(
     has_sd = len(ensemble.members) > 1
     return Source(
         *(encoding.k, encoding.fold, called.threshold, comments, has_sd, score),
-        called.doubt,
+        *(called.doubt, ensemble.longest_site),
     )
 
 

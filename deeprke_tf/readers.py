@@ -157,6 +157,11 @@ class SitesFile:
         names = [name.strip() for name in next(csv.reader([line], delimiter=delimiter))]
         lower = [name.lower() for name in names]
         found = _shorten(", ".join(map(repr, names)))
+        if "sequence" not in lower and len(names) > 2 and _is_number(*names[1:3]):
+            raise UserError(
+                f"{self._start}: this looks like BED, which has no sequences; make "
+                "FASTA of it with `bedtools getfasta -s`, as docs/tutorial.md shows."
+            )
         if "sequence" not in lower:
             raise UserError(
                 f"{self._start}: expected a FASTA header ('>name') or a table header "
@@ -277,6 +282,10 @@ class SitesFile:
             "labelled FASTA ('>name; class:1'), a table with the columns 'sequence' "
             "and 'label', or a pair of files, positives and negatives."
         )
+
+
+def _is_number(*cells: str) -> bool:
+    return all(cell.isdecimal() for cell in cells)
 
 
 def _shorten(text: str, longest: int = 60) -> str:

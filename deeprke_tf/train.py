@@ -98,6 +98,8 @@ def train(flags: TrainFlags) -> None:
     """
     from deeprke_tf import train_datasets
 
+    if flags.data == (SAMPLE,):
+        print(f"note: {SAMPLE} holds simulated sites, to try the package with")
     if len(flags.data) == 1 and not train_datasets.is_pattern(flags.data[0]):
         _train_one(flags, flags.data[0])
     else:

@@ -144,6 +144,7 @@ def test_equal_methods_have_p_1():
 def test_a_published_table_that_cannot_be_read_is_an_error(tmp_path):
     with pytest.raises(UserError, match="Cannot read the published table"):
         benchmark_results.read_published(tmp_path / "none.csv", "rbp24")
-    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(UserError, match="Cannot read the published table"):
-        benchmark_results.read_published(tmp_path / "other.csv", "rbp24")
+    for columns in ("a,b", "file_stem,DeepRKE", "number,deeprke"):
+        (tmp_path / "other.csv").write_text(f"{columns}\n1,2\n")
+        with pytest.raises(UserError, match="needs the column 'file_stem' and at"):
+            benchmark_results.read_published(tmp_path / "other.csv", "rbp24")

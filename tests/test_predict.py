@@ -72,6 +72,22 @@ def test_the_table_is_in_the_order_of_the_input_and_says_what_was_skipped(
     assert rows[0]["probability"] == rows[3]["probability"] != ""
 
 
+def test_sites_longer_than_those_of_the_training_are_noted(
+    sequence_run, tmp_path, no_folding, capsys
+):
+    longest = runs.read_manifest(sequence_run)["longest_site"]
+    fasta = tmp_path / "sites.fa"
+    fasta.write_text(f">as long\n{'A' * longest}\n")
+    predicted(sequence_run, fasta, tmp_path / "out.tsv")
+    assert "note: " not in capsys.readouterr().err
+    fasta.write_text(f">longer\n{'A' * (longest + 1)}\n>short\nACGUACGU\n")
+    predicted(sequence_run, fasta, tmp_path / "out.tsv")
+    noted = (
+        f"note: 1 sites are longer than those that the model was trained on, {longest}"
+    )
+    assert noted in capsys.readouterr().err
+
+
 def test_a_site_is_bound_from_the_threshold_of_the_run_on(
     run, sites_files, tmp_path, no_folding
 ):

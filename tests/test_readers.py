@@ -335,6 +335,12 @@ def test_missing_labels_are_an_error_that_names_the_ways_to_give_them(
     assert "positives and negatives" in message
 
 
+def test_bed_is_told_from_a_table(tmp_path):
+    message = error_of(write(tmp_path, "chr1\t100\t201\t.\t0\t+\n"))
+    assert "line 1: this looks like BED" in message
+    assert "bedtools getfasta -s" in message
+
+
 @pytest.mark.parametrize(
     ("content", "found"),
     [
