@@ -103,6 +103,9 @@ class ModelConfig:
     union_size: int = 0
     """Channels to which the union of the views is brought, position by position, before
     the third module reads it; 0 leaves it as it is."""
+    union_mean: bool = False
+    """Show the output the mean of the union over positions, too: what single motifs say
+    is learned by this short way first, and not missed where they say little."""
     residual: bool = False
     """Add to a convolution what it read, where it gives as many channels."""
     position_size: int = 0

@@ -97,13 +97,13 @@ def view_module(x: Any, mask: Any, config: ModelConfig, view: str) -> tuple[Any,
 
 
 def prediction(
-    modules: Sequence[Any], mask: Any, config: ModelConfig, bound_fraction: float
+    modules: Sequence[Any], views_mask: Any, config: ModelConfig, bound_fraction: float
 ) -> Any:
     """Returns the probability that the third module and what follows it make of views.
 
     Args:
       modules: What the CNN module of each view gave, float [batch, length, filters].
-      mask: bool [batch, length], True where the site is.
+      views_mask: bool [batch, length], True where the site is.
       config: The network's shape.
       bound_fraction: As `build_model` takes it.
 
@@ -119,7 +119,8 @@ def prediction(
             config.union_size, activation="relu", use_bias=False, name="union_narrowed"
         )
         x = narrow(x)
-    x, mask = cnn_module(x, mask, config, "union")
+    union = x
+    x, mask = cnn_module(union, views_mask, config, "union")
 
     # === Prediction ===
     if config.lstm_units:
@@ -130,6 +131,9 @@ def prediction(
     x = layers.Dropout(config.dropout, name="dropout")(x)
     x = layers.Dense(config.dense_units, activation="relu", name="dense")(x)
     x = layers.Dropout(config.dropout, name="dense_dropout")(x)
+    if config.union_mean:
+        mean = masked_mean(union, views_mask)  # [batch, channels]
+        x = layers.Concatenate(name="with_union_mean")([x, mean])
     return bound_probability(x, bound_fraction)
 
 
@@ -221,9 +225,14 @@ def as_channel(mask: Any, dtype: str) -> Any:
     return ops.expand_dims(ops.cast(mask, dtype), -1)
 
 
+def masked_mean(x: Any, mask: Any) -> Any:
+    """Returns the mean over positions inside the site, float [batch, channels]."""
+    valid = as_channel(mask, x.dtype)
+    return ops.sum(x * valid, axis=1) / ops.sum(valid, axis=1)
+
+
 def masked_pooling(x: Any, mask: Any) -> Any:
     """Returns the mean and the maximum over positions inside the site, side by side."""
-    valid = as_channel(mask, x.dtype)
-    mean = ops.sum(x * valid, axis=1) / ops.sum(valid, axis=1)
     # After ReLU nothing is below the zeros of padding.
-    return ops.concatenate([mean, ops.max(x * valid, axis=1)], axis=-1)
+    most = ops.max(x * as_channel(mask, x.dtype), axis=1)
+    return ops.concatenate([masked_mean(x, mask), most], axis=-1)

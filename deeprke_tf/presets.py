@@ -15,6 +15,7 @@ _DEEPRKE = RunConfig(
         union_filters=(128, 64),
         union_kernel_sizes=(16, 16),
         union_size=48,
+        union_mean=True,
         position_size=16,
         dropout=0.3,
         spatial_dropout=0.1,

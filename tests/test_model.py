@@ -272,9 +272,25 @@ def test_each_module_takes_the_filters_and_kernels_given_for_it():
 
 
 def test_a_narrowed_union_has_fewer_channels_for_the_third_module():
-    model = tiny_model(CONFIGS["positions, narrow union, batch-norm"])
+    model = tiny_model(CONFIGS["positions, narrow union and its mean, batch-norm"])
     assert model.get_layer("union").output.shape[-1] == 6
     assert model.get_layer("union_cnn_conv_1").kernel.shape == (4, 5, 4)
+
+
+def test_the_output_reads_the_mean_of_the_union_over_the_site():
+    config = CONFIGS["positions, narrow union and its mean, batch-norm"]
+    model = tiny_model(config)
+    reads = ("union_narrowed", "dense_dropout", "with_union_mean")
+    inspected = keras.Model(
+        model.inputs, [model.get_layer(name).output for name in reads]
+    )
+    # Its shorter sites are padded.
+    batch = batch_of(random_sites([40, 25]), config.views)
+    union, dense, read = map(np.array, inspected(batch))
+    np.testing.assert_allclose(read[:, :8], dense)
+    for i, length in enumerate((20, 13)):  # k-mers, halved by pooling
+        mean = union[i, :length].mean(axis=0)
+        np.testing.assert_allclose(read[i, 8:], mean, rtol=1e-5, atol=1e-6)
 
 
 def test_a_residual_convolution_adds_what_it_read():
