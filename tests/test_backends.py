@@ -17,7 +17,7 @@ from tests.small_models import (
 )
 
 # What could differ is in it: both views, BiLSTM, positions, batch normalization.
-NAME = "positions, narrow union, batch-norm"
+NAME = "positions, narrow union and its mean, batch-norm"
 
 # Loads the network on JAX, scores the same sites, and trains it for a step.
 ON_JAX = """

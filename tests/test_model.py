@@ -288,7 +288,7 @@ def test_the_output_reads_the_mean_of_the_union_over_the_site():
     batch = batch_of(random_sites([40, 25]), config.views)
     union, dense, read = map(np.array, inspected(batch))
     np.testing.assert_allclose(read[:, :8], dense)
-    for i, length in enumerate((20, 13)):  # k-mers, halved by pooling
+    for i, length in enumerate((10, 7)):  # 40 and 25 k-mers, halved twice
         mean = union[i, :length].mean(axis=0)
         np.testing.assert_allclose(read[i, 8:], mean, rtol=1e-5, atol=1e-6)
 
