@@ -103,9 +103,10 @@ class ModelConfig:
     union_size: int = 0
     """Channels to which the union of the views is brought, position by position, before
     the third module reads it; 0 leaves it as it is."""
-    union_mean: bool = False
-    """Show the output the mean of the union over positions, too: what single motifs say
-    is learned by this short way first, and not missed where they say little."""
+    union_mean: float = 0.0
+    """Share of the sites of which the output is shown the mean of the union, too, in
+    training; 0 leaves this short way out. By it what motifs say is learned first, and
+    not missed where they say little."""
     residual: bool = False
     """Add to a convolution what it read, where it gives as many channels."""
     position_size: int = 0
@@ -155,6 +156,8 @@ class ModelConfig:
         for name in ("dropout", "spatial_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise UserError(f"{name} must be in [0, 1), got {getattr(self, name)}.")
+        if not 0 <= self.union_mean <= 1:
+            raise UserError(f"union_mean must be in [0, 1], got {self.union_mean}.")
         self._require_what_others_have()
 
     def _require_what_others_have(self) -> None:

@@ -133,6 +133,11 @@ def prediction(
     x = layers.Dropout(config.dropout, name="dense_dropout")(x)
     if config.union_mean:
         mean = masked_mean(union, views_mask)  # [batch, channels]
+        # All of a site's or nothing: what follows the union must do without it.
+        shown = layers.Dropout(
+            1 - config.union_mean, noise_shape=(None, 1), name="union_mean_dropout"
+        )
+        mean = shown(mean)
         x = layers.Concatenate(name="with_union_mean")([x, mean])
     return bound_probability(x, bound_fraction)
 

@@ -39,7 +39,7 @@ CONFIGS = {
     "batch-norm, cnn-only": tiny(ModelConfig(batch_norm=True, lstm_units=0)),
     "trainable-vectors": tiny(ModelConfig(trainable_vectors=True)),
     "positions, narrow union and its mean, batch-norm": tiny(
-        ModelConfig(position_size=3, union_size=5, union_mean=True, batch_norm=True)
+        ModelConfig(position_size=3, union_size=5, union_mean=0.5, batch_norm=True)
     ),
     "shapes apart": dataclasses.replace(
         tiny(ModelConfig(residual=True, spatial_dropout=0.3)),

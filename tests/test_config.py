@@ -157,6 +157,7 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path, name, reason):
         (ModelConfig, {"union_kernel_sizes": (2, 0, 1)}, "union_kernel_sizes must be"),
         (ModelConfig, {"position_size": -1}, "position_size must not be negative"),
         (ModelConfig, {"union_size": -1}, "union_size must not be negative, got -1"),
+        (ModelConfig, {"union_mean": 1.5}, r"union_mean must be in \[0, 1\], got 1.5"),
         (ModelConfig, {"spatial_dropout": 1.0}, r"spatial_dropout must be in \[0, 1\)"),
         (ModelConfig, {"lstm_units": -1}, "lstm_units must not be negative, got -1"),
         (ModelConfig, {"dense_units": 0}, "dense_units must be above 0"),

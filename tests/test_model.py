@@ -291,6 +291,13 @@ def test_the_output_reads_the_mean_of_the_union_over_the_site():
     for i, length in enumerate((10, 7)):  # 40 and 25 k-mers, halved twice
         mean = union[i, :length].mean(axis=0)
         np.testing.assert_allclose(read[i, 8:], mean, rtol=1e-5, atol=1e-6)
+    # In training of all or nothing, and as much on average.
+    many = {view: np.repeat(ids[:1], 100, axis=0) for view, ids in batch.items()}
+    union, _dense, read = map(np.array, inspected(many, training=True))
+    is_shown = read[:, 8:].any(axis=1)
+    assert 25 < is_shown.sum() < 75
+    means = 2 * union.mean(axis=1)[is_shown]
+    np.testing.assert_allclose(read[is_shown, 8:], means, rtol=1e-5, atol=1e-6)
 
 
 def test_a_residual_convolution_adds_what_it_read():
