@@ -12,6 +12,7 @@ from scipy import stats
 
 from deeprke_tf.benchmark_experiments import Benchmark, Experiment
 from deeprke_tf.errors import UserError
+from deeprke_tf.presets import PRESETS
 
 # Published columns, as they are named in print.
 _PUBLISHED = {
@@ -78,10 +79,16 @@ def read(out: Path, benchmark: Benchmark) -> list[dict[str, Any]]:
 def mean_aurocs(
     results: Sequence[Mapping[str, Any]], protocol: str, mask: str
 ) -> pd.DataFrame:
-    """Returns the AUROC of each experiment (rows) and preset, averaged over seeds."""
+    """Returns the AUROC of each experiment (rows) and preset, averaged over seeds.
+
+    Presets are in the order in which `presets` has them, others behind by name.
+    """
     chosen = [r for r in results if r["protocol"] == protocol and r["mask"] == mask]
     table = pd.DataFrame(chosen, columns=["experiment", "preset", "auroc"])
-    presets = list(dict.fromkeys(table["preset"]))
+    known = {name: place for place, name in enumerate(PRESETS)}
+    presets = sorted(
+        set(table["preset"]), key=lambda name: (known.get(name, len(known)), name)
+    )
     pivot = table.pivot_table(index="experiment", columns="preset", values="auroc")
     return pivot.reindex(columns=presets)
 

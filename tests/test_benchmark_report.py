@@ -56,11 +56,11 @@ def reported(out, published=None, experiments=EXPERIMENTS):
 def test_aurocs_are_means_over_seeds_beside_the_published_ones(tmp_path, published):
     write_results(tmp_path, {"paper": 0.8, "no-structure": 0.75})
     _paths, text = reported(tmp_path, published)
-    assert "| experiment | no-structure | paper | DeepRKE, published |" in text
-    assert "| `1_RBP+1` | 0.753 | 0.803 | 0.810 | 0.700 |" in text
-    assert "| **mean (experiments)** | 0.788 (8) | 0.838 (8) | 0.810 (8)" in text
+    assert "| experiment | paper | no-structure | DeepRKE, published |" in text
+    assert "| `1_RBP+1` | 0.803 | 0.753 | 0.810 | 0.700 |" in text
+    assert "| **mean (experiments)** | 0.838 (8) | 0.788 (8) | 0.810 (8)" in text
     # Two-sided, eight of eight: 2 / 2^8.
-    assert "| no-structure | paper | 8 | 0.788 / 0.838 | 0 | 0 | 8 | 0.0078 |" in text
+    assert "| paper | no-structure | 8 | 0.838 / 0.788 | 8 | 0 | 0 | 0.0078 |" in text
     assert "seeds: 1, 2" in text and "python 3.11" in text
 
 
