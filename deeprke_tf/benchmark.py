@@ -32,7 +32,8 @@ class BenchmarkFlags:
     out: Path
     """Directory for results, datasets, runs and the report."""
     experiments: tuple[str, ...] = ()
-    """Names or numbers; all that are complete if not given."""
+    """Names or numbers; all that are complete if not given. With --report-only, the
+    report is on these alone."""
     presets: tuple[str, ...] = ("paper",)
     """Presets of `deeprke train`; the linear baselines oli and position-kmer;
     shuffled-structure and deeprke-shuffled-structure; and deeprke-transfer, by a fleet
@@ -110,7 +111,11 @@ def benchmark(flags: BenchmarkFlags) -> None:
         _plan(flags, flags.plan, tasks)
         return
     failed = {} if flags.report_only else _do(flags, tasks)
-    for path in benchmark_report.report(flags.benchmark, flags.out, found, published):
+    restricted = flags.report_only and flags.experiments
+    only = [one.name for one in chosen] if restricted else None
+    for path in benchmark_report.report(
+        flags.benchmark, flags.out, found, published, only
+    ):
         print(f"wrote {path}")
     if failed:
         first = next(iter(failed))

@@ -40,6 +40,8 @@ _PROTOCOLS = {
         "as the paper did."
     ),
 }
+# Its other protocol with the same number of trainings, training sites and test sites.
+_SAME_TEST = {"grouped": "frozen"}
 _STYLE = (
     "body{font:15px/1.5 sans-serif;max-width:70em;margin:2em auto;padding:0 1em}"
     "table{border-collapse:collapse;display:block;overflow-x:auto}"
@@ -52,6 +54,7 @@ def report(
     out: Path,
     experiments: Sequence[Experiment],
     published: pd.DataFrame,
+    only: Sequence[str] | None = None,
 ) -> list[Path]:
     """Writes the report of all results that there are.
 
@@ -60,6 +63,8 @@ def report(
       out: The directory of the results.
       experiments: All that were found, those that lack files among them.
       published: Of `read_published`.
+      only: Names of the experiments that the report is on; all that have results if
+        None.
 
     Returns:
       The files written.
@@ -68,6 +73,9 @@ def report(
       UserError: A file among the results is none.
     """
     results = read(out, benchmark)
+    if only is not None:
+        results = [result for result in results if result["experiment"] in only]
+        experiments = [one for one in experiments if one.name in only]
     directory = out / benchmark
     directory.mkdir(parents=True, exist_ok=True)
     printed = published_of(published, experiments)
@@ -112,7 +120,8 @@ def _section(
     lines += _table({"": plain, **masked}, published, experiments)
     if plain.empty:
         return lines
-    lines += _comparisons(plain, published)
+    elsewhere = mean_aurocs(results, _SAME_TEST.get(protocol, ""), "none")
+    lines += _comparisons(plain, elsewhere, published)
     lines += _differences(results, directory, list(plain.index), protocol)
     bars = directory / f"bars_{protocol}.png"
     benchmark_figures.bars(plain, published.reindex(plain.index), bars)
@@ -173,10 +182,19 @@ def _markdown_table(rows: Sequence[Sequence[str]]) -> list[str]:
     return [lines[0], "|" + "---|" * len(rows[0]), *lines[1:]]
 
 
-def _comparisons(plain: pd.DataFrame, published: pd.DataFrame) -> list[str]:
-    """Returns the table of pairs, over the experiments that both have."""
+def _comparisons(
+    plain: pd.DataFrame, frozen: pd.DataFrame, published: pd.DataFrame
+) -> list[str]:
+    """Returns the table of pairs, over the experiments that both have.
+
+    Args:
+      plain: AUROC by experiment and preset.
+      frozen: The same of protocol frozen, to compare with; empty for none.
+      published: By experiment and method.
+    """
     methods = {str(name): plain[name] for name in plain}
-    printed = {f"{name}, published": published[name] for name in published.columns}
+    printed = {f"{name}, frozen": frozen[name] for name in frozen}
+    printed |= {f"{name}, published": published[name] for name in published.columns}
     rows = [
         ["method", "against", "experiments", "means", "wins", "ties", "losses", "p"]
     ]

@@ -144,6 +144,16 @@ def test_the_grouped_protocol_keeps_overlapping_sites_together(data_dir, tmp_pat
     assert "## Protocol grouped" in (tmp_path / "rbp31" / "report.md").read_text()
 
 
+def test_the_report_can_be_on_some_experiments_alone(data_dir, tmp_path):
+    run("rbp31", data_dir, tmp_path, "--presets", "oli")
+    argv = ["rbp31", "--data-dir", str(data_dir), "--out", str(tmp_path)]
+    report = tmp_path / "rbp31" / "report.md"
+    assert benchmark.main([*argv, "--report-only", "--experiments", "19"]) == 0
+    assert NAME not in report.read_text() and "`19_B`" in report.read_text()
+    assert benchmark.main([*argv, "--report-only"]) == 0
+    assert NAME in report.read_text()
+
+
 def test_masking_the_edge_takes_the_leak_away(data_dir, tmp_path):
     results = run("rbp24", data_dir, tmp_path, "--presets", "position-kmer")
     plain, debiased = (

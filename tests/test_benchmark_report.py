@@ -47,9 +47,9 @@ def published(tmp_path):
     return benchmark_results.read_published(tmp_path, "rbp31")
 
 
-def reported(out, published=None, experiments=EXPERIMENTS):
+def reported(out, published=None, experiments=EXPERIMENTS, only=None):
     table = pd.DataFrame() if published is None else published
-    paths = benchmark_report.report("rbp31", out, experiments, table)
+    paths = benchmark_report.report("rbp31", out, experiments, table, only)
     return paths, (out / "rbp31" / "report.md").read_text()
 
 
@@ -97,6 +97,27 @@ def test_protocols_are_never_mixed(tmp_path):
     frozen, optimistic = text.split("## Protocol published")
     assert "| `1_RBP+1` | 0.703 |" in frozen and "0.903" not in frozen
     assert "| `1_RBP+1` | 0.903 |" in optimistic and "**Optimistic**" in optimistic
+
+
+def test_grouped_is_compared_with_frozen_and_not_with_published(tmp_path, published):
+    write_results(tmp_path, {"oli": 0.7, "paper": 0.75}, n=9)
+    write_results(tmp_path, {"paper": 0.9}, n=9, protocol="published")
+    write_results(tmp_path, {"deeprke": 0.8}, protocol="grouped", seeds=(1,))
+    _paths, text = reported(tmp_path, published)
+    frozen, rest = text.split("## Protocol grouped")
+    grouped, optimistic = rest.split("## Protocol published")
+    assert "| deeprke | paper, frozen | 8 | 0.837 / 0.788 | 8 | 0 | 0 |" in grouped
+    assert "| deeprke | oli, frozen | 8 | 0.837 / 0.738 | 8 | 0 | 0 |" in grouped
+    assert "| deeprke | DeepRKE, published | 8 |" in grouped
+    assert "| experiment | deeprke | DeepRKE, published |" in grouped
+    assert ", frozen" not in frozen and ", frozen" not in optimistic
+
+
+def test_a_report_on_some_experiments_has_their_means(tmp_path):
+    write_results(tmp_path, {"paper": 0.8}, seeds=(1,))
+    _paths, text = reported(tmp_path, only=[NAMES[0], NAMES[2], NAMES[8]])
+    assert "| **mean (experiments)** | 0.812 (2) |" in text
+    assert NAMES[1] not in text and f"- `{NAMES[8]}`: not run" in text
 
 
 def test_the_page_needs_no_other_file(tmp_path, published):
