@@ -18,6 +18,7 @@ _QUESTIONS = (
     ("one-hot", "no-structure", "k-mer vectors"),
     ("cnn-only", "paper", "BiLSTM"),
     ("paper", "deeprke", "Our changes"),
+    ("paper, frozen", "deeprke", "Our changes"),
 )
 
 

@@ -32,7 +32,8 @@ _PROTOCOLS = {
     ),
     "grouped": (
         "As frozen, and validation sites share no 38 letters in a row with training "
-        "sites, directly or through others."
+        "sites, directly or through others. The test sites are the same: pairs and "
+        "figures have the methods of frozen beside these."
     ),
     "published": (
         "**Optimistic**: three trainings, each with another random third of the "
@@ -121,17 +122,28 @@ def _section(
     if plain.empty:
         return lines
     elsewhere = mean_aurocs(results, _SAME_TEST.get(protocol, ""), "none")
+    elsewhere = elsewhere.rename(columns=lambda name: f"{name}, frozen")
     lines += _comparisons(plain, elsewhere, published)
     lines += _differences(results, directory, list(plain.index), protocol)
-    bars = directory / f"bars_{protocol}.png"
-    benchmark_figures.bars(plain, published.reindex(plain.index), bars)
-    lines += [f"![AUROC by experiment and method]({bars.name})", ""]
-    drawn.append(bars)
-    pairs = directory / f"pairs_{protocol}.png"
-    if benchmark_figures.pairs(plain, published.reindex(plain.index), pairs):
-        lines += [f"![One part of the model against none]({pairs.name})", ""]
-        drawn.append(pairs)
+    figures = _figures(plain.join(elsewhere), published, directory, protocol)
+    for path, title in figures.items():
+        lines += [f"![{title}]({path.name})", ""]
+    drawn += figures
     return lines
+
+
+def _figures(
+    aurocs: pd.DataFrame, published: pd.DataFrame, directory: Path, protocol: str
+) -> dict[Path, str]:
+    """Draws the figures of one protocol; returns their titles by file."""
+    printed = published.reindex(aurocs.index)
+    bars = directory / f"bars_{protocol}.png"
+    benchmark_figures.bars(aurocs, printed, bars)
+    drawn = {bars: "AUROC by experiment and method"}
+    pairs = directory / f"pairs_{protocol}.png"
+    if benchmark_figures.pairs(aurocs, printed, pairs):
+        drawn[pairs] = "One part of the model against none"
+    return drawn
 
 
 def _in_order(table: pd.DataFrame, experiments: Sequence[Experiment]) -> pd.DataFrame:
@@ -183,17 +195,17 @@ def _markdown_table(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _comparisons(
-    plain: pd.DataFrame, frozen: pd.DataFrame, published: pd.DataFrame
+    plain: pd.DataFrame, elsewhere: pd.DataFrame, published: pd.DataFrame
 ) -> list[str]:
     """Returns the table of pairs, over the experiments that both have.
 
     Args:
       plain: AUROC by experiment and preset.
-      frozen: The same of protocol frozen, to compare with; empty for none.
+      elsewhere: The same of another protocol, to compare with; empty for none.
       published: By experiment and method.
     """
     methods = {str(name): plain[name] for name in plain}
-    printed = {f"{name}, frozen": frozen[name] for name in frozen}
+    printed = {str(name): elsewhere[name] for name in elsewhere}
     printed |= {f"{name}, published": published[name] for name in published.columns}
     rows = [
         ["method", "against", "experiments", "means", "wins", "ties", "losses", "p"]

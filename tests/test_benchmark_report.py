@@ -103,7 +103,8 @@ def test_grouped_is_compared_with_frozen_and_not_with_published(tmp_path, publis
     write_results(tmp_path, {"oli": 0.7, "paper": 0.75}, n=9)
     write_results(tmp_path, {"paper": 0.9}, n=9, protocol="published")
     write_results(tmp_path, {"deeprke": 0.8}, protocol="grouped", seeds=(1,))
-    _paths, text = reported(tmp_path, published)
+    paths, text = reported(tmp_path, published)
+    assert tmp_path / "rbp31" / "pairs_grouped.png" in paths
     frozen, rest = text.split("## Protocol grouped")
     grouped, optimistic = rest.split("## Protocol published")
     assert "| deeprke | paper, frozen | 8 | 0.837 / 0.788 | 8 | 0 | 0 |" in grouped
