@@ -6,6 +6,10 @@ import pathlib
 
 import pytest
 
+# Before a test imports TensorFlow: it settles how TensorFlow computes, and tests that
+# compare with other processes would not find the same bits.
+import deeprke_tf  # noqa: F401
+
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Tests run beside each other: threads of TensorFlow's and NumPy's would be in their
     # way, all the more as those of NumPy's wait by turning.
