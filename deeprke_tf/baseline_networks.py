@@ -28,7 +28,8 @@ from deeprke_tf.config import ModelConfig
 from deeprke_tf.kmers import PAD_ID
 from deeprke_tf.model import (
     as_channel,
-    bound_probability,
+    as_probability,
+    bound_log_odds,
     kmer_convolution,
     masked_pooling,
 )
@@ -62,7 +63,7 @@ def build_baseline(
     ]
     body = {"deepbind": _deepbind, "ideepv": _ideepv, "ideeps": _ideeps}
     x = body[config.network](views, mask, config)
-    probability = bound_probability(x, bound_fraction)
+    probability = as_probability(bound_log_odds(x, bound_fraction))
     return keras.Model(inputs, probability, name=config.network)
 
 

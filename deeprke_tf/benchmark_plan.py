@@ -12,6 +12,7 @@ from deeprke_tf import (
     embeddings,
     fleet_plan,
     packs,
+    run_vectors,
     runs,
 )
 from deeprke_tf.benchmark_tasks import Task
@@ -124,6 +125,15 @@ def _vectors(task: Task, info: dataset_info.DatasetInfo, plan: Path) -> dict[str
         if not (plan / names[view]).exists():
             vectors = _view_vectors(task, info, view, vocabulary)
             fleet_plan.write_arrays({view: vectors}, plan / names[view])
+    if settings.model.counts_kmers:
+        data = file_sha256(info.directory / dataset_info.FILE_NAME)
+        key = ("k-mer weights", settings.train.class_weights, data)
+        names["kmer_weights"] = f"vectors/{fleet_plan.file_name(*key)}"
+        if not (plan / names["kmer_weights"]).exists():
+            weights = run_vectors.kmer_weights(info, settings)
+            fleet_plan.write_arrays(
+                {"kmer_weights": weights}, plan / names["kmer_weights"]
+            )
     return names
 
 

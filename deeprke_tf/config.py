@@ -107,6 +107,9 @@ class ModelConfig:
     """Share of the sites of which the output is shown the mean of the union, too, in
     training; 0 leaves this short way out. By it what motifs say is learned first, and
     not missed where they say little."""
+    kmer_share: float = 0.0
+    """Share that a logistic regression of k-mer counts, fitted before, has in the log
+    odds of the trained network; 0 leaves it out."""
     residual: bool = False
     """Add to a convolution what it read, where it gives as many channels."""
     position_size: int = 0
@@ -156,8 +159,9 @@ class ModelConfig:
         for name in ("dropout", "spatial_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise UserError(f"{name} must be in [0, 1), got {getattr(self, name)}.")
-        if not 0 <= self.union_mean <= 1:
-            raise UserError(f"union_mean must be in [0, 1], got {self.union_mean}.")
+        for name in ("union_mean", "kmer_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UserError(f"{name} must be in [0, 1], got {getattr(self, name)}.")
         self._require_what_others_have()
 
     def _require_what_others_have(self) -> None:
@@ -172,6 +176,11 @@ class ModelConfig:
                 "Network 'ideeps' reads sequence and structure and has a BiLSTM; got "
                 f"structure {self.structure} and lstm_units {self.lstm_units}."
             )
+
+    @property
+    def counts_kmers(self) -> bool:
+        """Whether a logistic regression of k-mer counts has a share in the output."""
+        return self.kmer_share > 0 and self.reads("kmer_share")
 
     def reads(self, name: str) -> bool:
         """Tells whether the network depends on a setting, by its name."""

@@ -198,6 +198,12 @@ def sample_kmers(
     return sites
 
 
+def sample_labels(info: DatasetInfo, split: str, n_sites: int) -> np.ndarray:
+    """Returns the labels of the sites of `sample_kmers`, uint8 [n_sites]."""
+    labels = [some["label"].numpy() for some in _features(info, split, n_sites)]
+    return np.concatenate(labels).astype(np.uint8)
+
+
 def names_and_labels(info: DatasetInfo, split: str) -> tuple[list[str], list[int]]:
     """Returns name and label of each site of a split, in the order of its shards."""
     names: list[str] = []

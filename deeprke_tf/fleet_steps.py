@@ -31,7 +31,8 @@ class Member:
 
     Attributes:
       splits: Its sites: train, validation and, where they are to be scored, test.
-      vectors: Its k-mer vectors by view, float32 [n_ids, size].
+      vectors: Its k-mer vectors by view, float32 [n_ids, size], and, under
+        "kmer_weights", what `kmer_counts.fit` gave, where its output reads them.
       seed: Of its training.
       start: Weights to start from, as `Keras.Model.trainable_variables` has them; None:
         random ones.
@@ -199,6 +200,7 @@ def network_of(config: RunConfig, member: Member) -> keras.Model:
         member.vectors["sequence"],
         member.vectors.get("structure"),
         fraction,
+        member.vectors.get("kmer_weights"),
     )
 
 

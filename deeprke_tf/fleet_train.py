@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from deeprke_tf.fleet_plan import Training
 
 
+_VIEWS = {"sequence", "structure"}
+
+
 class Start(NamedTuple):
     """What a network starts from.
 
@@ -230,7 +233,9 @@ def _members(
     members = []
     for one, splits in zip(group, datasets.read(group), strict=True):
         start = starts.get(one.result_path(flags.out))
-        vectors = start.vectors if start else vectors_of(one, flags.plan)
+        vectors = vectors_of(one, flags.plan)
+        if start:  # k-mer weights stay those of its own sites.
+            vectors |= {view: start.vectors[view] for view in _VIEWS & vectors.keys()}
         weights = start.weights if start else None
         members.append(fleet.Member(splits, vectors, one.config.train.seed, weights))
     return members
@@ -249,7 +254,7 @@ def _write(
 
 
 def vectors_of(training: "Training", plan: Path) -> dict[str, Any]:
-    """Reads the k-mer vectors of a training, float32 [n_ids, size] by view."""
+    """Reads the k-mer vectors of a training by view, and its k-mer weights."""
     from deeprke_tf import fleet_plan
 
     read = (fleet_plan.read_arrays(plan / name) for name in training.vectors.values())

@@ -14,8 +14,10 @@ from keras import layers, ops
 
 from deeprke_tf.config import ModelConfig
 from deeprke_tf.kmer_conv import KmerConv1D
-from deeprke_tf.kmers import PAD_ID
+from deeprke_tf.kmer_counts import KmerCounts
+from deeprke_tf.kmers import FIRST_KMER_ID, PAD_ID
 from deeprke_tf.positions import AddPositions
+from deeprke_tf.sites import NUCLEOTIDES
 from deeprke_tf.vmap_layers import Conv1D, HalvingMaxPooling1D
 
 
@@ -24,6 +26,7 @@ def build_model(
     sequence_vectors: np.ndarray,
     structure_vectors: np.ndarray | None = None,
     bound_fraction: float = 0.5,
+    kmer_weights: np.ndarray | None = None,
 ) -> keras.Model:
     """Builds the uncompiled network.
 
@@ -38,6 +41,7 @@ def build_model(
         False.
       bound_fraction: Share of bound sites that training will meet, in (0, 1): the
         probability that the untrained network starts from.
+      kmer_weights: Of `kmer_counts.fit`; None if `config.counts_kmers` is False.
 
     Returns:
       A model from a dict of int64 [batch, n_kmers], one for each of `config.views`, to
@@ -45,7 +49,7 @@ def build_model(
 
     Raises:
       ValueError: Vectors of a view are missing, or their padding row is not zero, or
-        `bound_fraction` is not in (0, 1).
+        k-mer weights are missing, or `bound_fraction` is not in (0, 1).
     """
     if not 0 < bound_fraction < 1:
         raise ValueError(
@@ -75,8 +79,11 @@ def build_model(
         x = kmer_convolution(vectors[name], config, view)(ids)
         x, view_mask = view_module(x, mask, config, view)
         modules.append(x)  # [batch, n_kmers / 2^convolutions, filters]
-    probability = prediction(modules, view_mask, config, bound_fraction)
-    return keras.Model(inputs, probability, name="deeprke")
+    x = prediction(modules, view_mask, config, bound_fraction)
+    if config.counts_kmers:
+        n_kmers = len(sequence_vectors) - FIRST_KMER_ID
+        x = with_kmer_counts(x, inputs["sequence_kmers"], n_kmers, kmer_weights, config)
+    return keras.Model(inputs, as_probability(x), name="deeprke")
 
 
 def view_module(x: Any, mask: Any, config: ModelConfig, view: str) -> tuple[Any, Any]:
@@ -99,7 +106,7 @@ def view_module(x: Any, mask: Any, config: ModelConfig, view: str) -> tuple[Any,
 def prediction(
     modules: Sequence[Any], views_mask: Any, config: ModelConfig, bound_fraction: float
 ) -> Any:
-    """Returns the probability that the third module and what follows it make of views.
+    """Returns the log odds that the third module and what follows it make of views.
 
     Args:
       modules: What the CNN module of each view gave, float [batch, length, filters].
@@ -139,13 +146,41 @@ def prediction(
         )
         mean = shown(mean)
         x = layers.Concatenate(name="with_union_mean")([x, mean])
-    return bound_probability(x, bound_fraction)
+    return bound_log_odds(x, bound_fraction)
 
 
-def bound_probability(x: Any, bound_fraction: float) -> Any:
-    """Returns the output layer's probability, float32 [batch, 1].
+def with_kmer_counts(
+    log_odds: Any,
+    ids: Any,
+    n_kmers: int,
+    kmer_weights: np.ndarray | None,
+    config: ModelConfig,
+) -> Any:
+    """Returns log odds of which k-mer counts have their share, float32 [batch, 1].
 
-    It starts from the share of bound sites: first steps that only lower all
+    Args:
+      log_odds: Of the network, float32 [batch, 1].
+      ids: Of sequence k-mers, int64 [batch, n_kmers].
+      n_kmers: How many k-mers there are.
+      kmer_weights: Of `kmer_counts.fit`.
+      config: Of the network.
+
+    Raises:
+      ValueError: There are no weights.
+    """
+    if kmer_weights is None:
+        raise ValueError("k-mer counts have a share in the output but no weights.")
+    k = round(math.log(n_kmers, len(NUCLEOTIDES)))
+    counts = KmerCounts(k, config.kmer_share, name="kmer_counts")
+    log_odds = counts(log_odds, ids)
+    counts.set_weights([kmer_weights])
+    return log_odds
+
+
+def bound_log_odds(x: Any, bound_fraction: float) -> Any:
+    """Returns the output layer's log odds, float32 [batch, 1].
+
+    They start from the share of bound sites: first steps that only lower all
     probabilities would drive every ReLU below zero for good where most sites are
     background.
     """
@@ -153,11 +188,15 @@ def bound_probability(x: Any, bound_fraction: float) -> Any:
     # In float32 also where the layers before compute in half precision.
     return layers.Dense(
         1,
-        activation="sigmoid",
         bias_initializer=keras.initializers.Constant(math.log(odds)),
         dtype="float32",
-        name="probability",
+        name="log_odds",
     )(x)
+
+
+def as_probability(log_odds: Any) -> Any:
+    """Returns the probability of log odds, float32 [batch, 1]."""
+    return layers.Activation("sigmoid", dtype="float32", name="probability")(log_odds)
 
 
 def kmer_convolution(

@@ -16,6 +16,7 @@ _DEEPRKE = RunConfig(
         union_kernel_sizes=(16, 16),
         union_size=48,
         union_mean=0.5,
+        kmer_share=0.2,
         position_size=16,
         dropout=0.3,
         spatial_dropout=0.1,

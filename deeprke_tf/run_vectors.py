@@ -1,13 +1,28 @@
-"""The k-mer vectors of a training run: given by the user, or made from its sites."""
+"""What a training run knows of k-mers before it trains: their vectors and weights."""
 
 from pathlib import Path
 from typing import Any
 
-from deeprke_tf import dataset, embeddings, kmers, training
+import numpy as np
+
+from deeprke_tf import (
+    dataset,
+    embeddings,
+    kmer_counts,
+    kmer_regression,
+    kmers,
+    objective,
+    training,
+)
 from deeprke_tf.config import RunConfig
 from deeprke_tf.dataset_info import DatasetInfo
 from deeprke_tf.errors import UserError
 from deeprke_tf.records import file_sha256
+
+
+def _path(out: Path, name: str) -> Path:
+    """Returns the file of a view's vectors, or of the k-mer weights."""
+    return out / (f"{name}.npy" if name == "kmer_weights" else f"{name}_vectors.npy")
 
 
 def _vocabularies(
@@ -41,20 +56,21 @@ def given_vectors(
 def make_vectors(
     info: DatasetInfo, out: Path, run_config: RunConfig, given: training.Vectors
 ) -> training.Vectors:
-    """Returns the k-mer vectors of each view, and keeps them in the run.
+    """Returns the k-mer vectors of each view and k-mer weights, and keeps them.
 
     Args:
-      info: The data; word2vec is trained on its train split alone.
+      info: The data; its train split alone is read.
       out: The run directory; vectors that it holds already are taken.
       run_config: All settings.
       given: Of `given_vectors`.
 
     Returns:
-      float32 [n_ids, size] by view, for the views that the model reads.
+      float32 [n_ids, size] by view, for the views that the model reads; and under
+      "kmer_weights", where counts have a share in its output, those of `kmer_weights`.
     """
     vectors = {}
     for view, vocabulary in _vocabularies(info, run_config).items():
-        path = out / f"{view}_vectors.npy"
+        path = _path(out, view)
         if path.exists():
             vectors[view] = embeddings.load(path, vocabulary)
             continue
@@ -71,7 +87,50 @@ def make_vectors(
                 sites, vocabulary, run_config.vectors, run_config.train.seed
             )
         embeddings.save(vectors[view], path)
+    if run_config.model.counts_kmers:
+        path = _path(out, "kmer_weights")
+        if not path.exists():
+            print("fitting a logistic regression of k-mer counts", flush=True)
+            embeddings.save(kmer_weights(info, run_config), path)
+        vectors["kmer_weights"] = _load_kmer_weights(path, info.encoding.k)
     return vectors
+
+
+def kmer_weights(info: DatasetInfo, run_config: RunConfig) -> np.ndarray:
+    """Fits the logistic regression of k-mer counts to training sites.
+
+    Args:
+      info: The data; the first sites of its train split are read, whose order is
+        random.
+      run_config: All settings.
+
+    Returns:
+      Of `kmer_regression.fit`.
+    """
+    train = info.split("train")
+    most = kmer_regression.n_fitted(train.longest_site)
+    return kmer_regression.fit(
+        dataset.sample_kmers(info, "train", "sequence_kmers", most),
+        dataset.sample_labels(info, "train", most),
+        info.encoding.k,
+        objective.class_weights(run_config.train, train.n_sites, train.n_positive),
+    )
+
+
+def _load_kmer_weights(path: Path, k: int) -> np.ndarray:
+    """Reads k-mer weights.
+
+    Raises:
+      UserError: The file is damaged or of another k.
+    """
+    try:
+        weights = np.load(path, allow_pickle=False)
+        fits = weights.shape == (kmer_counts.n_weights(k),)
+    except (OSError, ValueError, EOFError, AttributeError) as error:
+        raise UserError(f"Cannot read the k-mer weights {path}: {error}.") from error
+    if not fits or weights.dtype != np.float32 or not np.isfinite(weights).all():
+        raise UserError(f"{path} does not hold the weights of k={k}; delete it.")
+    return weights
 
 
 def describe(
@@ -86,5 +145,5 @@ def describe(
     """
     return {
         "from": vectors_from.resolve().name if vectors_from else None,
-        "sha256": {view: file_sha256(out / f"{view}_vectors.npy") for view in vectors},
+        "sha256": {name: file_sha256(_path(out, name)) for name in vectors},
     }

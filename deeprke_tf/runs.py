@@ -3,6 +3,7 @@
 config.json             all settings
 sequence_vectors.npy    k-mer vectors, in id order
 structure_vectors.npy
+kmer_weights.npy        of the logistic regression of k-mer counts, if there is one
 state/                  what an unfinished run goes on from; gone when it is finished
 history.csv             one row an epoch
 model.keras             the network of the best epoch, float32, without optimizer
@@ -125,7 +126,12 @@ def _load_model(directory: Path, manifest: dict[str, Any]) -> "keras.Model":
     import keras
 
     # Keras looks their layers up by name.
-    from deeprke_tf import kmer_conv, positions, vmap_layers  # noqa: F401
+    from deeprke_tf import (  # noqa: F401
+        kmer_conv,
+        kmer_counts,
+        positions,
+        vmap_layers,
+    )
 
     # Keras would load some damaged weights, or weights of another network.
     if file_sha256(directory / MODEL) != manifest["model_sha256"]:

@@ -38,7 +38,7 @@ def fit(
     Args:
       info: The data; its train and validation splits are read.
       run_config: All settings.
-      vectors: k-mer vectors, by view.
+      vectors: k-mer vectors, by view, and k-mer weights; of `run_vectors`.
       strategy: The devices to train on.
       state: What the run has done so far; kept up to date.
       log_dir: For TensorBoard.
@@ -107,7 +107,11 @@ def _built(
     model_config: ModelConfig, vectors: Vectors, bound_fraction: float = 0.5
 ) -> keras.Model:
     return build_model(
-        model_config, vectors["sequence"], vectors.get("structure"), bound_fraction
+        model_config,
+        vectors["sequence"],
+        vectors.get("structure"),
+        bound_fraction,
+        vectors.get("kmer_weights"),
     )
 
 

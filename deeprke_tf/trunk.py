@@ -169,7 +169,7 @@ def train_trunk(
     keras.utils.set_random_seed(settings.seed)
     network = network_of(config, Member({"train": together}, vectors, settings.seed))
     heads = layers.Dense(len(sites), activation="sigmoid", name="heads")
-    trunk = keras.Model(network.inputs, heads(network.get_layer("probability").input))
+    trunk = keras.Model(network.inputs, heads(network.get_layer("log_odds").input))
     trained = _Training(trunk, together, experiments, settings).run(said)
     *body, kernel, bias = (np.asarray(value) for value in trained)
     return [[*body, kernel[:, i : i + 1], bias[i : i + 1]] for i in range(len(sites))]

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from deeprke_tf import dataset_info, inference, records
+from deeprke_tf import dataset_info, inference, kmer_counts, records
 from deeprke_tf.config import ModelConfig
 from deeprke_tf.embeddings import one_hot_vectors
 from deeprke_tf.encoding import Encoding
@@ -38,8 +38,10 @@ CONFIGS = {
     "batch-norm": tiny(ModelConfig(batch_norm=True)),
     "batch-norm, cnn-only": tiny(ModelConfig(batch_norm=True, lstm_units=0)),
     "trainable-vectors": tiny(ModelConfig(trainable_vectors=True)),
-    "positions, narrow union and its mean, batch-norm": tiny(
-        ModelConfig(position_size=3, union_size=5, union_mean=0.5, batch_norm=True)
+    "positions, narrow union, k-mer counts": dataclasses.replace(
+        tiny(ModelConfig(position_size=3, union_size=5, batch_norm=True)),
+        union_mean=0.5,
+        kmer_share=0.3,
     ),
     "shapes apart": dataclasses.replace(
         tiny(ModelConfig(residual=True, spatial_dropout=0.3)),
@@ -56,6 +58,11 @@ def random_vectors(n_ids, size=5):
     return vectors.astype(np.float32)
 
 
+def random_kmer_weights(k=3):
+    weights = np.random.default_rng(k).normal(size=kmer_counts.n_weights(k))
+    return weights.astype(np.float32)
+
+
 def tiny_model(config, bound_fraction=0.5):
     """An untrained network over random vectors, or over one-hot letters."""
     keras.utils.set_random_seed(1)
@@ -65,7 +72,10 @@ def tiny_model(config, bound_fraction=0.5):
         else random_vectors(N_SEQUENCE_IDS)
     )
     structure_vectors = random_vectors(N_STRUCTURE_IDS)
-    return build_model(config, sequence_vectors, structure_vectors, bound_fraction)
+    return build_model(
+        *(config, sequence_vectors, structure_vectors, bound_fraction),
+        kmer_weights=random_kmer_weights(),
+    )
 
 
 def random_sites(lengths, seed=0):

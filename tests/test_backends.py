@@ -16,8 +16,9 @@ from tests.small_models import (
     trained_model,
 )
 
-# What could differ is in it: both views, BiLSTM, positions, batch normalization.
-NAME = "positions, narrow union and its mean, batch-norm"
+# What could differ is in it: both views, BiLSTM, positions, k-mer counts, and batch
+# normalization.
+NAME = "positions, narrow union, k-mer counts"
 
 # Loads the network on JAX, scores the same sites, and trains it for a step.
 ON_JAX = """
@@ -26,7 +27,7 @@ sys.modules["tensorflow"] = None
 import jax
 import keras
 import numpy as np
-from deeprke_tf import kmer_conv, positions, vmap_layers
+from deeprke_tf import kmer_conv, kmer_counts, positions, vmap_layers
 
 directory = pathlib.Path(sys.argv[1])
 batch = dict(np.load(directory / "batch.npz"))

@@ -58,6 +58,9 @@ def test_a_plan_trained_by_a_fleet_gives_the_results_of_its_tasks(
     assert run("rbp31", data_dir, out, *flags, "--plan", plan) == {}
     assert "4 trainings" in capsys.readouterr().out
     assert len(list((plan / "datasets").glob("*.npz"))) == 1
+    # The same sites have the same k-mer weights, whatever the seed.
+    weights = {one.vectors["kmer_weights"] for one in fleet_plan.read(plan)}
+    assert len(weights) == 1
     done = fleet(plan, trained)
     assert done.returncode == 0, done.stderr
     assert "2 x small on cpu" in done.stdout

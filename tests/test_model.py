@@ -172,7 +172,7 @@ def test_layers_are_named_after_view_module_and_place():
             "dense",
             "dense_dropout",
         ),
-        *("probability", *modules),
+        *("log_odds", "probability", *modules),
     }
     # Operations without weights get their names from Keras.
     with_names = {layer.name for layer in model.layers if layer.name in expected}
@@ -272,13 +272,13 @@ def test_each_module_takes_the_filters_and_kernels_given_for_it():
 
 
 def test_a_narrowed_union_has_fewer_channels_for_the_third_module():
-    model = tiny_model(CONFIGS["positions, narrow union and its mean, batch-norm"])
+    model = tiny_model(CONFIGS["positions, narrow union, k-mer counts"])
     assert model.get_layer("union").output.shape[-1] == 6
     assert model.get_layer("union_cnn_conv_1").kernel.shape == (4, 5, 4)
 
 
 def test_the_output_reads_the_mean_of_the_union_over_the_site():
-    config = CONFIGS["positions, narrow union and its mean, batch-norm"]
+    config = CONFIGS["positions, narrow union, k-mer counts"]
     model = tiny_model(config)
     reads = ("union_narrowed", "dense_dropout", "with_union_mean")
     inspected = keras.Model(

@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import signal
@@ -17,12 +18,14 @@ from deeprke_tf import (
     objective,
     presets,
     records,
+    run_vectors,
     runs,
     train,
     train_run,
     training,
 )
 from deeprke_tf.config import ModelConfig, RunConfig, TrainConfig, load
+from deeprke_tf.errors import UserError
 from deeprke_tf.state import TrainingState
 from tests import fresh_processes
 from tests.small_runs import (
@@ -132,6 +135,39 @@ def test_another_seed_gives_another_run(sequence_run, data, tmp_path):
     assert train.main([*flags, "--seed", str(2**40)]) == 0
     assert history(other) != history(sequence_run)
     assert not same_weights(other, sequence_run)
+
+
+def test_kmer_counts_have_a_share_and_leave_the_network_as_it_is(
+    sequence_run, data, tmp_path
+):
+    out = tmp_path / "run"
+    flags = ["--data", str(data), "--out", str(out), *SEQUENCE_RUN]
+    assert train.main([*flags, "--kmer-share", "0.4"]) == 0
+    assert losses(out) == losses(sequence_run)
+    with_counts, without = runs.load(out), runs.load(sequence_run)
+    (table,) = with_counts.model.get_layer("kmer_counts").get_weights()
+    np.testing.assert_array_equal(table, np.load(out / "kmer_weights.npy"))
+    digest = records.file_sha256(out / "kmer_weights.npy")
+    assert with_counts.manifest["vectors"]["sha256"]["kmer_weights"] == digest
+    assert not np.allclose(
+        runs.read_validation(out)[1], runs.read_validation(sequence_run)[1], atol=1e-3
+    )
+    assert len(without.model.layers) == len(with_counts.model.layers) - 1
+
+
+def test_kmer_weights_that_are_damaged_or_of_another_k_are_named(tmp_path, data):
+    info = dataset_info.read(data)
+    settings = RunConfig(ModelConfig(structure=False, one_hot=True, kmer_share=0.1))
+    run_vectors.make_vectors(info, tmp_path, settings, {})
+    path = tmp_path / "kmer_weights.npy"
+    whole = path.read_bytes()
+    for contents in (whole[:-5], b""):
+        path.write_bytes(contents)
+        with pytest.raises(UserError, match="Cannot read the k-mer weights"):
+            run_vectors.make_vectors(info, tmp_path, settings, {})
+    np.save(path, np.load(io.BytesIO(whole))[:-1])
+    with pytest.raises(UserError, match="does not hold the weights of k=3; delete it"):
+        run_vectors.make_vectors(info, tmp_path, settings, {})
 
 
 def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
