@@ -253,7 +253,8 @@ def _network(
     x = Conv1D(filters, size, name="structure_cnn_conv_1")(ops.cast(dense, "float32"))
     structure, _ = model.view_module(x, mask, config, "structure")
     modules = [sequence, structure]
-    probability = model.prediction(modules, view_mask, config, bound_fraction)
+    log_odds = model.prediction(modules, view_mask, config, bound_fraction)
+    probability = model.as_probability(log_odds)
     return keras.Model({"sequence_kmers": ids, "structure": dense}, probability)
 
 

@@ -1,0 +1,79 @@
+"""What share k-mer counts should have in the log odds, on validation sites.
+
+    python benchmarks/kmer_share.py --results RESULTS
+
+RESULTS is that of `deeprke benchmark rbp31 --presets deeprke --protocols grouped`: its
+runs and datasets are read, nothing is trained but the logistic regressions, and no test
+site is scored. A run tells the log odds of its network, whatever share it was given.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from scipy import special
+
+from deeprke_tf import (
+    dataset,
+    dataset_info,
+    kmer_counts,
+    metrics,
+    run_vectors,
+    runs,
+)
+
+_SHARES = (0.0, 0.1, 0.2, 0.3, 0.4)
+
+
+def by_share(run: Path, info: dataset_info.DatasetInfo) -> list[float]:
+    """Returns the validation AUROC of a run for each share."""
+    settings = runs.load(run).config
+    labels, probabilities = runs.read_validation(run)
+    batch_size = settings.train.batch_size
+    places = dataset.read_places(info, "validation", batch_size)
+    sites = dataset.sample_kmers(info, "validation", "sequence_kmers", -1)
+    ids = np.zeros((len(sites), max(map(len, sites))), np.int32)
+    for row, place in zip(ids, places, strict=True):
+        row[: len(sites[place])] = sites[place]
+    counted = regression(info.encoding.k, run_vectors.kmer_weights(info, settings), ids)
+    log_odds = special.logit(np.clip(probabilities.astype(float), 1e-7, 1 - 1e-7))
+    given = settings.model.kmer_share
+    log_odds = (log_odds - given * counted) / (1 - given)
+    mixed = (special.expit((1 - s) * log_odds + s * counted) for s in _SHARES)
+    return [metrics.auroc(labels, some) for some in mixed]
+
+
+def regression(k: int, weights: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """Returns the log odds of the regression alone, float64 [n_sites]."""
+    layer = kmer_counts.KmerCounts(k, share=1.0)
+    network = np.zeros((len(ids), 1), np.float32)
+    layer.build(network.shape, ids.shape)
+    layer.set_weights([weights])
+    return np.asarray(layer(network, ids))[:, 0].astype(float)
+
+
+def main() -> None:
+    """Prints a row for each experiment, and means."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--results", type=Path, required=True)
+    parser.add_argument("--run", default="deeprke.grouped.seed1.none")
+    flags = parser.parse_args()
+    directory = flags.results / "rbp31"
+    rows = []
+    print("| experiment | " + " | ".join(map(str, _SHARES)) + " |", flush=True)
+    for run in sorted((directory / "runs").glob(f"*/{flags.run}")):
+        if not (run / runs.MANIFEST).exists():
+            continue
+        data = runs.read_manifest(run)["data"]["directory"]
+        info = dataset_info.read(directory / "data" / run.parent.name / data)
+        rows.append(by_share(run, info))
+        cells = [f"{auroc:.4f}" for auroc in rows[-1]]
+        print(f"| {run.parent.name[:24]} | " + " | ".join(cells) + " |", flush=True)
+    table = np.array(rows)
+    print("| mean | " + " | ".join(f"{mean:.4f}" for mean in table.mean(axis=0)) + " |")
+    better = (table > table[:, :1]).sum(axis=0)
+    print(f"| better than 0.0 | {' | '.join(map(str, better))} | of {len(table)}")
+
+
+if __name__ == "__main__":
+    main()
