@@ -32,7 +32,7 @@ class Member:
     Attributes:
       splits: Its sites: train, validation and, where they are to be scored, test.
       vectors: Its k-mer vectors by view, float32 [n_ids, size], and, under
-        "kmer_weights", what `kmer_counts.fit` gave, where its output reads them.
+        "kmer_weights", what `kmer_regression.fit` gave, where its output reads them.
       seed: Of its training.
       start: Weights to start from, as `Keras.Model.trainable_variables` has them; None:
         random ones.

@@ -41,7 +41,7 @@ def build_model(
         False.
       bound_fraction: Share of bound sites that training will meet, in (0, 1): the
         probability that the untrained network starts from.
-      kmer_weights: Of `kmer_counts.fit`; None if `config.counts_kmers` is False.
+      kmer_weights: Of `kmer_regression.fit`; None if `config.counts_kmers` is False.
 
     Returns:
       A model from a dict of int64 [batch, n_kmers], one for each of `config.views`, to
@@ -162,7 +162,7 @@ def with_kmer_counts(
       log_odds: Of the network, float32 [batch, 1].
       ids: Of sequence k-mers, int64 [batch, n_kmers].
       n_kmers: How many k-mers there are.
-      kmer_weights: Of `kmer_counts.fit`.
+      kmer_weights: Of `kmer_regression.fit`.
       config: Of the network.
 
     Raises:
