@@ -1,5 +1,6 @@
 """What a training run knows of k-mers before it trains: their vectors and weights."""
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from deeprke_tf.config import RunConfig
 from deeprke_tf.dataset_info import DatasetInfo
 from deeprke_tf.errors import UserError
 from deeprke_tf.records import file_sha256
+
+# What NumPy raises for files that are no array, archives of arrays among them.
+_UNREADABLE = (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile)
 
 
 def _path(out: Path, name: str) -> Path:
@@ -126,7 +130,7 @@ def _load_kmer_weights(path: Path, k: int) -> np.ndarray:
     try:
         weights = np.load(path, allow_pickle=False)
         fits = weights.shape == (kmer_counts.n_weights(k),)
-    except (OSError, ValueError, EOFError, AttributeError) as error:
+    except _UNREADABLE as error:
         raise UserError(f"Cannot read the k-mer weights {path}: {error}.") from error
     if not fits or weights.dtype != np.float32 or not np.isfinite(weights).all():
         raise UserError(f"{path} does not hold the weights of k={k}; delete it.")

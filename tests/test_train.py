@@ -161,7 +161,7 @@ def test_kmer_weights_that_are_damaged_or_of_another_k_are_named(tmp_path, data)
     run_vectors.make_vectors(info, tmp_path, settings, {})
     path = tmp_path / "kmer_weights.npy"
     whole = path.read_bytes()
-    for contents in (whole[:-5], b""):
+    for contents in (whole[:-5], b"", b"PK\x03\x04" + whole):
         path.write_bytes(contents)
         with pytest.raises(UserError, match="Cannot read the k-mer weights"):
             run_vectors.make_vectors(info, tmp_path, settings, {})
