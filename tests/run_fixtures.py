@@ -9,7 +9,7 @@ import os
 import filelock
 import pytest
 
-from deeprke_tf import train
+from deeprke_tf import export, train
 from tests.small_runs import (
     ENSEMBLE,
     RUN,
@@ -91,3 +91,29 @@ def sequence_run(trained_once):
 def ensemble(trained_once):
     """An ensemble of two finished runs, of seeds 7 and 8, that read the sequence."""
     return trained_once("ensemble", ENSEMBLE)
+
+
+@pytest.fixture(scope="session")
+def exported_once(made_once):
+    """Exports a run as the first version of QKI; to be read alone."""
+
+    def make(name, run):
+        def export_it(directory):
+            flags = ["--model", str(run), "--out", str(directory / "QKI")]
+            assert export.main(flags) == 0
+
+        return made_once(name, export_it) / "QKI"
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def exported_run(run, exported_once):
+    """The exported run that reads both views."""
+    return exported_once("exported_run", run)
+
+
+@pytest.fixture(scope="session")
+def exported_ensemble(ensemble, exported_once):
+    """The exported ensemble."""
+    return exported_once("exported_ensemble", ensemble)

@@ -18,11 +18,9 @@ N_KMERS = [1, 7, 8, 9, 40]  # of the sites below
 
 
 @pytest.fixture(scope="module")
-def served(run, tmp_path_factory):
+def served(exported_run):
     """The first version of the exported run."""
-    directory = tmp_path_factory.mktemp("serving") / "new" / "QKI"
-    assert export.main(["--model", str(run), "--out", str(directory)]) == 0
-    return directory / "1"
+    return exported_run / "1"
 
 
 @pytest.fixture(scope="module")
@@ -120,10 +118,9 @@ def test_a_model_without_structure_takes_the_sequence_alone(
 
 
 def test_an_ensemble_is_one_model_with_the_outputs_of_predict(
-    ensemble, sites, tmp_path
+    ensemble, exported_ensemble, sites
 ):
-    directory = tmp_path / "QKI"
-    assert export.main(["--model", str(ensemble), "--out", str(directory)]) == 0
+    directory = exported_ensemble
     python = Ensemble((runs.load(ensemble),)).scorer(batch_size=2)(sites)
     assert python.probability_sd.max() > 1e-4
     serialized = [records.serialize("site", *site.values(), 1) for site in sites]

@@ -19,21 +19,18 @@ from tests.small_runs import make_sites
 pytest_plugins = ["tests.run_fixtures"]
 
 
-def exported(run, directory):
-    assert export.main(["--model", str(run), "--out", str(directory)]) == 0
-    return directory
-
-
-@pytest.fixture(scope="module")
-def served(run, tmp_path_factory):
+@pytest.fixture
+def served(exported_run):
     """A model that reads both views, exported."""
-    return exported(run, tmp_path_factory.mktemp("serving") / "QKI")
+    return exported_run
 
 
 @pytest.fixture(scope="module")
 def served_sequence(sequence_run, tmp_path_factory):
     """A model that reads the sequence alone, exported."""
-    return exported(sequence_run, tmp_path_factory.mktemp("serving") / "PUM2")
+    directory = tmp_path_factory.mktemp("serving") / "PUM2"
+    assert export.main(["--model", str(sequence_run), "--out", str(directory)]) == 0
+    return directory
 
 
 @pytest.fixture(scope="module")
@@ -128,10 +125,11 @@ def test_parquet_holds_the_same(sequence_run, served_sequence, sites, tmp_path):
             assert row["probability"] is None and row["bound"] is None
 
 
-def test_an_ensemble_has_its_standard_deviation(ensemble, sites, tmp_path):
-    served = exported(ensemble, tmp_path / "QKI")
+def test_an_ensemble_has_its_standard_deviation(
+    ensemble, exported_ensemble, sites, tmp_path
+):
     out = tmp_path / "scores"
-    flags = ["--model", served, "--sites", sites, "--out", out]
+    flags = ["--model", exported_ensemble, "--sites", sites, "--out", out]
     run_score(*flags, "--format", "parquet")
     table = pyarrow.parquet.read_table(out / "QKI-00000-of-00001.parquet")
     for row, wanted in zip(
