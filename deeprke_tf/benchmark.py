@@ -135,7 +135,10 @@ def _do(flags: BenchmarkFlags, tasks: list) -> dict[str, str]:
         tasks, flags.out, _fold_flags(flags), flags.trained
     )
     if flags.ensembles:
-        failed |= benchmark_ensembles.measure(tasks, flags.out)
+        done = [
+            one for one in tasks if f"{one.experiment.name} {one.label}" not in failed
+        ]
+        failed |= benchmark_ensembles.measure(done, flags.out)
     if n_elsewhere:
         print(f"{n_elsewhere} tasks are left to other processes that are at them")
     for name, error in failed.items():

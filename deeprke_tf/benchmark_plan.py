@@ -8,6 +8,7 @@ import numpy as np
 
 from deeprke_tf import (
     benchmark_data,
+    benchmark_run,
     dataset_info,
     embeddings,
     fleet_plan,
@@ -42,12 +43,13 @@ def make_plan(
       How many trainings the plan has.
 
     Raises:
-      UserError: A task is of a protocol of several trainings.
+      UserError: A task is of a protocol of several trainings, or has a result of other
+        settings.
     """
     left = [
         task
         for task in tasks
-        if not task.is_linear and not task.result_path(out).exists()
+        if not task.is_linear and not benchmark_run.is_done(task, out)
     ]
     other = [task for task in left if task.is_optimistic]
     if other:

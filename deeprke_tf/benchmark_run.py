@@ -61,19 +61,38 @@ def _do_alone(
     task: Task, out: Path, fold_flags: Sequence[str], fleet: Path | None
 ) -> bool:
     """Does a task unless it is done; returns False if another process is at it."""
-    if task.result_path(out).exists():
+    if is_done(task, out):
         return True
     lock = task.lock_path(out)
     lock.parent.mkdir(parents=True, exist_ok=True)
     try:
         with filelock.FileLock(lock, timeout=0):
             # It may have been done between the question and the lock.
-            if not task.result_path(out).exists():
+            if not is_done(task, out):
                 result = run_task(task, out, fold_flags, fleet)
                 task.result_path(out).parent.mkdir(parents=True, exist_ok=True)
                 runs.write_json(task.result_path(out), result)
     except filelock.Timeout:
         return False
+    return True
+
+
+def is_done(task: Task, out: Path) -> bool:
+    """Tells whether a task has its result.
+
+    Raises:
+      UserError: It has one of other settings: presets change.
+    """
+    path = task.result_path(out)
+    if not path.exists():
+        return False
+    # Of linear baselines a result has no settings.
+    result = runs.read_json(path)
+    if "config" in result and not fleet_plan.is_of(result, task.settings):
+        raise UserError(
+            f"{path} was trained with other settings than {task.preset} has now; "
+            "delete it to train anew, or name another --out."
+        )
     return True
 
 

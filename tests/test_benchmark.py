@@ -173,7 +173,8 @@ def drawn(task, info, _directory):
     rng = np.random.default_rng(task.seed)
     labels = [benchmark_data.letters(info, s).labels for s in ("validation", "test")]
     scored = [benchmark_training.Scored(each, rng.random(len(each))) for each in labels]
-    return benchmark_training.Trained(*scored, {})
+    facts = {"config": dataclasses.asdict(task.settings)}
+    return benchmark_training.Trained(*scored, facts)
 
 
 def test_an_ensemble_is_measured_anew_when_its_seeds_are_others(
@@ -195,6 +196,24 @@ def test_an_ensemble_is_measured_anew_when_its_seeds_are_others(
     mean = np.mean([each["test_probabilities"] for each in arrays], axis=0)
     expected = metrics.auroc(arrays[0]["test_labels"], mean)
     assert means[2]["auroc"] == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_result_of_other_settings_is_neither_done_nor_a_member(
+    small, data_dir, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(benchmark_training, "_train_network", drawn)
+    run("rbp31", data_dir, tmp_path, "--presets", "small")
+    train = dataclasses.replace(SMALL.train, epochs=2)
+    changed = dataclasses.replace(SMALL, train=train)
+    monkeypatch.setitem(presets.PRESETS, "small", changed)
+    flags = ["--data-dir", data_dir, "--out", tmp_path, "--presets", "small"]
+    flags += ["--seeds", 1, 2, "--ensembles", "--workers", 1]
+    for more in ([], ["--plan", tmp_path / "plan"]):
+        assert benchmark.main(["rbp31", *map(str, [*flags, *more])]) == 1
+        error = capsys.readouterr().err
+        assert "small.frozen.seed1.none.json was trained with other settings" in error
+    names = {path.name for path in (tmp_path / "rbp31" / "results").glob("*/*.json")}
+    assert names == {f"small.frozen.seed{seed}.none.json" for seed in (1, 2)}
 
 
 def test_an_experiment_whose_files_have_changed_is_not_gone_on_with(
