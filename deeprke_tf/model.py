@@ -177,6 +177,16 @@ def with_kmer_counts(
     return log_odds
 
 
+def without_kmer_counts(network: keras.Model) -> keras.Model:
+    """Returns what k-mer counts have a share in, without them; weights are shared.
+
+    Args:
+      network: Of `build_model`, with `kmer_share`.
+    """
+    log_odds = network.get_layer("log_odds").output
+    return keras.Model(network.inputs, as_probability(log_odds))
+
+
 def bound_log_odds(x: Any, bound_fraction: float) -> Any:
     """Returns the output layer's log odds, float32 [batch, 1].
 

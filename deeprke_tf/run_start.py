@@ -91,9 +91,12 @@ def prepare(
             "vectors_from": "--vectors-from",
             "ensemble": "--ensemble",
         }
+        advice = "name another --out, or add --overwrite"
+        if other == ["settings"]:
+            advice += f"; --config {out / runs.CONFIG} goes on with those it has"
         raise UserError(
-            f"{out} is an unfinished run of other {what.get(other[0], other[0])}; name "
-            "another --out, or add --overwrite."
+            f"{out} is an unfinished run of other {what.get(other[0], other[0])}; "
+            f"{advice}."
         )
 
 

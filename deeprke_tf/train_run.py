@@ -27,6 +27,7 @@ from deeprke_tf import (
 from deeprke_tf.config import ModelConfig, RunConfig
 from deeprke_tf.dataset_info import DatasetInfo
 from deeprke_tf.inference import score_labelled, scorer
+from deeprke_tf.model import without_kmer_counts
 from deeprke_tf.records import file_sha256
 from deeprke_tf.state import TrainingState
 
@@ -76,7 +77,11 @@ def train_run(
     runs.write_json(out / runs.MANIFEST, manifest)
     state.remove()
     print(_summary(measured, state, model.count_params(), seconds, out))
-    if doubt := chance_warning(measured["auroc_ci"], state.history, run_config.model):
+    if run_config.model.counts_kmers:
+        doubt = network_alone_warning(model, info, run_config)
+    else:
+        doubt = chance_warning(measured["auroc_ci"], state.history, run_config.model)
+    if doubt:
         print(f"warning: {doubt}")
     return measured
 
@@ -89,15 +94,22 @@ def _measure(
     state: TrainingState,
 ) -> dict[str, Any]:
     """Scores the validation sites, measures, and draws the figures."""
-    validation = dataset.read_split(
-        info, "validation", run_config.model.views, run_config.train.batch_size
-    )
-    labels, probabilities = score_labelled(scorer(model), validation)
+    labels, probabilities = _score_validation(model, info, run_config)
     measured = write_measures(out, info, labels, probabilities)
     figures.learning_curves(
         state.history, state.best_epoch, out / runs.FIGURES / "learning_curves.png"
     )
     return measured
+
+
+def _score_validation(
+    model: Any, info: DatasetInfo, run_config: RunConfig
+) -> tuple[np.ndarray, ...]:
+    """Returns labels and probabilities of the validation sites, in one order."""
+    validation = dataset.read_split(
+        info, "validation", run_config.model.views, run_config.train.batch_size
+    )
+    return score_labelled(scorer(model), validation)
 
 
 def write_measures(
@@ -160,7 +172,7 @@ def manifest_of(
         is fitted on them.
       measured: Of `write_measures`.
     """
-    packages = ("tensorflow", "keras", "gensim", "numpy", "viennarna")
+    packages = ("tensorflow", "keras", "gensim", "scikit-learn", "numpy", "viennarna")
     return {
         "deeprke_tf": __version__,
         "command": runs.command_line(),
@@ -180,6 +192,25 @@ def manifest_of(
             **{name: importlib.metadata.version(name) for name in packages},
         },
     }
+
+
+def network_alone_warning(model: Any, info: DatasetInfo, run_config: RunConfig) -> str:
+    """Says where the network knows nothing: k-mer counts would hide it.
+
+    Args:
+      model: In whose output k-mer counts have a share.
+      info: The data.
+      run_config: All settings.
+
+    Returns:
+      As `chance_warning`.
+    """
+    alone = without_kmer_counts(model)
+    labels, probabilities = _score_validation(alone, info, run_config)
+    measured = metrics.evaluate_probabilities(labels, probabilities, threshold=0.5)
+    rows = [{"val_auroc": measured["auroc"]}]
+    doubt = chance_warning(measured["auroc_ci"], rows, run_config.model)
+    return doubt and f"without its k-mer counts, {doubt}"
 
 
 def chance_warning(

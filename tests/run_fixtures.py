@@ -77,7 +77,7 @@ def trained_once(data, made_once):
 
 @pytest.fixture(scope="session")
 def run(trained_once):
-    """A finished run of four epochs that reads both views."""
+    """A finished run of three epochs that reads both views and counts k-mers."""
     return trained_once("run", RUN)
 
 

@@ -1,10 +1,19 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
 from deeprke_tf import kmer_counts, kmer_regression
 from deeprke_tf.kmer_counts import PER_KMERS, KmerCounts
 from deeprke_tf.kmers import PAD_ID, KmerVocabulary
-from tests.small_models import random_kmer_weights
+from deeprke_tf.model import without_kmer_counts
+from tests.small_models import (
+    CONFIGS,
+    batch_of,
+    random_kmer_weights,
+    random_sites,
+    tiny_model,
+)
 
 
 def letters(rng, n):
@@ -65,6 +74,16 @@ def test_a_share_is_given_and_none_in_training():
     np.testing.assert_allclose(mixed, 0.8 * 1.5 + 0.2 * alone, rtol=1e-5)
     given = log_odds_of(weights, ids, 3, share=0.2, network=1.5, training=True)
     assert given == [1.5]
+
+
+def test_a_network_is_had_without_its_counts():
+    config = dataclasses.replace(CONFIGS["no-structure"], kmer_share=0.4)
+    with_counts = tiny_model(config)
+    alone = without_kmer_counts(with_counts)
+    batch = batch_of(random_sites([30, 7]), config.views)
+    expected = tiny_model(CONFIGS["no-structure"])(batch)
+    np.testing.assert_allclose(alone(batch), expected, atol=1e-6)
+    assert not np.allclose(with_counts(batch), expected, atol=1e-3)
 
 
 def test_what_bound_sites_have_in_common_is_found():

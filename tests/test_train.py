@@ -1,3 +1,4 @@
+import dataclasses
 import io
 import json
 import os
@@ -15,6 +16,7 @@ from deeprke_tf import (
     dataset,
     dataset_info,
     inference,
+    kmer_counts,
     objective,
     presets,
     records,
@@ -28,6 +30,7 @@ from deeprke_tf.config import ModelConfig, RunConfig, TrainConfig, load
 from deeprke_tf.errors import UserError
 from deeprke_tf.state import TrainingState
 from tests import fresh_processes
+from tests.small_models import CONFIGS, tiny_model, write_dataset
 from tests.small_runs import (
     ONE_EPOCH,
     QUICK,
@@ -63,6 +66,7 @@ def test_a_finished_run_holds_its_files_and_no_others(run):
         "config.json",
         "sequence_vectors.npy",
         "structure_vectors.npy",
+        "kmer_weights.npy",
         "history.csv",
         "model.keras",
         "metrics.json",
@@ -91,8 +95,12 @@ def test_the_manifest_tells_inputs_versions_seed_and_command(run, data, sites_fi
     assert manifest["command"]
     assert manifest["vectors"]["from"] is None
     assert manifest["vectors"]["sha256"] == {
-        view: records.file_sha256(run / f"{view}_vectors.npy")
-        for view in ("sequence", "structure")
+        name: records.file_sha256(run / f"{file}.npy")
+        for name, file in (
+            ("sequence", "sequence_vectors"),
+            ("structure", "structure_vectors"),
+            ("kmer_weights", "kmer_weights"),
+        )
     }
     assert str(sites_files) not in (run / "manifest.json").read_text()
 
@@ -147,8 +155,6 @@ def test_kmer_counts_have_a_share_and_leave_the_network_as_it_is(
     with_counts, without = runs.load(out), runs.load(sequence_run)
     (table,) = with_counts.model.get_layer("kmer_counts").get_weights()
     np.testing.assert_array_equal(table, np.load(out / "kmer_weights.npy"))
-    digest = records.file_sha256(out / "kmer_weights.npy")
-    assert with_counts.manifest["vectors"]["sha256"]["kmer_weights"] == digest
     assert not np.allclose(
         runs.read_validation(out)[1], runs.read_validation(sequence_run)[1], atol=1e-3
     )
@@ -328,6 +334,27 @@ def test_a_network_that_learned_is_told_nothing():
     assert train_run.chance_warning((0.59, 0.7), history, ModelConfig()) == ""
 
 
+def test_kmer_counts_do_not_hide_a_network_at_chance(tmp_path):
+    rng = np.random.default_rng(0)
+    # The weights know sites that begin with the first k-mer.
+    sites = [([2 + (i % 2), *rng.integers(2, 66, 9)], i % 2) for i in range(60)]
+    info = write_dataset(tmp_path, {"validation": sites})
+    config = dataclasses.replace(
+        CONFIGS["no-structure"], kmer_share=0.9, batch_norm=True
+    )
+    network = tiny_model(config)
+    for weight in network.trainable_variables:
+        weight.assign(0 * weight)
+    weights = np.zeros(kmer_counts.n_weights(3), np.float32)
+    weights[1 + 1] = 1.0  # that of the second
+    network.get_layer("kmer_counts").set_weights([weights])
+    said = train_run.network_alone_warning(network, info, RunConfig(config))
+    assert said.startswith("without its k-mer counts, on validation the model is not")
+    batches = dataset.read_split(info, "validation", config.views, 20)
+    scored = inference.score_labelled(inference.scorer(network), batches)
+    assert roc_auc_score(*scored) > 0.8
+
+
 # === Settings ===
 
 
@@ -491,9 +518,10 @@ def test_an_unfinished_run_is_not_mixed_with_another(
     ]:
         capsys.readouterr()
         assert train.main([*base, *flags]) == 1
-        assert f"is an unfinished run of other {what}; name another" in (
-            capsys.readouterr().err
-        )
+        error = capsys.readouterr().err
+        assert f"is an unfinished run of other {what}; name another" in error
+        goes_on = f"--config {unfinished / 'config.json'} goes on" in error
+        assert goes_on == (what == "settings")
     flags = ["--data", str(data), "--epochs", "1", "--overwrite"]
     assert train.main([*base, *flags]) == 0
     assert len(losses(unfinished)) == 1
