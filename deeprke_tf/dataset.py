@@ -6,6 +6,7 @@ the longest one wastes little; then the batches of the window are shuffled.
 """
 
 import dataclasses
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -181,7 +182,11 @@ def read_places(info: DatasetInfo, split: str, batch_size: int) -> np.ndarray:
 
 
 def sample_kmers(
-    info: DatasetInfo, split: str, view: str, n_sites: int
+    info: DatasetInfo,
+    split: str,
+    view: str,
+    n_sites: int,
+    most_kmers: float = math.inf,
 ) -> list[np.ndarray]:
     """Returns the k-mer ids of the first sites of a split, whose order is random.
 
@@ -190,11 +195,16 @@ def sample_kmers(
       split: "train", "validation" or "test".
       view: "sequence_kmers" or "structure_kmers".
       n_sites: How many sites; -1 for all.
+      most_kmers: Sites end with the thousand in which they have so many k-mers.
     """
     sites: list[np.ndarray] = []
+    n_kmers = 0
     for features in _features(info, split, n_sites):
-        ids = features[view]
-        sites.extend(np.split(ids.values.numpy(), ids.row_splits.numpy()[1:-1]))
+        ids = features[view].values.numpy()
+        sites.extend(np.split(ids, features[view].row_splits.numpy()[1:-1]))
+        n_kmers += len(ids)
+        if n_kmers >= most_kmers:
+            break
     return sites
 
 

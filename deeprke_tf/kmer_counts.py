@@ -1,9 +1,9 @@
 """The share that counts of k-mers have in the network's output.
 
 Where motifs say little, counts of k-mers say as much as a network learns, and elsewhere
-the two err on different sites. Counted are k-mers and two kinds of longer ones, which
-two k-mers side by side tell (3, 5 and 6 letters where k is 3), and the letters at each
-place around the center of the site.
+the two err on different sites. Counted are k-mers and longer ones of up to 6 letters,
+which two k-mers side by side tell (3, 5 and 6 letters where k is 3), and the letters at
+each place around the center of the site.
 """
 
 from typing import Any

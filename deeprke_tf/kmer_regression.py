@@ -16,20 +16,8 @@ from deeprke_tf.kmers import PAD_ID
 _C = 0.003
 
 # What it is fitted to at most: its memory grows with them.
-_MOST_SITES = 40_000
-_MOST_KMERS = 5_000_000
-
-
-def n_fitted(longest_site: int) -> int:
-    """Returns how many training sites to fit to at most.
-
-    >>> n_fitted(101), n_fitted(400)
-    (40000, 12500)
-
-    Args:
-      longest_site: Letters of the longest one.
-    """
-    return min(_MOST_SITES, -(-_MOST_KMERS // longest_site))
+MOST_SITES = 40_000
+MOST_KMERS = 5_000_000
 
 
 def fit(

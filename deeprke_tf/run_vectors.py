@@ -112,10 +112,13 @@ def kmer_weights(info: DatasetInfo, run_config: RunConfig) -> np.ndarray:
       Of `kmer_regression.fit`.
     """
     train = info.split("train")
-    most = kmer_regression.n_fitted(train.longest_site)
+    sites = dataset.sample_kmers(
+        *(info, "train", "sequence_kmers", kmer_regression.MOST_SITES),
+        most_kmers=kmer_regression.MOST_KMERS,
+    )
     return kmer_regression.fit(
-        dataset.sample_kmers(info, "train", "sequence_kmers", most),
-        dataset.sample_labels(info, "train", most),
+        sites,
+        dataset.sample_labels(info, "train", len(sites)),
         info.encoding.k,
         objective.class_weights(run_config.train, train.n_sites, train.n_positive),
     )
@@ -131,7 +134,9 @@ def _load_kmer_weights(path: Path, k: int) -> np.ndarray:
         weights = np.load(path, allow_pickle=False)
         fits = weights.shape == (kmer_counts.n_weights(k),)
     except _UNREADABLE as error:
-        raise UserError(f"Cannot read the k-mer weights {path}: {error}.") from error
+        raise UserError(
+            f"Cannot read the k-mer weights {path}: {error}; delete it."
+        ) from error
     if not fits or weights.dtype != np.float32 or not np.isfinite(weights).all():
         raise UserError(f"{path} does not hold the weights of k={k}; delete it.")
     return weights

@@ -410,3 +410,13 @@ def test_more_sites_than_are_parsed_at_once_can_be_sampled(tmp_path):
     info = write_dataset(tmp_path, {"train": sites}, n_shards=2)
     sampled = dataset.sample_kmers(info, "train", "sequence_kmers", 2_001)
     assert sorted(int(ids[0]) for ids in sampled) == list(range(2, 2_003))
+
+
+def test_sampling_ends_with_the_thousand_sites_that_have_enough_kmers(tmp_path):
+    sites = [([2, 3], 0)] * 900 + [([4], 0)] * 1_200
+    info = write_dataset(tmp_path, {"train": sites})
+    n_sampled = [
+        len(dataset.sample_kmers(info, "train", "sequence_kmers", -1, most))
+        for most in (1, 1_900, 1_901, 2_900, 10_000)
+    ]
+    assert n_sampled == [1_000, 1_000, 2_000, 2_000, 2_100]
