@@ -3,6 +3,7 @@
 python -m deeprke_tf.tune --data tfrecords/QKI --out searches/QKI --trials 20
 """
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from deeprke_tf import (
     cli,
+    config,
     presets,
     runs,
     train,
@@ -195,6 +197,10 @@ def _describe(out: Path, described: dict[str, Any]) -> None:
 
 def _require_same(out: Path, described: dict[str, Any]) -> None:
     before = runs.read_json(out / tune_results.SEARCH)
+    with contextlib.suppress(KeyError, UserError):
+        # Settings that have come since are what they are by default.
+        start = config.from_dict(RunConfig, before["start"], tune_results.SEARCH)
+        before["start"] = json.loads(json.dumps(dataclasses.asdict(start)))
     other = [name for name in described if before.get(name) != described[name]]
     if other:
         raise UserError(

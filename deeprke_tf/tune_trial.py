@@ -249,7 +249,10 @@ def _vectors(task: TrialTask, run_config: RunConfig) -> Path | None:
         with tempfile.TemporaryDirectory(dir=kept.parent) as made:
             aside = Path(made) / key
             aside.mkdir()
-            run_vectors.make_vectors(info, aside, run_config, given={})
+            # k-mer weights depend on class weights: each trial fits its own.
+            model = dataclasses.replace(run_config.model, kmer_share=0.0)
+            views_alone = dataclasses.replace(run_config, model=model)
+            run_vectors.make_vectors(info, aside, views_alone, given={})
             try:
                 os.rename(aside, kept)
             except OSError:
