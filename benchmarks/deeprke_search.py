@@ -98,8 +98,9 @@ def _from_trunk(config: Any, members: list[Any]) -> list[Any]:
 
     vectors = members[0].vectors
     starts, _facts = trunk.train(config, [one.splits for one in members], vectors)
-    return [
-        dataclasses.replace(one, vectors=vectors, start=start)
+    views = {view: vectors[view] for view in ("sequence", "structure")}
+    return [  # k-mer weights stay those of its own sites.
+        dataclasses.replace(one, vectors=one.vectors | views, start=start)
         for one, start in zip(members, starts, strict=True)
     ]
 

@@ -112,6 +112,7 @@ def _measured(flags: argparse.Namespace, networks: int, mixed: int) -> dict[str,
 def _member(config: Any, n_sites: int, seed: int) -> Any:
     import numpy as np
 
+    from deeprke_tf import kmer_counts
     from deeprke_tf.fleet import Member
     from deeprke_tf.fleet_data import LabelledIds
 
@@ -130,6 +131,8 @@ def _member(config: Any, n_sites: int, seed: int) -> Any:
     }
     for table in vectors.values():
         table[0] = 0
+    if config.model.counts_kmers:
+        vectors["kmer_weights"] = np.zeros(kmer_counts.n_weights(3), np.float32)
     splits = {"train": sites(n_sites), "validation": sites(n_sites // 8)}
     return Member(splits, vectors, seed)
 

@@ -8,6 +8,7 @@ site is scored. A run tells the log odds of its network, whatever share it was g
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,8 @@ def main() -> None:
         rows.append(by_share(run, info))
         cells = [f"{auroc:.4f}" for auroc in rows[-1]]
         print(f"| {run.parent.name[:24]} | " + " | ".join(cells) + " |", flush=True)
+    if not rows:
+        sys.exit(f"{directory / 'runs'} has no finished run {flags.run}.")
     table = np.array(rows)
     print("| mean | " + " | ".join(f"{mean:.4f}" for mean in table.mean(axis=0)) + " |")
     better = (table > table[:, :1]).sum(axis=0)

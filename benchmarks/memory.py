@@ -5,8 +5,9 @@
 Sites are random and short, as memory shall not depend on how many there are, and
 folding them takes longest. Each command runs once for each number of sites, in turn;
 `train` makes one epoch of a network as small as can be, in large batches, unless
-`--preset` names another: it is not the network that grows with the sites. Two figures
-each:
+`--preset` names another: it is not the network that grows with the sites. (The k-mer
+counts of preset `deeprke` are fitted to up to 40,000 sites: till then memory grows with
+them.) Two figures each:
 
 - the largest process: the peak that the system kept, of the command or of the largest
   process it started, whichever is more;

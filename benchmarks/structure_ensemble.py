@@ -87,7 +87,10 @@ def _trained(one: "Training", form: str, flags: argparse.Namespace) -> dict[str,
     vectors = vectors_of(one, flags.plan)
     config = dataclasses.replace(
         one.config,
-        model=dataclasses.replace(one.config.model, structure=form == "mfe"),
+        # k-mer counts would have the same share in each form.
+        model=dataclasses.replace(
+            one.config.model, structure=form == "mfe", kmer_share=0.0
+        ),
     )
     inputs = {name: {**splits[name].ids} for name in SPLITS}
     if form not in ("none", "mfe"):

@@ -3,7 +3,7 @@
 PLAN/
     plan.json          the trainings: experiment, label, settings, and the files of each
     datasets/*.npz     sites as letters (`deeprke_tf.packs`)
-    vectors/*.npz      k-mer vectors of one view
+    vectors/*.npz      k-mer vectors of one view, or k-mer weights
 
 TRAINED/<experiment>/<label>.npz    what became of each, when it is done
 """
@@ -35,7 +35,7 @@ class Training:
       label: Names it within the experiment.
       dataset: File of its sites, in the plan's directory.
       dataset_sha256: Digest of the `dataset.json` that the sites were read from.
-      vectors: Files of its k-mer vectors there, by view.
+      vectors: Files of its k-mer vectors there, by view, and of its "kmer_weights".
       k: Letters in a k-mer.
       shuffled: Whether structures are permuted over sites (`structure_shuffling`).
       transfer: Whether the network starts from a trunk of all experiments of the plan

@@ -117,6 +117,31 @@ def test_trainings_on_other_sites_or_of_another_seed_have_no_trunk_in_common(
     assert training(one, "A").trunk != training(another, "A").trunk
 
 
+@needs_jax
+def test_networks_from_a_trunk_keep_their_own_kmer_weights(tmp_path):
+    trainings, starts = [], {}
+    flags = fleet_train.FleetFlags(plan=tmp_path, out=tmp_path / "out")
+    for number, name in enumerate("AB"):
+        files = {}
+        for kind in ("sequence", "kmer_weights"):
+            files[kind] = f"{kind}{name}.npz"
+            arrays = {kind: np.full(3, number)}
+            fleet_plan.write_arrays(arrays, tmp_path / files[kind])
+        settings = presets.preset("deeprke-no-structure")
+        one = fleet_plan.Training(name, "l", "d", "s", files, 3, False, True, settings)
+        trainings.append(one)
+        of_trunk = {"sequence": np.full(3, 7), "kmer_weights": np.full(3, 7)}
+        starts[one.result_path(flags.out)] = fleet_train.Start([], of_trunk, {})
+
+    class Datasets:
+        def read(self, trainings):
+            return [{} for _ in trainings]
+
+    members = fleet_train._members(trainings, Datasets(), starts, flags)
+    found = [(m.vectors["sequence"][0], m.vectors["kmer_weights"][0]) for m in members]
+    assert found == [(7, 0), (7, 1)]
+
+
 def test_a_network_of_other_settings_is_not_taken_for_done():
     settings = presets.preset("paper")
     facts = {"config": json.loads(json.dumps(dataclasses.asdict(settings)))}
