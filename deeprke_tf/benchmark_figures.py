@@ -122,7 +122,8 @@ def _draw_pair(
     both = pd.concat([x, y], axis=1).dropna().to_numpy(float)
     lowest = max(0.0, min(_LOWEST, float(both.min()) - 0.02))
     axes.plot([lowest, 1], [lowest, 1], "--", color=plotting.GRAY)
-    above = both[:, 1] > both[:, 0]
+    printed = both.round(3)  # as the report counts who is better
+    above = printed[:, 1] > printed[:, 0]
     for chosen, color, marker in (
         (above, plotting.BLUE, "o"),
         (~above, plotting.VERMILION, "s"),
