@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from deeprke_tf import records, train, vectors
+from deeprke_tf import records, run_vectors, train, training, vectors
 from deeprke_tf.folding import Folder
 from tests.small_runs import ONE_EPOCH, make_sites, write_table
 
@@ -69,16 +69,23 @@ def test_without_structure_only_the_sequence_table_is_written(corpus, tmp_path):
     assert trained(corpus, tmp_path / "out", "--no-structure").keys() == {"sequence"}
 
 
-def test_training_uses_the_vectors_it_is_given(corpus, data, tmp_path):
+def test_training_uses_the_vectors_it_is_given(corpus, data, tmp_path, monkeypatch):
     tables = trained(corpus, tmp_path / "vectors")
-    flags = ["--data", str(data), "--out", str(tmp_path / "run"), *ONE_EPOCH]
-    flags += ["--lstm-units", "0", "--vectors-from", str(tmp_path / "vectors")]
-    assert train.main(flags) == 0
+    trained_on = {}
+
+    def stop(_info, _config, vectors, *_rest):
+        trained_on.update(vectors)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "fit", stop)
+    given, out = tmp_path / "vectors", tmp_path / "run"
+    flags = ["--data", str(data), "--out", str(out), *ONE_EPOCH]
+    assert train.main([*flags, "--vectors-from", str(given)]) == 130
+    assert trained_on.keys() == tables.keys()
     for view, table in tables.items():
-        used = np.load(tmp_path / "run" / f"{view}_vectors.npy")
-        assert np.array_equal(used, table)
-    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
-    assert manifest["vectors"]["from"] == "vectors"
+        assert np.array_equal(trained_on[view], table)
+        assert np.array_equal(np.load(out / f"{view}_vectors.npy"), table)
+    assert run_vectors.describe(trained_on, out, given)["from"] == "vectors"
 
 
 def test_training_refuses_vectors_of_another_k(corpus, data, tmp_path, capsys):
