@@ -4,6 +4,7 @@ import dataclasses
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from deeprke_tf import config, dataset, dataset_info, run_vectors, runs, training
 from deeprke_tf.config import RunConfig
@@ -81,10 +82,15 @@ def prepare(
         runs.write_json(out / _STARTED, started)
         runs.write_json(out / runs.CONFIG, dataclasses.asdict(run_config))
         return
+    _require_same(out, run_config, started)
+
+
+def _require_same(out: Path, run_config: RunConfig, started: dict[str, Any]) -> None:
+    """Refuses to go on with an unfinished run that was started otherwise."""
     before = runs.read_json(out / _STARTED)
     other = [name for name in started if before.get(name) != started[name]]
     if config.load(RunConfig, out / runs.CONFIG) != run_config:
-        other = ["settings"]
+        other = ["settings", *other]
     if other:
         what = {
             "dataset_sha256": "data",

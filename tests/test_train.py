@@ -503,13 +503,14 @@ def test_an_unfinished_run_is_not_mixed_with_another(
         (["--data", str(data), "--epochs", "6"], "settings"),
         (["--data", str(data), "--epochs", "4", "--seed", "2"], "settings"),
         (["--data", str(other), "--epochs", "4"], "data"),
+        (["--data", str(other), "--epochs", "6"], "settings"),
     ]:
         capsys.readouterr()
         assert train.main([*base, *flags]) == 1
         error = capsys.readouterr().err
         assert f"is an unfinished run of other {what}; name another" in error
         goes_on = f"--config {unfinished / 'config.json'} goes on" in error
-        assert goes_on == (what == "settings")
+        assert goes_on == (what == "settings" and str(other) not in flags)
     flags = ["--data", str(data), "--epochs", "1", "--overwrite"]
     assert train.main([*base, *flags]) == 0
     assert len(losses(unfinished)) == 1
