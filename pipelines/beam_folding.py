@@ -60,7 +60,7 @@ class WorkerFolds:
                 continue
             try:
                 folded[sequence] = fold(sequence, self._settings)[0]
-            except Exception as error:
+            except Exception as error:  # Listed with its reason; the others go on.
                 failed[sequence] = f"{type(error).__name__}: {error}"
         self._keep(folded)
         self._n_folded.inc(len(folded))
