@@ -1,6 +1,7 @@
 """From which probability on a site or a window is called, and how that was chosen."""
 
 import dataclasses
+import decimal
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -45,8 +46,7 @@ class Calling:
     doubt: str = ""
 
     def __str__(self) -> str:
-        shown = f"{self.threshold:.6g}" if np.isfinite(self.threshold) else "none"
-        return f"{shown} ({self.chosen})"
+        return f"{as_text(self.threshold)} ({self.chosen})"
 
     def q_values(self, probabilities: np.ndarray) -> np.ndarray | None:
         """Returns the q-value of each window; None without background.
@@ -59,6 +59,24 @@ class Calling:
         ranks = np.searchsorted(self.known, probabilities)
         q_values = self.known_q_values[np.minimum(ranks, len(self.known) - 1)]
         return np.where(np.isnan(probabilities), np.nan, q_values)
+
+
+def as_text(threshold: float) -> str:
+    """Returns a threshold as text that, given as --threshold, calls the very same.
+
+    >>> as_text(0.7), as_text(float(np.float32(0.9999997))), as_text(np.inf)
+    ('0.7', '0.999999701', 'none')
+
+    Nine digits tell two float32 probabilities apart; never rounded up, they leave the
+    one called that the threshold may be.
+    """
+    if not np.isfinite(threshold):
+        return "none"
+    rounded = f"{threshold:.9g}"
+    if float(rounded) <= threshold:
+        return rounded
+    down = decimal.Context(prec=9, rounding=decimal.ROUND_FLOOR)
+    return f"{float(down.create_decimal_from_float(float(threshold))):.9g}"
 
 
 def call_on_validation(

@@ -1,8 +1,10 @@
 """Trains an ensemble: runs of consecutive seeds in one directory, read as one model."""
 
+import contextlib
 import dataclasses
 import hashlib
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,9 @@ from deeprke_tf import (
     cli,
     config,
     dataset_info,
+    directory_lock,
     ensembles,
     metrics,
-    run_lock,
     run_start,
     runs,
     train_run,
@@ -56,7 +58,10 @@ def train_ensemble(
     """
     settings = member_configs(run_config, n_members)
     info, _vectors = run_start.checked(data, run_config, vectors_from)
-    run_start.prepare(out, run_config, info, vectors_from, overwrite, tuple(settings))
+    with _members_held(out, list(settings)) if overwrite else contextlib.nullcontext():
+        run_start.prepare(
+            out, run_config, info, vectors_from, overwrite, tuple(settings)
+        )
     finished = [name for name in settings if (out / name / runs.MANIFEST).exists()]
     for name in finished:
         _require_member(out / name, settings[name], info, vectors_from)
@@ -64,7 +69,7 @@ def train_ensemble(
     for number, name in enumerate(settings, start=1):
         before = ", finished before" if name in finished else ""
         print(f"member {number} of {n_members}: {out / name}{before}", flush=True)
-        with run_lock.only_trainer(out / name) as is_free:
+        with directory_lock.only_process(out / name) as is_free:
             if not is_free:
                 print("another process is at it", flush=True)
                 elsewhere.append(name)
@@ -86,6 +91,23 @@ def train_ensemble(
             "give the command again when they are done."
         )
     return _join(out, run_config, info, list(settings))
+
+
+@contextlib.contextmanager
+def _members_held(out: Path, names: list[str]) -> Iterator[None]:
+    """Keeps other processes from all members, whose locks lie in what is deleted.
+
+    Raises:
+      UserError: Another process is training a member.
+    """
+    with contextlib.ExitStack() as held:
+        for name in names:
+            if not held.enter_context(directory_lock.only_process(out / name)):
+                raise UserError(
+                    f"--overwrite would delete {out / name}, which another process is "
+                    "training; wait for it, or name another --out."
+                )
+        yield
 
 
 def member_configs(run_config: RunConfig, n_members: int) -> dict[str, RunConfig]:

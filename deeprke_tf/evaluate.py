@@ -11,8 +11,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from deeprke_tf import cli, runs
+from deeprke_tf import cli, dataset_info, runs
 from deeprke_tf.errors import UserError
+from deeprke_tf.records import file_sha256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +31,9 @@ class EvaluateFlags:
     split: Literal["train", "validation", "test"] = "test"
     """Split to measure on."""
     out: Path | None = None
-    """Directory for metrics.json and figures; the run directory if not given."""
+    """Directory for metrics.json and figures. If not given: the run directory for the
+    test split of the data that the run was trained on, and for all else a directory of
+    its own in that, evaluated/DATA-SPLIT."""
     n_bootstrap: int = 1000
     """Resamples for the intervals."""
     batch_size: int = 512
@@ -46,9 +49,9 @@ def evaluate(flags: EvaluateFlags) -> None:
     if flags.n_bootstrap < 1 or flags.batch_size < 1:
         raise UserError("n_bootstrap and batch_size must be at least 1.")
     run = runs.load(flags.model)
-    out = flags.out or flags.model
-    runs.make_directory(out)
     measured, labels, probabilities = measure(run, flags)
+    out = flags.out or _own_place(run, flags, measured)
+    runs.make_directory(out)
     from deeprke_tf import figures
 
     if (out / runs.METRICS).exists() and out.samefile(flags.model):
@@ -63,6 +66,15 @@ def evaluate(flags: EvaluateFlags) -> None:
         print(f"wrote {path}")
 
 
+def _own_place(run: runs.Run, flags: EvaluateFlags, measured: dict[str, Any]) -> Path:
+    """Returns a directory where measures take the place of none but their own."""
+    info = flags.data / dataset_info.FILE_NAME
+    trained_on = run.manifest["data"]["dataset_sha256"]
+    if flags.split == "test" and file_sha256(info) == trained_on:
+        return flags.model
+    return flags.model / "evaluated" / f"{measured['data']}-{flags.split}"
+
+
 def measure(run: runs.Run, flags: EvaluateFlags) -> tuple[dict[str, Any], Any, Any]:
     """Scores a split and measures it; of an ensemble, also each member's AUROC.
 
@@ -73,7 +85,7 @@ def measure(run: runs.Run, flags: EvaluateFlags) -> tuple[dict[str, Any], Any, A
     Raises:
       UserError: The data do not match the model, or a shard is damaged.
     """
-    from deeprke_tf import dataset, dataset_info, inference, metrics, reliability
+    from deeprke_tf import dataset, inference, metrics, reliability
 
     info = dataset_info.read(flags.data)
     dataset.require_encoding(info, run.encoding)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deeprke_tf import cli, runs
+from deeprke_tf.directory_lock import only_process
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +55,8 @@ def export(flags: ExportFlags) -> None:
 def write_version(run: runs.Run, directory: Path, license_name: str) -> Path:
     """Writes a SavedModel with all that belongs to it, under the next version number.
 
+    Of several processes each waits until the one before has its version.
+
     Args:
       run: A finished run or ensemble.
       directory: TF Serving's `model_base_path`; its name is the served model's.
@@ -67,16 +70,17 @@ def write_version(run: runs.Run, directory: Path, license_name: str) -> Path:
         metrics.
     """
     runs.make_directory(directory)
-    versions = [int(p.name) for p in directory.iterdir() if p.name.isdecimal()]
-    path = directory / str(max(versions, default=0) + 1)
-    # TF Serving looks at integer names only: it never sees this one.
-    partial = directory / f"{path.name}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        _write(run, directory.resolve().name, partial, license_name)
-        os.replace(partial, path)
-    finally:
+    with only_process(directory, wait=True):
+        versions = [int(p.name) for p in directory.iterdir() if p.name.isdecimal()]
+        path = directory / str(max(versions, default=0) + 1)
+        # TF Serving looks at integer names only: it never sees this one.
+        partial = directory / f"{path.name}.partial"
         shutil.rmtree(partial, ignore_errors=True)
+        try:
+            _write(run, directory.resolve().name, partial, license_name)
+            os.replace(partial, path)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
     return path
 
 

@@ -38,7 +38,7 @@ class Rna:
     """One RNA of any length.
 
     Attributes:
-      name: The first word of its header; no other RNA of the file has it.
+      name: The first word of its header.
       row: Its number in the file, from 1.
       sequence: Letters A, C, G, U and N (unknown), as long as the record.
     """
@@ -48,12 +48,15 @@ class Rna:
     sequence: str
 
 
-def read_rnas(path: Path, k: int) -> Iterator[Rna | SkippedSite]:
+def read_rnas(
+    path: Path, k: int, *, unique_names: bool = True
+) -> Iterator[Rna | SkippedSite]:
     """Yields the RNAs of a file, and those to be skipped, in file order.
 
     Args:
       path: A FASTA file, plain or gzip.
       k: Length of the k-mers; an RNA needs one without N.
+      unique_names: Skip an RNA that has the name of an earlier one.
 
     Raises:
       UserError: The file cannot be read to its end, or holds no record.
@@ -67,7 +70,7 @@ def read_rnas(path: Path, k: int) -> Iterator[Rna | SkippedSite]:
             records = dnaio.FastaReader(lines, sequence_class=_Record)
             for n_read, record in enumerate(records, start=1):
                 name = _first_word(record.name) or f"{path.name}:{n_read}"
-                first = rows.setdefault(name, n_read)
+                first = rows.setdefault(name, n_read) if unique_names else n_read
                 if first == n_read:
                     yield _clean_rna(name, n_read, record.sequence, k)
                 else:

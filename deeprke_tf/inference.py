@@ -9,6 +9,10 @@ import tensorflow as tf
 
 from deeprke_tf.kmers import PAD_ID
 
+# Of all sites of a batch together, padded: some 3 GB of a network's activations. Sites
+# of the benchmarks, and windows, have far fewer in the batches that users ask for.
+_MOST_KMERS = 256_000
+
 Scorer = Callable[[dict[str, Any]], np.ndarray]
 
 
@@ -75,16 +79,23 @@ def batched_by_length(
 
     Args:
       sites: The ids of each site's views, int64 [n_kmers].
-      batch_size: Sites in a batch.
+      batch_size: Sites in a batch at most; of long ones fewer, so that memory stays
+        bounded.
     """
-    lengths = [len(next(iter(site.values()))) for site in sites]
+    lengths = np.array([len(next(iter(site.values()))) for site in sites], int)
     order = np.argsort(lengths, kind="stable")
-    for start in range(0, len(sites), batch_size):
+    start = 0
+    while start < len(sites):
         some = order[start : start + batch_size]
+        # The last is the longest, and the others are padded to it.
+        n_kmers = np.arange(1, len(some) + 1) * lengths[some]
+        n_fit = int(np.searchsorted(n_kmers, _MOST_KMERS, side="right"))
+        some = some[: max(1, n_fit)]
         yield (
             some,
             {view: _padded([sites[i][view] for i in some]) for view in sites[some[0]]},
         )
+        start += len(some)
 
 
 def _padded(rows: Iterable[np.ndarray]) -> np.ndarray:

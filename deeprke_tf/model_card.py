@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from deeprke_tf import runs
+from deeprke_tf.calling import as_text
 from deeprke_tf.metrics import MEASURES
 
 JSON = "model_card.json"
@@ -149,7 +150,7 @@ def as_markdown(card: dict[str, Any]) -> str:
     }
     head = (
         f"# {card['name']}\n\nOutput: {card['task']}; called bound from "
-        f"{card['threshold']:.6g} on.\n\nLicense: {card['license']}\n"
+        f"{as_text(card['threshold'])} on.\n\nLicense: {card['license']}\n"
     )
     return head + "".join(
         f"\n## {title}\n\n{text}\n" for title, text in sections.items()

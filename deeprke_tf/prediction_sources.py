@@ -132,7 +132,9 @@ def of_server(
         print(f"asking {url}, version {served.version}", file=sys.stderr)
         chosen = "not known: a server tells none, give --threshold"
         if threshold is not None:
-            chosen = f"{threshold:.6g} (given as --threshold)"
+            from deeprke_tf import calling
+
+            chosen = str(calling.Calling(threshold, calling.GIVEN))
         calibration = "as exported with the model"
         if CALIBRATED not in served.outputs:
             calibration = f"not known: the export has no {CALIBRATED}"

@@ -71,7 +71,8 @@ class TableWriter:
         cells = [
             _quoted(prediction.name),
             _number(prediction.probability),
-            _number(prediction.calibrated_probability),
+            # A small prior makes all of them small: digits that tell them apart.
+            _number(prediction.calibrated_probability, ".6g"),
             *(bound, _quoted(prediction.skipped)),
         ]
         if self._with_sd:
@@ -90,8 +91,8 @@ def opened(path: Path) -> Iterator[TextIO]:
         yield file
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.6f}"
+def _number(value: float | None, digits: str = ".6f") -> str:
+    return "" if value is None else format(value, digits)
 
 
 def _quoted(text: str) -> str:

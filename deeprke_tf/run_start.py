@@ -9,9 +9,9 @@ from typing import Any
 from deeprke_tf import config, dataset, dataset_info, run_vectors, runs, training
 from deeprke_tf.config import RunConfig
 from deeprke_tf.dataset_info import DatasetInfo
+from deeprke_tf.directory_lock import lock_file
 from deeprke_tf.errors import UserError
 from deeprke_tf.records import file_sha256
-from deeprke_tf.run_lock import lock_file
 
 _STARTED = "state/started.json"
 
@@ -82,10 +82,12 @@ def prepare(
         runs.write_json(out / _STARTED, started)
         runs.write_json(out / runs.CONFIG, dataclasses.asdict(run_config))
         return
-    _require_same(out, run_config, started)
+    _require_same(out, run_config, started, info.directory)
 
 
-def _require_same(out: Path, run_config: RunConfig, started: dict[str, Any]) -> None:
+def _require_same(
+    out: Path, run_config: RunConfig, started: dict[str, Any], data: Path
+) -> None:
     """Refuses to go on with an unfinished run that was started otherwise."""
     before = runs.read_json(out / _STARTED)
     other = [name for name in started if before.get(name) != started[name]]
@@ -99,7 +101,10 @@ def _require_same(out: Path, run_config: RunConfig, started: dict[str, Any]) -> 
         }
         advice = "name another --out, or add --overwrite"
         if other == ["settings"]:
-            advice += f"; --config {out / runs.CONFIG} goes on with those it has"
+            members = started["ensemble"]
+            flags = f"--data {data} --out {out} --config {out / runs.CONFIG}"
+            flags += f" --ensemble {members}" if members else ""
+            advice += f"; {flags} goes on with those it has"
         raise UserError(
             f"{out} is an unfinished run of other {what.get(other[0], other[0])}; "
             f"{advice}."

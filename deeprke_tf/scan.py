@@ -93,7 +93,9 @@ class ScanFlags:
             raise UserError(f"threshold must be in [0, 1], got {self.threshold}.")
         for way in ways[1:]:
             value = getattr(self, way)
-            if value is not None and not 0 < value < 1:
+            # A recall of 1 can be had; nothing is sure to be without a false call.
+            in_range = value is None or 0 < value < 1 or (way, value) == ("recall", 1)
+            if not in_range:
                 raise UserError(
                     f"{way} must be between 0 and 1, got {value}; write 0.05 for 5 %."
                 )
@@ -113,10 +115,20 @@ class ScanFlags:
 
 
 def scan(flags: ScanFlags) -> None:
-    """Scans what the flags ask for, and says what was found."""
-    from deeprke_tf import scan_run
+    """Scans what the flags ask for, and says what was found.
 
-    scan_run.run_scan(flags)
+    Raises:
+      UserError: Something given cannot be used, or another process is at it.
+    """
+    from deeprke_tf import directory_lock, scan_run
+
+    with directory_lock.only_process(flags.out) as is_free:
+        if not is_free:
+            raise UserError(
+                f"Another process is scanning into {flags.out}; wait for it, or name "
+                "another --out."
+            )
+        scan_run.run_scan(flags)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

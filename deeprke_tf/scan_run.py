@@ -24,6 +24,7 @@ from deeprke_tf.scan_sources import (
     Source,
     lengths_of,
     prepare,
+    skipped_note,
     sources_of,
     windows_of,
 )
@@ -81,8 +82,9 @@ def run_scan(flags: "ScanFlags") -> None:
             for source in sources
         }
         calling = _calling(flags, run, tiling, store)
-        if calling.doubt:
-            print(f"note: {calling.doubt}", file=sys.stderr)
+        skipped = skipped_note(store, flags.background) if flags.background else ""
+        for note in filter(None, (skipped, calling.doubt)):
+            print(f"note: {note}", file=sys.stderr)
         writer = ScanWriter(
             flags.out,
             store,

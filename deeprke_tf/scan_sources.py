@@ -2,6 +2,7 @@
 
 import dataclasses
 import random
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,7 +50,9 @@ class Source:
 
         Shuffles of one RNA follow each other; each has a row of its own.
         """
-        for rna in read_rnas(self.path, k):
+        # Nobody asks for a background by name, and headers often begin alike.
+        named = self.origin == "scanned" or self.shuffle_seed is not None
+        for rna in read_rnas(self.path, k, unique_names=named):
             before = (rna.row - 1) * self.n_shuffles
             n_rows = 1 if isinstance(rna, SkippedSite) else self.n_shuffles
             for row in range(before + 1, before + n_rows + 1):
@@ -85,6 +88,22 @@ def sources_of(
             n_shuffles = min(wanted, _MOST_SHUFFLES)
         sources.append(Source("background", flags.fasta, flags.seed, n_shuffles))
     return sources
+
+
+def skipped_note(store: ScoreStore, path: Path) -> str:
+    """Returns which RNAs of a given background were skipped; empty if none were.
+
+    Args:
+      store: With all of them.
+      path: Of the background.
+    """
+    reasons = Counter(rna.reason for rna in store.skipped("background"))
+    if not reasons:
+        return ""
+    why = ", ".join(f"{reason} ({n:,})" for reason, n in reasons.most_common())
+    n_skipped = reasons.total()
+    n_rnas = n_skipped + len(store.lengths("background"))
+    return f"{n_skipped:,} of {n_rnas:,} RNAs of {path} were skipped: {why}"
 
 
 def lengths_of(source: Source, k: int) -> dict[str, int]:

@@ -108,7 +108,7 @@ def train(flags: TrainFlags) -> None:
 
 def _train_one(flags: TrainFlags, data: Path) -> None:
     """Trains one run, or the runs of one ensemble."""
-    from deeprke_tf import ensemble_run, run_lock, train_run
+    from deeprke_tf import directory_lock, ensemble_run, train_run
 
     if flags.shard:
         raise UserError(
@@ -120,7 +120,7 @@ def _train_one(flags: TrainFlags, data: Path) -> None:
         "n_devices": flags.devices,
         "overwrite": flags.overwrite,
     }
-    with run_lock.only_trainer(out) as is_free:
+    with directory_lock.only_process(out) as is_free:
         if not is_free:
             raise UserError(
                 f"Another process is training {out}; wait for it, or name another "

@@ -8,9 +8,9 @@ from typing import Literal
 
 from deeprke_tf import config, dataset_info, runs
 from deeprke_tf.config import RunConfig
+from deeprke_tf.directory_lock import only_process
 from deeprke_tf.errors import UserError
 from deeprke_tf.records import file_sha256
-from deeprke_tf.run_lock import only_trainer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,7 +132,7 @@ def _train_alone(
 
     from deeprke_tf import train_run
 
-    with only_trainer(run) as is_free:
+    with only_process(run) as is_free:
         if not is_free:
             return Outcome(run, "elsewhere")
         if (run / runs.MANIFEST).exists():

@@ -19,9 +19,9 @@ from pathlib import Path
 
 from deeprke_tf import quiet, runs, tune_results
 from deeprke_tf.config import RunConfig
+from deeprke_tf.directory_lock import only_process
 from deeprke_tf.errors import UserError
 from deeprke_tf.processes import end_with_parent
-from deeprke_tf.run_lock import only_trainer
 from deeprke_tf.tune_results import TrialResult
 
 _MOST_FRUITLESS_STARTS = 3
@@ -218,7 +218,7 @@ def _train_when_free(task: TrialTask, run: Path, run_config: RunConfig) -> None:
     from deeprke_tf import train_run
 
     while True:
-        with only_trainer(run) as is_free:
+        with only_process(run) as is_free:
             if is_free:
                 if not (run / runs.MANIFEST).exists():
                     train_run.train_run(

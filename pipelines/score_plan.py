@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Literal
 
+from deeprke_tf.calling import OF_MODEL, Calling
 from deeprke_tf.encoding import Encoding
 from deeprke_tf.errors import UserError
 from deeprke_tf.streams import File
@@ -69,7 +70,6 @@ class ScorePlan:
         """Returns what a table says of its model, by line."""
         return [
             f"deeprke score, model {model.name}, version {model.version}",
-            f"threshold {model.threshold:.6g} (of the model, largest MCC on its "
-            "validation sites)",
+            f"threshold {Calling(model.threshold, OF_MODEL)}",
             "calibration as exported with the model",
         ]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from deeprke_tf.calling import Calling, call_at_fdr, call_on_validation
+from deeprke_tf.calling import Calling, as_text, call_at_fdr, call_on_validation
 from deeprke_tf.errors import UserError
 from deeprke_tf.q_values import Windows
 
@@ -113,6 +113,24 @@ PROBABILITIES = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
 )
 def test_a_threshold_on_validation_says_how_it_was_chosen(aim, prior, text):
     assert str(call_on_validation(LABELS, PROBABILITIES, aim, prior)).startswith(text)
+
+
+def test_a_threshold_as_text_calls_what_it_calls_itself():
+    rng = np.random.default_rng(1)
+    ones = [np.nextafter(np.float32(1), np.float32(0)), np.float32(0.99999964)]
+    values = np.sort(np.concatenate([rng.random(500), rng.random(500) / 1e4, ones]))
+    values = values.astype(np.float32).astype(float)
+    after = np.nextafter(values.astype(np.float32), np.float32(2)).astype(float)
+    # A threshold is one of the probabilities, or half way to the next.
+    for threshold in np.concatenate([values, (values + after) / 2]):
+        text = float(as_text(threshold))
+        called = np.concatenate([values, after])
+        assert np.array_equal(called >= text, called >= threshold), threshold
+
+
+@pytest.mark.parametrize("given", ["0.7", "0.983", "1e-07", "0", "1"])
+def test_a_threshold_that_was_given_is_shown_as_it_was(given):
+    assert as_text(float(given)) == given
 
 
 def separated(n_background, n_called):

@@ -10,10 +10,10 @@ import pytest
 
 from deeprke_tf import (
     calibrate,
+    directory_lock,
     inference,
     metrics,
     records,
-    run_lock,
     runs,
     train,
     training,
@@ -102,11 +102,15 @@ def test_members_trained_before_or_interrupted_make_the_same_ensemble(
     last = ["--data", str(data), "--out", str(out / "seed-8"), *OF_ONE, "--seed", "8"]
     assert train.main(last) == 0
     flags = ["--data", str(data), "--out", str(out), *ENSEMBLE]
-    with run_lock.only_trainer(out / "seed-7"):
+    with directory_lock.only_process(out / "seed-7"):
         assert train.main(flags) == 1
     captured = capsys.readouterr()
     assert "another process is at it" in captured.out
     assert f"seed-7 of {out} are being trained by other" in captured.err
+    with directory_lock.only_process(out / "seed-7"):
+        assert train.main([*flags, "--overwrite"]) == 1
+    assert f"would delete {out / 'seed-7'}, which another" in capsys.readouterr().err
+    assert (out / "seed-8" / "manifest.json").exists()
 
     def interrupt(*_row):
         raise KeyboardInterrupt

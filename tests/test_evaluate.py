@@ -22,10 +22,10 @@ def evaluated(data):
     """Evaluates a run; returns its metrics.json, or that of `out`."""
 
     def evaluate_run(model, *flags, out=None):
-        argv = ["--model", str(model), "--data", str(data), *N_BOOTSTRAP, *flags]
+        argv = ["--model", model, "--data", data, *N_BOOTSTRAP, *flags]
         if out is not None:
-            argv += ["--out", str(out)]
-        assert evaluate.main(argv) == 0
+            argv += ["--out", out]
+        assert evaluate.main([str(value) for value in argv]) == 0
         return json.loads(((out or model) / "metrics.json").read_text())
 
     return evaluate_run
@@ -105,6 +105,24 @@ def test_out_leaves_the_run_as_it_was(copied, evaluated, tmp_path, capsys):
         "reliability_train.png",
     }
     assert f"wrote {out / 'metrics.json'}" in capsys.readouterr().out
+
+
+def test_other_splits_and_data_leave_the_measures_of_the_test_split(
+    copied, data, evaluated, tmp_path
+):
+    evaluated(copied)
+    before = (copied / "metrics.json").read_bytes()
+    other = shutil.copytree(data, tmp_path / "other")
+    with (other / "dataset.json").open("a") as file:
+        file.write("\n")
+    evaluated(copied, "--split", "train")
+    evaluated(copied, "--data", other)
+    assert (copied / "metrics.json").read_bytes() == before
+    for name, split in (("data-train", "train"), ("other-test", "test")):
+        measured = json.loads((copied / f"evaluated/{name}/metrics.json").read_text())
+        assert measured["split"] == split
+        assert (copied / f"evaluated/{name}/figures/roc_{split}.png").exists()
+    runs.load(copied)
 
 
 def test_the_batch_size_does_not_change_the_measures(sequence_run, evaluated, tmp_path):

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import io
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -158,6 +159,27 @@ def test_an_export_that_fails_leaves_nothing_half_done(run, tmp_path, monkeypatc
     flags = ["--model", str(run), "--out", str(tmp_path / "serving")]
     assert export.main(flags) == 130
     assert list((tmp_path / "serving").iterdir()) == []
+
+
+def test_exports_at_once_get_a_version_each(run, sequence_run, tmp_path, monkeypatch):
+    loaded, other = runs.load(run), runs.load(sequence_run)
+    second = threading.Thread(
+        target=export.write_version, args=(other, tmp_path / "served", "CC0-1.0")
+    )
+
+    def write(written, _name, path, _license):
+        path.mkdir()
+        if written is loaded:
+            second.start()
+            second.join(timeout=0.3)  # long enough to get in the way
+        (path / "model").write_text(written.directory.name)
+
+    monkeypatch.setattr(export, "_write", write)
+    export.write_version(loaded, tmp_path / "served", "CC0-1.0")
+    second.join()
+    models = [tmp_path / "served" / str(version) / "model" for version in (1, 2)]
+    assert [model.read_text() for model in models] == ["run", sequence_run.name]
+    assert len(list((tmp_path / "served").iterdir())) == 2
 
 
 @pytest.mark.parametrize(

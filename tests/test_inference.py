@@ -52,6 +52,19 @@ def test_sites_of_alike_length_share_a_batch():
     assert widths == [(2, 1), (2, 8), (1, 9)]
 
 
+def test_long_sites_come_in_smaller_batches():
+    sizes = []
+
+    def size(inputs):
+        sizes.append(inputs["sequence_kmers"].size)
+        return count_kmers(inputs)
+
+    lengths = [300_000, 9, 200_000, 60_000, 60_000, 60_000, 100_000]
+    assert score_sites(size, random_sites(lengths), 256).tolist() == lengths
+    # A site that is longer than any batch shall be is one of its own.
+    assert sizes == [4 * 60_000, 100_000, 200_000, 300_000]
+
+
 def test_no_sites_have_no_probabilities():
     assert score_sites(count_kmers, [], 4).tolist() == []
 

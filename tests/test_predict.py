@@ -246,8 +246,8 @@ def test_the_header_names_model_threshold_and_calibration(run, sites_files, tmp_
     calibration = manifest["calibration"]
     assert comments_of(out) == [
         "# deeprke predict, model run",
-        f"# threshold {manifest['threshold']:.6g} (of the model, largest MCC on its "
-        "validation sites)",
+        f"# threshold {calling.as_text(manifest['threshold'])} (of the model, largest "
+        "MCC on its validation sites)",
         f"# calibration {calibration['method']}; prior {calibration['prior']:.4g} "
         "(that of the validation sites)",
     ]

@@ -25,7 +25,7 @@ def test_what_is_not_known_stays_empty():
     ) == (
         "# model QKI\n"
         "name\tprobability\tcalibrated_probability\tbound\tskipped\n"
-        "a\t0.250000\t0.125000\t1\t\n"
+        "a\t0.250000\t0.125\t1\t\n"
         "b\t0.500000\t\t\t\n"
         "c\t\t\t\tnothing but N: 7 letters\n"
     )
@@ -36,8 +36,16 @@ def test_the_standard_deviation_comes_behind_the_other_columns():
     assert table_of(row, comments=["two", "lines\nof text"], with_sd=True) == (
         "# two\n# lines of text\n"
         "name\tprobability\tcalibrated_probability\tbound\tskipped\tprobability_sd\n"
-        "a\t0.250000\t0.500000\t0\t\t0.062500\n"
+        "a\t0.250000\t0.5\t0\t\t0.062500\n"
     )
+
+
+def test_small_calibrated_probabilities_are_told_apart():
+    rows = (
+        Prediction("a", 0.9, True, calibrated_probability=p) for p in (2.3e-7, 2.4e-7)
+    )
+    calibrated = [line.split("\t")[2] for line in table_of(*rows).splitlines()[2:]]
+    assert calibrated == ["2.3e-07", "2.4e-07"]
 
 
 @pytest.mark.parametrize("name", ["#1", "# model QKI", 'gene "A"#2', '"', "a\tb", "µ"])

@@ -6,7 +6,16 @@ import shutil
 import numpy as np
 import pytest
 
-from deeprke_tf import predict, runs, scan, scan_run, scoring, structure
+from deeprke_tf import (
+    calling,
+    directory_lock,
+    predict,
+    runs,
+    scan,
+    scan_run,
+    scoring,
+    structure,
+)
 from deeprke_tf.score_store import ScoreStore
 
 pytest_plugins = ["tests.run_fixtures"]
@@ -91,16 +100,17 @@ def test_a_window_has_the_probability_that_predict_gives_it_alone(
 def test_an_ensemble_scans_with_its_mean(ensemble, tmp_path):
     rna = tmp_path / "rna.fa"
     rna.write_text(f">tx3\n{RNAS['tx3']}\n")
-    assert run_scan(ensemble, rna, tmp_path / "scan", "--recall", "0.8") == 0
+    assert run_scan(ensemble, rna, tmp_path / "scan", "--recall", "1") == 0
     (window,) = table(tmp_path / "scan" / "windows.tsv")
     flags = ["--model", str(ensemble), "--sites", str(rna), "--workers", "1"]
     out = tmp_path / "alone.tsv"
-    assert predict.main([*flags, "--recall", "0.8", "--out", str(out)]) == 0
+    assert predict.main([*flags, "--recall", "1", "--out", str(out)]) == 0
     (site,) = table(out)
     for name in ("probability", "calibrated_probability"):
         assert float(window[name]) == pytest.approx(float(site[name]), abs=2e-6)
     threshold = json.loads((tmp_path / "scan" / "scan.json").read_text())["threshold"]
-    assert f"# threshold {threshold:.6g} (recall 0.8 on validation" in out.read_text()
+    text = calling.as_text(threshold)
+    assert f"# threshold {text} (recall 1 on validation" in out.read_text()
 
 
 def test_windows_lie_where_the_letters_of_the_record_are(scanned):
@@ -269,6 +279,30 @@ def test_a_background_can_be_given(run, rnas, tmp_path):
     manifest = json.loads((tmp_path / "scan/scan.json").read_text())
     assert manifest["scored_now"]["background"]["nt"] == 600
     assert "validation" not in manifest["threshold_chosen"]
+
+
+def test_what_a_background_lacks_is_told_and_its_names_do_not_matter(
+    run, tmp_path, capsys
+):
+    rna, background = tmp_path / "rna.fa", tmp_path / "background.fa"
+    rna.write_text(f">tx3\n{RNAS['tx3']}\n")
+    letters = [random_rna(30, seed) for seed in range(3)]
+    records = [*letters, "AC", "ACGEEU", "AC"]
+    background.write_text("".join(f">intergenic {r}\n{r}\n" for r in records))
+    flags = ("--fdr", "0.1", "--background", background)
+    assert run_scan(run, rna, tmp_path / "scan", *flags) == 0
+    with ScoreStore(tmp_path / "scan" / "scores.sqlite") as store:
+        assert len(store.lengths("background")) == 3
+    error = capsys.readouterr().err
+    assert f"note: 3 of 6 RNAs of {background} were skipped: shorter than k" in error
+    assert "(2), letters that are not nucleotides" in error
+
+
+def test_two_scans_do_not_write_into_one_directory(run, rnas, tmp_path, capsys):
+    with directory_lock.only_process(tmp_path / "scan"):
+        assert run_scan(run, rnas, tmp_path / "scan", "--overwrite") == 1
+    assert "Another process is scanning into" in capsys.readouterr().err
+    assert not (tmp_path / "scan").exists()
 
 
 def test_a_run_without_validation_sites_is_refused_before_the_work(

@@ -498,6 +498,7 @@ def test_an_unfinished_run_is_not_mixed_with_another(
     unfinished, data, sites_files, tmp_path, capsys
 ):
     base = ["--out", str(unfinished), *QUICK]
+    config_file = unfinished / "config.json"
     other = make_data(tmp_path / "other", "--sites", sites_files / "test.tsv")
     for flags, what in [
         (["--data", str(data), "--epochs", "6"], "settings"),
@@ -509,8 +510,9 @@ def test_an_unfinished_run_is_not_mixed_with_another(
         assert train.main([*base, *flags]) == 1
         error = capsys.readouterr().err
         assert f"is an unfinished run of other {what}; name another" in error
-        goes_on = f"--config {unfinished / 'config.json'} goes on" in error
-        assert goes_on == (what == "settings" and str(other) not in flags)
+        goes_on = f"--data {data} --out {unfinished} --config {config_file} goes on"
+        same_data = what == "settings" and str(other) not in flags
+        assert (goes_on in error) == same_data
     flags = ["--data", str(data), "--epochs", "1", "--overwrite"]
     assert train.main([*base, *flags]) == 0
     assert len(losses(unfinished)) == 1

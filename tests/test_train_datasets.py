@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from deeprke_tf import evaluate, run_lock, runs, sharing, train, train_datasets
+from deeprke_tf import directory_lock, evaluate, runs, sharing, train, train_datasets
 from deeprke_tf.errors import UserError
 from tests import fresh_processes
 from tests.small_runs import QUICK, SEQUENCE_RUN
@@ -38,7 +38,7 @@ def history(run):
 def test_each_dataset_gets_the_run_that_it_gets_alone_and_gets_it_once(
     flags, tmp_path, sequence_run, capsys
 ):
-    with run_lock.only_trainer(tmp_path / "runs" / "B-no-structure"):
+    with directory_lock.only_process(tmp_path / "runs" / "B-no-structure"):
         assert train.main(flags) == 0
         table = capsys.readouterr().out
         assert "A-no-structure" in table and "trained" in table
@@ -87,7 +87,7 @@ def test_a_finished_run_of_other_settings_or_data_is_not_taken_for_done(
 
 def test_a_run_that_another_process_trains_is_left_to_it(data, tmp_path, capsys):
     run = tmp_path / "runs" / "QKI"
-    with run_lock.only_trainer(run) as is_free:
+    with directory_lock.only_process(run) as is_free:
         assert is_free
         assert train.main(["--data", str(data), "--out", str(run), *QUICK]) == 1
     assert "Another process is training" in capsys.readouterr().err

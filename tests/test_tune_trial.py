@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from deeprke_tf import config, run_lock, runs, train_run, tune_results, tune_trial
+from deeprke_tf import config, directory_lock, runs, train_run, tune_results, tune_trial
 from deeprke_tf.config import ModelConfig, RunConfig, TrainConfig, VectorConfig
 from deeprke_tf.tune_trial import TrialLostError, TrialTask
 from tests import trial_children
@@ -89,7 +89,7 @@ def test_a_trial_waits_for_a_worker_that_was_only_slow(
 ):
     run = tune_results.trial_directory(task.search, "0") / "run-1"
     slow = contextlib.ExitStack()
-    slow.enter_context(run_lock.only_trainer(run))
+    slow.enter_context(directory_lock.only_process(run))
 
     def come_to_an_end(_seconds):
         assert pretended == []
