@@ -46,6 +46,8 @@ class AuditFlags:
     max_folded: int = 2000
     """Sites folded for the rules of structure, drawn at random; 0 leaves them out."""
     fold: FoldSettings = FoldSettings()
+    max_length: int = 5000
+    """Longest site to look at, in nucleotides; longer ones are skipped and counted."""
     workers: int | None = None
     """Folding processes; all cores if not given."""
     fold_cache: Path | None = None
@@ -58,6 +60,8 @@ class AuditFlags:
             raise UserError(
                 f"threshold must be between 0.5 and 1, got {self.threshold}."
             )
+        if self.max_length < 1:
+            raise UserError(f"max_length must be at least 1, got {self.max_length}.")
         if self.max_folded < 0 or self.seed < 0:
             raise UserError("max_folded and seed must not be negative.")
 

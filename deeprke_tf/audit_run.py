@@ -26,7 +26,7 @@ from deeprke_tf.progress import progress_bar
 from deeprke_tf.readers import SitesFile
 from deeprke_tf.records import file_sha256
 from deeprke_tf.shortcuts import Rule
-from deeprke_tf.sites import Site
+from deeprke_tf.sites import Site, refuse_long
 
 JSON, TABLE, FIGURE = "audit.json", "audit.tsv", "audit.png"
 
@@ -45,11 +45,14 @@ def audit_run(flags: AuditFlags) -> dict[str, Any]:
       UserError: The input cannot be read, or has too few sites.
     """
     runs.make_directory(flags.out)
-    train, inputs = _read(flags.sites, flags.positives, flags.negatives, "--")
+    train, inputs = _read(
+        *(flags.sites, flags.positives, flags.negatives), "--", flags.max_length
+    )
     if not train:
         raise UserError("No input: give --sites, or --positives and --negatives.")
     test, test_inputs = _read(
-        flags.test_sites, flags.test_positives, flags.test_negatives, "--test-"
+        *(flags.test_sites, flags.test_positives, flags.test_negatives),
+        *("--test-", flags.max_length),
     )
     rules, n_folded = _rules(flags, train)
     shared = overlap.overlaps(train, test)
@@ -79,7 +82,11 @@ def audit_run(flags: AuditFlags) -> dict[str, Any]:
 
 
 def _read(
-    sites: Path | None, positives: Path | None, negatives: Path | None, prefix: str
+    sites: Path | None,
+    positives: Path | None,
+    negatives: Path | None,
+    prefix: str,
+    max_length: int,
 ) -> tuple[list[Site], list[dict[str, Any]]]:
     """Reads one file with labels or a pair; returns usable sites and what was read."""
     if (sites and (positives or negatives)) or bool(positives) != bool(negatives):
@@ -96,16 +103,22 @@ def _read(
     usable: list[Site] = []
     inputs = []
     for file in files:
-        read = list(file)
+        read = [
+            refuse_long(site, row, max_length) for row, site in enumerate(file, start=1)
+        ]
         usable_here = [site for site in read if isinstance(site, Site)]
         usable += usable_here
+        n_skipped = len(read) - len(usable_here)
+        print(
+            f"read {file.path}: {file.format}, {len(read)} sites, {n_skipped} skipped"
+        )
         inputs.append(
             {
                 "option": f"{prefix}{'sites' if sites else 'pair'}",
                 "file": file.path.name,
                 "sha256": file_sha256(file.path) if file.path.is_file() else None,
                 "n_sites": len(read),
-                "n_skipped": len(read) - len(usable_here),
+                "n_skipped": n_skipped,
             }
         )
     return usable, inputs

@@ -90,8 +90,10 @@ def _first_word(header: str) -> str:
 
     >>> _first_word(" ENST01.2|GENE1 protein coding")
     'ENST01.2|GENE1'
+    >>> _first_word("sim000000; class:1")  # of labelled sites
+    'sim000000'
     """
-    return _UNPRINTABLE.sub("_", (header.split() or [""])[0])
+    return _UNPRINTABLE.sub("_", (header.split() or [""])[0]).rstrip(";")
 
 
 def _clean_rna(name: str, row: int, letters: str, k: int) -> Rna | SkippedSite:

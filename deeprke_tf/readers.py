@@ -154,6 +154,7 @@ class SitesFile:
     def _find_columns(self, line: str, delimiter: str) -> None:
         """Notes where the columns of a table are; refuses what is no table of sites."""
         csv.field_size_limit(max(_LONGEST_CELL, csv.field_size_limit()))
+        line = line.removeprefix("#")  # as tools write that have no other header
         names = [name.strip() for name in next(csv.reader([line], delimiter=delimiter))]
         lower = [name.lower() for name in names]
         found = _shorten(", ".join(map(repr, names)))
@@ -184,7 +185,9 @@ class SitesFile:
     def _fasta(self, stream: LineCounter) -> Iterator[Site | SkippedSite]:
         for row, (name, sequence) in enumerate(fasta_records(stream), start=1):
             label = ""
-            if stated := _CLASS.search(name):
+            stated = _CLASS.search(name)
+            # Where labels are not read, `class:SINE` is part of the name.
+            if stated and (self._reads_labels or _is_label(stated, name)):
                 name, label = name[: stated.start()], stated[1]
             yield self._site(row, name, sequence, label)
 
@@ -202,6 +205,11 @@ class SitesFile:
         begin = 1
         try:
             for cells in lines:
+                if any("\n" in cell and delimiter in cell for cell in cells):
+                    raise csv.Error(
+                        "a cell goes on over the next line and its columns; is a "
+                        "quotation mark without its second?"
+                    )
                 if len(cells) > 1 or "".join(cells).strip():
                     yield cells
                 begin = lines.line_num + 1
@@ -282,6 +290,11 @@ class SitesFile:
             "labelled FASTA ('>name; class:1'), a table with the columns 'sequence' "
             "and 'label', or a pair of files, positives and negatives."
         )
+
+
+def _is_label(stated: re.Match[str], header: str) -> bool:
+    """Tells whether a class in a header is a label, as labelled FASTA has it."""
+    return stated[1] in _LABELS and not header[stated.end() :].strip()
 
 
 def _is_number(*cells: str) -> bool:

@@ -1,5 +1,6 @@
 """What a training run knows of k-mers before it trains: their vectors and weights."""
 
+import dataclasses
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,14 @@ from deeprke_tf import (
     kmer_regression,
     kmers,
     objective,
+    runs,
     training,
 )
 from deeprke_tf.config import RunConfig
 from deeprke_tf.dataset_info import DatasetInfo
 from deeprke_tf.errors import UserError
 from deeprke_tf.records import file_sha256
+from deeprke_tf.vectors import DESCRIPTION
 
 # What NumPy raises for files that are no array, archives of arrays among them.
 _UNREADABLE = (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile)
@@ -51,10 +54,32 @@ def given_vectors(
         return {}
     if run_config.model.one_hot:
         raise UserError("Give --vectors-from or --one-hot, not both.")
-    return {
-        view: embeddings.load(vectors_from / f"{view}_vectors.npy", vocabulary)
+    vectors = {
+        view: embeddings.load(_path(vectors_from, view), vocabulary)
         for view, vocabulary in _vocabularies(info, run_config).items()
     }
+    if run_config.model.structure:
+        _require_same_folds(vectors_from, info)
+    return vectors
+
+
+def _require_same_folds(vectors_from: Path, info: DatasetInfo) -> None:
+    """Refuses vectors of structures that were folded otherwise than those of the data.
+
+    Only `deeprke vectors` tells how; of other directories nothing is known.
+    """
+    description = vectors_from / DESCRIPTION
+    if not description.exists():
+        return
+    folded = runs.read_json(description)["encoding"]["fold"]
+    of_data = dataclasses.asdict(info.encoding.fold)
+    other = [name for name, value in of_data.items() if folded.get(name) != value]
+    if other:
+        name = other[0]
+        raise UserError(
+            f"The structures of {vectors_from} were folded with another {name}, "
+            f"{folded.get(name)}, than those of {info.directory}, {of_data[name]}."
+        )
 
 
 def make_vectors(

@@ -83,8 +83,11 @@ class ScanFlags:
     """Forget what --out holds of another scan."""
 
     def __post_init__(self):
-        if str(self.fasta) == "-":
-            raise UserError("Save the RNAs to a file for --fasta: it is read twice.")
+        for name, path in (("fasta", self.fasta), ("background", self.background)):
+            if path and (str(path) == "-" or path.is_fifo()):
+                raise UserError(
+                    f"Save the RNAs to a file for --{name}: it is read more than once."
+                )
         ways = ("threshold", "fdr", "precision", "recall")
         given = [f"--{way}" for way in ways if getattr(self, way) is not None]
         if len(given) > 1:

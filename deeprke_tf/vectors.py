@@ -22,6 +22,13 @@ from deeprke_tf.records import file_sha256
 from deeprke_tf.sites import Site, SkippedSite, refuse_long
 from deeprke_tf.structure import loop_contexts
 
+DESCRIPTION = "vectors.json"
+
+_LEFT_BY_A_KILL = {
+    *(DESCRIPTION, f"{DESCRIPTION}.partial", "sequence_vectors.npy.partial"),
+    *("structure_vectors.npy", "structure_vectors.npy.partial"),
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class VectorsFlags:
@@ -62,9 +69,7 @@ def train_on_corpus(flags: VectorsFlags) -> None:
         raise UserError(f"max_length must be at least 1, got {flags.max_length}.")
     if str(flags.fasta) == "-" or flags.fasta.is_fifo():
         raise UserError("Save the corpus to a file: vectors.json keeps its digest.")
-    runs.make_directory(flags.out)
-    if any(flags.out.iterdir()):
-        raise UserError(f"--out {flags.out} is not empty; name another.")
+    _make_place(flags.out)
     encoding = Encoding(k=flags.k, fold=flags.fold)
     corpus = SitesFile(flags.fasta, k=flags.k, labelled=False)
     rnas, n_read = _sample(corpus, flags)
@@ -73,13 +78,12 @@ def train_on_corpus(flags: VectorsFlags) -> None:
     letters = {"sequence": [rna.sequence for rna in rnas]}
     if not flags.no_structure:
         letters["structure"] = _contexts(rnas, flags)
+    vectors = {}
     for view, strings in letters.items():
         vocabulary = getattr(encoding, f"{view}_vocabulary")
-        vectors = embeddings.train_vectors(
+        vectors[view] = embeddings.train_vectors(
             map(vocabulary.encode, strings), vocabulary, flags.vectors, flags.seed
         )
-        embeddings.save(vectors, flags.out / f"{view}_vectors.npy")
-        print(f"wrote {flags.out / f'{view}_vectors.npy'}: {vectors.shape}")
     description = {
         "corpus": flags.fasta.name,
         "corpus_sha256": file_sha256(flags.fasta),
@@ -89,7 +93,27 @@ def train_on_corpus(flags: VectorsFlags) -> None:
         "vectors": dataclasses.asdict(flags.vectors),
         "seed": flags.seed,
     }
-    runs.write_json(flags.out / "vectors.json", description)
+    runs.write_json(flags.out / DESCRIPTION, description)
+    # That of the sequence, which every network wants, is the last: it tells that the
+    # others are there.
+    for view in reversed(vectors):
+        path = flags.out / f"{view}_vectors.npy"
+        embeddings.save(vectors[view], path)
+        print(f"wrote {path}: {vectors[view].shape}")
+
+
+def _make_place(out: Path) -> None:
+    """Makes the directory, or clears it of what a killed command left.
+
+    Raises:
+      UserError: It holds anything else.
+    """
+    runs.make_directory(out)
+    found = list(out.iterdir())
+    if {path.name for path in found} - _LEFT_BY_A_KILL:
+        raise UserError(f"--out {out} is not empty; name another.")
+    for path in found:
+        path.unlink()
 
 
 def _sample(corpus: SitesFile, flags: VectorsFlags) -> tuple[list[Site], int]:

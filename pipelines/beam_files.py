@@ -73,6 +73,11 @@ def matching(pattern: str) -> list[BeamFile]:
     """
     if pattern == "-":
         raise UserError("Standard input (-) goes with --runner local only.")
+    if "://" not in pattern and Path(pattern).is_fifo():
+        raise UserError(
+            f"{pattern} is a pipe, which every worker would read a part of; save it to "
+            "a file and give that."
+        )
     try:
         if _SPECIAL.isdisjoint(pattern) or FileSystems.exists(pattern):
             return [BeamFile(pattern)]
@@ -174,8 +179,9 @@ def directory_aside(out: str, overwrite: bool, kind: Kind) -> Iterator[str]:
             yield partial
             _put_in_place(partial, out, kind)
         finally:
-            # Where there are no directories, one that was emptied is gone already.
+            # Where there are no directories, one goes with the last file in it.
             with contextlib.suppress(OSError):
+                _delete(f"{partial}/{name}" for name in names_in(partial))
                 _delete([partial])
     except (ValueError, OSError) as error:
         raise UserError(f"Cannot write {out}: {_cause(error)}.") from error

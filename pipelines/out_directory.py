@@ -139,6 +139,10 @@ def _put_in_place(partial: Path, out: Path, kind: Kind) -> None:
     if not out.exists():
         os.replace(partial, out)
         return
+    if out == Path.cwd().resolve():
+        # The shell that is in it would be left in a directory that is gone.
+        _move_into(partial, out, kind)
+        return
     aside = Path(tempfile.mkdtemp(dir=out.parent, prefix=f"{out.name}.replaced-"))
     os.replace(out, aside / out.name)
     os.replace(partial, out)
@@ -146,3 +150,12 @@ def _put_in_place(partial: Path, out: Path, kind: Kind) -> None:
         if not kind.owns(path.name):
             os.replace(path, out / path.name)
     shutil.rmtree(aside)
+
+
+def _move_into(partial: Path, out: Path, kind: Kind) -> None:
+    """Replaces what a directory holds; without its marker it never looks whole."""
+    old = [path for path in out.iterdir() if kind.owns(path.name)]
+    for path in sorted(old, key=lambda path: path.name != kind.marker):
+        path.unlink()
+    for path in sorted(partial.iterdir(), key=lambda path: path.name == kind.marker):
+        os.replace(path, out / path.name)

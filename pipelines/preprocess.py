@@ -69,7 +69,7 @@ class PreprocessFlags:
     sites_per_shard: int = 10_000
     """Most sites in one shard."""
     workers: int | None = None
-    """Folding processes; all cores if not given."""
+    """Folding processes, with --runner local; all cores if not given."""
     fold_cache: Path | None = None
     """File of known folds, if not the one in the user's cache directory."""
     strict: bool = False
@@ -123,6 +123,11 @@ def _run(flags: PreprocessFlags, beam_flags: Sequence[str]) -> dict[str, Any]:
         raise UserError(
             "--validation-groups overlap needs to see all sites at once: use --runner "
             f"{LOCAL}."
+        )
+    if flags.workers is not None:
+        raise UserError(
+            f"--workers goes with --runner {LOCAL}; a runner of Beam has an option of "
+            "its own, such as --direct_num_workers of DirectRunner."
         )
     import_beam(flags.runner)
     from pipelines import beam_files, beam_runner

@@ -57,6 +57,20 @@ def test_the_last_base_of_the_site_is_found_by_itself(leaking_pair, tmp_path, ca
     assert "G in 9" in best["telling"]
 
 
+def test_what_is_skipped_is_told_and_long_sites_are_not_folded(tmp_path, capsys):
+    rng = random.Random(1)
+    rows = [(f"n{i}", "N" * 20, 0, "") for i in range(40)]
+    rows += [(f"long{i}", "A" * 101, 1, "") for i in range(3)]
+    for i in range(60):
+        rows.append((f"s{i}", "".join(rng.choices("ACGU", k=20)), i % 2, "." * 20))
+    table = write_table(tmp_path / "sites.tsv", rows)
+    found = audited(tmp_path / "out", "--sites", table, "--max-length", "100")
+    assert found["n_sites"] == 60
+    assert found["inputs"][0]["n_skipped"] == 43
+    said = capsys.readouterr().out
+    assert f"read {table}: table (tab), 103 sites, 43 skipped" in said
+
+
 def test_sites_without_a_shortcut_get_no_warning(tmp_path, capsys):
     for name, seed in (("a", 1), ("b", 2)):
         (tmp_path / f"{name}.fa").write_text(flanked(300, seed, 0.25))

@@ -73,8 +73,9 @@ def test_folds_of_another_viennarna_never_answer(path, monkeypatch):
         assert cache.get(["GGAAACC"]) == {}
 
 
-@pytest.mark.parametrize("n_sequences", [511, 512, 513, 1025])
-def test_more_sequences_than_a_query_takes_are_all_got(path, n_sequences):
+@pytest.mark.parametrize("n_sequences", [6, 7, 8, 9, 17])
+def test_more_sequences_than_a_query_takes_are_all_got(path, n_sequences, monkeypatch):
+    monkeypatch.setattr(fold_cache, "_KEYS_PER_QUERY", 8)
     folds = {"A" * i: "." * i for i in range(1, n_sequences + 1)}
     with FoldCache(path, SETTINGS) as cache:
         cache.put(folds)

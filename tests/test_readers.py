@@ -167,6 +167,30 @@ def test_a_name_in_a_table_stays_one_line(tmp_path):
     assert read(path)[0].name == "a b c"
 
 
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [
+        ("AluSx;class:SINE;chr1:100-160(+)", "AluSx;class:SINE;chr1:100-160(+)"),
+        ("b;class:1;chr1:100-160(+)", "b;class:1;chr1:100-160(+)"),
+        ("c; class:2", "c; class:2"),
+        ("d; class:1 ", "d"),
+    ],
+)
+def test_where_labels_are_not_read_another_class_is_part_of_the_name(
+    tmp_path, header, name
+):
+    path = write(tmp_path, f">{header}\nACGU\n")
+    for options in ({"labelled": False}, {"label": 0}):
+        assert [site.name for site in read(path, **options)] == [name]
+
+
+def test_a_table_header_may_begin_with_a_hash(tmp_path):
+    path = write(tmp_path, "#name\tsequence\tlabel\nx\tACGU\t1\n")
+    assert read(path) == [Site("x", "ACGU", 1)]
+    path = write(tmp_path, "#sequence\tlabel\nACGU\t1\n")
+    assert [site.sequence for site in read(path)] == ["ACGU"]
+
+
 # === Labels ===
 
 
@@ -429,3 +453,10 @@ def test_a_lost_quote_mark_is_an_error_with_the_line_where_its_row_begins(tmp_pa
     rows = 'name,sequence,label\na,ACGU,1\n\n"b,ACGU,1\nc,ACGU,1\n'
     path = write(tmp_path, rows)
     assert "line 4: the row that begins here cannot be read: unex" in error_of(path)
+
+
+def test_two_lost_quote_marks_do_not_swallow_the_rows_between(tmp_path):
+    rows = 'name\tsequence\tlabel\n"a\tACGU\t1\nb\tACGU\t1\nc"\tACGU\t1\n'
+    path = write(tmp_path, rows)
+    error = error_of(path)
+    assert "line 2: the row that begins here cannot be read: a cell goes on" in error

@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 import random
 import shutil
 
@@ -372,6 +373,7 @@ def test_files_that_are_of_no_scan_are_not_touched(run, rnas, tmp_path, capsys):
         (["--fdr", "5"], "write 0.05 for 5 %"),
         (["--shuffles", "0"], "shuffles must be at least 1, got 0"),
         (["--fasta", "-"], "Save the RNAs to a file for --fasta"),
+        (["--fdr", "0.1", "--background", "-"], "to a file for --background"),
         (["--recall", "80"], "recall must be between 0 and 1, got 80.0"),
         (["--background", "b.fa"], "--background is for --fdr"),
         (["--gtf", "a", "--bed12", "b"], "--gtf or --bed12, not both"),
@@ -390,6 +392,13 @@ def test_what_cannot_be_done_is_refused_before_anything_is_written(
     assert run_scan(run, rnas, tmp_path / "scan", *flags) == 1
     assert message in capsys.readouterr().err
     assert not (tmp_path / "scan").exists()
+
+
+def test_a_pipe_is_refused_at_once(run, tmp_path, capsys):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert run_scan(run, pipe, tmp_path / "scan") == 1
+    assert "for --fasta: it is read more than once" in capsys.readouterr().err
 
 
 def test_an_rna_given_twice_is_scored_alike_in_any_company(run, tmp_path):

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from deeprke_tf import records, run_vectors, train, training, vectors
+from deeprke_tf import embeddings, records, run_vectors, train, training, vectors
 from deeprke_tf.folding import Folder
 from tests.small_runs import ONE_EPOCH, make_sites, write_table
 
@@ -95,6 +95,34 @@ def test_training_refuses_vectors_of_another_k(corpus, data, tmp_path, capsys):
     error = capsys.readouterr().err
     assert "sequence_vectors.npy has 18 rows; k=3 over ACGU needs 66." in error
     assert not (tmp_path / "run").exists()
+
+
+def test_a_killed_command_leaves_nothing_to_train_with_and_can_be_given_again(
+    corpus, data, tmp_path, monkeypatch, capsys
+):
+    out = tmp_path / "vectors"
+
+    def save_and_die(vectors, path):
+        embeddings_save(vectors, path)
+        raise KeyboardInterrupt
+
+    embeddings_save = embeddings.save
+    with monkeypatch.context() as patch:
+        patch.setattr(embeddings, "save", save_and_die)
+        assert vectors.main(["--fasta", str(corpus), "--out", str(out), *SMALL]) == 130
+    flags = ["--data", str(data), "--out", str(tmp_path / "run"), *ONE_EPOCH]
+    assert train.main([*flags, "--vectors-from", str(out)]) == 1
+    assert "Cannot read the vectors" in capsys.readouterr().err
+    assert trained(corpus, out, "--no-structure").keys() == {"sequence"}
+
+
+def test_training_refuses_vectors_of_other_folds(corpus, data, tmp_path, capsys):
+    trained(corpus, tmp_path / "vectors", "--temperature", "30")
+    flags = ["--data", str(data), "--out", str(tmp_path / "run"), *ONE_EPOCH]
+    assert train.main([*flags, "--vectors-from", str(tmp_path / "vectors")]) == 1
+    error = capsys.readouterr().err
+    assert "folded with another temperature, 30.0, than those of" in error
+    assert error.endswith("37.0.\n")
 
 
 @pytest.mark.parametrize(

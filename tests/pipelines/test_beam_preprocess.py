@@ -21,7 +21,14 @@ pytest.importorskip("apache_beam", reason="Apache Beam is not installed")
 from apache_beam.io.localfilesystem import LocalFileSystem
 
 from deeprke_tf import dataset_info
-from pipelines import beam_folding, beam_records, preprocess
+from deeprke_tf.errors import UserError
+from pipelines import (
+    beam_files,
+    beam_folding,
+    beam_records,
+    beam_runner,
+    preprocess,
+)
 
 DIRECT = ("--runner", "DirectRunner")
 
@@ -264,6 +271,35 @@ def test_files_may_lie_on_a_remote_filesystem(fasta, tmp_path, capsys):
     assert read_contents(tmp_path / "data")["seed"] == 2
     assert (tmp_path / "data" / "notes.txt").read_text() == "mine"
     assert not list(tmp_path.glob("data.partial*"))
+
+
+def test_a_failed_job_leaves_nothing_where_there_are_no_directories(
+    fasta, tmp_path, monkeypatch, capsys
+):
+    def delete(_self, paths):
+        # Object stores know files alone; what they are not told of stays.
+        for path in filter(os.path.isfile, map(local, paths)):
+            os.remove(path)
+
+    def fail(_plan, directory):
+        assert beam_files.names_in(directory)
+        raise UserError("cut off")
+
+    monkeypatch.setattr(Shelf, "delete", delete)
+    monkeypatch.setattr(beam_runner, "_settle", fail)
+    flags = ["--sites", fasta, "--out", f"shelf:/{tmp_path}/data", *DIRECT]
+    assert "cut off" in error_of(capsys, *flags)
+    left = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert left == [fasta]
+
+
+def test_what_beam_cannot_do_is_refused(fasta, tmp_path, capsys):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    flags = ["--out", tmp_path / "out", *DIRECT]
+    assert f"{pipe} is a pipe" in error_of(capsys, "--sites", pipe, *flags)
+    error = error_of(capsys, "--sites", fasta, "--workers", "2", *flags)
+    assert "--workers goes with --runner local; " in error
 
 
 def test_flags_that_nobody_knows_are_refused(fasta, tmp_path, capsys):

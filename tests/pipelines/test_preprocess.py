@@ -13,6 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import tensorflow as tf
@@ -581,8 +582,14 @@ def test_a_link_stays_a_link(table, tmp_path, out):
 def test_the_working_directory_can_be_the_place(table, out, monkeypatch):
     out.mkdir()
     monkeypatch.chdir(out)
+    place = os.stat(out).st_ino
     run("--sites", table, "--out", ".")
-    assert (out / "dataset.json").is_file()
+    (out / "notes.txt").write_text("mine")
+    run("--sites", table, "--out", ".", "--overwrite", "--seed", 2)
+    # A shell that is in it is still in it.
+    assert os.stat(out).st_ino == place
+    assert dataset_info.read(Path()).contents["seed"] == 2
+    assert (out / "notes.txt").read_text() == "mine"
 
 
 def test_a_file_at_out_is_refused(table, out, capsys):
