@@ -141,7 +141,7 @@ def _figures(
     drawn = {bars: "AUROC by experiment and method"}
     pairs = directory / f"pairs_{protocol}.png"
     if benchmark_figures.pairs(aurocs, printed, pairs):
-        drawn[pairs] = "One part of the model against none"
+        drawn[pairs] = "Two methods on each experiment"
     return drawn
 
 
