@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from deeprke_tf import dataset_info
+from deeprke_tf.data import description
 
 
 def main():
@@ -61,7 +61,7 @@ def _preprocess(directory: Path, fold_cache: Path | None, arguments: list) -> fl
 def _report(scratch: Path, seconds: dict[str, float], beam: str) -> bool:
     local, other = (scratch / name / "data" for name in ("local", "beam"))
     equal = True
-    for split, info in dataset_info.read(local).splits.items():
+    for split, info in description.read(local).splits.items():
         for name, directory in {"local": local, "beam": other}.items():
             n_records, n_bytes, digest = _digest(directory, split)
             print(f"{split:10} {name:5} {n_records:7,} records {n_bytes:11,} bytes")

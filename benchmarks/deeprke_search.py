@@ -1,7 +1,7 @@
 """Tries forms of preset deeprke on the validation split of some experiments.
 
-Each form is trained on every experiment and seed of a plan at once (`deeprke_tf.fleet`,
-on JAX). The test sites are not scored.
+Each form is trained on every experiment and seed of a plan at once
+(`deeprke_tf.fleets.fleet`, on JAX). The test sites are not scored.
 
     deeprke benchmark rbp31 --data-dir DATA --out RESULTS --presets deeprke \
         --experiments 2 6 9 13 15 22 --plan PLAN
@@ -74,9 +74,10 @@ def main() -> None:
 
 def _start(plan: Path, preset: str) -> tuple[Any, list[Any]]:
     """Returns the settings of the preset and its trainings."""
-    from deeprke_tf import fleet, fleet_plan
-    from deeprke_tf.fleet_data import Datasets
     from deeprke_tf.fleet_train import vectors_of
+    from deeprke_tf.fleets import fleet
+    from deeprke_tf.fleets import plan as fleet_plan
+    from deeprke_tf.fleets.data import Datasets
 
     trainings = [
         one for one in fleet_plan.read(plan) if one.label.startswith(f"{preset}.")
@@ -94,7 +95,7 @@ def _start(plan: Path, preset: str) -> tuple[Any, list[Any]]:
 
 def _from_trunk(config: Any, members: list[Any]) -> list[Any]:
     """Returns the trainings, each to start from a trunk of all."""
-    from deeprke_tf import trunk
+    from deeprke_tf.fleets import trunk
 
     vectors = members[0].vectors
     starts, _facts = trunk.train(config, [one.splits for one in members], vectors)
@@ -106,7 +107,7 @@ def _from_trunk(config: Any, members: list[Any]) -> list[Any]:
 
 
 def _trained(form: str, members: Any, config: Any) -> dict[str, Any]:
-    from deeprke_tf import fleet
+    from deeprke_tf.fleets import fleet
 
     started = time.monotonic()
     trained = fleet.train_together(config, members, lambda line: None)

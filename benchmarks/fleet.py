@@ -73,7 +73,7 @@ def _measured(flags: argparse.Namespace, networks: int, mixed: int) -> dict[str,
     import filelock
     import jax
 
-    from deeprke_tf import fleet
+    from deeprke_tf.fleets import fleet
     from deeprke_tf.presets import preset
 
     config = preset(flags.preset)
@@ -112,9 +112,9 @@ def _measured(flags: argparse.Namespace, networks: int, mixed: int) -> dict[str,
 def _member(config: Any, n_sites: int, seed: int) -> Any:
     import numpy as np
 
-    from deeprke_tf import kmer_counts
-    from deeprke_tf.fleet import Member
-    from deeprke_tf.fleet_data import LabelledIds
+    from deeprke_tf.fleets.data import LabelledIds
+    from deeprke_tf.fleets.fleet import Member
+    from deeprke_tf.networks import kmer_counts
 
     rng = np.random.default_rng(seed)
 

@@ -14,29 +14,26 @@ from pathlib import Path
 import numpy as np
 from scipy import special
 
-from deeprke_tf import (
-    dataset,
-    dataset_info,
-    kmer_counts,
-    metrics,
-    run_vectors,
-    runs,
-)
+from deeprke_tf.data import batches, description
+from deeprke_tf.evaluation import metrics
+from deeprke_tf.networks import kmer_counts
+from deeprke_tf.runs import run as runs
+from deeprke_tf.training import vectors
 
 _SHARES = (0.0, 0.1, 0.2, 0.3, 0.4)
 
 
-def by_share(run: Path, info: dataset_info.DatasetInfo) -> list[float]:
+def by_share(run: Path, info: description.DatasetInfo) -> list[float]:
     """Returns the validation AUROC of a run for each share."""
     settings = runs.load(run).config
     labels, probabilities = runs.read_validation(run)
     batch_size = settings.train.batch_size
-    places = dataset.read_places(info, "validation", batch_size)
-    sites = dataset.sample_kmers(info, "validation", "sequence_kmers", -1)
+    places = batches.read_places(info, "validation", batch_size)
+    sites = batches.sample_kmers(info, "validation", "sequence_kmers", -1)
     ids = np.zeros((len(sites), max(map(len, sites))), np.int32)
     for row, place in zip(ids, places, strict=True):
         row[: len(sites[place])] = sites[place]
-    counted = regression(info.encoding.k, run_vectors.kmer_weights(info, settings), ids)
+    counted = regression(info.encoding.k, vectors.kmer_weights(info, settings), ids)
     log_odds = special.logit(np.clip(probabilities.astype(float), 1e-7, 1 - 1e-7))
     given = settings.model.kmer_share
     log_odds = (log_odds - given * counted) / (1 - given)
@@ -66,7 +63,7 @@ def main() -> None:
         if not (run / runs.MANIFEST).exists():
             continue
         data = runs.read_manifest(run)["data"]["directory"]
-        info = dataset_info.read(directory / "data" / run.parent.name / data)
+        info = description.read(directory / "data" / run.parent.name / data)
         rows.append(by_share(run, info))
         cells = [f"{auroc:.4f}" for auroc in rows[-1]]
         print(f"| {run.parent.name[:24]} | " + " | ".join(cells) + " |", flush=True)

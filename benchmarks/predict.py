@@ -29,8 +29,8 @@ from side_by_side import (
     seconds,
 )
 
-from deeprke_tf import quiet
-from deeprke_tf.folding import n_cores
+from deeprke_tf.rna.folding import n_cores
+from deeprke_tf.system import tensorflow
 
 MODEL_GOAL = 3.0  # times PyTorch
 
@@ -166,10 +166,11 @@ def scoring(
     Returns:
       A function that scores all sites and returns sites/s.
     """
-    quiet.import_tensorflow()
+    tensorflow.import_tensorflow()
     import tensorflow as tf
 
-    from deeprke_tf import inference, runs
+    from deeprke_tf.runs import run as runs
+    from deeprke_tf.runs import scorer as inference
 
     tf.config.threading.set_intra_op_parallelism_threads(n_threads)
     tf.config.threading.set_inter_op_parallelism_threads(n_threads)

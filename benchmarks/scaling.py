@@ -27,8 +27,10 @@ from side_by_side import (
 )
 from train import deeprke_training
 
-from deeprke_tf import dataset_info, presets, quiet
-from deeprke_tf.folding import n_cores
+from deeprke_tf import presets
+from deeprke_tf.data import description
+from deeprke_tf.rna.folding import n_cores
+from deeprke_tf.system import tensorflow
 
 READING_GOAL = 5.0  # times what training consumes
 
@@ -100,15 +102,15 @@ def training(scratch: Path, flags) -> list[Figure]:
 
 def reading(data: Path, views: tuple[str, ...], batch_size: int) -> Callable[[], float]:
     """Sets reading up; returns a function that reads an epoch and gives its sites/s."""
-    quiet.import_tensorflow()
-    from deeprke_tf import dataset
+    tensorflow.import_tensorflow()
+    from deeprke_tf.data import batches
 
-    info = dataset_info.read(data)
+    info = description.read(data)
     seeds = itertools.count(1)
 
     def read() -> float:
         started = time.monotonic()
-        for _batch in dataset.read_split(
+        for _batch in batches.read_split(
             info, "train", views, batch_size, shuffle_seed=next(seeds)
         ):
             pass

@@ -2,7 +2,7 @@
 
     python benchmarks/scan_recall.py --out RESULTS [--model RUN] [--transcripts 200]
 
-A transcript is random letters with sites of `deeprke_tf.simulated_sites` at known
+A transcript is random letters with sites of `deeprke_tf.rna.simulation` at known
 places: as many positives, the motif in a hairpin loop, as decoys, the motif elsewhere,
 and the motif nowhere else. Without --model, one is trained on windows of other such
 transcripts: a third around a positive, a third around a decoy, a third away from both.
@@ -31,13 +31,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from deeprke_tf.calling import call_at_fdr
-from deeprke_tf.scan_sources import windows_of as windows_of_origin
-from deeprke_tf.score_store import ScoreStore
+from deeprke_tf.evaluation.calling import call_at_fdr
+from deeprke_tf.rna.simulation import SimulationConfig, motif_pattern, simulate
+from deeprke_tf.rna.sites import Site
+from deeprke_tf.scanning.sources import windows_of as windows_of_origin
+from deeprke_tf.scanning.store import ScoreStore
+from deeprke_tf.scanning.windows import Tiling, call_sites
 from deeprke_tf.simulate import LINE_WIDTH, write_labelled_fasta
-from deeprke_tf.simulated_sites import SimulationConfig, motif_pattern, simulate
-from deeprke_tf.sites import Site
-from deeprke_tf.windows import Tiling, call_sites
 
 DENSITY = 1000  # nucleotides for a positive, and for a decoy
 WINDOW = 90  # nucleotides, the longest site that is simulated by default

@@ -102,13 +102,15 @@ def _print_steps(run_directory: str, sites_path: str, cache_path: str) -> None:
     def end(step: str) -> None:
         ended[step] = time.monotonic()
 
-    from deeprke_tf import prediction_sources, quiet, runs
-    from deeprke_tf.fold_cache import FoldCache
-    from deeprke_tf.folding import Folder
-    from deeprke_tf.readers import SitesFile
+    from deeprke_tf.rna.fold_cache import FoldCache
+    from deeprke_tf.rna.folding import Folder
+    from deeprke_tf.rna.site_files import SitesFile
+    from deeprke_tf.runs import predictions
+    from deeprke_tf.runs import run as runs
+    from deeprke_tf.system import tensorflow
 
     end("start Python, import the command")
-    quiet.import_tensorflow()
+    tensorflow.import_tensorflow()
     end("import TensorFlow and Keras")
     run = runs.load(Path(run_directory))
     end("load the model")
@@ -117,11 +119,11 @@ def _print_steps(run_directory: str, sites_path: str, cache_path: str) -> None:
         Folder(cache, run.encoding.fold) as folder,
     ):
         sites = list(SitesFile(Path(sites_path), k=run.encoding.k, labelled=False))
-        encoded = prediction_sources.encode_sites(run, sites, folder)
+        encoded = predictions.encode_sites(run, sites, folder)
         end("read and fold the site")
-        from deeprke_tf import inference
+        from deeprke_tf.runs import scorer
 
-        inference.score_sites(inference.scorer(run.model), encoded, 256)
+        scorer.score_sites(scorer.scorer(run.model), encoded, 256)
         end("trace the model and score")
     end("end the folding processes")
     print(json.dumps(ended))

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import keras
 
     from deeprke_tf.config import ModelConfig, RunConfig
-    from deeprke_tf.fleet_plan import Training
+    from deeprke_tf.fleets.plan import Training
 
 FORMS = ("none", "mfe", "contexts", "other", "vectors")
 N_SAMPLES = 20
@@ -51,12 +51,11 @@ def main() -> None:
     parser.add_argument("--forms", nargs="+", choices=FORMS, default=list(FORMS))
     parser.add_argument("--workers", type=int, help="that fold; all cores if left out")
     flags = parser.parse_args()
-    from deeprke_tf import fleet_plan, runs
+    from deeprke_tf.fleets import plan
+    from deeprke_tf.runs import run
 
     trainings = [
-        one
-        for one in fleet_plan.read(flags.plan)
-        if one.label.startswith(f"{flags.preset}.")
+        one for one in plan.read(flags.plan) if one.label.startswith(f"{flags.preset}.")
     ]
     if flags.cost:
         return _print_cost(flags.plan / trainings[0].dataset)
@@ -68,7 +67,7 @@ def main() -> None:
             if not path.exists():
                 result = _trained(one, form, flags)
                 path.parent.mkdir(parents=True, exist_ok=True)
-                runs.write_json(path, result)
+                run.write_json(path, result)
             result = json.loads(path.read_text())
             print(
                 f"{result['best_auroc']:.4f}  {form:<8}  seed {one.config.train.seed}  "
@@ -79,11 +78,12 @@ def main() -> None:
 
 def _trained(one: "Training", form: str, flags: argparse.Namespace) -> dict[str, Any]:
     """Trains one form on one experiment; returns what validation said."""
-    from deeprke_tf import fleet_data, objective
     from deeprke_tf.fleet_train import vectors_of
+    from deeprke_tf.fleets import data
+    from deeprke_tf.training import objective
 
     dataset = flags.plan / one.dataset
-    splits = fleet_data.encoded(dataset, one.k, shuffled=False)
+    splits = data.encoded(dataset, one.k, shuffled=False)
     vectors = vectors_of(one, flags.plan)
     config = dataclasses.replace(
         one.config,
@@ -122,11 +122,11 @@ def _sampled(dataset: Path, directory: Path, workers: int | None) -> dict[str, A
 
     They are numbers of `LOOP_CONTEXTS`, kept in a file for the next training.
     """
-    from deeprke_tf import fleet_plan, packs
+    from deeprke_tf.fleets import packs, plan
 
     path = directory / "samples.npz"
     if path.exists():
-        return fleet_plan.read_arrays(path)
+        return plan.read_arrays(path)
     packed = packs.read(dataset)
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
@@ -137,14 +137,14 @@ def _sampled(dataset: Path, directory: Path, workers: int | None) -> dict[str, A
             for name in SPLITS
         }
     directory.mkdir(parents=True, exist_ok=True)
-    fleet_plan.write_arrays(arrays, path)
+    plan.write_arrays(arrays, path)
     return arrays
 
 
 def _print_cost(dataset: Path, n_sites: int = 300) -> None:
     """Prints the processor time of sampling, over that of folding the same sites."""
-    from deeprke_tf import packs
-    from deeprke_tf.structure import all_loop_contexts, fold
+    from deeprke_tf.fleets import packs
+    from deeprke_tf.rna.structure import all_loop_contexts, fold
 
     sequences = packs.read(dataset)["validation"].sequences[:n_sites]
 
@@ -170,7 +170,7 @@ def _samples(sequence: str) -> np.ndarray:
     import RNA
 
     from deeprke_tf.config import FoldSettings
-    from deeprke_tf.structure import LOOP_CONTEXTS, all_loop_contexts
+    from deeprke_tf.rna.structure import LOOP_CONTEXTS, all_loop_contexts
 
     details = RNA.md()
     details.noLP = int(not FoldSettings().lonely_pairs)
@@ -190,8 +190,8 @@ def _dense(
     samples: np.ndarray, form: str, split: str, vectors: np.ndarray, k: int
 ) -> np.ndarray:
     """Returns what a form reads at each k-mer, float16 [n_sites, n_kmers, channels]."""
-    from deeprke_tf.structure import LOOP_CONTEXTS
-    from deeprke_tf.structure_shuffling import permutation
+    from deeprke_tf.benchmarking.structure_shuffling import permutation
+    from deeprke_tf.rna.structure import LOOP_CONTEXTS
 
     if form == "vectors":
         return np.concatenate(
@@ -213,8 +213,8 @@ def _mean_vectors(samples: np.ndarray, vectors: np.ndarray, k: int) -> np.ndarra
 
     k-mers are numbered as `KmerVocabulary` does it: as numbers of their letters.
     """
-    from deeprke_tf.kmers import FIRST_KMER_ID
-    from deeprke_tf.structure import LOOP_CONTEXTS
+    from deeprke_tf.data.kmers import FIRST_KMER_ID
+    from deeprke_tf.rna.structure import LOOP_CONTEXTS
 
     n_kmers = samples.shape[-1] - k + 1
     ids = np.zeros((*samples.shape[:2], n_kmers), np.int64)
@@ -237,27 +237,27 @@ def _network(
     import keras
     from keras import ops
 
-    from deeprke_tf import model
-    from deeprke_tf.kmers import PAD_ID
-    from deeprke_tf.vmap_layers import Conv1D
+    from deeprke_tf.data.kmers import PAD_ID
+    from deeprke_tf.fleets.vmap_layers import Conv1D
+    from deeprke_tf.networks import deeprke
 
     if not channels:
-        return model.build_model(
+        return deeprke.build_model(
             config, vectors["sequence"], vectors.get("structure"), bound_fraction
         )
     ids = keras.Input([None], dtype="int64", name="sequence_kmers")
     dense = keras.Input([None, channels], dtype="float16", name="structure")
     mask = ops.not_equal(ids, PAD_ID)
-    x = model.kmer_convolution(vectors["sequence"], config, "sequence")(ids)
-    sequence, view_mask = model.view_module(x, mask, config, "sequence")
+    x = deeprke.kmer_convolution(vectors["sequence"], config, "sequence")(ids)
+    sequence, view_mask = deeprke.view_module(x, mask, config, "sequence")
     (filters, *_), (size, *_) = config.shape_of("structure")
     if channels != vectors["structure"].shape[1]:
         size += k - 1  # k-mers see as many nucleotides more
     x = Conv1D(filters, size, name="structure_cnn_conv_1")(ops.cast(dense, "float32"))
-    structure, _ = model.view_module(x, mask, config, "structure")
+    structure, _ = deeprke.view_module(x, mask, config, "structure")
     modules = [sequence, structure]
-    log_odds = model.prediction(modules, view_mask, config, bound_fraction)
-    probability = model.as_probability(log_odds)
+    log_odds = deeprke.prediction(modules, view_mask, config, bound_fraction)
+    probability = deeprke.as_probability(log_odds)
     return keras.Model({"sequence_kmers": ids, "structure": dense}, probability)
 
 
@@ -271,7 +271,7 @@ def _fit(
     """Trains as `deeprke train` does; returns the validation measures of each epoch."""
     import keras
 
-    from deeprke_tf import objective
+    from deeprke_tf.training import objective
 
     n_sites, n_positive = len(labels["train"]), int(labels["train"].sum())
     settings = objective.for_sites(config.train, n_sites)

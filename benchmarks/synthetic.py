@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from deeprke_tf import dataset_info, records
-from deeprke_tf.dataset_info import DatasetInfo
-from deeprke_tf.encoding import Encoding
-from deeprke_tf.kmers import FIRST_KMER_ID, PAD_ID
+from deeprke_tf.data import description, records
+from deeprke_tf.data.description import DatasetInfo
+from deeprke_tf.data.encoding import Encoding
+from deeprke_tf.data.kmers import FIRST_KMER_ID, PAD_ID
+from deeprke_tf.rna.sites import Site
 from deeprke_tf.simulate import write_labelled_fasta
-from deeprke_tf.sites import Site
 
 IDS_FILE = "ids.npz"
 
@@ -77,8 +77,8 @@ def write_dataset(directory: Path, n_sites: int, length: int) -> DatasetInfo:
         "inputs": [],
         "splits": splits,
     }
-    dataset_info.write(directory, contents)
-    return dataset_info.read(directory)
+    description.write(directory, contents)
+    return description.read(directory)
 
 
 def _write_split(

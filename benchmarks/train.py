@@ -21,8 +21,10 @@ from pathlib import Path
 import synthetic
 from side_by_side import Figure, InOwnProcess, alternate, flags_parser, report
 
-from deeprke_tf import dataset_info, presets, quiet
-from deeprke_tf.folding import n_cores
+from deeprke_tf import presets
+from deeprke_tf.data import description
+from deeprke_tf.rna.folding import n_cores
+from deeprke_tf.system import tensorflow
 
 GOALS = {"paper": 3.0, "deeprke": 2.0}  # times PyTorch
 PRECISIONS = ("float32", "bfloat16")
@@ -109,14 +111,16 @@ def deeprke_training(
     Returns:
       A function that trains for one epoch and returns its sites/s.
     """
-    quiet.import_tensorflow()
+    tensorflow.import_tensorflow()
     import tensorflow as tf
 
-    from deeprke_tf import devices, run_vectors, training
+    from deeprke_tf.training import devices
+    from deeprke_tf.training import epochs as training
+    from deeprke_tf.training import vectors as run_vectors
 
     tf.config.threading.set_intra_op_parallelism_threads(n_threads)
     tf.config.threading.set_inter_op_parallelism_threads(n_threads)
-    info = dataset_info.read(data)
+    info = description.read(data)
     settings = presets.preset(preset)
     settings = dataclasses.replace(
         settings,

@@ -9,10 +9,10 @@ by what a network remembers, and the best epoch is not the best for new sites.
 import argparse
 from pathlib import Path
 
-from deeprke_tf import fleet_plan, packs
-from deeprke_tf.overlap import SHARED, overlaps
-from deeprke_tf.packs import PackedSites
-from deeprke_tf.sites import Site
+from deeprke_tf.fleets import packs, plan
+from deeprke_tf.fleets.packs import PackedSites
+from deeprke_tf.rna.sites import Site
+from deeprke_tf.rna.stretches import SHARED, overlaps
 
 
 def main() -> None:
@@ -20,7 +20,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--plan", type=Path, required=True)
     flags = parser.parse_args()
-    trainings = fleet_plan.read(flags.plan)
+    trainings = plan.read(flags.plan)
     datasets = {one.dataset: one.experiment for one in trainings}
     print(f"shares of sites with {SHARED} letters of a training site")
     print("validation     test           experiment")

@@ -68,9 +68,9 @@ class AuditFlags:
 
 def audit(flags: AuditFlags) -> None:
     """Audits the files that the flags name, says and writes what is found."""
-    from deeprke_tf import audit_run
+    from deeprke_tf.auditing import run
 
-    audit_run.audit_run(flags)
+    run.audit_run(flags)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -12,7 +12,7 @@ from typing import Annotated
 import tyro
 
 from deeprke_tf import cli
-from deeprke_tf.benchmark_experiments import MASKS, PROTOCOLS, Benchmark
+from deeprke_tf.benchmarking.experiments import MASKS, PROTOCOLS, Benchmark
 from deeprke_tf.errors import UserError
 
 
@@ -84,21 +84,19 @@ class BenchmarkFlags:
 
 def benchmark(flags: BenchmarkFlags) -> None:
     """Does the tasks that the flags ask for, and reports."""
-    from deeprke_tf import (
-        benchmark_experiments,
-        benchmark_report,
-        benchmark_tasks,
-        runs,
-        sharing,
-    )
+    from deeprke_tf.benchmarking import experiments as benchmark_experiments
+    from deeprke_tf.benchmarking import report
+    from deeprke_tf.benchmarking import tasks as benchmark_tasks
+    from deeprke_tf.runs import run as runs
+    from deeprke_tf.system import shards
 
     runs.make_directory(flags.out)
     found = benchmark_experiments.find(flags.benchmark, flags.data_dir)
     chosen = benchmark_experiments.select(found, flags.experiments)
-    published = benchmark_report.read_published(flags.published, flags.benchmark)
+    published = report.read_published(flags.published, flags.benchmark)
     tasks = benchmark_tasks.plan(
         flags.benchmark,
-        sharing.share_of(chosen, flags.shard),
+        shards.share_of(chosen, flags.shard),
         flags.presets,
         flags.seeds,
         [name for name in PROTOCOLS if name in flags.protocols],
@@ -113,9 +111,7 @@ def benchmark(flags: BenchmarkFlags) -> None:
     failed = {} if flags.report_only else _do(flags, tasks)
     restricted = flags.report_only and flags.experiments
     only = [one.name for one in chosen] if restricted else None
-    for path in benchmark_report.report(
-        flags.benchmark, flags.out, found, published, only
-    ):
+    for path in report.report(flags.benchmark, flags.out, found, published, only):
         print(f"wrote {path}")
     if failed:
         first = next(iter(failed))
@@ -126,9 +122,11 @@ def benchmark(flags: BenchmarkFlags) -> None:
 
 def _do(flags: BenchmarkFlags, tasks: list) -> dict[str, str]:
     """Does the tasks; returns what went wrong, by task."""
-    from deeprke_tf import benchmark_ensembles, benchmark_run, quiet
+    from deeprke_tf.benchmarking import ensembles as benchmark_ensembles
+    from deeprke_tf.benchmarking import run as benchmark_run
+    from deeprke_tf.system import tensorflow
 
-    quiet.import_tensorflow(verbose=False)
+    tensorflow.import_tensorflow(verbose=False)
     n_done = sum(task.result_path(flags.out).exists() for task in tasks)
     print(f"{len(tasks)} tasks, {n_done} of them done before", flush=True)
     n_elsewhere, failed = benchmark_run.do_tasks(
@@ -148,9 +146,10 @@ def _do(flags: BenchmarkFlags, tasks: list) -> dict[str, str]:
 
 def _plan(flags: BenchmarkFlags, plan: Path, tasks: list) -> None:
     """Writes the plan of a fleet."""
-    from deeprke_tf import benchmark_plan, quiet
+    from deeprke_tf.benchmarking import plan as benchmark_plan
+    from deeprke_tf.system import tensorflow
 
-    quiet.import_tensorflow(verbose=False)
+    tensorflow.import_tensorflow(verbose=False)
     n = benchmark_plan.make_plan(tasks, flags.out, _fold_flags(flags), plan)
     print(f"wrote {plan}: {n} trainings; next, `deeprke fleet --plan {plan} --out DIR`")
 

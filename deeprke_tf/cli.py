@@ -15,8 +15,9 @@ from typing import Any, TypeVar
 
 import tyro
 
-from deeprke_tf import __version__, quiet
+from deeprke_tf import __version__
 from deeprke_tf.errors import UserError
+from deeprke_tf.system import tensorflow
 
 Flags = TypeVar("Flags")
 
@@ -106,7 +107,7 @@ def run(
             flags, rest = tyro.cli(flags_class, **settings, return_unknown_args=True)
             unknown.extend(rest)
         if uses_tensorflow:
-            quiet.import_tensorflow(verbose)
+            tensorflow.import_tensorflow(verbose)
         action(flags)
     except UserError as error:
         if verbose:

@@ -14,9 +14,10 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from deeprke_tf import __version__, cli, fold_cache
+from deeprke_tf import __version__, cli
 from deeprke_tf.errors import UserError
-from deeprke_tf.folding import n_cores
+from deeprke_tf.rna import fold_cache
+from deeprke_tf.rna.folding import n_cores
 
 _PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "gensim", "keras-tuner")
 _LEAST_DISK = 2e9  # bytes; a dataset, a run and a search fit into it
@@ -65,17 +66,17 @@ def examine(flags: DoctorFlags) -> None:
     Raises:
       UserError: Something is wrong; it says what to do.
     """
-    from deeprke_tf import doctor_devices
+    from deeprke_tf.diagnostics import devices
 
     cache = flags.fold_cache or fold_cache.default_path()
     checks: list[Callable[[], list[Finding]]] = [
         _versions,
         _viennarna,
         lambda: _cache_and_disk(cache),
-        lambda: doctor_devices.gpus(system_gpus()),
-        lambda: doctor_devices.timed_devices(flags.batch_size, _SITE_NT),
+        lambda: devices.gpus(system_gpus()),
+        lambda: devices.timed_devices(flags.batch_size, _SITE_NT),
         lambda: [
-            doctor_devices.throughput(flags.batch_size, _SITE_NT, flags.seconds),
+            devices.throughput(flags.batch_size, _SITE_NT, flags.seconds),
         ],
     ]
     wrong = []
@@ -103,7 +104,7 @@ def _versions() -> list[Finding]:
 
 
 def _viennarna() -> list[Finding]:
-    from deeprke_tf.structure import VIENNARNA_VERSION, fold
+    from deeprke_tf.rna.structure import VIENNARNA_VERSION, fold
 
     hairpin, expected = "GGGGAAAACCCC", "((((....))))"
     folded, _mfe = fold(hairpin)

@@ -11,9 +11,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from deeprke_tf import cli, dataset_info, runs
+from deeprke_tf import cli
+from deeprke_tf.data import description
+from deeprke_tf.data.records import file_sha256
 from deeprke_tf.errors import UserError
-from deeprke_tf.records import file_sha256
+from deeprke_tf.runs import run as runs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +54,7 @@ def evaluate(flags: EvaluateFlags) -> None:
     measured, labels, probabilities = measure(run, flags)
     out = flags.out or _own_place(run, flags, measured)
     runs.make_directory(out)
-    from deeprke_tf import figures
+    from deeprke_tf.evaluation import figures
 
     if (out / runs.METRICS).exists() and out.samefile(flags.model):
         # What training measured stays where this takes its place.
@@ -68,7 +70,7 @@ def evaluate(flags: EvaluateFlags) -> None:
 
 def _own_place(run: runs.Run, flags: EvaluateFlags, measured: dict[str, Any]) -> Path:
     """Returns a directory where measures take the place of none but their own."""
-    info = flags.data / dataset_info.FILE_NAME
+    info = flags.data / description.FILE_NAME
     trained_on = run.manifest["data"]["dataset_sha256"]
     if flags.split == "test" and file_sha256(info) == trained_on:
         return flags.model
@@ -85,9 +87,11 @@ def measure(run: runs.Run, flags: EvaluateFlags) -> tuple[dict[str, Any], Any, A
     Raises:
       UserError: The data do not match the model, or a shard is damaged.
     """
-    from deeprke_tf import dataset, inference, metrics, reliability
+    from deeprke_tf.data import batches as dataset
+    from deeprke_tf.evaluation import metrics, reliability
+    from deeprke_tf.runs import scorer
 
-    info = dataset_info.read(flags.data)
+    info = description.read(flags.data)
     dataset.require_encoding(info, run.encoding)
     dataset.verify_shards(info, flags.split)
     batches = dataset.read_split(
@@ -95,8 +99,8 @@ def measure(run: runs.Run, flags: EvaluateFlags) -> tuple[dict[str, Any], Any, A
     )
     each = []
     for member in run.trainings:
-        score = inference.scorer(member.model)
-        labels, of_member = inference.score_labelled(score, batches)
+        score = scorer.scorer(member.model)
+        labels, of_member = scorer.score_labelled(score, batches)
         each.append(of_member)
     probabilities = np.mean(each, axis=0)
     calibrated = run.calibration(probabilities)

@@ -10,8 +10,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from deeprke_tf import cli, runs
-from deeprke_tf.directory_lock import only_process
+from deeprke_tf import cli
+from deeprke_tf.runs import run as runs
+from deeprke_tf.system.locks import only_process
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +45,7 @@ def export(flags: ExportFlags) -> None:
     Raises:
       UserError: The run cannot be read, or `out` cannot be written to.
     """
-    from deeprke_tf.serving_config import write_serving_config
+    from deeprke_tf.serving.config import write_serving_config
 
     run = runs.load(flags.model)
     path = write_version(run, flags.out, flags.license)
@@ -85,12 +86,12 @@ def write_version(run: runs.Run, directory: Path, license_name: str) -> Path:
 
 
 def _write(run: runs.Run, name: str, path: Path, license_name: str) -> None:
-    from deeprke_tf import calibration_graph, model_card, signatures, warmup
+    from deeprke_tf.serving import calibration_graph, model_card, signatures, warm_up
 
     calibrate = calibration_graph.in_graph(run.calibration)
     members = [member.model for member in run.members]
     specs = signatures.save(run.model, run.encoding, path, calibrate, members)
-    warmup.write_warmup(path, name, specs, run.encoding)
+    warm_up.write_warmup(path, name, specs, run.encoding)
     model_card.write_model_card(run, name, path, license_name)
 
 

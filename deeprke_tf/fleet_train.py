@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from deeprke_tf.config import RunConfig
-    from deeprke_tf.fleet import Member, Trained
-    from deeprke_tf.fleet_data import Datasets
-    from deeprke_tf.fleet_plan import Training
+    from deeprke_tf.fleets.data import Datasets
+    from deeprke_tf.fleets.fleet import Member, Trained
+    from deeprke_tf.fleets.plan import Training
 
 
 _VIEWS = {"sequence", "structure"}
@@ -78,14 +78,15 @@ def fleet_train(flags: FleetFlags) -> None:
             "A fleet needs JAX: pip install 'deeprke_tf[jax]', on GPUs also "
             "'jax[cuda13]'."
         ) from error
-    from deeprke_tf import fleet_plan, runs
-    from deeprke_tf.fleet_data import Datasets
+    from deeprke_tf.fleets import plan as fleet_plan
+    from deeprke_tf.fleets.data import Datasets
+    from deeprke_tf.runs import run
 
     trainings = fleet_plan.read(flags.plan)
     unknown = set(flags.presets) - {one.preset for one in trainings}
     if unknown:
         raise UserError(f"The plan has no training of preset {sorted(unknown)[0]!r}.")
-    runs.make_directory(flags.out)
+    run.make_directory(flags.out)
     asked = trainings
     if flags.presets:  # in the order that they are named in
         order = flags.presets.index
@@ -110,7 +111,7 @@ def fleet_train(flags: FleetFlags) -> None:
 
 def _is_done(training: "Training", out: Path) -> bool:
     """Tells whether there is a result of this very training."""
-    from deeprke_tf import fleet_plan
+    from deeprke_tf.fleets import plan as fleet_plan
 
     path = training.result_path(out)
     if not path.exists():
@@ -167,7 +168,7 @@ def _starts(
     """
     if not group[0].transfer:
         return {}
-    from deeprke_tf import trunk
+    from deeprke_tf.fleets import trunk
 
     found = {}
     for name in dict.fromkeys(one.trunk for one in group):
@@ -189,7 +190,7 @@ def _train_group(
     """Trains networks together, writes their results, and returns which diverged."""
     import jax
 
-    from deeprke_tf import fleet
+    from deeprke_tf.fleets import fleet
 
     device = jax.devices()[0].device_kind
     print(f"{len(group)} x {group[0].preset} on {device}", flush=True)
@@ -228,7 +229,7 @@ def _members(
     starts: "dict[Path, Start]",
     flags: FleetFlags,
 ) -> "list[Member]":
-    from deeprke_tf import fleet
+    from deeprke_tf.fleets import fleet
 
     members = []
     for one, splits in zip(group, datasets.read(group), strict=True):
@@ -244,7 +245,7 @@ def _members(
 def _write(
     path: Path, member: "Member", result: "Trained", facts: dict[str, Any]
 ) -> None:
-    from deeprke_tf import fleet_plan
+    from deeprke_tf.fleets import plan as fleet_plan
 
     labels = {
         f"{split}_labels": member.splits[split].labels.astype("uint8")
@@ -255,7 +256,7 @@ def _write(
 
 def vectors_of(training: "Training", plan: Path) -> dict[str, Any]:
     """Reads the k-mer vectors of a training by view, and its k-mer weights."""
-    from deeprke_tf import fleet_plan
+    from deeprke_tf.fleets import plan as fleet_plan
 
     read = (fleet_plan.read_arrays(plan / name) for name in training.vectors.values())
     return {view: array for arrays in read for view, array in arrays.items()}

@@ -12,20 +12,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deeprke_tf import cli, prediction_table, runs
+from deeprke_tf import cli
 from deeprke_tf.config import FoldSettings
 from deeprke_tf.errors import UserError
-from deeprke_tf.fold_cache import FoldCache, default_path
-from deeprke_tf.folding import Folder
-from deeprke_tf.prediction_sources import Source, of_runs, of_server, predictions
-from deeprke_tf.prediction_table import Prediction, TableWriter
-from deeprke_tf.progress import progress_bar
-from deeprke_tf.readers import SitesFile
-from deeprke_tf.serving_client import RequestSettings
-from deeprke_tf.sites import Site, SkippedSite, refuse_long
+from deeprke_tf.rna.fold_cache import FoldCache, default_path
+from deeprke_tf.rna.folding import Folder
+from deeprke_tf.rna.site_files import SitesFile
+from deeprke_tf.rna.sites import Site, SkippedSite, refuse_long
+from deeprke_tf.runs import run
+from deeprke_tf.runs import table as prediction_table
+from deeprke_tf.runs.predictions import Source, of_runs, of_server, predictions
+from deeprke_tf.runs.table import Prediction, TableWriter
+from deeprke_tf.serving.client import RequestSettings
+from deeprke_tf.system.progress import progress_bar
 
 if TYPE_CHECKING:
-    from deeprke_tf.calling import Aim
+    from deeprke_tf.evaluation.calling import Aim
 
 __all__ = ["PredictFlags", "Prediction", "main", "predict", "predictions"]
 
@@ -217,7 +219,7 @@ def _require_free(out: Path, sites: Path) -> None:
         return
     if out.is_dir():
         raise UserError(f"--out {out} is a directory; name a file.")
-    runs.make_directory(out.parent)
+    run.make_directory(out.parent)
     if out.exists() and sites.exists() and out.samefile(sites):
         raise UserError(f"--out {out} is the file of --sites; name another.")
 

@@ -2,7 +2,7 @@
 
 python -m deeprke_tf.scan --model runs/QKI --fasta transcripts.fa.gz --out scans/QKI
 
-`deeprke_tf.scan_files` says what the directory will hold.
+`deeprke_tf.scanning.files` says what the directory will hold.
 """
 
 import dataclasses
@@ -123,15 +123,16 @@ def scan(flags: ScanFlags) -> None:
     Raises:
       UserError: Something given cannot be used, or another process is at it.
     """
-    from deeprke_tf import directory_lock, scan_run
+    from deeprke_tf.scanning import run
+    from deeprke_tf.system import locks
 
-    with directory_lock.only_process(flags.out) as is_free:
+    with locks.only_process(flags.out) as is_free:
         if not is_free:
             raise UserError(
                 f"Another process is scanning into {flags.out}; wait for it, or name "
                 "another --out."
             )
-        scan_run.run_scan(flags)
+        run.run_scan(flags)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -2,7 +2,7 @@
 
     deeprke simulate --out train.fa.gz --test-out test.fa.gz
 
-`deeprke_tf.simulated_sites` says what is planted and what a model can see of it.
+`deeprke_tf.rna.simulation` says what is planted and what a model can see of it.
 """
 
 import collections
@@ -16,9 +16,9 @@ from pathlib import Path
 
 from deeprke_tf import cli
 from deeprke_tf.errors import UserError
-from deeprke_tf.progress import progress_bar
-from deeprke_tf.simulated_sites import SimulationConfig, simulate
-from deeprke_tf.sites import Site
+from deeprke_tf.rna.simulation import SimulationConfig, simulate
+from deeprke_tf.rna.sites import Site
+from deeprke_tf.system.progress import progress_bar
 
 LINE_WIDTH = 60  # nucleotides
 

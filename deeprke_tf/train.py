@@ -96,11 +96,11 @@ def train(flags: TrainFlags) -> None:
     Raises:
       UserError: Something given cannot be used, or a training failed.
     """
-    from deeprke_tf import train_datasets
+    from deeprke_tf.training import many
 
     if flags.data == (SAMPLE,):
         print(f"note: {SAMPLE} holds simulated sites, to try the package with")
-    if len(flags.data) == 1 and not train_datasets.is_pattern(flags.data[0]):
+    if len(flags.data) == 1 and not many.is_pattern(flags.data[0]):
         _train_one(flags, flags.data[0])
     else:
         _train_several(flags)
@@ -108,7 +108,9 @@ def train(flags: TrainFlags) -> None:
 
 def _train_one(flags: TrainFlags, data: Path) -> None:
     """Trains one run, or the runs of one ensemble."""
-    from deeprke_tf import directory_lock, ensemble_run, train_run
+    from deeprke_tf.system import locks
+    from deeprke_tf.training import ensemble as ensemble_run
+    from deeprke_tf.training import run
 
     if flags.shard:
         raise UserError(
@@ -120,7 +122,7 @@ def _train_one(flags: TrainFlags, data: Path) -> None:
         "n_devices": flags.devices,
         "overwrite": flags.overwrite,
     }
-    with directory_lock.only_process(out) as is_free:
+    with locks.only_process(out) as is_free:
         if not is_free:
             raise UserError(
                 f"Another process is training {out}; wait for it, or name another "
@@ -131,12 +133,13 @@ def _train_one(flags: TrainFlags, data: Path) -> None:
                 data, out, flags.run_config, flags.ensemble, **settings
             )
         else:
-            train_run.train_run(data, out, flags.run_config, **settings)
+            run.train_run(data, out, flags.run_config, **settings)
 
 
 def _train_several(flags: TrainFlags) -> None:
     """Trains a run of each dataset, and says what became of them."""
-    from deeprke_tf import sharing, train_datasets
+    from deeprke_tf.system import shards
+    from deeprke_tf.training import many
 
     if flags.overwrite:
         raise UserError(
@@ -147,13 +150,13 @@ def _train_several(flags: TrainFlags) -> None:
         raise UserError(
             "--ensemble is for one dataset; give one command for each of several."
         )
-    datasets = train_datasets.find(flags.data)
+    datasets = many.find(flags.data)
     out = flags.out or Path("runs")
-    directories = train_datasets.run_directories(datasets, out, _name(flags))
+    directories = many.run_directories(datasets, out, _name(flags))
     shard = flags.shard or "1/1"
-    outcomes = train_datasets.train_datasets(
-        sharing.share_of(datasets, shard),
-        sharing.share_of(directories, shard),
+    outcomes = many.train_datasets(
+        shards.share_of(datasets, shard),
+        shards.share_of(directories, shard),
         flags.run_config,
         vectors_from=flags.vectors_from,
         n_devices=flags.devices,

@@ -12,25 +12,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from deeprke_tf import (
-    cli,
-    config,
-    presets,
-    runs,
-    train,
-    tune_results,
-    tune_roles,
-    tune_space,
-    tune_trial,
-)
+from deeprke_tf import cli, config, presets, train
 from deeprke_tf.config import ModelConfig, RunConfig, TrainConfig, VectorConfig
+from deeprke_tf.data.records import file_sha256
 from deeprke_tf.errors import UserError
-from deeprke_tf.records import file_sha256
-from deeprke_tf.tune_results import TrialResult
-from deeprke_tf.tune_trial import TrialTask
+from deeprke_tf.runs import run
+from deeprke_tf.tuning import results, roles
+from deeprke_tf.tuning import space as tune_space
+from deeprke_tf.tuning import trial as tune_trial
+from deeprke_tf.tuning.results import TrialResult
+from deeprke_tf.tuning.trial import TrialTask
 
 if TYPE_CHECKING:
-    from deeprke_tf.tune_oracle import SearchPlan
+    from deeprke_tf.tuning.oracle import SearchPlan
 
 _TRIALS = 20
 _SIGNS_BEFORE_LOST = 6
@@ -113,14 +107,15 @@ def tune(flags: TuneFlags) -> None:
     Raises:
       UserError: Something given cannot be used, or all trials failed.
     """
-    from deeprke_tf import tune_oracle, tune_search
-    from deeprke_tf.tune_report import Report
+    from deeprke_tf.tuning import oracle as tune_oracle
+    from deeprke_tf.tuning import search
+    from deeprke_tf.tuning.report import Report
 
-    role = tune_roles.role()
+    role = roles.role()
     plan = _plan(flags)
     described = _described(flags, plan)
     oracle = tune_oracle.make_oracle(plan)
-    runs.make_directory(plan.out)
+    run.make_directory(plan.out)
     if role != "worker":
         _describe(plan.out, described)
     report = Report(plan.out, plan.space, plan.start, writes=role != "worker")
@@ -130,7 +125,7 @@ def tune(flags: TuneFlags) -> None:
         flags.executions_per_trial,
         flags.vectors_from,
         flags.devices,
-        tune_roles.worker_name(),
+        roles.worker_name(),
     )
 
     def run_trial(trial: Any, on_wait: Callable[[], None]) -> TrialResult:
@@ -139,13 +134,13 @@ def tune(flags: TuneFlags) -> None:
         seconds = flags.lost_after / _SIGNS_BEFORE_LOST
         return tune_trial.run_trial(task, trial.trial_id, run_config, on_wait, seconds)
 
-    tune_search.search(oracle, plan, run_trial, report.update)
+    search.search(oracle, plan, run_trial, report.update)
     if role != "worker":
         report.finish()
 
 
 def _plan(flags: TuneFlags) -> "SearchPlan":
-    from deeprke_tf.tune_oracle import SearchPlan
+    from deeprke_tf.tuning.oracle import SearchPlan
 
     name = flags.config.stem if flags.config else flags.preset
     trials = _TRIALS if flags.tuner != "hyperband" else None
@@ -164,16 +159,16 @@ def _plan(flags: TuneFlags) -> "SearchPlan":
 
 def _described(flags: TuneFlags, plan: "SearchPlan") -> dict[str, Any]:
     """Returns what must stay the same for a search to go on; checks the data."""
-    from deeprke_tf import dataset, dataset_info
+    from deeprke_tf.data import batches, description
 
     # Else every trial would fail, one after the other.
-    info = dataset_info.read(flags.data)
+    info = description.read(flags.data)
     for split in ("train", "validation"):
         info.split(split)
-        dataset.verify_shards(info, split)
+        batches.verify_shards(info, split)
     vectors_from = flags.vectors_from and str(flags.vectors_from)
     described = {
-        "data": file_sha256(info.directory / dataset_info.FILE_NAME),
+        "data": file_sha256(info.directory / description.FILE_NAME),
         "tuner": flags.tuner,
         "executions_per_trial": flags.executions_per_trial,
         "vectors_from": vectors_from,
@@ -185,21 +180,21 @@ def _described(flags: TuneFlags, plan: "SearchPlan") -> dict[str, Any]:
 
 def _describe(out: Path, described: dict[str, Any]) -> None:
     """Begins a search, or makes sure that it is this one that goes on."""
-    if (out / tune_results.SEARCH).exists():
+    if (out / results.SEARCH).exists():
         _require_same(out, described)
         return
     # Workers that are there before the chief make a place for their state.
-    begun = {f"{tune_results.SEARCH}.partial", tune_results.ORACLE}
+    begun = {f"{results.SEARCH}.partial", results.ORACLE}
     if {path.name for path in out.iterdir()} - begun:
         raise UserError(f"--out {out} is not empty and not a search; name another.")
-    runs.write_json(out / tune_results.SEARCH, described)
+    run.write_json(out / results.SEARCH, described)
 
 
 def _require_same(out: Path, described: dict[str, Any]) -> None:
-    before = runs.read_json(out / tune_results.SEARCH)
+    before = run.read_json(out / results.SEARCH)
     with contextlib.suppress(KeyError, UserError):
         # Settings that have come since are what they are by default.
-        start = config.from_dict(RunConfig, before["start"], tune_results.SEARCH)
+        start = config.from_dict(RunConfig, before["start"], results.SEARCH)
         before["start"] = json.loads(json.dumps(dataclasses.asdict(start)))
     other = [name for name in described if before.get(name) != described[name]]
     if other:

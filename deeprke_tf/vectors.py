@@ -10,17 +10,18 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from deeprke_tf import cli, runs
+from deeprke_tf import cli
 from deeprke_tf.config import FoldSettings, VectorConfig
-from deeprke_tf.encoding import Encoding
+from deeprke_tf.data.encoding import Encoding
+from deeprke_tf.data.records import file_sha256
 from deeprke_tf.errors import UserError
-from deeprke_tf.fold_cache import FoldCache, default_path
-from deeprke_tf.folding import Folder
-from deeprke_tf.progress import progress_bar
-from deeprke_tf.readers import SitesFile
-from deeprke_tf.records import file_sha256
-from deeprke_tf.sites import Site, SkippedSite, refuse_long
-from deeprke_tf.structure import loop_contexts
+from deeprke_tf.rna.fold_cache import FoldCache, default_path
+from deeprke_tf.rna.folding import Folder
+from deeprke_tf.rna.site_files import SitesFile
+from deeprke_tf.rna.sites import Site, SkippedSite, refuse_long
+from deeprke_tf.rna.structure import loop_contexts
+from deeprke_tf.runs import run
+from deeprke_tf.system.progress import progress_bar
 
 DESCRIPTION = "vectors.json"
 
@@ -63,7 +64,7 @@ def train_on_corpus(flags: VectorsFlags) -> None:
     Raises:
       UserError: The corpus cannot be read or holds no usable RNA.
     """
-    from deeprke_tf import embeddings
+    from deeprke_tf.networks import word2vec
 
     if flags.max_length < 1:
         raise UserError(f"max_length must be at least 1, got {flags.max_length}.")
@@ -81,7 +82,7 @@ def train_on_corpus(flags: VectorsFlags) -> None:
     vectors = {}
     for view, strings in letters.items():
         vocabulary = getattr(encoding, f"{view}_vocabulary")
-        vectors[view] = embeddings.train_vectors(
+        vectors[view] = word2vec.train_vectors(
             map(vocabulary.encode, strings), vocabulary, flags.vectors, flags.seed
         )
     description = {
@@ -93,12 +94,12 @@ def train_on_corpus(flags: VectorsFlags) -> None:
         "vectors": dataclasses.asdict(flags.vectors),
         "seed": flags.seed,
     }
-    runs.write_json(flags.out / DESCRIPTION, description)
+    run.write_json(flags.out / DESCRIPTION, description)
     # That of the sequence, which every network wants, is the last: it tells that the
     # others are there.
     for view in reversed(vectors):
         path = flags.out / f"{view}_vectors.npy"
-        embeddings.save(vectors[view], path)
+        word2vec.save(vectors[view], path)
         print(f"wrote {path}: {vectors[view].shape}")
 
 
@@ -108,7 +109,7 @@ def _make_place(out: Path) -> None:
     Raises:
       UserError: It holds anything else.
     """
-    runs.make_directory(out)
+    run.make_directory(out)
     found = list(out.iterdir())
     if {path.name for path in found} - _LEFT_BY_A_KILL:
         raise UserError(f"--out {out} is not empty; name another.")

@@ -15,13 +15,13 @@ from typing import Any
 
 from deeprke_tf import cli
 from deeprke_tf.config import FoldSettings
-from deeprke_tf.encoding import Encoding
+from deeprke_tf.data import local_runner
+from deeprke_tf.data.encoding import Encoding
+from deeprke_tf.data.plan import Plan, Source, ValidationGroups
 from deeprke_tf.errors import UserError
-from deeprke_tf.streams import File
-from pipelines import local_runner
-from pipelines.beam_extra import import_beam, is_given
-from pipelines.out_directory import SKIPPED_FILE_NAME
-from pipelines.plan import Plan, Source, ValidationGroups
+from deeprke_tf.system.directories import SKIPPED_FILE_NAME
+from deeprke_tf.system.streams import File
+from pipelines.beam.extra import import_beam, is_given
 
 LOCAL = "local"
 
@@ -130,8 +130,9 @@ def _run(flags: PreprocessFlags, beam_flags: Sequence[str]) -> dict[str, Any]:
             "its own, such as --direct_num_workers of DirectRunner."
         )
     import_beam(flags.runner)
-    from pipelines import beam_files, beam_runner
-    from pipelines.beam_job import BeamJob
+    from pipelines.beam import files as beam_files
+    from pipelines.beam import preprocess as beam_runner
+    from pipelines.beam.job import BeamJob
 
     job = BeamJob(flags.runner, beam_flags)
     return beam_runner.run(to_plan(flags, beam_files.matching), job)

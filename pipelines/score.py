@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from deeprke_tf import cli
-from pipelines.beam_extra import import_beam
+from pipelines.beam.extra import import_beam
 
 if TYPE_CHECKING:
-    from pipelines.score_plan import ScorePlan
+    from pipelines.beam.score_plan import ScorePlan
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,8 +67,8 @@ def score(flags: ScoreFlags, beam_flags: Sequence[str]) -> None:
       UserError: A model or the sites cannot be read, or the job failed.
     """
     import_beam(flags.runner)
-    from pipelines import score_runner
-    from pipelines.beam_job import BeamJob
+    from pipelines.beam import score_runner
+    from pipelines.beam.job import BeamJob
 
     job = BeamJob(flags.runner, beam_flags)
     contents = score_runner.run(_to_plan(flags), job)
@@ -85,12 +85,12 @@ def score(flags: ScoreFlags, beam_flags: Sequence[str]) -> None:
 
 
 def _to_plan(flags: ScoreFlags) -> "ScorePlan":
-    from pipelines import beam_files, exported_model
-    from pipelines.score_plan import ScorePlan
+    from pipelines.beam import exported_model, files
+    from pipelines.beam.score_plan import ScorePlan
 
     return ScorePlan(
         tuple(exported_model.find(path) for path in flags.model),
-        tuple(beam_files.matching(flags.sites)),
+        tuple(files.matching(flags.sites)),
         **{
             name: getattr(flags, name)
             for name in (

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from deeprke_tf import audit
-from tests.small_runs import make_sites, write_table
+from tests.support.small_runs import make_sites, write_table
 
 pytestmark = pytest.mark.draws
 

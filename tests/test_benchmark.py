@@ -10,21 +10,14 @@ import filelock
 import numpy as np
 import pytest
 
-from deeprke_tf import (
-    benchmark,
-    benchmark_data,
-    benchmark_experiments,
-    benchmark_tasks,
-    benchmark_training,
-    config,
-    dataset_info,
-    fleet_plan,
-    linear_baselines,
-    metrics,
-    presets,
-)
-from deeprke_tf.benchmark_results import REQUIRED
+from deeprke_tf import benchmark, config, presets
+from deeprke_tf.benchmarking import data as benchmark_data
+from deeprke_tf.benchmarking import experiments, linear_baselines, tasks, training
+from deeprke_tf.benchmarking.results import REQUIRED
+from deeprke_tf.data import description
 from deeprke_tf.errors import UserError
+from deeprke_tf.evaluation import metrics
+from deeprke_tf.fleets import plan
 
 NAME = "18_ICLIP_hnRNPL--ensembl59_from_2337-2339-741_ctrl+kd_all_clusters"
 MOTIF = "UGUAUAUA"
@@ -128,7 +121,7 @@ def test_the_published_protocol_takes_the_best_of_three_on_the_test(data_dir, tm
     flags = ["--presets", "oli", "--protocols", "published"]
     (result,) = run("rbp31", data_dir, tmp_path, *flags).values()
     kept = tmp_path / "rbp31" / "predictions" / NAME
-    arrays = fleet_plan.read_arrays(kept / "oli.published.seed1.none.npz")
+    arrays = plan.read_arrays(kept / "oli.published.seed1.none.npz")
     # Whichever was the best: its sites in the order of their names.
     names = sorted(labelled(60, 2))
     of_names = [int(name.endswith("class:1")) for name, _sequence in names]
@@ -143,7 +136,7 @@ def test_the_grouped_protocol_keeps_overlapping_sites_together(data_dir, tmp_pat
     ((name, result),) = run("rbp31", data_dir, tmp_path, *flags).items()
     assert name == "oli.grouped.seed1.none" and not result["optimistic"]
     data = tmp_path / "rbp31" / "data" / NAME / "grouped.none.k3.unfolded"
-    assert dataset_info.read(data).contents["validation_groups"] == "overlap"
+    assert description.read(data).contents["validation_groups"] == "overlap"
     assert "## Protocol grouped" in (tmp_path / "rbp31" / "report.md").read_text()
 
 
@@ -172,15 +165,15 @@ def drawn(task, info, _directory):
     """Stands for a training: draws what its network says of the sites by its seed."""
     rng = np.random.default_rng(task.seed)
     labels = [benchmark_data.letters(info, s).labels for s in ("validation", "test")]
-    scored = [benchmark_training.Scored(each, rng.random(len(each))) for each in labels]
+    scored = [training.Scored(each, rng.random(len(each))) for each in labels]
     facts = {"config": dataclasses.asdict(task.settings)}
-    return benchmark_training.Trained(*scored, facts)
+    return training.Trained(*scored, facts)
 
 
 def test_an_ensemble_is_measured_anew_when_its_seeds_are_others(
     small, data_dir, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(benchmark_training, "_train_network", drawn)
+    monkeypatch.setattr(training, "_train_network", drawn)
     found = [
         run("rbp31", data_dir, tmp_path, "--presets", "small", "--ensembles", *seeds)
         for seeds in (["--seeds", 1, 2], ["--seeds", 1, 2], ["--seeds", 1, 3])
@@ -190,8 +183,7 @@ def test_an_ensemble_is_measured_anew_when_its_seeds_are_others(
     assert [mean["seeds"] for mean in means] == [[1, 2], [1, 2], [1, 3]]
     kept = tmp_path / "rbp31" / "predictions" / NAME
     arrays = [
-        fleet_plan.read_arrays(kept / f"small.frozen.seed{seed}.none.npz")
-        for seed in (1, 3)
+        plan.read_arrays(kept / f"small.frozen.seed{seed}.none.npz") for seed in (1, 3)
     ]
     mean = np.mean([each["test_probabilities"] for each in arrays], axis=0)
     expected = metrics.auroc(arrays[0]["test_labels"], mean)
@@ -201,7 +193,7 @@ def test_an_ensemble_is_measured_anew_when_its_seeds_are_others(
 def test_a_result_of_other_settings_is_neither_done_nor_a_member(
     small, data_dir, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr(benchmark_training, "_train_network", drawn)
+    monkeypatch.setattr(training, "_train_network", drawn)
     run("rbp31", data_dir, tmp_path, "--presets", "small")
     train = dataclasses.replace(SMALL.train, epochs=2)
     changed = dataclasses.replace(SMALL, train=train)
@@ -229,8 +221,8 @@ def test_an_experiment_whose_files_have_changed_is_not_gone_on_with(
 
 
 def test_a_task_that_another_process_is_at_is_left_to_it(data_dir, tmp_path, capsys):
-    found = benchmark_experiments.find("rbp31", data_dir)
-    (task,) = benchmark_tasks.plan("rbp31", found, ["oli"], [1], ["frozen"], ["none"])
+    found = experiments.find("rbp31", data_dir)
+    (task,) = tasks.plan("rbp31", found, ["oli"], [1], ["frozen"], ["none"])
     lock = task.lock_path(tmp_path)
     lock.parent.mkdir(parents=True)
     with filelock.FileLock(lock):

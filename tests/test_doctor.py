@@ -6,10 +6,11 @@ import keras
 import pytest
 import tensorflow as tf
 
-from deeprke_tf import doctor, doctor_devices
+from deeprke_tf import doctor
+from deeprke_tf.diagnostics import devices
 from deeprke_tf.doctor import Finding
 from deeprke_tf.errors import UserError
-from tests.small_models import CONFIGS
+from tests.support.small_models import CONFIGS
 
 GPU = "GPU 0: NVIDIA H100 80GB HBM3 (UUID: GPU-1)"
 
@@ -17,14 +18,14 @@ GPU = "GPU 0: NVIDIA H100 80GB HBM3 (UUID: GPU-1)"
 @pytest.fixture
 def small(monkeypatch):
     """A network of a few units and no BiLSTM, so that a step takes no time."""
-    monkeypatch.setattr(doctor_devices, "ModelConfig", lambda: CONFIGS["cnn-only"])
+    monkeypatch.setattr(devices, "ModelConfig", lambda: CONFIGS["cnn-only"])
 
 
 @pytest.fixture
 def no_training(monkeypatch):
-    monkeypatch.setattr(doctor_devices, "timed_devices", lambda *_: [])
+    monkeypatch.setattr(devices, "timed_devices", lambda *_: [])
     speed = Finding("throughput", "9 sites/s")
-    monkeypatch.setattr(doctor_devices, "throughput", lambda *_: speed)
+    monkeypatch.setattr(devices, "throughput", lambda *_: speed)
 
 
 def test_a_machine_without_gpu_is_well(small, monkeypatch, tmp_path, capsys):
@@ -64,7 +65,9 @@ def test_a_gpu_that_tensorflow_does_not_use_is_an_error_that_says_what_to_do(
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if hidden is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
-    monkeypatch.setattr("deeprke_tf.quiet.import_tensorflow", lambda _verbose: None)
+    monkeypatch.setattr(
+        "deeprke_tf.system.tensorflow.import_tensorflow", lambda _verbose: None
+    )
     assert doctor.main([]) == 1
     said = capsys.readouterr()
     assert "!! GPUs          1, of which TensorFlow uses 0" in said.out
@@ -76,15 +79,15 @@ def test_a_gpu_that_tensorflow_does_not_use_is_an_error_that_says_what_to_do(
 def test_a_gpu_that_is_used_is_well(monkeypatch):
     gpu = tf.config.PhysicalDevice("GPU:0", "GPU")
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda _kind: [gpu])
-    found, name = doctor_devices.gpus([GPU])
+    found, name = devices.gpus([GPU])
     assert found == Finding("GPUs", "1, of which TensorFlow uses 1")
     assert name.seen == GPU
 
 
 def test_a_device_that_is_listed_but_does_not_compute_is_an_error(small, monkeypatch):
     elsewhere = tf.constant(1.0)
-    monkeypatch.setattr(doctor_devices, "_stepper", lambda *_: (None, elsewhere))
-    found = doctor_devices._timed_device("GPU:0", 4, 20)
+    monkeypatch.setattr(devices, "_stepper", lambda *_: (None, elsewhere))
+    found = devices._timed_device("GPU:0", 4, 20)
     assert found.seen.startswith("not used: the result lies on /job:localhost")
     assert "computes elsewhere" in found.advice
 
@@ -93,8 +96,8 @@ def test_a_device_on_which_training_fails_is_an_error(monkeypatch):
     def fail(*_arguments):
         raise tf.errors.InternalError(None, None, "no kernel image\nstack")
 
-    monkeypatch.setattr(doctor_devices, "_stepper", fail)
-    found = doctor_devices._timed_device("CPU:0", 4, 20)
+    monkeypatch.setattr(devices, "_stepper", fail)
+    found = devices._timed_device("CPU:0", 4, 20)
     assert (found.seen, bool(found.advice)) == ("fails: no kernel image", True)
 
 
@@ -137,7 +140,7 @@ def test_a_package_that_is_missing_is_an_error(monkeypatch):
 
 def test_viennarna_that_folds_otherwise_is_an_error(monkeypatch):
     assert not doctor._viennarna()[0].advice
-    monkeypatch.setattr("deeprke_tf.structure.fold", lambda _rna: ("." * 12, 0.0))
+    monkeypatch.setattr("deeprke_tf.rna.structure.fold", lambda _rna: ("." * 12, 0.0))
     assert "GGGGAAAACCCC folds into ............" in doctor._viennarna()[0].advice
 
 

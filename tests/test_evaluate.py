@@ -4,10 +4,14 @@ import shutil
 import pytest
 from sklearn import metrics as sklearn_metrics
 
-from deeprke_tf import dataset, dataset_info, evaluate, inference, runs
-from tests.small_runs import make_data, make_sites, write_table
+from deeprke_tf import evaluate
+from deeprke_tf.data import batches as dataset
+from deeprke_tf.data import description
+from deeprke_tf.runs import run as runs
+from deeprke_tf.runs import scorer
+from tests.support.small_runs import make_data, make_sites, write_table
 
-pytest_plugins = ["tests.run_fixtures"]
+pytest_plugins = ["tests.support.run_fixtures"]
 
 N_BOOTSTRAP = ("--n-bootstrap", "50")
 
@@ -37,11 +41,9 @@ def test_the_measures_are_those_of_scikit_learn_at_the_threshold_of_the_run(
     measured = evaluated(run, out=tmp_path / "out")
     loaded = runs.load(run)
     batches = dataset.read_split(
-        dataset_info.read(data), "test", loaded.config.model.views, 9
+        description.read(data), "test", loaded.config.model.views, 9
     )
-    labels, probabilities = inference.score_labelled(
-        inference.scorer(loaded.model), batches
-    )
+    labels, probabilities = scorer.score_labelled(scorer.scorer(loaded.model), batches)
     calls = probabilities >= loaded.threshold
     for name, expected in {
         "auroc": sklearn_metrics.roc_auc_score(labels, probabilities),
@@ -68,17 +70,17 @@ def test_an_ensemble_is_measured_by_its_mean_and_each_member_beside_it(
     measured = evaluated(ensemble, out=tmp_path / "out")
     loaded = runs.load(ensemble)
     batches = dataset.read_split(
-        dataset_info.read(data), "test", loaded.config.model.views, 40
+        description.read(data), "test", loaded.config.model.views, 40
     )
-    labels, mean = inference.score_labelled(inference.scorer(loaded.model), batches)
+    labels, mean = scorer.score_labelled(scorer.scorer(loaded.model), batches)
     auroc = sklearn_metrics.roc_auc_score(labels, mean)
     assert measured["auroc"] == pytest.approx(auroc, abs=1e-9)
     assert measured["threshold"] == loaded.threshold
     assert measured["model"] == "ensemble"
     assert list(measured["members_auroc"]) == ["seed-7", "seed-8"]
     for member in loaded.members:
-        score = inference.scorer(member.model)
-        _labels, alone = inference.score_labelled(score, batches)
+        score = scorer.scorer(member.model)
+        _labels, alone = scorer.score_labelled(score, batches)
         auroc = sklearn_metrics.roc_auc_score(labels, alone)
         found = measured["members_auroc"][member.directory.name]
         assert found == pytest.approx(auroc, abs=1e-9)

@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from deeprke_tf import export, inference, records, runs
-from deeprke_tf.ensembles import Ensemble
+from deeprke_tf import export
+from deeprke_tf.data import records
+from deeprke_tf.runs import run as runs
+from deeprke_tf.runs import scorer
+from deeprke_tf.runs.ensemble import Ensemble
 
-pytest_plugins = ["tests.run_fixtures"]
+pytest_plugins = ["tests.support.run_fixtures"]
 
 N_KMERS = [1, 7, 8, 9, 40]  # of the sites below
 
@@ -40,7 +43,7 @@ def sites():
 @pytest.fixture(scope="module")
 def expected(run, sites):
     """The probabilities of the Python model, each site on its own."""
-    score = inference.scorer(runs.load(run).model)
+    score = scorer.scorer(runs.load(run).model)
     return [
         score({name: ids[np.newaxis] for name, ids in site.items()})[0]
         for site in sites
@@ -110,7 +113,7 @@ def test_a_model_without_structure_takes_the_sequence_alone(
 ):
     served = served_twice / "10"
     ids = tf.constant(padded(sites, "sequence_kmers"), tf.int64)
-    expected = inference.scorer(runs.load(sequence_run).model)({"sequence_kmers": ids})
+    expected = scorer.scorer(runs.load(sequence_run).model)({"sequence_kmers": ids})
     by_ids = scores(served, "ids", sequence_kmers=ids)
     assert by_ids == pytest.approx(expected, abs=1e-5)
     serialized = [records.serialize("site", *site.values(), 0) for site in sites]
@@ -155,7 +158,7 @@ def test_an_export_that_fails_leaves_nothing_half_done(run, tmp_path, monkeypatc
         (path / "variables").mkdir(parents=True)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("deeprke_tf.signatures.save", fail)
+    monkeypatch.setattr("deeprke_tf.serving.signatures.save", fail)
     flags = ["--model", str(run), "--out", str(tmp_path / "serving")]
     assert export.main(flags) == 130
     assert list((tmp_path / "serving").iterdir()) == []

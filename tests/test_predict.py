@@ -8,20 +8,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deeprke_tf import (
-    calling,
-    dataset,
-    dataset_info,
-    evaluate,
-    inference,
-    predict,
-    runs,
-)
-from deeprke_tf.folding import Folder
-from deeprke_tf.structure import fold
-from tests.small_runs import make_sites, run_command, write_table
+from deeprke_tf import evaluate, predict
+from deeprke_tf.data import batches as dataset
+from deeprke_tf.data import description
+from deeprke_tf.evaluation import calling
+from deeprke_tf.rna.folding import Folder
+from deeprke_tf.rna.structure import fold
+from deeprke_tf.runs import run as runs
+from deeprke_tf.runs import scorer
+from tests.support.small_runs import make_sites, run_command, write_table
 
-pytest_plugins = ["tests.run_fixtures"]
+pytest_plugins = ["tests.support.run_fixtures"]
 
 HAIRPIN = "GGGGCAAAAGCCCC"
 
@@ -149,7 +146,7 @@ def test_every_format_gives_the_same_row(sequence_run, compress, text, tmp_path)
     assert row["name"] == "site"
     model = runs.load(sequence_run)
     ids = model.encoding.encode_sequence(HAIRPIN)
-    score = inference.scorer(model.model)({"sequence_kmers": ids[None]})
+    score = scorer.scorer(model.model)({"sequence_kmers": ids[None]})
     assert float(row["probability"]) == pytest.approx(score[0], abs=1e-6)
 
 
@@ -378,9 +375,9 @@ def test_wrong_flags_end_with_one_line_and_leave_nothing(
 
 def test_padding_and_order_do_not_change_a_score(run, data):
     loaded = runs.load(run)
-    score = inference.scorer(loaded.model)
+    score = scorer.scorer(loaded.model)
     batches = dataset.read_split(
-        dataset_info.read(data), "test", loaded.config.model.views, 40
+        description.read(data), "test", loaded.config.model.views, 40
     )
     (inputs, _label, _weight), *_ = batches
     ids = {name: values.numpy() for name, values in inputs.items()}
@@ -390,7 +387,7 @@ def test_padding_and_order_do_not_change_a_score(run, data):
         for i in range(len(n_kmers))
     ]
     expected = score(inputs)
-    assert inference.score_sites(score, sites, 3) == pytest.approx(expected, abs=1e-6)
-    backwards = inference.score_sites(score, sites[::-1], 40)[::-1]
+    assert scorer.score_sites(score, sites, 3) == pytest.approx(expected, abs=1e-6)
+    backwards = scorer.score_sites(score, sites[::-1], 40)[::-1]
     assert backwards == pytest.approx(expected, abs=1e-6)
-    assert inference.score_sites(score, [], 3).tolist() == []
+    assert scorer.score_sites(score, [], 3).tolist() == []

@@ -5,10 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from deeprke_tf import dataset, dataset_info, inference, metrics, runs, train
-from deeprke_tf.readers import SitesFile
-from deeprke_tf.sites import Site
-from deeprke_tf.structure_shuffling import permutation
+from deeprke_tf import train
+from deeprke_tf.benchmarking.structure_shuffling import permutation
+from deeprke_tf.data import batches, description
+from deeprke_tf.evaluation import metrics
+from deeprke_tf.rna.site_files import SitesFile
+from deeprke_tf.rna.sites import Site
+from deeprke_tf.runs import run as runs
+from deeprke_tf.runs import scorer
 
 SAMPLE = Path(__file__).parent.parent / "tfrecords" / "sample"
 
@@ -18,20 +22,20 @@ SAMPLE = Path(__file__).parent.parent / "tfrecords" / "sample"
     [("train", 3600, 1800), ("validation", 400, 200), ("test", 1000, 500)],
 )
 def test_the_sample_is_whole(split, n_sites, n_positive):
-    info = dataset_info.read(SAMPLE)
-    dataset.verify_shards(info, split)
+    info = description.read(SAMPLE)
+    batches.verify_shards(info, split)
     assert info.split(split).n_sites == n_sites
     assert info.split(split).n_positive == n_positive
     labels = [
         label.numpy()
-        for _inputs, label, _weight in dataset.read_split(info, split, (), 500)
+        for _inputs, label, _weight in batches.read_split(info, split, (), 500)
     ]
     assert sum(map(len, labels)) == n_sites
     assert sum(label.sum() for label in labels) == n_positive
 
 
 def test_no_sequence_of_the_sample_is_in_train_and_test():
-    duplicates = dataset_info.read(SAMPLE).contents["duplicates"]
+    duplicates = description.read(SAMPLE).contents["duplicates"]
     assert duplicates["sequences_in_train_and_test"] == 0
 
 
@@ -55,7 +59,7 @@ def test_structure_tells_the_sites_of_the_sample_apart(tmp_path):
     auroc = json.loads((run / "metrics.json").read_text())["auroc"]
     assert auroc > 0.9
     sequences, structures = (
-        dataset.sample_kmers(dataset_info.read(SAMPLE), "validation", view, -1)
+        batches.sample_kmers(description.read(SAMPLE), "validation", view, -1)
         for view in ("sequence_kmers", "structure_kmers")
     )
     order = permutation([*map(len, structures)], "validation")
@@ -63,7 +67,7 @@ def test_structure_tells_the_sites_of_the_sample_apart(tmp_path):
         {"sequence_kmers": ids, "structure_kmers": structures[place]}
         for ids, place in zip(sequences, order, strict=True)
     ]
-    score = inference.scorer(runs.load(run).model)
-    probabilities = inference.score_sites(score, of_others, 100)
+    score = scorer.scorer(runs.load(run).model)
+    probabilities = scorer.score_sites(score, of_others, 100)
     labels, _probabilities = runs.read_validation(run)
     assert metrics.auroc(labels, probabilities) < auroc - 0.05

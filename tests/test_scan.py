@@ -7,19 +7,16 @@ import shutil
 import numpy as np
 import pytest
 
-from deeprke_tf import (
-    calling,
-    directory_lock,
-    predict,
-    runs,
-    scan,
-    scan_run,
-    scoring,
-    structure,
-)
-from deeprke_tf.score_store import ScoreStore
+from deeprke_tf import predict, scan
+from deeprke_tf.evaluation import calling
+from deeprke_tf.rna import structure
+from deeprke_tf.runs import run as runs
+from deeprke_tf.scanning import run as scan_run
+from deeprke_tf.scanning import scorer
+from deeprke_tf.scanning.store import ScoreStore
+from deeprke_tf.system import locks
 
-pytest_plugins = ["tests.run_fixtures"]
+pytest_plugins = ["tests.support.run_fixtures"]
 
 TILING = ("--window", "30", "--stride", "7")
 
@@ -148,7 +145,7 @@ def test_the_manifest_tells_threshold_and_model(run, scanned):
 def test_an_interrupted_scan_goes_on_to_the_same_bytes(
     run, rnas, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr(scoring, "_WINDOWS_AT_ONCE", 8)
+    monkeypatch.setattr(scorer, "_WINDOWS_AT_ONCE", 8)
     assert run_scan(run, rnas, tmp_path / "whole") == 0
     add, added = ScoreStore.add, []
 
@@ -209,7 +206,7 @@ def test_an_fdr_gives_each_window_a_q_value_and_the_seed_settles_it(
 
 
 def test_rnas_are_shuffled_as_often_as_asked_for(run, rnas, tmp_path, monkeypatch):
-    monkeypatch.setattr(scoring, "_WINDOWS_AT_ONCE", 8)
+    monkeypatch.setattr(scorer, "_WINDOWS_AT_ONCE", 8)
     out = tmp_path / "scan"
     assert run_scan(run, rnas, out, "--fdr", "0.5", "--shuffles", "2") == 0
     with ScoreStore(out / "scores.sqlite") as store:
@@ -300,7 +297,7 @@ def test_what_a_background_lacks_is_told_and_its_names_do_not_matter(
 
 
 def test_two_scans_do_not_write_into_one_directory(run, rnas, tmp_path, capsys):
-    with directory_lock.only_process(tmp_path / "scan"):
+    with locks.only_process(tmp_path / "scan"):
         assert run_scan(run, rnas, tmp_path / "scan", "--overwrite") == 1
     assert "Another process is scanning into" in capsys.readouterr().err
     assert not (tmp_path / "scan").exists()
@@ -416,7 +413,7 @@ def test_an_rna_given_twice_is_scored_alike_in_any_company(run, tmp_path):
 def test_a_model_without_structure_folds_nothing(
     sequence_run, rnas, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr("deeprke_tf.folding.Folder.structures", None)
+    monkeypatch.setattr("deeprke_tf.rna.folding.Folder.structures", None)
     out = tmp_path / "scan"
     assert run_scan(sequence_run, rnas, out, "--threshold", "0", "--plot", "tx2") == 0
     assert len(list((out / "plots").iterdir())) == 2

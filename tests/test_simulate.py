@@ -4,10 +4,11 @@ import itertools
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from deeprke_tf import readers, simulate, structure
+from deeprke_tf import simulate
 from deeprke_tf.errors import UserError
-from deeprke_tf.simulated_sites import SimulationConfig, motif_pattern
-from deeprke_tf.sites import Site
+from deeprke_tf.rna import site_files, structure
+from deeprke_tf.rna.simulation import SimulationConfig, motif_pattern
+from deeprke_tf.rna.sites import Site
 
 MOTIF = motif_pattern(SimulationConfig.motif)
 
@@ -169,7 +170,7 @@ def test_a_file_reads_back_as_it_was_written(tmp_path, file_name):
     sites = list(simulate.simulate(SimulationConfig(n_sites=6)))
     path = tmp_path / "new" / file_name
     assert simulate.write_labelled_fasta(sites, path) == {0: 3, 1: 3}
-    assert list(readers.SitesFile(path, k=3)) == sites
+    assert list(site_files.SitesFile(path, k=3)) == sites
     assert [file.name for file in path.parent.iterdir()] == [file_name]
 
 
@@ -200,8 +201,8 @@ def test_the_command_writes_sites_and_independent_test_sites(tmp_path, capsys):
     files = ["--out", str(out), "--test-out", str(test_out)]
     assert simulate.main([*files, "--n-sites", "8", "--test-sites", "8"]) == 0
     assert f"{out}: 4 positives, 4 background sites" in capsys.readouterr().out
-    train = {site.sequence for site in readers.SitesFile(out, k=3)}
-    test = {site.sequence for site in readers.SitesFile(test_out, k=3)}
+    train = {site.sequence for site in site_files.SitesFile(out, k=3)}
+    test = {site.sequence for site in site_files.SitesFile(test_out, k=3)}
     assert (len(train), len(test), len(train & test)) == (8, 8, 0)
 
 

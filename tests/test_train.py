@@ -12,34 +12,23 @@ import tensorflow as tf
 from sklearn.metrics import roc_auc_score
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from deeprke_tf import (
-    dataset,
-    dataset_info,
-    inference,
-    kmer_counts,
-    objective,
-    presets,
-    records,
-    run_vectors,
-    runs,
-    train,
-    train_run,
-    training,
-)
+from deeprke_tf import presets, train
 from deeprke_tf.config import ModelConfig, RunConfig, TrainConfig, load
+from deeprke_tf.data import batches as dataset
+from deeprke_tf.data import description, records
 from deeprke_tf.errors import UserError
-from deeprke_tf.state import TrainingState
-from tests import fresh_processes
-from tests.small_models import CONFIGS, tiny_model, write_dataset
-from tests.small_runs import (
-    ONE_EPOCH,
-    QUICK,
-    RUN,
-    SEQUENCE_RUN,
-    make_data,
-)
+from deeprke_tf.networks import kmer_counts
+from deeprke_tf.runs import run as runs
+from deeprke_tf.runs import scorer
+from deeprke_tf.training import epochs, objective
+from deeprke_tf.training import run as train_run
+from deeprke_tf.training import vectors as run_vectors
+from deeprke_tf.training.checkpoint import TrainingState
+from tests.support import fresh_processes
+from tests.support.small_models import CONFIGS, tiny_model, write_dataset
+from tests.support.small_runs import ONE_EPOCH, QUICK, RUN, SEQUENCE_RUN, make_data
 
-pytest_plugins = ["tests.run_fixtures"]
+pytest_plugins = ["tests.support.run_fixtures"]
 
 
 def weights(run):
@@ -119,11 +108,9 @@ def test_the_kept_model_is_that_of_the_best_validation_epoch(run, data):
     rows = pd.read_csv(run / "history.csv")
     kept = runs.load(run)
     batches = dataset.read_split(
-        dataset_info.read(data), "validation", kept.config.model.views, 7
+        description.read(data), "validation", kept.config.model.views, 7
     )
-    labels, probabilities = inference.score_labelled(
-        inference.scorer(kept.model), batches
-    )
+    labels, probabilities = scorer.score_labelled(scorer.scorer(kept.model), batches)
     auroc = roc_auc_score(labels, probabilities)
     assert auroc == pytest.approx(rows["val_auroc"].max(), abs=1e-12)
     assert json.loads((run / "metrics.json").read_text())["auroc"] == pytest.approx(
@@ -150,7 +137,7 @@ def test_the_kept_model_has_the_kmer_weights_of_the_run(run):
 
 
 def test_kmer_weights_that_are_damaged_or_of_another_k_are_named(tmp_path, data):
-    info = dataset_info.read(data)
+    info = description.read(data)
     settings = RunConfig(ModelConfig(structure=False, one_hot=True, kmer_share=0.1))
     run_vectors.make_vectors(info, tmp_path, settings, {})
     path = tmp_path / "kmer_weights.npy"
@@ -174,7 +161,7 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
 
     # Half-way through the warm-up.
     with monkeypatch.context() as patch:
-        patch.setattr(training, "_epoch_line", interrupt)
+        patch.setattr(epochs, "_epoch_line", interrupt)
         assert train.main(flags) == 130
     assert "train: interrupted." in capsys.readouterr().err
     # As if it had been killed between the state and the table.
@@ -225,11 +212,11 @@ def test_a_killed_run_ends_as_one_that_was_not(run, data, tmp_path):
     ],
 )
 def test_the_step_size_rises_and_falls_as_asked_for(data, settings, shares):
-    info = dataset_info.read(data)
+    info = description.read(data)
     vectors = {"sequence": np.zeros([66, 5], np.float32)}
     settings = TrainConfig(epochs=4, batch_size=20, learning_rate=0.1, **settings)
     run_config = RunConfig(presets.preset("deepbind").model, train=settings)
-    model = training.compiled_model(info, run_config, vectors)
+    model = epochs.compiled_model(info, run_config, vectors)
     n_steps = -(-info.split("train").n_sites // 20)
     sizes = []
     for epoch in range(5):
@@ -339,7 +326,7 @@ def test_kmer_counts_do_not_hide_a_network_at_chance(tmp_path):
     said = train_run.network_alone_warning(network, info, RunConfig(config))
     assert said.startswith("without its k-mer counts, on validation the model is not")
     batches = dataset.read_split(info, "validation", config.views, 20)
-    scored = inference.score_labelled(inference.scorer(network), batches)
+    scored = scorer.score_labelled(scorer.scorer(network), batches)
     assert roc_auc_score(*scored) > 0.8
 
 
@@ -488,7 +475,7 @@ def unfinished(data, tmp_path, monkeypatch):
 
     out = tmp_path / "unfinished"
     with monkeypatch.context() as patch:
-        patch.setattr(training, "_epoch_line", interrupt)
+        patch.setattr(epochs, "_epoch_line", interrupt)
         flags = ["--data", str(data), "--out", str(out), *QUICK]
         assert train.main([*flags, "--epochs", "4"]) == 130
     return out
@@ -526,7 +513,7 @@ def test_a_run_that_was_killed_before_it_wrote_its_settings_starts(
 
     (tmp_path / "run" / "state").mkdir(parents=True)
     (tmp_path / "run" / "config.json.partial").write_text("{")
-    monkeypatch.setattr(training, "fit", interrupt)
+    monkeypatch.setattr(epochs, "fit", interrupt)
     flags = ["--data", str(data), "--out", str(tmp_path / "run"), *QUICK]
     assert train.main(flags) == 130
     assert load(RunConfig, tmp_path / "run" / "config.json").train.epochs == 1

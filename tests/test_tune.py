@@ -9,12 +9,14 @@ import time
 import pandas as pd
 import pytest
 
-from deeprke_tf import train, tune, tune_search, tune_trial
+from deeprke_tf import train, tune
 from deeprke_tf.config import RunConfig, load
-from tests import fresh_processes
-from tests.small_runs import QUICK
+from deeprke_tf.tuning import search as tune_search
+from deeprke_tf.tuning import trial as tune_trial
+from tests.support import fresh_processes
+from tests.support.small_runs import QUICK
 
-pytest_plugins = ["tests.run_fixtures"]
+pytest_plugins = ["tests.support.run_fixtures"]
 
 SPACE = """
 filters = [[8, 6], [4, 4]]

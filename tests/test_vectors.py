@@ -3,11 +3,15 @@ import json
 import numpy as np
 import pytest
 
-from deeprke_tf import embeddings, records, run_vectors, train, training, vectors
-from deeprke_tf.folding import Folder
-from tests.small_runs import ONE_EPOCH, make_sites, write_table
+from deeprke_tf import train, vectors
+from deeprke_tf.data import records
+from deeprke_tf.networks import word2vec
+from deeprke_tf.rna.folding import Folder
+from deeprke_tf.training import epochs
+from deeprke_tf.training import vectors as run_vectors
+from tests.support.small_runs import ONE_EPOCH, make_sites, write_table
 
-pytest_plugins = ["tests.run_fixtures"]
+pytest_plugins = ["tests.support.run_fixtures"]
 
 SMALL = ("--vector-size", "5", "--vector-sites", "30")
 
@@ -77,7 +81,7 @@ def test_training_uses_the_vectors_it_is_given(corpus, data, tmp_path, monkeypat
         trained_on.update(vectors)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "fit", stop)
+    monkeypatch.setattr(epochs, "fit", stop)
     given, out = tmp_path / "vectors", tmp_path / "run"
     flags = ["--data", str(data), "--out", str(out), *ONE_EPOCH]
     assert train.main([*flags, "--vectors-from", str(given)]) == 130
@@ -106,9 +110,9 @@ def test_a_killed_command_leaves_nothing_to_train_with_and_can_be_given_again(
         embeddings_save(vectors, path)
         raise KeyboardInterrupt
 
-    embeddings_save = embeddings.save
+    embeddings_save = word2vec.save
     with monkeypatch.context() as patch:
-        patch.setattr(embeddings, "save", save_and_die)
+        patch.setattr(word2vec, "save", save_and_die)
         assert vectors.main(["--fasta", str(corpus), "--out", str(out), *SMALL]) == 130
     flags = ["--data", str(data), "--out", str(tmp_path / "run"), *ONE_EPOCH]
     assert train.main([*flags, "--vectors-from", str(out)]) == 1

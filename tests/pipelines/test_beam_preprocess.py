@@ -20,15 +20,12 @@ pytest.importorskip("apache_beam", reason="Apache Beam is not installed")
 
 from apache_beam.io.localfilesystem import LocalFileSystem
 
-from deeprke_tf import dataset_info
+from deeprke_tf.data import description
 from deeprke_tf.errors import UserError
-from pipelines import (
-    beam_files,
-    beam_folding,
-    beam_records,
-    beam_runner,
-    preprocess,
-)
+from pipelines import preprocess
+from pipelines.beam import files as beam_files
+from pipelines.beam import folding, records
+from pipelines.beam import preprocess as beam_runner
 
 DIRECT = ("--runner", "DirectRunner")
 
@@ -116,7 +113,7 @@ def test_local_and_beam_write_the_same_files(training, tmp_path, capsys):
     capsys.readouterr()
     run(*flags, "--out", tmp_path / "beam", *DIRECT)
     assert_same_files(tmp_path / "local", tmp_path / "beam")
-    assert len(dataset_info.read(tmp_path / "beam").split("train").shards) > 2
+    assert len(description.read(tmp_path / "beam").split("train").shards) > 2
     assert "counted sites_read:" in capsys.readouterr().out
 
 
@@ -147,7 +144,7 @@ def test_a_pattern_names_many_files_and_a_file_that_looks_like_one_itself(tmp_pa
 
 
 def read_contents(directory):
-    return dataset_info.read(directory).contents
+    return description.read(directory).contents
 
 
 def test_a_sequence_that_cannot_be_folded_is_listed_and_the_others_written(
@@ -155,14 +152,14 @@ def test_a_sequence_that_cannot_be_folded_is_listed_and_the_others_written(
 ):
     lines = fasta.read_text().splitlines()
     name, sequence = lines[8][1:].partition(";")[0], lines[9]
-    fold = beam_folding.fold
+    fold = folding.fold
 
     def failing(letters, settings):
         if letters == sequence:
             raise RuntimeError("no memory for\nthis")
         return fold(letters, settings)
 
-    monkeypatch.setattr(beam_folding, "fold", failing)
+    monkeypatch.setattr(folding, "fold", failing)
     cache = tmp_path / "folds.sqlite"
     flags = ["--sites", fasta, "--out", tmp_path / "out", "--fold-cache", cache]
     run(*flags, *DIRECT)
@@ -208,7 +205,7 @@ def test_a_job_that_fails_leaves_what_was_there(fasta, tmp_path, monkeypatch, ca
     def broken(*_arguments):
         raise ZeroDivisionError("a defect")
 
-    monkeypatch.setattr(beam_records, "sites_to_records", broken)
+    monkeypatch.setattr(records, "sites_to_records", broken)
     error = error_of(capsys, "--sites", fasta, "--out", out, "--overwrite", *DIRECT)
     assert "The Beam job failed" in error and "a defect" in error
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before

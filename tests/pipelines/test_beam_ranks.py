@@ -9,8 +9,8 @@ beam = pytest.importorskip("apache_beam", reason="Apache Beam is not installed")
 from apache_beam.pvalue import AsSingleton  # noqa: E402
 from apache_beam.testing.util import assert_that, equal_to  # noqa: E402
 
-from pipelines import beam_ranks  # noqa: E402
-from pipelines.beam_job import BeamJob  # noqa: E402
+from pipelines.beam import ranks as beam_ranks  # noqa: E402
+from pipelines.beam.job import BeamJob  # noqa: E402
 
 
 def test_the_keys_at_ranks_are_those_of_a_sorted_list():

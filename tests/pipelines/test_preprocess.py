@@ -18,11 +18,11 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from deeprke_tf import dataset_info
-from deeprke_tf.encoding import Encoding
-from deeprke_tf.records import file_sha256
-from deeprke_tf.structure import fold
-from pipelines import local_runner, preprocess, site_store
+from deeprke_tf.data import description, local_runner, site_store
+from deeprke_tf.data.encoding import Encoding
+from deeprke_tf.data.records import file_sha256
+from deeprke_tf.rna.structure import fold
+from pipelines import preprocess
 
 
 def random_sequences(n, length, seed):
@@ -193,7 +193,7 @@ def test_no_sequence_is_folded_twice_whatever_k(tmp_path, out, capsys):
 def test_fold_settings_change_the_structures_and_are_noted(tmp_path, out):
     sites = write_fasta(tmp_path / "sites.fa", [("a; class:1", "GGGGAAAACCCC")])
     run("--test-sites", sites, "--out", out, "--temperature", 99, "--workers", 1)
-    assert dataset_info.read(out).encoding.fold.temperature == 99
+    assert description.read(out).encoding.fold.temperature == 99
     (record,) = records_of(out, "test")
     assert set(Encoding().structure_vocabulary.decode(record[3])) == {"FFF"}
 
@@ -254,7 +254,7 @@ def test_the_inputs_are_described(table, out):
 
 def test_the_description_reads_back(table, out):
     run("--sites", table, "--out", out, "--k", 4, "--max-bp-span", 50)
-    info = dataset_info.read(out)
+    info = description.read(out)
     assert (info.encoding.k, info.encoding.fold.max_bp_span) == (4, 50)
     assert list(info.splits) == ["train", "validation"]
 
@@ -588,7 +588,7 @@ def test_the_working_directory_can_be_the_place(table, out, monkeypatch):
     run("--sites", table, "--out", ".", "--overwrite", "--seed", 2)
     # A shell that is in it is still in it.
     assert os.stat(out).st_ino == place
-    assert dataset_info.read(Path()).contents["seed"] == 2
+    assert description.read(Path()).contents["seed"] == 2
     assert (out / "notes.txt").read_text() == "mine"
 
 

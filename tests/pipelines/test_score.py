@@ -13,10 +13,11 @@ pytest.importorskip("apache_beam", reason="Apache Beam is not installed")
 import pyarrow.parquet
 
 from deeprke_tf import export, predict
-from pipelines import beam_folding, beam_scores, score
-from tests.small_runs import make_sites
+from pipelines import score
+from pipelines.beam import folding, scores
+from tests.support.small_runs import make_sites
 
-pytest_plugins = ["tests.run_fixtures"]
+pytest_plugins = ["tests.support.run_fixtures"]
 
 
 @pytest.fixture
@@ -86,7 +87,7 @@ def assert_same_rows(rows, expected):
 def test_shards_are_the_table_of_predict_in_the_order_of_the_input(
     run, served, sites, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr(beam_scores, "_SITES_PER_PIECE", 7)
+    monkeypatch.setattr(scores, "_SITES_PER_PIECE", 7)
     out = tmp_path / "scores"
     flags = ["--model", served, "--sites", sites, "--out", out]
     run_score(*flags, "--sites-per-shard", 25)
@@ -153,7 +154,7 @@ def test_several_models_fold_once_and_an_rna_that_does_not_fold_is_listed(
 ):
     other = renamed(served, tmp_path / "other")
     refused = None
-    fold = beam_folding.fold
+    fold = folding.fold
 
     def failing(sequence, settings):
         nonlocal refused
@@ -162,7 +163,7 @@ def test_several_models_fold_once_and_an_rna_that_does_not_fold_is_listed(
             raise RuntimeError("too large")
         return fold(sequence, settings)
 
-    monkeypatch.setattr(beam_folding, "fold", failing)
+    monkeypatch.setattr(folding, "fold", failing)
     out, cache = tmp_path / "scores", tmp_path / "folds.sqlite"
     flags = ["--model", served, other, "--sites", sites, "--out", out]
     run_score(*flags, "--fold-cache", cache)

@@ -1,0 +1,1 @@
+"""Audits of training sets: which shortcuts tell the label."""

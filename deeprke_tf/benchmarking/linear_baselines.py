@@ -1,0 +1,160 @@
+"""Linear models of k-mer counts and positions, for comparison; without TensorFlow.
+
+    oli           Livi and Blanzieri, BMC Bioinformatics 15, 123 (2014): frequencies of
+                  the 4-mers of a site, linear support vector machine.
+    position-kmer a plain reference of our own: one-hot letters at each position,
+                  counted from the center, and counts of 3-mers and 5-mers; logistic
+                  regression.
+
+Both take the regularization with the highest AUROC on validation.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import sparse, special
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MaxAbsScaler
+from sklearn.svm import LinearSVC
+
+from deeprke_tf.data.kmers import FIRST_KMER_ID, PAD_ID, UNKNOWN_ID, KmerVocabulary
+from deeprke_tf.errors import UserError
+from deeprke_tf.evaluation import metrics
+from deeprke_tf.rna.sites import NUCLEOTIDES
+
+NAMES = ("oli", "position-kmer")
+
+STRENGTHS = {"oli": (0.01, 0.1, 1.0), "position-kmer": (0.001, 0.01, 0.1)}
+
+Score = Callable[[Sequence[str]], np.ndarray]
+
+
+class Labelled(NamedTuple):
+    """Sites and their labels, [n_sites]."""
+
+    sequences: Sequence[str]
+    labels: np.ndarray
+
+
+def fit(
+    name: str, train: Labelled, validation: Labelled, seed: int
+) -> tuple[Score, dict[str, Any]]:
+    """Fits a linear model.
+
+    Args:
+      name: One of `NAMES`.
+      train: Sites to fit on.
+      validation: Sites to choose the regularization on.
+      seed: Settles the solver's order of sites.
+
+    Returns:
+      A function from sequences to probabilities, float64 [n_sites]; and what was
+      chosen: `C` and `validation_auroc`.
+
+    Raises:
+      UserError: There is no baseline of that name.
+    """
+    if name not in NAMES:
+        raise UserError(f"No baseline {name!r}; there are: {', '.join(NAMES)}.")
+    reach = max(len(sequence) for sequence in train.sequences) // 2
+    x_train = _features(name, train.sequences, reach)
+    x_validation = _features(name, validation.sequences, reach)
+    best: tuple[float, float, Any] | None = None
+    for strength in STRENGTHS[name]:
+        model = _model(name, strength, seed).fit(x_train, train.labels)
+        scores = special.expit(model.decision_function(x_validation))
+        auroc = metrics.auroc(validation.labels, scores)
+        if best is None or auroc > best[0]:
+            best = auroc, strength, model
+    assert best is not None
+    auroc, strength, chosen = best
+
+    def score(sequences: Sequence[str]) -> np.ndarray:
+        x = _features(name, sequences, reach)
+        return special.expit(chosen.decision_function(x))
+
+    return score, {"C": strength, "validation_auroc": auroc}
+
+
+def _model(name: str, strength: float, seed: int) -> Any:
+    if name == "oli":
+        return make_pipeline(MaxAbsScaler(), LinearSVC(C=strength, random_state=seed))
+    return LogisticRegression(
+        C=strength, solver="liblinear", random_state=seed, max_iter=200
+    )
+
+
+def _features(name: str, sequences: Sequence[str], reach: int) -> sparse.csr_matrix:
+    """Returns the features of each site, float64 [n_sites, n_features]."""
+    if name == "oli":
+        counts = _kmer_counts(sequences, 4)
+        n_kmers = np.maximum(1, np.array([len(s) - 3 for s in sequences]))
+        return sparse.diags_array(1 / n_kmers) @ counts
+    parts = [
+        _positions(sequences, reach),
+        *(_kmer_counts(sequences, k) for k in (3, 5)),
+    ]
+    return sparse.hstack(parts, format="csr")
+
+
+def _kmer_counts(sequences: Sequence[str], k: int) -> sparse.csr_matrix:
+    """Counts the known k-mers of each site, [n_sites, 4^k]."""
+    vocabulary = KmerVocabulary(NUCLEOTIDES, k)
+    ids = [
+        vocabulary.encode(sequence) if len(sequence) >= k else np.zeros(0, np.int64)
+        for sequence in sequences
+    ]
+    rows = np.repeat(np.arange(len(ids)), [len(one) for one in ids])
+    columns = np.concatenate(ids) - FIRST_KMER_ID
+    known = columns >= 0
+    ones = np.ones(int(known.sum()))
+    shape = (len(ids), len(vocabulary) - FIRST_KMER_ID)
+    return sparse.csr_matrix((ones, (rows[known], columns[known])), shape)
+
+
+def _positions(sequences: Sequence[str], reach: int) -> sparse.csr_matrix:
+    """One-hot letters up to `reach` from the center, [n_sites, 4 (2 reach + 1)]."""
+    vocabulary = KmerVocabulary(NUCLEOTIDES, 1)
+    rows, columns = [], []
+    for row, sequence in enumerate(sequences):
+        digits = vocabulary.encode(sequence) - FIRST_KMER_ID
+        offsets = np.arange(len(sequence)) - len(sequence) // 2 + reach
+        kept = (digits >= 0) & (offsets >= 0) & (offsets <= 2 * reach)
+        columns.append(4 * offsets[kept] + digits[kept])
+        rows.append(np.full(int(kept.sum()), row))
+    hot = np.concatenate(columns)
+    shape = (len(sequences), 4 * (2 * reach + 1))
+    return sparse.csr_matrix((np.ones(len(hot)), (np.concatenate(rows), hot)), shape)
+
+
+def letters_of(ids: np.ndarray, vocabulary: KmerVocabulary) -> list[str]:
+    """Returns the letters that overlapping k-mers were cut from, site by site.
+
+    A letter is N where no known k-mer covers it: a letter beside an N within k may be
+    lost where it lies between two. The k-mers of the result are those given.
+
+    >>> vocabulary = KmerVocabulary("ACGU", k=3)
+    >>> letters_of(vocabulary.encode("ACGUNACG")[np.newaxis], vocabulary)
+    ['ACGUNACG']
+
+    Args:
+      ids: Of the k-mers, padded behind with `kmers.PAD_ID`, [n_sites, n_kmers].
+      vocabulary: Theirs.
+    """
+    n_letters = len(vocabulary.alphabet)
+    n_sites, n_kmers = ids.shape
+    letters = np.full((n_sites, n_kmers + vocabulary.k - 1), n_letters)
+    known = ids > UNKNOWN_ID
+    digits = np.where(known, ids - FIRST_KMER_ID, 0)
+    for offset in reversed(range(vocabulary.k)):
+        digits, remainder = np.divmod(digits, n_letters)
+        covered = letters[:, offset : offset + n_kmers]
+        covered[known] = remainder[known]
+    codes = np.frombuffer(f"{vocabulary.alphabet}N".encode(), np.uint8)[letters]
+    lengths = (ids != PAD_ID).sum(axis=1) + vocabulary.k - 1
+    return [
+        row[:length].tobytes().decode()
+        for row, length in zip(codes, lengths.tolist(), strict=True)
+    ]

@@ -1,0 +1,158 @@
+"""The results of a benchmark, read from their files, and what compares them."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from deeprke_tf.benchmarking.experiments import Benchmark, Experiment
+from deeprke_tf.errors import UserError
+from deeprke_tf.presets import PRESETS
+
+# Published columns, as they are named in print.
+_PUBLISHED = {
+    "deeprke": "DeepRKE",
+    "deeprke_minus": "DeepRKE-",
+    "sequence_only_onehot": "DeepRKE--",
+    "only_cnn_average": "CNN only",
+    "ideeps": "iDeepS",
+    "deeperbind": "DeeperBind",
+    "deepbind": "DeepBind",
+    "ideepv": "iDeepV",
+    "deepnet_rbp": "deepnet-rbp",
+    "graphprot": "GraphProt",
+    "oli": "Oli",
+}
+_KEYS = {"rbp31": "number", "rbp24": "file_stem"}
+
+_FEWEST_TO_TEST = 6  # pairs: with fewer no difference could reach p = 0.05
+
+REQUIRED = ("benchmark", "experiment", "preset", "protocol", "seed", "mask", "auroc")
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Two methods on the experiments that both have.
+
+    Attributes:
+      n: How many those are.
+      means: Of the one and of the other.
+      wins: How often the one is better to three decimals, as tables show it.
+      ties: How often they are equal to three decimals.
+      losses: How often the other is better.
+      p: Of a paired Wilcoxon test, two-sided; None for fewer than six experiments.
+    """
+
+    n: int
+    means: tuple[float, float]
+    wins: int
+    ties: int
+    losses: int
+    p: float | None
+
+
+def read(out: Path, benchmark: Benchmark) -> list[dict[str, Any]]:
+    """Reads all results of a benchmark.
+
+    Raises:
+      UserError: A file is no result.
+    """
+    results = []
+    for path in sorted((out / benchmark / "results").glob("*/*.json")):
+        try:
+            result = json.loads(path.read_text())
+            if not all(key in result for key in REQUIRED):
+                raise ValueError(f"it lacks {set(REQUIRED) - set(result)}")
+        except (OSError, ValueError, TypeError) as error:
+            raise UserError(
+                f"{path} is no result of this benchmark ({error}); delete it."
+            ) from error
+        results.append(result)
+    return results
+
+
+def mean_aurocs(
+    results: Sequence[Mapping[str, Any]], protocol: str, mask: str
+) -> pd.DataFrame:
+    """Returns the AUROC of each experiment (rows) and preset, averaged over seeds.
+
+    Presets are in the order in which `presets` has them, others behind by name.
+    """
+    chosen = [r for r in results if r["protocol"] == protocol and r["mask"] == mask]
+    table = pd.DataFrame(chosen, columns=["experiment", "preset", "auroc"])
+    known = {name: place for place, name in enumerate(PRESETS)}
+    presets = sorted(
+        set(table["preset"]), key=lambda name: (known.get(name, len(known)), name)
+    )
+    pivot = table.pivot_table(index="experiment", columns="preset", values="auroc")
+    return pivot.reindex(columns=presets)
+
+
+def read_published(path: Path | None, benchmark: Benchmark) -> pd.DataFrame:
+    """Reads published AUROCs.
+
+    Args:
+      path: A CSV file with the column "number" (rbp31) or "file_stem" (rbp24) and one
+        column for each method; or the folder of `deeprke_<benchmark>_auroc.csv`; or
+        None.
+      benchmark: Which.
+
+    Returns:
+      AUROC by number, as text, or by file stem (rows) and method; empty without a path.
+
+    Raises:
+      UserError: It cannot be read.
+    """
+    if path is None:
+        return pd.DataFrame()
+    if path.is_dir():
+        path = path / f"deeprke_{benchmark}_auroc.csv"
+    try:
+        table = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise UserError(f"Cannot read the published table {path}: {error}.") from error
+    known = [column for column in _PUBLISHED if column in table]
+    if _KEYS[benchmark] not in table or not known:
+        raise UserError(
+            f"The published table {path} needs the column {_KEYS[benchmark]!r} and at "
+            f"least one of {', '.join(_PUBLISHED)}; it has {', '.join(table)}."
+        )
+    table.index = pd.Index(table[_KEYS[benchmark]].astype(str))
+    return table[known].rename(columns=_PUBLISHED)
+
+
+def published_of(
+    published: pd.DataFrame, experiments: Sequence[Experiment]
+) -> pd.DataFrame:
+    """Returns the published AUROCs by the names of our experiments."""
+    keys = [
+        str(one.number) if one.number is not None else one.name for one in experiments
+    ]
+    rows = published.reindex(keys)
+    rows.index = pd.Index([one.name for one in experiments])
+    return rows.dropna(how="all")
+
+
+def compare(one: pd.Series, other: pd.Series) -> Comparison | None:
+    """Compares two methods, AUROC by experiment; None if they share none."""
+    both = pd.concat([one, other], axis=1, join="inner").dropna()
+    if both.empty:
+        return None
+    differences = (both.iloc[:, 0] - both.iloc[:, 1]).to_numpy()
+    rounded = np.subtract(*both.round(3).to_numpy().T).round(3)
+    p = None
+    if len(both) >= _FEWEST_TO_TEST:
+        p = float(stats.wilcoxon(differences).pvalue) if differences.any() else 1.0
+    return Comparison(
+        len(both),
+        (float(both.iloc[:, 0].mean()), float(both.iloc[:, 1].mean())),
+        int((rounded > 0).sum()),
+        int((rounded == 0).sum()),
+        int((rounded < 0).sum()),
+        p,
+    )

@@ -1,0 +1,1 @@
+"""From sites to datasets of records, and from records to batches."""

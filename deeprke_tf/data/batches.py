@@ -1,0 +1,287 @@
+"""From record shards to batches a Keras model can read.
+
+Sites are ragged until the last step. A window of some batches is parsed at once and
+ordered by length, so that the sites of a batch are about equally long and padding to
+the longest one wastes little; then the batches of the window are shuffled.
+"""
+
+import dataclasses
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from deeprke_tf.data.description import DatasetInfo
+from deeprke_tf.data.encoding import Encoding
+from deeprke_tf.data.records import FEATURES, Kind, file_sha256
+from deeprke_tf.errors import UserError
+
+SITES_PER_SHUFFLE = 20_000
+BATCHES_PER_WINDOW = 16
+
+# Threads, and batches ready ahead. Autotuning would choose them, and wakes up once a
+# minute: a training was seen to wait for as long, with the whole pipeline idle.
+_PARALLEL_CALLS = min(4, os.cpu_count() or 1)
+_BATCHES_AHEAD = 8
+
+_SPECS = {
+    Kind.INT: tf.io.FixedLenFeature([], tf.int64),
+    Kind.INTS: tf.io.RaggedFeature(tf.int64),
+    Kind.TEXT: tf.io.FixedLenFeature([], tf.string),
+}
+
+
+def parse(records: tf.Tensor) -> dict[str, tf.Tensor | tf.RaggedTensor]:
+    """Parses serialized records, string [batch], into the features of the format."""
+    return tf.io.parse_example(
+        records, {name: _SPECS[kind] for name, kind in FEATURES.items()}
+    )
+
+
+def read_split(
+    info: DatasetInfo,
+    split: str,
+    views: tuple[str, ...],
+    batch_size: int,
+    *,
+    shuffle_seed: int | None = None,
+    class_weights: tuple[float, float] = (1.0, 1.0),
+    targets: tuple[float, float] = (0.0, 1.0),
+    n_devices: int = 1,
+) -> tf.data.Dataset:
+    """Reads one split as batches for `fit`, `evaluate` and `predict` of Keras.
+
+    Args:
+      info: The dataset.
+      split: "train", "validation" or "test".
+      views: Features that the model reads, of `ModelConfig.views`.
+      batch_size: Sites in a batch, over all devices together.
+      shuffle_seed: Settles a random order of sites; None keeps that of the shards, but
+        for sorting by length.
+      class_weights: Weight in the loss of a background and of a bound site.
+      targets: What stands for the label of a background and of a bound site.
+      n_devices: Devices that a batch is split among: where it has not equally many
+        sites for each, its last one is repeated with weight 0.
+
+    Returns:
+      Batches of (inputs, label, weight): inputs a dict of int64 [batch, n_kmers],
+      padded with `kmers.PAD_ID` to the longest site; label and weight float32
+      [batch, 1].
+
+    Raises:
+      UserError: The dataset has no such split, or a shard is missing.
+    """
+    files = shard_paths(info, split)
+    if shuffle_seed is not None:
+        np.random.default_rng(shuffle_seed).shuffle(files)
+    dataset = tf.data.TFRecordDataset(files, compression_type="GZIP")
+    if shuffle_seed is not None:
+        dataset = dataset.batch(SITES_PER_SHUFFLE)
+        dataset = dataset.map(lambda records: _shuffled(records, shuffle_seed))
+        dataset = dataset.unbatch()
+    # Whole windows of serialized records: one call parses them all.
+    dataset = dataset.batch(batch_size * BATCHES_PER_WINDOW)
+    dataset = dataset.map(parse, num_parallel_calls=_PARALLEL_CALLS)
+    dataset = dataset.flat_map(
+        lambda features: _batches(features, views, batch_size, shuffle_seed)
+    )
+    dataset = dataset.map(
+        lambda inputs, label: _padded(inputs, label, class_weights, targets, n_devices),
+        num_parallel_calls=_PARALLEL_CALLS,
+    )
+    # Says how long an epoch is, and fails where a shard lacks sites.
+    n_batches = -(-info.split(split).n_sites // batch_size)
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(n_batches))
+    options = tf.data.Options()
+    # One process reads all shards; a strategy splits each batch among its devices.
+    options.experimental_distribute.auto_shard_policy = (
+        tf.data.experimental.AutoShardPolicy.OFF
+    )
+    options.autotune.enabled = False
+    return dataset.prefetch(_BATCHES_AHEAD).with_options(options)
+
+
+def _batches(
+    features: dict[str, Any],
+    views: tuple[str, ...],
+    batch_size: int,
+    shuffle_seed: int | None,
+) -> tf.data.Dataset:
+    """Cuts a window of ragged sites into batches of about equal length."""
+    lengths = features["sequence_kmers"].row_lengths()
+    # Stable: sites of one length keep the order that shuffling gave them.
+    order = tf.argsort(lengths, stable=True)
+    inputs = {name: tf.gather(features[name], order) for name in views}
+    label = tf.gather(features["label"], order)
+    n_batches = (tf.size(order, tf.int64) + batch_size - 1) // batch_size
+    indices = tf.range(n_batches)
+    if shuffle_seed is not None:
+        indices = _shuffled(indices, shuffle_seed)
+
+    def cut(index: tf.Tensor) -> tuple[dict[str, tf.RaggedTensor], tf.Tensor]:
+        some = slice(index * batch_size, (index + 1) * batch_size)
+        return {name: ids[some] for name, ids in inputs.items()}, label[some]
+
+    return tf.data.Dataset.from_tensor_slices(indices).map(cut)
+
+
+def _padded(
+    inputs: dict[str, tf.RaggedTensor],
+    label: tf.Tensor,
+    class_weights: tuple[float, float],
+    targets: tuple[float, float],
+    n_devices: int,
+) -> tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]:
+    """Makes a batch dense, as `read_split` describes it."""
+    n_sites = tf.size(label)
+    n_rows = -(-n_sites // n_devices) * n_devices
+    rows = tf.range(n_rows)
+    sites = tf.minimum(rows, n_sites - 1)
+    label = tf.gather(label, sites)[:, tf.newaxis]
+    # Keras divides the loss by the rows: so the batch counts for its sites alone.
+    row_weight = tf.where(rows < n_sites, n_rows / n_sites, 0)[:, tf.newaxis]
+    weight = tf.gather(tf.constant(class_weights, tf.float32), label)
+    return (
+        {name: tf.gather(ids.to_tensor(), sites) for name, ids in inputs.items()},
+        tf.gather(tf.constant(targets, tf.float32), label),
+        weight * tf.cast(row_weight, tf.float32),
+    )
+
+
+def _shuffled(values: tf.Tensor, seed: int) -> tf.Tensor:
+    """Returns the rows of a tensor in an order that the seed alone settles.
+
+    `tf.data.Dataset.shuffle` would mix the global seed of TensorFlow in.
+    """
+    keys = tf.random.stateless_uniform(tf.shape(values)[:1], [seed, 0])
+    return tf.gather(values, tf.argsort(keys, stable=True))
+
+
+def read_places(info: DatasetInfo, split: str, batch_size: int) -> np.ndarray:
+    """Returns where the sites that `read_split` reads lie among those of the shards.
+
+    Args:
+      info: The dataset.
+      split: "train", "validation" or "test".
+      batch_size: As `read_split` was given it, without a seed for shuffling.
+
+    Returns:
+      int64 [n_sites].
+    """
+    lengths = [len(ids) for ids in sample_kmers(info, split, "sequence_kmers", -1)]
+    window = batch_size * BATCHES_PER_WINDOW
+    places = [
+        start + np.argsort(lengths[start : start + window], kind="stable")
+        for start in range(0, len(lengths), window)
+    ]
+    return np.concatenate([np.zeros(0, np.int64), *places])
+
+
+def sample_kmers(
+    info: DatasetInfo,
+    split: str,
+    view: str,
+    n_sites: int,
+    most_kmers: float = math.inf,
+) -> list[np.ndarray]:
+    """Returns the k-mer ids of the first sites of a split, whose order is random.
+
+    Args:
+      info: The dataset.
+      split: "train", "validation" or "test".
+      view: "sequence_kmers" or "structure_kmers".
+      n_sites: How many sites; -1 for all.
+      most_kmers: Sites end with the thousand in which they have so many k-mers.
+    """
+    sites: list[np.ndarray] = []
+    n_kmers = 0
+    for features in _features(info, split, n_sites):
+        ids = features[view].values.numpy()
+        sites.extend(np.split(ids, features[view].row_splits.numpy()[1:-1]))
+        n_kmers += len(ids)
+        if n_kmers >= most_kmers:
+            break
+    return sites
+
+
+def sample_labels(info: DatasetInfo, split: str, n_sites: int) -> np.ndarray:
+    """Returns the labels of the sites of `sample_kmers`, uint8 [n_sites]."""
+    labels = [some["label"].numpy() for some in _features(info, split, n_sites)]
+    return np.concatenate(labels).astype(np.uint8)
+
+
+def names_and_labels(info: DatasetInfo, split: str) -> tuple[list[str], list[int]]:
+    """Returns name and label of each site of a split, in the order of its shards."""
+    names: list[str] = []
+    labels: list[int] = []
+    for features in _features(info, split, -1):
+        names += [name.decode() for name in features["name"].numpy().tolist()]
+        labels += features["label"].numpy().tolist()
+    return names, labels
+
+
+def _features(info: DatasetInfo, split: str, n_sites: int) -> Iterator[dict[str, Any]]:
+    """Yields the features of sites, a thousand at a time."""
+    records = tf.data.TFRecordDataset(shard_paths(info, split), compression_type="GZIP")
+    for some in records.take(n_sites).batch(1_000):
+        yield parse(some)
+
+
+def shard_paths(info: DatasetInfo, split: str) -> list[str]:
+    """Returns the shards of a split in order.
+
+    Raises:
+      UserError: There is no such split, or one of its shards is missing.
+    """
+    paths = [info.directory / shard["file"] for shard in info.split(split).shards]
+    for path in paths:
+        if not path.exists():
+            raise UserError(
+                f"The shard {path} is missing; run `deeprke preprocess` again."
+            )
+    return [str(path) for path in paths]
+
+
+def verify_shards(info: DatasetInfo, split: str) -> None:
+    """Checks each shard of a split against the digest in `dataset.json`.
+
+    TensorFlow reads a shard that was cut off as if it ended there: only the digest
+    tells.
+
+    Raises:
+      UserError: A shard is missing, damaged or was changed.
+    """
+    paths = shard_paths(info, split)
+    for path, shard in zip(paths, info.split(split).shards, strict=True):
+        if file_sha256(Path(path)) != shard["sha256"]:
+            raise UserError(
+                f"The shard {path} is damaged: its SHA-256 is not the one in "
+                "dataset.json. Copy it again, or run `deeprke preprocess` again."
+            )
+
+
+def require_encoding(info: DatasetInfo, expected: Encoding) -> None:
+    """Refuses data whose k-mer ids do not mean what a model was trained on.
+
+    Raises:
+      UserError: k, an alphabet or a fold setting differs; the message names it.
+    """
+    found = _settings(info.encoding)
+    for name, wanted in _settings(expected).items():
+        if found[name] != wanted:
+            raise UserError(
+                f"{info.directory} was preprocessed with {name} {found[name]}, but the "
+                f"model was trained with {wanted}; run `deeprke preprocess` with the "
+                "model's settings."
+            )
+
+
+def _settings(encoding: Encoding) -> dict[str, Any]:
+    """Returns all settings of an encoding, those of folding among them, by name."""
+    settings = dataclasses.asdict(encoding)
+    fold = settings.pop("fold")
+    return settings | fold

@@ -1,0 +1,109 @@
+"""What sites must be like to make a dataset of; asked before one is folded.
+
+Both runners ask the same and say the same, but that the local one has an example.
+"""
+
+import collections
+from collections.abc import Callable, Mapping
+
+from deeprke_tf.data.plan import Plan
+from deeprke_tf.errors import UserError
+from deeprke_tf.system.directories import SKIPPED_FILE_NAME
+
+# By reason, of each split that has input.
+Skipped = Mapping[str, Mapping[str, int]]
+
+# From a split, or None for all, to a sentence about a site that was skipped there.
+Example = Callable[[str | None], str]
+
+_FILES_NAMED = 3  # A pattern may match thousands.
+
+GIVE_THE_OTHER_CLASS = "give sites of the other, too"
+GIVE_MORE_SITES = "give more sites, or another --validation-fraction"
+
+
+def _no_example(_split: str | None) -> str:
+    return ""
+
+
+def refuse_skips_if_strict(
+    plan: Plan, skipped: Skipped, example: Example = _no_example
+) -> None:
+    """Refuses unusable sites where they are to be errors.
+
+    Raises:
+      UserError: There are some, and `strict` is set.
+    """
+    total: collections.Counter[str] = collections.Counter()
+    for reasons in skipped.values():
+        total.update(reasons)
+    if plan.strict and total:
+        raise UserError(
+            f"{total.total()} unusable sites ({_listed(total)}) and --strict is given; "
+            f"without it they are skipped and listed in {SKIPPED_FILE_NAME}."
+            + example(None)
+        )
+
+
+def require_usable_sites(
+    plan: Plan,
+    n_usable: Mapping[str, int],
+    skipped: Skipped,
+    example: Example = _no_example,
+) -> None:
+    """Refuses inputs of which nothing is left.
+
+    Args:
+      plan: The run.
+      n_usable: Sites that can be used, by split.
+      skipped: The others.
+      example: Shows one of them.
+
+    Raises:
+      UserError: All sites of a split are skipped, or it has none.
+    """
+    for split in dict.fromkeys(source.split for source in plan.sources):
+        if not n_usable[split]:
+            raise UserError(
+                f"No usable site in the {split} input, {_files(plan, split)}; skipped: "
+                f"{_listed(skipped[split]) or 'none, as there is no site at all'}."
+                + example(split)
+            )
+
+
+def require_both_classes(
+    split: str,
+    counts: Mapping[int, int],
+    advice: str,
+    example: Example = _no_example,
+) -> None:
+    """Refuses sites of one class only.
+
+    Args:
+      split: What the sites are for.
+      counts: Sites by label, 0 and 1.
+      advice: What to do about it.
+      example: Shows a skipped site of the split.
+
+    Raises:
+      UserError: One class has none.
+    """
+    if not all(counts[label] for label in (0, 1)):
+        raise UserError(
+            f"There are {counts[1]} bound and {counts[0]} background {split} sites; "
+            f"both classes are needed: {advice}." + example(split)
+        )
+
+
+def _files(plan: Plan, split: str) -> str:
+    """Returns the names of a split's input files, the first few if they are many."""
+    names = [source.path.name for source in plan.sources if source.split == split]
+    n_more = len(names) - _FILES_NAMED
+    more = [f"{n_more} more"] if n_more > 0 else []
+    return ", ".join(names[:_FILES_NAMED] + more)
+
+
+def _listed(reasons: Mapping[str, int]) -> str:
+    """Returns the numbers of skipped sites in words, the largest first."""
+    most_common = collections.Counter(reasons).most_common()
+    return ", ".join(f"{n} {reason}" for reason, n in most_common)

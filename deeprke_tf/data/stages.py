@@ -1,0 +1,73 @@
+"""What happens to sites on their way to records, whoever runs it."""
+
+import csv
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from deeprke_tf.data import records
+from deeprke_tf.data.encoding import Encoding
+from deeprke_tf.data.plan import Source
+from deeprke_tf.rna.sites import Site, SkippedSite
+
+SKIPPED_COLUMNS = ("split", "file", "row", "name", "reason", "detail")
+
+
+class SkippedTable(csv.excel_tab):
+    """How `skipped.tsv` is written."""
+
+    lineterminator = "\n"
+
+
+def skipped_cells(source: Source, site: SkippedSite) -> list[str | int]:
+    """Returns the row of a skipped site, in `SKIPPED_COLUMNS`."""
+    return [
+        *(source.split, source.path.name, site.row),
+        *(site.name, site.reason, site.detail),
+    ]
+
+
+def sequence_digest(sequence: str, seed: int) -> int:
+    """Returns the number that settles where a sequence stands, and in which split.
+
+    Args:
+      sequence: RNA letters.
+      seed: Another one gives another order.
+
+    Returns:
+      A whole number of 64 bits, negative for every second sequence.
+    """
+    return int(sequence_digests([sequence], seed)[0])
+
+
+def sequence_digests(sequences: Sequence[str], seed: int) -> np.ndarray:
+    """Returns the `sequence_digest` of each sequence, int64 [n_sequences]."""
+    keyed = hashlib.blake2b(digest_size=8, key=f"seed {seed}".encode())
+
+    def digest(sequence: str) -> bytes:
+        hashed = keyed.copy()
+        hashed.update(sequence.encode())
+        return hashed.digest()
+
+    return np.frombuffer(b"".join(map(digest, sequences)), ">i8").astype(np.int64)
+
+
+def sites_to_records(
+    sites: Sequence[Site], dot_brackets: Sequence[str], encoding: Encoding
+) -> list[bytes]:
+    """Encodes and serializes labelled sites.
+
+    Args:
+      sites: Some thousand at once, their labels 0 or 1.
+      dot_brackets: The structure of each site, as long as its sequence.
+      encoding: k, alphabets and fold settings of the dataset.
+    """
+    labels = []
+    for site in sites:
+        if site.label is None:
+            raise ValueError(f"{site.name}: a record needs a label.")
+        labels.append(site.label)
+    names = [site.name for site in sites]
+    ids = encoding.encode_all([site.sequence for site in sites], dot_brackets)
+    return records.serialize_all(names, *ids, labels)

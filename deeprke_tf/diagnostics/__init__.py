@@ -1,0 +1,1 @@
+"""What `deeprke doctor` looks at."""

@@ -1,0 +1,1 @@
+"""Measures, intervals, thresholds, calibration and figures; numbers in, numbers out."""

@@ -1,0 +1,180 @@
+"""What a fleet shall train, as a directory that travels to the machine with the GPU.
+
+PLAN/
+    plan.json          the trainings: experiment, label, settings, and the files of each
+    datasets/*.npz     sites as letters (`deeprke_tf.fleets.packs`)
+    vectors/*.npz      k-mer vectors of one view, or k-mer weights
+
+TRAINED/<experiment>/<label>.npz    what became of each, when it is done
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deeprke_tf import config
+from deeprke_tf.config import RunConfig
+from deeprke_tf.errors import UserError
+from deeprke_tf.runs import run
+
+FILE_NAME = "plan.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """One training of a plan.
+
+    Attributes:
+      experiment: What it is trained on, by name; the directory of its result.
+      label: Names it within the experiment.
+      dataset: File of its sites, in the plan's directory.
+      dataset_sha256: Digest of the `dataset.json` that the sites were read from.
+      vectors: Files of its k-mer vectors there, by view, and of its "kmer_weights".
+      k: Letters in a k-mer.
+      shuffled: Whether structures are permuted over sites (`structure_shuffling`).
+      transfer: Whether the network starts from a trunk of all experiments of the plan
+        (`deeprke_tf.fleets.trunk`).
+      config: All its settings.
+    """
+
+    experiment: str
+    label: str
+    dataset: str
+    dataset_sha256: str
+    vectors: dict[str, str]
+    k: int
+    shuffled: bool
+    transfer: bool
+    config: RunConfig
+
+    @property
+    def preset(self) -> str:
+        """Name of its settings, the first part of the label."""
+        return self.label.partition(".")[0]
+
+    @property
+    def trunk(self) -> str:
+        """Equal for trainings that may start from one trunk.
+
+        Those of another protocol or mask have other sites to validate on, and seeds
+        would not be independent of one another.
+        """
+        return self.label.partition(".")[2] + self.group
+
+    @property
+    def group(self) -> str:
+        """Equal for trainings that one fleet can do."""
+        settings = dataclasses.asdict(self.config)
+        del settings["train"]["seed"]
+        return json.dumps(
+            [self.k, self.shuffled, self.transfer, settings], sort_keys=True
+        )
+
+    def result_path(self, out: Path) -> Path:
+        """Returns where its result lies."""
+        return out / self.experiment / f"{self.label}.npz"
+
+
+def write(directory: Path, trainings: Sequence[Training]) -> None:
+    """Writes `plan.json`, the last file of a plan."""
+    listed = [dataclasses.asdict(training) for training in trainings]
+    run.write_json(directory / FILE_NAME, {"trainings": listed})
+
+
+def read(directory: Path) -> list[Training]:
+    """Reads the trainings of a plan.
+
+    Raises:
+      UserError: There is no plan, or it is damaged.
+    """
+    path = directory / FILE_NAME
+    if not path.exists():
+        raise UserError(
+            f"{directory} has no {FILE_NAME}; make it with `deeprke benchmark --plan`."
+        )
+    contents = run.read_json(path)
+    try:
+        return [_training(entry, str(path)) for entry in contents["trainings"]]
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{path} is no plan: {error!r}.") from error
+
+
+def _training(entry: dict[str, Any], source: str) -> Training:
+    settings = config.from_dict(RunConfig, entry["config"], source)
+    return Training(**{**entry, "config": settings})
+
+
+def write_arrays(arrays: dict[str, Any], path: Path) -> None:
+    """Writes arrays by name, aside until the file is whole."""
+    partial = path.with_name(path.name + ".partial")
+    with open(partial, "wb") as file:
+        np.savez_compressed(file, **arrays)
+    os.replace(partial, path)
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Reads a file of arrays.
+
+    Raises:
+      UserError: It is missing or damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"Cannot read {path}: {error}.") from error
+
+
+def write_result(path: Path, arrays: dict[str, np.ndarray], facts: Any) -> None:
+    """Writes what became of a training: probabilities and labels, and facts as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_arrays({**arrays, "facts": np.array(json.dumps(facts))}, path)
+
+
+def read_result(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Reads what `write_result` wrote.
+
+    Raises:
+      UserError: It is missing or damaged.
+    """
+    arrays = read_arrays(path)
+    try:
+        return arrays, json.loads(str(arrays.pop("facts")))
+    except (KeyError, ValueError) as error:
+        raise UserError(f"{path} is no result of `deeprke fleet`: {error!r}.") from None
+
+
+def is_of(facts: dict[str, Any], settings: RunConfig) -> bool:
+    """Tells whether a result is of a training with these settings.
+
+    Half precision is no other training: the machine decides on it.
+
+    Args:
+      facts: Of `read_result`.
+      settings: All of a training.
+    """
+    try:
+        trained = config.from_dict(RunConfig, facts["config"], "config")
+    except (KeyError, UserError):
+        return False  # By another version.
+    train = dataclasses.replace(
+        trained.train, mixed_precision=settings.train.mixed_precision
+    )
+    return dataclasses.replace(trained, train=train) == settings
+
+
+def file_name(*parts: object) -> str:
+    """Returns a short file name that differs where the parts do.
+
+    >>> file_name("20_hnRNPL ctrl+kd", 1)
+    'dbc9d606af1f400b.npz'
+    """
+    digest = hashlib.sha256(" ".join(map(str, parts)).encode()).hexdigest()
+    return f"{digest[:16]}.npz"

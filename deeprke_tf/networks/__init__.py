@@ -1,0 +1,1 @@
+"""Keras networks and layers, and the k-mer vectors and weights they start from."""

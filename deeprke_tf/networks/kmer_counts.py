@@ -1,0 +1,124 @@
+"""The share that counts of k-mers have in the network's output.
+
+Where motifs say little, counts of k-mers say as much as a network learns, and elsewhere
+the two err on different sites. Counted are k-mers and longer ones of up to 6 letters,
+which two k-mers side by side tell (3, 5 and 6 letters where k is 3), and the letters at
+each place around the center of the site.
+"""
+
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+from deeprke_tf.data.kmers import FIRST_KMER_ID, PAD_ID
+from deeprke_tf.rna.sites import NUCLEOTIDES
+
+# Counts are of so many k-mers, whatever the length of the site.
+PER_KMERS = 100
+
+_N_LETTERS = len(NUCLEOTIDES)
+_LONGEST = 6  # letters, unless k is more: there are 4^6 such k-mers
+_REACH = 64  # k-mers to either side of the center
+
+
+def lengths(k: int) -> list[int]:
+    """Returns the letters of the k-mers that are counted, ascending.
+
+    >>> lengths(3), lengths(4), lengths(7)
+    ([3, 5, 6], [4, 6], [7])
+    """
+    longer = (min(length, _LONGEST) for length in (2 * k - 1, 2 * k))
+    return sorted({k, *(length for length in longer if length > k)})
+
+
+def n_weights(k: int) -> int:
+    """Returns how many numbers the regression has: intercept, k-mers, and letters."""
+    n_kmers = sum(_N_LETTERS**length for length in lengths(k))
+    return 1 + n_kmers + _N_LETTERS * (2 * _REACH + 1)
+
+
+def places(ids: Any, k: int) -> tuple[list[Any], Any]:
+    """Returns where the weights stand of what is counted.
+
+    Args:
+      ids: Of sequence k-mers, int [batch, n_kmers].
+      k: Their letters.
+
+    Returns:
+      Of the k-mers of each of `lengths`, and of the letters that k-mers begin with by
+      their place: int32 [batch, n_kmers], 0 where there is no known one.
+    """
+    numbers = ops.cast(ids, "int32") - FIRST_KMER_ID
+    of_kmers = []
+    first = 1
+    for length in lengths(k):
+        more = length - k
+        # The later k-mer ends with the letters that the earlier one lacks.
+        later = ops.pad(numbers, [[0, 0], [0, more]], constant_values=-1)[:, more:]
+        known = ops.logical_and(numbers >= 0, later >= 0)
+        longer = numbers * _N_LETTERS**more + later % _N_LETTERS**more
+        of_kmers.append(ops.where(known, longer + first, 0))
+        first += _N_LETTERS**length
+    inside = ops.cast(ops.not_equal(ids, PAD_ID), "int32")
+    center = ops.sum(inside, axis=1, keepdims=True) // 2
+    offsets = ops.cumsum(inside, axis=1) - 1 - center + _REACH
+    near = ops.logical_and(offsets >= 0, offsets <= 2 * _REACH)
+    letters = offsets * _N_LETTERS + numbers // _N_LETTERS ** (k - 1)
+    known = ops.logical_and(numbers >= 0, near)
+    return of_kmers, ops.where(known, letters + first, 0)
+
+
+@keras.saving.register_keras_serializable("deeprke_tf")
+class KmerCounts(layers.Layer):
+    """Gives a share of the network's log odds to those of a logistic regression.
+
+    Only of a trained network: in training its log odds pass as they are, so that it is
+    trained as it would be without.
+
+    Args:
+      k: Letters of a k-mer.
+      share: Of the regression in the log odds, in [0, 1].
+    """
+
+    def __init__(self, k: int, share: float, **kwargs: Any):
+        # In float32 also where the network computes in half precision.
+        super().__init__(**{"dtype": "float32", **kwargs})
+        self.k = k
+        self.share = share
+
+    def build(self, *_shapes: tuple[int | None, ...]) -> None:
+        """Makes the weights, to be set to those of `kmer_regression.fit`."""
+        self.table = self.add_weight(
+            name="weights",
+            shape=(n_weights(self.k),),
+            initializer="zeros",
+            trainable=False,
+        )
+        self.built = True
+
+    def call(self, log_odds: Any, ids: Any, training: bool | None = None) -> Any:
+        """Returns log odds, float32 [batch, 1].
+
+        Args:
+          log_odds: Of the network, float [batch, 1].
+          ids: Of sequence k-mers, int [batch, n_kmers].
+          training: Whether the network is being trained.
+        """
+        if training:
+            return log_odds
+        inside = ops.cast(ops.not_equal(ids, PAD_ID), "float32")
+        of_kmers, of_letters = places(ids, self.k)
+        total = sum(self._summed(some) for some in of_kmers)
+        counted = PER_KMERS * total / ops.sum(inside, axis=1, keepdims=True)
+        regression = self.table[0] + counted + self._summed(of_letters)
+        return (1 - self.share) * log_odds + self.share * regression
+
+    def _summed(self, some: Any) -> Any:
+        # At place 0, of what is not known, stands the intercept.
+        weights = ops.where(some > 0, ops.take(self.table, some, axis=0), 0.0)
+        return ops.sum(weights, axis=1, keepdims=True)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments that make an equal layer."""
+        return super().get_config() | {"k": self.k, "share": self.share}

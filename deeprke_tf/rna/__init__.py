@@ -1,0 +1,1 @@
+"""RNA sequence and structure: sites and their files, folding, the fold cache."""

@@ -1,0 +1,311 @@
+"""Sites files: labelled FASTA, FASTA and tables, plain or gzip, read as a stream.
+
+The format is recognized from the content, never from the file name:
+
+    labelled FASTA  the first header has a class: `> chr1,+,368559,368659; class:0`
+    FASTA           the first header has none
+    table           the first line names the columns, between tabs or commas:
+                    `sequence`, `label`, and if wanted `name` and `structure` (in
+                    dot-bracket notation)
+"""
+
+import contextlib
+import csv
+import io
+import os
+import pathlib
+import re
+import zlib
+from collections.abc import Iterator
+from typing import Literal
+
+import dnaio
+
+from deeprke_tf.errors import UserError
+from deeprke_tf.rna.sites import Reason, Site, SkippedSite, clean_site, skip_site
+from deeprke_tf.system.streams import (
+    File,
+    LineCounter,
+    fasta_records,
+    first_line,
+    open_bytes,
+)
+
+SitesFormat = Literal["labelled FASTA", "FASTA", "table (tab)", "table (comma)"]
+
+_COLUMNS = ("name", "sequence", "label", "structure")
+_LABELS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
+_CLASS = re.compile(r"(?:^|;)\s*class\s*:\s*([^;\s]*)", re.IGNORECASE)
+_SUFFIXES = re.compile(r"(?<=.)(\.(gz|fa|fasta|tsv|csv|txt))+$", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]+")
+_LONGEST_CELL = 1 << 28  # letters; a chromosome fits, a lost quote mark ends here
+_UNREADABLE = (
+    EOFError,
+    OSError,
+    UnicodeError,
+    csv.Error,
+    dnaio.FileFormatError,
+    zlib.error,
+)
+
+
+class SitesFile:
+    """The sites of one file, in the order of the file.
+
+    Iterating reads the file as a stream, in constant memory; a regular file can be
+    iterated again, standard input and pipes only once.
+
+    Attributes:
+      path: The file; `-` is standard input.
+      format: The format recognized from the content.
+    """
+
+    path: File
+    format: SitesFormat
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | File,
+        *,
+        k: int,
+        label: int | None = None,
+        labelled: bool = True,
+    ):
+        """Opens a sites file and recognizes its format.
+
+        Args:
+          path: A plain or gzip file, or what opens one; `-` is standard input.
+          k: Length of the k-mers; a site needs one without N.
+          label: The label of every site of the file (1 bound, 0 background), as of the
+            positives and the negatives of a pair; None: the file holds the labels.
+          labelled: Whether the file must hold labels, if `label` does not tell them. If
+            not, those that it holds are ignored.
+
+        Raises:
+          UserError: The file cannot be read, is empty, is not in a format of this
+            module, or holds no labels where it must.
+        """
+        self.path = path if isinstance(path, File) else pathlib.Path(path)
+        self._is_stdin = str(path) == "-"
+        self._k = k
+        self._label = label
+        self._reads_labels = labelled and label is None
+        # A file name may hold bytes that are not UTF-8, and line ends; records cannot.
+        name = _CONTROL.sub(" ", self.path.name.encode(errors="replace").decode())
+        self._stem = "stdin" if self._is_stdin else _SUFFIXES.sub("", name)
+        self._first_line = 1
+        self._columns: dict[str, int] = {}
+        self._n_columns = 0
+        # What cannot be opened a second time is kept open.
+        self._kept: tuple[io.BufferedReader, contextlib.ExitStack] | None = None
+        with contextlib.ExitStack() as closing:
+            try:
+                line, self._first_line, stream = first_line(self._open(closing))
+                self.format = self._recognize(line)
+            except _UNREADABLE as error:
+                raise self._unreadable(error) from error
+            if not self._is_regular():
+                self._kept = stream, closing.pop_all()
+
+    def __iter__(self) -> Iterator[Site | SkippedSite]:
+        """Yields the sites of the file, and those to be skipped, in file order.
+
+        Raises:
+          UserError: The file cannot be read to its end, or not a second time.
+        """
+        lines = None
+        with contextlib.ExitStack() as closing:
+            try:
+                lines = LineCounter(self._reopen(closing))
+                is_fasta = self.format.endswith("FASTA")
+                yield from self._fasta(lines) if is_fasta else self._table(lines)
+            except _UNREADABLE as error:
+                raise self._unreadable(error, lines) from error
+
+    def _open(self, closing: contextlib.ExitStack) -> io.BufferedReader:
+        return open_bytes(None if self._is_stdin else self.path, closing)
+
+    def _reopen(self, closing: contextlib.ExitStack) -> io.BufferedReader:
+        if self._kept is not None:
+            (stream, kept), self._kept = self._kept, None
+            closing.enter_context(kept)
+            return stream
+        if self._is_stdin or (self.path.exists() and not self._is_regular()):
+            raise UserError(
+                f"{self._shown} can be read only once; save it to a file and give that."
+            )
+        return self._open(closing)
+
+    def _is_regular(self) -> bool:
+        return not self._is_stdin and self.path.is_file()
+
+    # === Recognizing ===
+
+    def _recognize(self, line: str) -> SitesFormat:
+        if not line:
+            raise UserError(
+                f"{self._shown} is empty; expected FASTA or a table with a column "
+                "'sequence'."
+            )
+        if line.startswith(">"):
+            if _CLASS.search(line[1:]):
+                return "labelled FASTA"
+            if self._reads_labels:
+                raise self._unlabelled(f"the FASTA header {_shorten(line)!r}")
+            return "FASTA"
+        delimiter = "\t" if "\t" in line else ","
+        self._find_columns(line, delimiter)
+        return "table (tab)" if delimiter == "\t" else "table (comma)"
+
+    def _find_columns(self, line: str, delimiter: str) -> None:
+        """Notes where the columns of a table are; refuses what is no table of sites."""
+        csv.field_size_limit(max(_LONGEST_CELL, csv.field_size_limit()))
+        line = line.removeprefix("#")  # as tools write that have no other header
+        names = [name.strip() for name in next(csv.reader([line], delimiter=delimiter))]
+        lower = [name.lower() for name in names]
+        found = _shorten(", ".join(map(repr, names)))
+        if "sequence" not in lower and len(names) > 2 and _is_number(*names[1:3]):
+            raise UserError(
+                f"{self._start}: this looks like BED, which has no sequences; make "
+                "FASTA of it with `bedtools getfasta -s`, as docs/tutorial.md shows."
+            )
+        if "sequence" not in lower:
+            raise UserError(
+                f"{self._start}: expected a FASTA header ('>name') or a table header "
+                "with a column 'sequence', tabs or commas between columns; found "
+                f"{'the columns ' if len(names) > 1 else ''}{found}."
+            )
+        if self._reads_labels and "label" not in lower:
+            raise self._unlabelled(f"a table with the columns {found}")
+        for column in _COLUMNS:
+            if lower.count(column) > 1:
+                raise UserError(
+                    f"{self._start}: the column {column!r} occurs more than "
+                    f"once in {found}."
+                )
+        self._columns = {name: lower.index(name) for name in _COLUMNS if name in lower}
+        self._n_columns = len(names)
+
+    # === Reading ===
+
+    def _fasta(self, stream: LineCounter) -> Iterator[Site | SkippedSite]:
+        for row, (name, sequence) in enumerate(fasta_records(stream), start=1):
+            label = ""
+            stated = _CLASS.search(name)
+            # Where labels are not read, `class:SINE` is part of the name.
+            if stated and (self._reads_labels or _is_label(stated, name)):
+                name, label = name[: stated.start()], stated[1]
+            yield self._site(row, name, sequence, label)
+
+    def _table(self, stream: LineCounter) -> Iterator[Site | SkippedSite]:
+        rows = self._rows(io.TextIOWrapper(stream, encoding="utf-8", newline=""))
+        next(rows, None)  # the names of the columns
+        for row, cells in enumerate(rows, start=1):
+            yield self._table_site(row, cells)
+
+    def _rows(self, text: io.TextIOWrapper) -> Iterator[list[str]]:
+        """Yields the cells of every row that is not blank."""
+        delimiter = "\t" if self.format == "table (tab)" else ","
+        lines = csv.reader(text, delimiter=delimiter, strict=True)
+        # Where a quotation mark is lost, the reader stops far behind it.
+        begin = 1
+        try:
+            for cells in lines:
+                if any("\n" in cell and delimiter in cell for cell in cells):
+                    raise csv.Error(
+                        "a cell goes on over the next line and its columns; is a "
+                        "quotation mark without its second?"
+                    )
+                if len(cells) > 1 or "".join(cells).strip():
+                    yield cells
+                begin = lines.line_num + 1
+        except csv.Error as error:
+            raise UserError(
+                f"{self._shown}, line {begin}: the row that begins here cannot be "
+                f"read: {error}."
+            ) from error
+
+    def _table_site(self, row: int, cells: list[str]) -> Site | SkippedSite:
+        named = {
+            column: cells[place]
+            for column, place in self._columns.items()
+            if place < len(cells)
+        }
+        name = named.get("name", "")
+        is_short = len(cells) < self._n_columns
+        # Spreadsheets write empty cells behind the last column.
+        if is_short or "".join(cells[self._n_columns :]).strip():
+            reason = Reason.MISSING_CELLS if is_short else Reason.EXTRA_CELLS
+            detail = f"{len(cells)} cells for {self._n_columns} columns"
+            return skip_site(self._name(row, name), row, reason, detail)
+        dot_bracket = named.get("structure", "").strip() or None
+        label = named.get("label", "").strip()
+        return self._site(row, name, named["sequence"], label, dot_bracket)
+
+    def _site(
+        self,
+        row: int,
+        name: str,
+        sequence: str,
+        label_text: str,
+        dot_bracket: str | None = None,
+    ) -> Site | SkippedSite:
+        name = self._name(row, name)
+        label = self._label
+        if self._reads_labels:
+            label = _LABELS.get(label_text)
+            if label is None:
+                reason = Reason.WRONG_LABEL if label_text else Reason.NO_LABEL
+                return skip_site(name, row, reason, label_text)
+        return clean_site(
+            name, row, sequence, k=self._k, label=label, dot_bracket=dot_bracket
+        )
+
+    def _name(self, row: int, name: str) -> str:
+        if not name.isprintable():
+            name = _CONTROL.sub(" ", name)
+        return name.strip() or f"{self._stem}:{row}"
+
+    # === Errors ===
+
+    @property
+    def _shown(self) -> str:
+        return "Standard input" if self._is_stdin else str(self.path)
+
+    @property
+    def _start(self) -> str:
+        return f"{self._shown}, line {self._first_line}"
+
+    def _unreadable(
+        self, error: BaseException, lines: LineCounter | None = None
+    ) -> UserError:
+        if isinstance(error, OSError) and error.strerror:
+            return UserError(f"Cannot read {self._shown}: {error.strerror}.")
+        if isinstance(error, UnicodeError):
+            cause = "this is not UTF-8 text; expected FASTA or a table, plain or gzip"
+        elif isinstance(error, (csv.Error, dnaio.FileFormatError)):
+            cause = str(error)
+        else:
+            cause = f"the gzip data are cut off or damaged ({str(error).rstrip('.')})"
+        place = f" from line {lines.line_of(error)} on" if lines else ""
+        return UserError(f"{self._shown} cannot be read{place}: {cause}.")
+
+    def _unlabelled(self, found: str) -> UserError:
+        return UserError(
+            f"{self._start}: found {found}, but labels are needed: give a "
+            "labelled FASTA ('>name; class:1'), a table with the columns 'sequence' "
+            "and 'label', or a pair of files, positives and negatives."
+        )
+
+
+def _is_label(stated: re.Match[str], header: str) -> bool:
+    """Tells whether a class in a header is a label, as labelled FASTA has it."""
+    return stated[1] in _LABELS and not header[stated.end() :].strip()
+
+
+def _is_number(*cells: str) -> bool:
+    return all(cell.isdecimal() for cell in cells)
+
+
+def _shorten(text: str, longest: int = 60) -> str:
+    return text if len(text) <= longest else text[: longest - 3] + "..."

@@ -1,0 +1,1 @@
+"""A finished run: its files, its model, its predictions."""

@@ -1,0 +1,1 @@
+"""Scanning RNAs of any length for sites."""

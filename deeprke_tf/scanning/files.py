@@ -1,0 +1,229 @@
+"""What a scan leaves in its directory, but for `scan.json`.
+
+sites.bed          called sites on the RNAs, BED6 and five more columns
+sites.genome.bed   the same on the genome, BED12, if an annotation is given
+unmapped.tsv       RNAs without a place in that annotation, and why
+profile.bedgraph   highest probability of the windows over each position
+profile.bw         the same as bigWig, if pyBigWig is installed
+windows.tsv        every window: its probability and q-value, or why it has none
+skipped.tsv        RNAs that were not scanned, and why
+scores.sqlite      `deeprke_tf.scanning.store`
+
+Windows and skipped RNAs are in file order, tracks in the order of
+`LC_ALL=C sort -k1,1 -k2,2n`. Lines that begin with `#`, before all else, tell model,
+windows, threshold and calibration.
+"""
+
+import contextlib
+import csv
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+
+from deeprke_tf.evaluation.calibration import Calibration, describe
+from deeprke_tf.evaluation.calling import Calling
+from deeprke_tf.scanning import tracks
+from deeprke_tf.scanning.store import ScoredRna, ScoreStore
+from deeprke_tf.scanning.transcripts import Annotation
+from deeprke_tf.scanning.windows import CalledSite, Tiling, call_sites, profile
+
+SITES = "sites.bed"
+GENOME_SITES = "sites.genome.bed"
+UNMAPPED = "unmapped.tsv"
+BEDGRAPH = "profile.bedgraph"
+BIGWIG = "profile.bw"
+WINDOWS = "windows.tsv"
+SKIPPED = "skipped.tsv"
+SCORES = "scores.sqlite"
+
+WINDOW_COLUMNS = (
+    *("name", "start", "end", "probability", "calibrated_probability", "q_value"),
+    "skipped",
+)
+
+_COLOR = "0,114,178"
+
+
+@dataclasses.dataclass(frozen=True)
+class ScanWriter:
+    """Writes the files of one finished scan.
+
+    Attributes:
+      out: Directory of the scan.
+      store: The scores.
+      tiling: Where the windows lie.
+      calling: Which windows are called.
+      calibration: Of the model.
+      prior: Share of bound windows to expect; None: that of the calibration.
+      model: Name of the model, for the headers.
+      calibrated: Whether the calibration is applied; without, only the prior is.
+      local_fold: Whether the structures of windows were cut from those of whole RNAs.
+    """
+
+    out: Path
+    store: ScoreStore
+    tiling: Tiling
+    calling: Calling
+    calibration: Calibration
+    prior: float | None
+    model: str
+    calibrated: bool = True
+    local_fold: bool = False
+
+    def sites_of(self, rna: ScoredRna) -> list[CalledSite]:
+        """Returns the called sites of an RNA."""
+        starts, ends = self.tiling.place(rna.length)
+        return call_sites(starts, ends, rna.probabilities, self.calling.threshold)
+
+    def write_windows(self) -> dict[str, int]:
+        """Writes every window; returns how many there are, by what became of them."""
+        counts = {"rnas": 0, "nt": 0, "windows": 0, "without_probability": 0}
+        with self._table(WINDOWS, WINDOW_COLUMNS) as writer:
+            for rna in self.store.scored("scanned"):
+                writer.writerows(self._window_rows(rna))
+                counts["rnas"] += 1
+                counts["nt"] += rna.length
+                counts["windows"] += len(rna.probabilities)
+                counts["without_probability"] += len(rna.reasons)
+        return counts
+
+    def write_skipped(self) -> int:
+        """Writes the RNAs that were not scanned; returns how many they are."""
+        n_skipped = 0
+        with self._table(SKIPPED, ("row", "name", "reason", "detail")) as writer:
+            for rna in self.store.skipped("scanned"):
+                writer.writerow([rna.row, rna.name, rna.reason, rna.detail])
+                n_skipped += 1
+        return n_skipped
+
+    def write_sites(self) -> dict[str, int]:
+        """Writes the called sites; returns how many there are, and on how many RNAs."""
+        counts = {"sites": 0, "rnas_with_sites": 0}
+        with tracks.written_aside(self.out / SITES) as file:
+            file.write(self._header("sites", {"useScore": "1"}, tracks.SITE_COLUMNS))
+            for rna in self.store.scored("scanned", order="name"):
+                sites = self.sites_of(rna)
+                _write_rows(file, self._bed_rows(rna.name, sites))
+                counts["sites"] += len(sites)
+                counts["rnas_with_sites"] += bool(sites)
+        return counts
+
+    def write_profile(self) -> list[str]:
+        """Writes the profile as bedGraph and, if it can, as bigWig; returns names."""
+        lengths = self.store.lengths("scanned")
+        with contextlib.ExitStack() as closing:
+            file = closing.enter_context(tracks.written_aside(self.out / BEDGRAPH))
+            bigwig = None
+            if lengths and tracks.bigwig_is_available():
+                path = self.out / BIGWIG
+                bigwig = closing.enter_context(tracks.BigWig(path, lengths))
+            file.write(self._header("profile", self._bedgraph_attributes()))
+            for rna in self.store.scored("scanned", order="name"):
+                places = self.tiling.place(rna.length)
+                starts, ends, values = profile(*places, rna.probabilities)
+                _write_rows(file, _bedgraph_rows(rna.name, starts, ends, values))
+                if bigwig:
+                    bigwig.add(rna.name, starts, ends, values)
+        return [BEDGRAPH, BIGWIG] if bigwig else [BEDGRAPH]
+
+    def write_genome_sites(self, annotation: Annotation) -> dict[str, int]:
+        """Writes the called sites on the genome; returns how many found no place."""
+        counts = {"mapped_sites": 0, "unmapped_sites": 0, "unmapped_rnas": 0}
+        rows: list[list[str]] = []
+        with self._table(UNMAPPED, ("name", "reason", "n_sites")) as writer:
+            for rna in self.store.scored("scanned"):
+                sites = self.sites_of(rna)
+                found = annotation.find(rna.name, rna.length)
+                if isinstance(found, str):
+                    writer.writerow([rna.name, found, len(sites)])
+                    counts["unmapped_rnas"] += 1
+                    counts["unmapped_sites"] += len(sites)
+                    continue
+                rows += (
+                    tracks.bed12_row(rna.name, number, site, found)
+                    for number, site in enumerate(sites, start=1)
+                )
+        counts["mapped_sites"] = len(rows)
+        with tracks.written_aside(self.out / GENOME_SITES) as file:
+            file.write(self._header("sites", {"useScore": "1"}))
+            _write_rows(file, sorted(rows, key=tracks.bed_order))
+        return counts
+
+    def _window_rows(self, rna: ScoredRna) -> Iterator[list[str | int]]:
+        starts, ends = (places.tolist() for places in self.tiling.place(rna.length))
+        calibrated = self._calibrated(rna.probabilities)
+        q_values = self.calling.q_values(rna.probabilities)
+        for i, probability in enumerate(rna.probabilities.tolist()):
+            place = [rna.name, starts[i], ends[i]]
+            if i in rna.reasons:
+                yield [*place, "", "", "", rna.reasons[i]]
+            else:
+                q_value = "" if q_values is None else f"{q_values[i]:.4g}"
+                values = f"{probability:.6f}", f"{calibrated[i]:.6g}", q_value
+                yield [*place, *values, ""]
+
+    def _bed_rows(self, name: str, sites: list[CalledSite]) -> Iterator[list[str]]:
+        best = np.array([site.probability for site in sites], np.float32)
+        calibrated = self._calibrated(best)
+        q_values = self.calling.q_values(best)
+        for i, site in enumerate(sites):
+            q_value = None if q_values is None else float(q_values[i])
+            yield tracks.bed_row(name, i + 1, site, q_value, float(calibrated[i]))
+
+    def _calibrated(self, probabilities: np.ndarray) -> np.ndarray:
+        """Returns calibrated probabilities; NaN stays NaN."""
+        calibrated = np.full(len(probabilities), np.nan)
+        known = ~np.isnan(probabilities)
+        calibration = self.calibration
+        if not self.calibrated:
+            calibration = Calibration("none", calibration.prior)
+        calibrated[known] = calibration(probabilities[known], self.prior)
+        return calibrated
+
+    def _header(
+        self, what: str, attributes: dict[str, str], columns: Sequence[str] = ()
+    ) -> str:
+        comments = self._comments()
+        if columns:
+            comments.append(" ".join(columns))
+        name = f"{self.model} {what}"
+        named = {"name": name, "description": f"{name}, threshold {self.calling}"}
+        return tracks.header(comments, {**named, "color": _COLOR, **attributes})
+
+    def _comments(self) -> list[str]:
+        folded = "cut from folded RNAs" if self.local_fold else "each folded alone"
+        return [
+            f"deeprke scan, model {self.model}, windows of {self.tiling.window} nt "
+            f"every {self.tiling.stride} nt, {folded}",
+            f"threshold {self.calling}",
+            describe([self.calibration], self.prior, applied=self.calibrated),
+        ]
+
+    def _bedgraph_attributes(self) -> dict[str, str]:
+        attributes = {"type": "bedGraph", "viewLimits": "0:1", "autoScale": "off"}
+        if np.isfinite(self.calling.threshold):
+            threshold = f"{self.calling.threshold:.4f}"
+            attributes |= {"yLineMark": threshold, "yLineOnOff": "on"}
+        return attributes
+
+    @contextlib.contextmanager
+    def _table(self, name: str, columns: Sequence[str]) -> Iterator:
+        with tracks.written_aside(self.out / name) as file:
+            file.write(tracks.header(self._comments()))
+            writer = csv.writer(file, "excel-tab", lineterminator="\n")
+            writer.writerow(columns)
+            yield writer
+
+
+def _bedgraph_rows(
+    name: str, starts: np.ndarray, ends: np.ndarray, values: np.ndarray
+) -> Iterator[list[str]]:
+    for start, end, value in zip(starts, ends, values, strict=True):
+        yield [name, str(start), str(end), f"{value:.6f}"]
+
+
+def _write_rows(file: TextIO, rows: Iterable[Sequence[str]]) -> None:
+    file.writelines("\t".join(row) + "\n" for row in rows)

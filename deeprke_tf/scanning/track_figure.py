@@ -1,0 +1,196 @@
+"""A picture of one scanned RNA: profile, windows, called sites, loop contexts.
+
+Like `deeprke_tf.evaluation.figures` it draws without pyplot, and in colors that are
+told apart with any color vision. It is written as SVG and as PNG.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib import ticker
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from deeprke_tf.scanning.windows import CalledSite, profile
+
+# Of Okabe and Ito. Both dangling ends are gray: a light one, a dark one.
+_BLUE, _PURPLE, _GRAY = "#0072B2", "#CC79A7", "#666666"
+_CONTEXTS = {
+    "S": ("stem", "#333333"),
+    "H": ("hairpin", "#D55E00"),
+    "I": ("internal loop or bulge", "#F0E442"),
+    "M": ("multiloop or between stems", "#009E73"),
+    "F": ("dangling 5' end", "#D9D9D9"),
+    "T": ("dangling 3' end", "#999999"),
+}
+_MOST_COLUMNS = 700  # of the strip of contexts: each at least a pixel wide
+_MOST_LETTERS = 120  # that can be read side by side
+
+
+def track_figure(
+    paths: Sequence[Path],
+    *,
+    title: str,
+    starts: np.ndarray,
+    ends: np.ndarray,
+    probabilities: np.ndarray,
+    sites: Sequence[CalledSite],
+    threshold: float,
+    contexts: str | None = None,
+) -> None:
+    """Draws the tracks of one RNA.
+
+    Args:
+      paths: Files to write or replace; `.svg` or `.png`.
+      title: Above the axes.
+      starts: Of the windows, ascending, [n_windows].
+      ends: Of the same, [n_windows].
+      probabilities: Of the same; NaN where there is none, [n_windows].
+      sites: The called sites.
+      threshold: From which windows are called; infinite: none can be, no line.
+      contexts: Loop context of every position of the RNA, blank where it is not known;
+        None: no strip.
+    """
+    figure = Figure(figsize=(10.0, 4.4 if contexts else 3.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    if contexts:
+        axes, strip = figure.subplots(2, sharex=True, height_ratios=[6, 1])
+        _draw_contexts(strip, contexts)
+        bottom = strip
+    else:
+        axes = bottom = figure.subplots()
+    _draw_probabilities(axes, starts, ends, probabilities, threshold)
+    _draw_sites(axes, sites)
+    axes.set_title(title, loc="left", fontsize=11)
+    axes.legend(
+        loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=4, frameon=False, fontsize=8
+    )
+    bottom.set_xlim(0, int(ends[-1]))
+    bottom.set_xlabel("Position (nt, from the 5' end)")
+    bottom.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,.0f}"))
+    if contexts:
+        present = [name for name in _CONTEXTS if name in contexts]
+        patches = [
+            Patch(facecolor=_CONTEXTS[name][1], label=f"{name}  {_CONTEXTS[name][0]}")
+            for name in present
+        ]
+        figure.legend(
+            handles=patches,
+            loc="outside lower center",
+            ncols=len(patches),
+            frameon=False,
+            fontsize=8,
+        )
+    for path in paths:
+        _write(figure, path)
+
+
+def _draw_probabilities(
+    axes: Axes,
+    starts: np.ndarray,
+    ends: np.ndarray,
+    probabilities: np.ndarray,
+    threshold: float,
+) -> None:
+    """Draws the profile as an area, each window as a point at its middle."""
+    left, right, highest = profile(starts, ends, probabilities)
+    if len(left):
+        # Where windows without a probability leave a gap, the area has none either.
+        gaps = np.flatnonzero(left[1:] != right[:-1]) + 1
+        axes.stairs(
+            np.insert(highest, gaps, 0.0),
+            np.append(np.insert(left, gaps, right[gaps - 1]), right[-1]),
+            fill=True,
+            color=_BLUE,
+            alpha=0.35,
+            linewidth=0,
+            label="highest over a position",
+        )
+    axes.plot(
+        (starts + ends) / 2,
+        probabilities,
+        "o",
+        color=_BLUE,
+        markersize=3 if len(starts) <= 400 else 1,
+        label="window (at its middle)",
+    )
+    if np.isfinite(threshold):
+        axes.axhline(
+            threshold,
+            linestyle="--",
+            linewidth=1,
+            color=_GRAY,
+            label=f"threshold {threshold:.3f}",
+        )
+    axes.set_ylabel("Probability")
+    axes.set_ylim(-0.02, 1.1)
+    axes.set_yticks([0, 0.25, 0.5, 0.75, 1])
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="#E5E5E5", linewidth=0.6)
+    axes.set_axisbelow(True)
+
+
+def _draw_sites(axes: Axes, sites: Sequence[CalledSite]) -> None:
+    """Draws called sites as bars above the profile, a mark at each summit."""
+    if not sites:
+        return
+    spans = [(site.start, site.end - site.start) for site in sites]
+    axes.broken_barh(spans, (1.03, 0.05), color=_PURPLE, label="called site")
+    axes.plot(
+        [site.summit for site in sites],
+        [1.055] * len(sites),
+        "|",
+        color="white",
+        markersize=5,
+    )
+
+
+def _draw_contexts(axes: Axes, contexts: str) -> None:
+    """Draws the share of each loop context, in columns of one or more nucleotides."""
+    n_columns = min(len(contexts), _MOST_COLUMNS)
+    edges = np.linspace(0, len(contexts), n_columns + 1)
+    column = np.searchsorted(edges, np.arange(len(contexts)) + 0.5) - 1
+    letters = np.array(list(contexts))
+    size = np.bincount(column, minlength=n_columns)
+    below = np.zeros(n_columns)
+    for letter, (_name, color) in _CONTEXTS.items():
+        share = np.bincount(column[letters == letter], minlength=n_columns) / size
+        axes.stairs(
+            below + share, edges, baseline=below, fill=True, color=color, linewidth=0
+        )
+        below += share
+    axes.set_yticks([])
+    axes.set_ylim(0, 1)
+    axes.set_ylabel("Context", rotation=0, ha="right", va="center")
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    if len(contexts) <= _MOST_LETTERS:
+        for position, letter in enumerate(contexts):
+            color = "white" if letter in "SHM" else "black"
+            axes.text(
+                position + 0.5,
+                0.5,
+                letter,
+                ha="center",
+                va="center",
+                color=color,
+                fontsize=6,
+                family="monospace",
+            )
+
+
+def _write(figure: Figure, path: Path) -> None:
+    partial = path.with_name(path.name + ".partial")
+    form = path.suffix.lstrip(".")
+    # The same picture is the same file: no date, no random names in it.
+    metadata = {"Date": None} if form == "svg" else {}
+    try:
+        with matplotlib.rc_context({"svg.hashsalt": "deeprke"}):
+            figure.savefig(partial, dpi=150, format=form, metadata=metadata)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,177 @@
+"""Track files for genome browsers: BED, bedGraph and bigWig.
+
+Positions count from 0, ends are exclusive. Lines that begin with `#`, and the `track`
+line, are read over by UCSC, IGV and bedtools.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from deeprke_tf.scanning.transcripts import Interval, Transcript
+from deeprke_tf.scanning.windows import CalledSite
+
+SITE_COLUMNS = (
+    *("chrom", "start", "end", "name", "score", "strand"),
+    *("probability", "summit", "q_value", "n_windows", "calibrated_probability"),
+)
+NO_VALUE = "."
+
+
+@contextlib.contextmanager
+def written_aside(path: Path) -> Iterator[TextIO]:
+    """Opens a file that takes its name, and the place of an older one, when whole.
+
+    A pipe or a device, such as `/dev/null`, is written to as it is; of a link, the file
+    that it leads to is replaced.
+    """
+    if path.exists() and not path.is_file():
+        with open(path, "w", encoding="utf-8", newline="") as file:
+            yield file
+        return
+    path = path.resolve()
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with open(partial, "w", encoding="utf-8", newline="") as file:
+            yield file
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def header(comments: Sequence[str], attributes: Mapping[str, str] | None = None) -> str:
+    r"""Returns comments and a `track` line.
+
+    >>> header(["model QKI"], {"name": 'sites of "QKI"'})
+    '# model QKI\ntrack name="sites of \'QKI\'"\n'
+
+    Args:
+      comments: Lines to stand behind `#`.
+      attributes: Of the track; none: no `track` line.
+    """
+    lines = [f"# {' '.join(comment.split())}" for comment in comments]
+    if attributes:
+        quoted = (
+            f'{name}="{" ".join(value.split())}"'
+            for name, value in (
+                (name, value.replace('"', "'")) for name, value in attributes.items()
+            )
+        )
+        lines.append(" ".join(["track", *quoted]))
+    return "".join(line + "\n" for line in lines)
+
+
+def site_name(rna: str, number: int) -> str:
+    """Returns the name of a called site, the same in all files."""
+    return f"{rna}_site{number}"
+
+
+def bed_row(
+    rna: str,
+    number: int,
+    site: CalledSite,
+    q_value: float | None,
+    calibrated_probability: float,
+) -> list[str]:
+    """Returns a called site on its RNA, in `SITE_COLUMNS`.
+
+    Args:
+      rna: Name of the RNA.
+      number: Of the site on it, from 1.
+      site: The site.
+      q_value: Of its best window; None where no FDR was asked for.
+      calibrated_probability: Of the same window.
+    """
+    return [
+        *(rna, str(site.start), str(site.end), site_name(rna, number)),
+        *(_score(site), "+", f"{site.probability:.6f}", str(site.summit)),
+        *(NO_VALUE if q_value is None else f"{q_value:.4g}", str(site.n_windows)),
+        f"{calibrated_probability:.6g}",
+    ]
+
+
+def bed12_row(
+    rna: str, number: int, site: CalledSite, transcript: Transcript
+) -> list[str]:
+    """Returns a called site on the genome, a block for each exon it lies on.
+
+    The thick part is the nucleotide of the summit.
+
+    Args:
+      rna: Name of the RNA.
+      number: Of the site on it, from 1.
+      site: The site.
+      transcript: Where the RNA lies on the genome.
+    """
+    blocks = transcript.to_genome(site.start, site.end)
+    start, end = blocks[0][0], blocks[-1][1]
+    ((thick_start, thick_end),) = transcript.to_genome(site.summit, site.summit + 1)
+    return [
+        *(transcript.chrom, str(start), str(end), site_name(rna, number)),
+        *(_score(site), transcript.strand, str(thick_start), str(thick_end), "0"),
+        str(len(blocks)),
+        ",".join(str(block[1] - block[0]) for block in blocks),
+        ",".join(str(block[0] - start) for block in blocks),
+    ]
+
+
+def bed_order(row: Sequence[str]) -> tuple[bytes, Interval]:
+    """Sorts rows as `LC_ALL=C sort -k1,1 -k2,2n -k3,3n` does."""
+    return row[0].encode(), (int(row[1]), int(row[2]))
+
+
+def _score(site: CalledSite) -> str:
+    return str(round(1000 * site.probability))
+
+
+class BigWig:
+    """A bigWig file, written RNA by RNA; takes its name when it is whole.
+
+    Needs pyBigWig, the extra `tracks`; see `bigwig_is_available`.
+
+    Args:
+      path: File to write or replace.
+      lengths: Name and length of each RNA, in the order in which they are added.
+    """
+
+    def __init__(self, path: Path, lengths: Sequence[tuple[str, int]]):
+        import pyBigWig
+
+        self._path = path
+        self._partial = path.with_name(path.name + ".partial")
+        self._file: Any = pyBigWig.open(str(self._partial), "w")
+        self._file.addHeader(list(lengths))
+
+    def __enter__(self) -> "BigWig":
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_rest: object) -> None:
+        self._file.close()
+        if error is None:
+            os.replace(self._partial, self._path)
+        self._partial.unlink(missing_ok=True)
+
+    def add(
+        self, rna: str, starts: np.ndarray, ends: np.ndarray, values: np.ndarray
+    ) -> None:
+        """Adds the intervals of one RNA, ascending, each array [n_intervals]."""
+        if len(starts):
+            self._file.addEntries(
+                [rna] * len(starts),
+                starts.tolist(),
+                ends=ends.tolist(),
+                values=values.tolist(),
+            )
+
+
+def bigwig_is_available() -> bool:
+    """Tells whether pyBigWig, which has no Windows package, is installed."""
+    try:
+        import pyBigWig  # noqa: F401
+    except ImportError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Exported models: SavedModel, model card, and the client of a server."""

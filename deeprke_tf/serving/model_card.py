@@ -1,0 +1,216 @@
+"""The model card: what a served model was made from, how good it is, and its limits.
+
+`model_card.json` holds the facts, taken from the run and nowhere else; `MODEL_CARD.md`
+says the same to a reader.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from deeprke_tf.evaluation.calling import as_text
+from deeprke_tf.evaluation.metrics import MEASURES
+from deeprke_tf.runs import run as runs
+
+JSON = "model_card.json"
+MARKDOWN = "MODEL_CARD.md"
+
+_LIMITS = (
+    "The probability holds for sites like those of training: {n_positive:,} of its "
+    "{n_sites:,} sites were bound. Among random windows of a transcriptome far fewer "
+    "are, and the same threshold gives more false calls there.",
+    "Training sites have at most {longest_site} nt; longer ones are extrapolated.",
+    "A site that CLIP saw bound in one cell type need not be bound in another.",
+    "The model learns whatever tells bound from background sites of these data, also "
+    "biases of the experiment such as the cut of the RNase at a site's end.",
+    "Measured on sites of the same experiment; it says nothing of other experiments.",
+    "Not made for clinical use.",
+)
+_ENSEMBLE_LIMIT = (
+    "`probability_sd` says how far the probability would move with another training, "
+    "not how far it is from the truth."
+)
+_STRUCTURE_LIMIT = (
+    "Structures must come from ViennaRNA's minimum free energy fold with the settings "
+    "under Encoding; others shift the probability."
+)
+
+
+def write_model_card(
+    run: runs.Run, name: str, version: Path, license_name: str
+) -> list[Path]:
+    """Writes both files into a version directory; returns them.
+
+    Args:
+      run: The run or ensemble that is exported.
+      name: Of the served model.
+      version: Directory of the SavedModel.
+      license_name: Of the model, an SPDX identifier.
+
+    Raises:
+      UserError: The metrics of the run cannot be read.
+    """
+    card = model_card(run, name, license_name)
+    runs.write_json(version / JSON, card)
+    (version / MARKDOWN).write_text(as_markdown(card), encoding="utf-8")
+    return [version / MARKDOWN, version / JSON]
+
+
+def model_card(run: runs.Run, name: str, license_name: str) -> dict[str, Any]:
+    """Returns the facts of the card, ready for JSON.
+
+    Raises:
+      UserError: The metrics of the run cannot be read.
+    """
+    manifest, settings = run.manifest, run.config
+    limits = list(_LIMITS)
+    if settings.model.structure:
+        limits.append(_STRUCTURE_LIMIT)
+    if run.members:
+        limits.append(_ENSEMBLE_LIMIT)
+    train_split = manifest["data"]["splits"]["train"]
+    task = "probability that the RNA-binding protein binds an RNA site"
+    if run.members:
+        task += f", the mean of {len(run.members)} trainings that differ in their seed"
+    return {
+        "name": name,
+        "license": license_name,
+        "task": task,
+        "model": {
+            **dataclasses.asdict(settings.model),
+            "n_weights": run.model.count_params(),
+            "sha256": manifest["model_sha256"],
+        },
+        "encoding": manifest["encoding"],
+        "threshold": run.threshold,
+        "calibration": run.calibration.to_json(),
+        "data": _data(manifest["data"]),
+        # Of an ensemble alone: who its members are, and what each is worth.
+        **({"members": manifest["members"]} if run.members else {}),
+        "protocol": _protocol(run),
+        "metrics": _metrics(run.directory),
+        "limits": [limit.format(**train_split) for limit in limits],
+        "versions": {"deeprke_tf": manifest["deeprke_tf"], **manifest["versions"]},
+    }
+
+
+def _protocol(run: runs.Run) -> dict[str, Any]:
+    protocol = dataclasses.asdict(run.config.train)
+    if run.members:
+        del protocol["seed"]  # Each member has its own, and its own best epoch.
+    else:
+        protocol |= {name: run.manifest[name] for name in ("best_epoch", "n_epochs")}
+    of_mean = ", mean probability of the members" if run.members else ""
+    return protocol | {
+        "epoch_chosen_on": "validation AUROC",
+        "threshold_chosen_on": f"validation MCC{of_mean}",
+        "calibration_fitted_on": f"validation sites{of_mean}",
+    }
+
+
+def _data(data: dict[str, Any]) -> dict[str, Any]:
+    counts = ("n_sites", "n_positive")
+    return {
+        "dataset": data["directory"],
+        "dataset_sha256": data["dataset_sha256"],
+        "inputs": data["inputs"],
+        "splits": {
+            split: {name: facts[name] for name in counts}
+            for split, facts in data["splits"].items()
+        },
+    }
+
+
+def as_markdown(card: dict[str, Any]) -> str:
+    """Returns the card as Markdown."""
+    splits = [
+        [split, f"{facts['n_sites']:,}", f"{facts['n_positive']:,}"]
+        for split, facts in card["data"]["splits"].items()
+    ]
+    inputs = [
+        [source["file"], source["split"], f"{source['n_sites']:,}", source["sha256"]]
+        for source in card["data"]["inputs"]
+    ]
+    sections = {
+        "Model": _settings(card["model"]),
+        "Encoding": _settings(card["encoding"]),
+        **({"Members": _members(card["members"])} if "members" in card else {}),
+        "Calibration": _calibration(card["calibration"]),
+        "Data": "\n\n".join(
+            [
+                f"Dataset `{card['data']['dataset']}`.",
+                _table(["split", "sites", "bound"], splits),
+                _table(["file", "split", "sites", "SHA-256"], inputs),
+            ]
+        ),
+        "Protocol": _settings(card["protocol"]),
+        "Metrics": "\n\n".join(_measured(measured) for measured in card["metrics"]),
+        "Limits": "\n".join(f"- {limit}" for limit in card["limits"]),
+        "Software": _settings(card["versions"]),
+    }
+    head = (
+        f"# {card['name']}\n\nOutput: {card['task']}; called bound from "
+        f"{as_text(card['threshold'])} on.\n\nLicense: {card['license']}\n"
+    )
+    return head + "".join(
+        f"\n## {title}\n\n{text}\n" for title, text in sections.items()
+    )
+
+
+def _members(members: list[dict[str, Any]]) -> str:
+    rows = [
+        [
+            *(member["directory"], str(member["seed"])),
+            f"{member['best_epoch']} of {member['n_epochs']}",
+            *(f"{member['validation_auroc']:.4f}", member["model_sha256"]),
+        ]
+        for member in members
+    ]
+    header = ["member", "seed", "best epoch", "validation AUROC", "SHA-256"]
+    return (
+        "`probability` is the mean of the members, `probability_sd` their sample "
+        f"standard deviation (n - 1).\n\n{_table(header, rows)}"
+    )
+
+
+def _metrics(directory: Path) -> list[dict[str, Any]]:
+    """Returns what was measured on each split; a test split, if any, comes first."""
+    measured = dict(runs.read_json(directory / runs.METRICS))
+    validation = measured.pop("validation", None)
+    return [measured] if validation is None else [measured, validation]
+
+
+def _measured(measured: dict[str, Any]) -> str:
+    rows = []
+    for name in MEASURES:
+        if measured[name] is not None:
+            low, high = measured[f"{name}_ci"]
+            rows.append([name, f"{measured[name]:.4f}", f"{low:.4f} to {high:.4f}"])
+    about = (
+        f"On the {measured['split']} split of `{measured['data']}`: "
+        f"{measured['n_sites']:,} sites, {measured['n_positive']:,} bound; intervals "
+        f"of a stratified bootstrap, {measured['n_bootstrap']:,} resamples."
+    )
+    interval = f"{measured['confidence']:.0%} interval"
+    return f"{about}\n\n{_table(['measure', 'value', interval], rows)}"
+
+
+def _calibration(calibration: dict[str, Any]) -> str:
+    """Returns what `calibrated_probability` is, without the knots of isotonic."""
+    prior = calibration["prior"]
+    shown = {name: calibration[name] for name in calibration if name != "knots"}
+    shown["prior"] = "not known" if prior is None else f"{prior:.4g}"
+    return (
+        "`calibrated_probability` holds where the share of bound sites is the prior; "
+        "the threshold is one of `probability`, which is not calibrated.\n\n"
+        + _settings(shown)
+    )
+
+
+def _settings(settings: dict[str, Any]) -> str:
+    return "\n".join(f"- {name}: {value}" for name, value in settings.items())
+
+
+def _table(header: list[str], rows: list[list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

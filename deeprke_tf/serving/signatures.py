@@ -1,0 +1,205 @@
+"""The signatures of an exported model: its named, typed entry points.
+
+    serving_default  sequence, dot_bracket            string [batch]
+    contexts         sequence, contexts               string [batch]
+    ids              sequence_kmers, structure_kmers  int64 [batch, n_kmers]
+    records          records                          string [batch]
+
+    sequence         DNA or RNA letters of either case; N padding is cut off
+    dot_bracket      its structure, folded with the settings of the training data
+    contexts         its loop contexts, `structure.LOOP_CONTEXTS` letters
+    sequence_kmers,  k-mer ids, padded with 0 behind
+    structure_kmers
+    records          serialized tf.train.Example with the two k-mer features; others,
+                     such as a label, are not looked at
+
+Each gives `probability`, that the RBP binds, and `calibrated_probability`, both float32
+[batch, 1] and NaN for a row that is not a site: what `deeprke predict` skips with a
+reason, or ids that are padded differently in the two views, are not of the vocabulary
+or hold no known k-mer. Other rows of the batch keep their probability.
+
+An ensemble gives the mean of its members as `probability`, what its calibration makes
+of that mean as `calibrated_probability`, and a third output, `probability_sd`: the
+sample standard deviation over the members, with n - 1.
+
+A model that reads no structure lacks `contexts` and every structure input.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from deeprke_tf.data.encoding import Encoding
+from deeprke_tf.data.kmers import FIRST_KMER_ID, PAD_ID, UNKNOWN_ID
+from deeprke_tf.serving import graph_encoding
+
+Inputs = dict[str, tf.Tensor]
+Outputs = dict[str, tf.Tensor]
+Calibrate = Callable[[tf.Tensor], tf.Tensor]
+
+
+def save(
+    model: Any,
+    encoding: Encoding,
+    path: Path,
+    calibrate: Calibrate = tf.identity,
+    members: Sequence[Any] = (),
+) -> dict[str, dict[str, tf.TensorSpec]]:
+    """Writes a SavedModel with all signatures of a model.
+
+    Args:
+      model: A network of `model.build_model`.
+      encoding: What its k-mer ids mean.
+      path: Directory to write.
+      calibrate: See `signatures`.
+      members: See `signatures`.
+
+    Returns:
+      The inputs of each signature.
+    """
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    specs = input_specs(tuple(tensor.name for tensor in model.inputs))
+    for name, function in signatures(model, encoding, calibrate, members).items():
+        archive.add_endpoint(name, function, input_signature=[specs[name]])
+    archive.write_out(str(path), verbose=False)
+    return specs
+
+
+def signatures(
+    model: Any,
+    encoding: Encoding,
+    calibrate: Calibrate = tf.identity,
+    members: Sequence[Any] = (),
+) -> dict[str, Callable[[Inputs], Outputs]]:
+    """Returns a function for each signature of a model, to trace with `input_specs`.
+
+    Args:
+      model: A network of `model.build_model`.
+      encoding: What its k-mer ids mean.
+      calibrate: From probabilities, float32 [batch, 1], to calibrated ones, in
+        TensorFlow operations.
+      members: The networks that `model` is the mean of, if it is one.
+    """
+    views = tuple(tensor.name for tensor in model.inputs)
+    spec = {view: tf.TensorSpec([None, None], tf.int64, view) for view in views}
+
+    # Traced once for all signatures: that is most of the time that saving takes.
+    @tf.function(input_signature=[spec])
+    def network(rows: Inputs) -> tf.Tensor:
+        each = [
+            member({ids.name: rows[ids.name] for ids in member.inputs}, training=False)
+            for member in members or [model]
+        ]
+        return tf.concat(each, axis=1)  # [batch, n_members]
+
+    def ids(inputs: Inputs) -> Outputs:
+        valid = _are_sites(inputs, encoding)
+        rows = _harmless(inputs, valid)
+        outputs = _outputs(network(rows)[: tf.shape(valid)[0]], calibrate)
+        nan = tf.constant(float("nan"))
+        return {
+            name: tf.where(valid[:, tf.newaxis], values, nan)
+            for name, values in outputs.items()
+        }
+
+    def texts(inputs: Inputs) -> Outputs:
+        return ids(_padded(graph_encoding.encode(encoding, **inputs)))
+
+    def records(inputs: Inputs) -> Outputs:
+        kinds = {view: tf.io.RaggedFeature(tf.int64) for view in views}
+        return ids(_padded(tf.io.parse_example(inputs["records"], kinds)))
+
+    every = {"serving_default": texts, "contexts": texts, "ids": ids}
+    every["records"] = records
+    return {name: every[name] for name in input_specs(views)}
+
+
+def input_specs(views: tuple[str, ...]) -> dict[str, dict[str, tf.TensorSpec]]:
+    """Returns the inputs of each signature.
+
+    Args:
+      views: `ModelConfig.views` of the model.
+    """
+    structure = "structure_kmers" in views
+    names = {
+        "serving_default": ["sequence", "dot_bracket"][: 1 + structure],
+        "contexts": ["sequence", "contexts"],
+        "ids": list(views),
+        "records": ["records"],
+    }
+    if not structure:
+        del names["contexts"]
+    return {
+        signature: {
+            name: tf.TensorSpec([None, None], tf.int64, name)
+            if signature == "ids"
+            else tf.TensorSpec([None], tf.string, name)
+            for name in inputs
+        }
+        for signature, inputs in names.items()
+    }
+
+
+def _outputs(each: tf.Tensor, calibrate: Calibrate) -> Outputs:
+    """Returns the outputs by name from the probabilities of each member.
+
+    Args:
+      each: float32 [batch, n_members].
+      calibrate: See `signatures`.
+    """
+    probability = tf.reduce_mean(each, axis=1, keepdims=True)
+    outputs = {
+        "probability": probability,
+        "calibrated_probability": calibrate(probability),
+    }
+    if each.shape[1] > 1:
+        squares = tf.math.squared_difference(each, probability)
+        variance = tf.reduce_sum(squares, axis=1, keepdims=True) / (each.shape[1] - 1)
+        outputs["probability_sd"] = tf.sqrt(variance)
+    return outputs
+
+
+def _padded(views: graph_encoding.Views) -> Inputs:
+    """Pads all views to the longest row of any."""
+    shapes = [ids.bounding_shape() for ids in views.values()]
+    shape = functools.reduce(tf.maximum, shapes)
+    return {name: ids.to_tensor(PAD_ID, shape=shape) for name, ids in views.items()}
+
+
+def _are_sites(inputs: Inputs, encoding: Encoding) -> tf.Tensor:
+    """Returns which rows of padded ids the network can score, bool [batch]."""
+    vocabularies = {
+        "sequence_kmers": encoding.sequence_vocabulary,
+        "structure_kmers": encoding.structure_vocabulary,
+    }
+    sequence_kmers = inputs["sequence_kmers"]
+    n_kmers = tf.math.count_nonzero(sequence_kmers != PAD_ID, axis=1)
+    inside = tf.sequence_mask(n_kmers, tf.shape(sequence_kmers)[1])
+    valid = tf.reduce_any(sequence_kmers >= FIRST_KMER_ID, axis=1)
+    for name, ids in inputs.items():
+        in_vocabulary = (ids >= 0) & (ids < len(vocabularies[name]))
+        fits = in_vocabulary & ((ids != PAD_ID) == inside)
+        valid &= tf.reduce_all(fits, axis=1)
+    return valid
+
+
+def _harmless(inputs: Inputs, valid: tf.Tensor) -> Inputs:
+    """Puts one unknown k-mer in the place of each row that is not valid.
+
+    A network cannot compute on no rows or no columns: there will be one of each.
+    """
+    shape = tf.shape(inputs["sequence_kmers"])
+    missing = tf.maximum(1 - shape, 0)
+    column = tf.range(shape[1] + missing[1])
+    one_unknown = tf.cast(tf.where(column == 0, UNKNOWN_ID, PAD_ID), tf.int64)
+    valid = tf.pad(valid, [[0, missing[0]]])[:, tf.newaxis]
+    paddings = [[0, missing[0]], [0, missing[1]]]
+    return {
+        name: tf.where(valid, tf.pad(ids, paddings), one_unknown)
+        for name, ids in inputs.items()
+    }

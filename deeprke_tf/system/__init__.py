@@ -1,0 +1,1 @@
+"""The machine: files, directories, locks, processes, progress; knows no RNA."""

@@ -1,0 +1,1 @@
+"""Preprocessing and prediction as jobs of Apache Beam."""

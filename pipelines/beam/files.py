@@ -1,0 +1,235 @@
+"""Files wherever Beam's filesystems reach: here, gs://, s3://, hdfs:// and others.
+
+A worker that dies is replaced, and what it did is done again, perhaps while it still
+writes. So every try writes an *attempt*, a file with a name of its own; what the job
+says in the end names the attempts that count, and only these take their names.
+"""
+
+import contextlib
+import errno
+import os
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from apache_beam.io.filesystem import BeamIOError, CompressionTypes
+from apache_beam.io.filesystems import FileSystems
+
+from deeprke_tf.errors import UserError
+from deeprke_tf.system.directories import Kind, written_aside
+
+_ATTEMPT = ".attempt"
+_SPECIAL = frozenset("*?[]")
+
+
+class BeamFile:
+    """One file; can be sent to a worker."""
+
+    def __init__(self, path: str):
+        self._path = path
+
+    def __str__(self) -> str:
+        return self._path
+
+    @property
+    def name(self) -> str:
+        """The last part of its path."""
+        return self._path.rpartition("/")[2]
+
+    def exists(self) -> bool:
+        """Tells whether the file is there."""
+        with _plain_errors():
+            return FileSystems.exists(self._path)
+
+    def is_file(self) -> bool:
+        """Tells whether it can be read: always again, where it can at all."""
+        return self.exists()
+
+    def open(self, mode: str = "rb", /) -> Any:
+        """Opens the file for its bytes as they are.
+
+        Raises:
+          OSError: It cannot be opened.
+        """
+        if mode != "rb":
+            raise ValueError(f"A BeamFile is opened as 'rb', not as {mode!r}.")
+        with _plain_errors():
+            return FileSystems.open(
+                self._path, compression_type=CompressionTypes.UNCOMPRESSED
+            )
+
+
+def matching(pattern: str) -> list[BeamFile]:
+    """Returns the files of a path or a pattern, in the order of their names.
+
+    A path that exists is taken as it is, whatever its letters.
+
+    Args:
+      pattern: May hold `*`, `?` and `[...]`; `**` goes through directories.
+
+    Raises:
+      UserError: There is none, or nothing here reads such paths.
+    """
+    if pattern == "-":
+        raise UserError("Standard input (-) goes with --runner local only.")
+    if "://" not in pattern and Path(pattern).is_fifo():
+        raise UserError(
+            f"{pattern} is a pipe, which every worker would read a part of; save it to "
+            "a file and give that."
+        )
+    try:
+        if _SPECIAL.isdisjoint(pattern) or FileSystems.exists(pattern):
+            return [BeamFile(pattern)]
+        (matched,) = FileSystems.match([pattern])
+    except ValueError as error:
+        raise UserError(f"Cannot read {pattern}: {error}") from error
+    except BeamIOError as error:
+        raise UserError(f"Cannot read {pattern}: {_cause(error)}.") from error
+    paths = sorted(found.path for found in matched.metadata_list)
+    if not paths:
+        raise UserError(f"No file matches {pattern}.")
+    return [BeamFile(path) for path in paths]
+
+
+def write_attempt(directory: str, name: str, contents: bytes) -> str:
+    """Writes a file that may be one of several attempts at the same.
+
+    Args:
+      directory: Where to write.
+      name: What it is.
+      contents: All of it.
+
+    Returns:
+      Its name in the directory, which no other attempt has.
+    """
+    attempt = f"{name}.{uuid.uuid4().hex}{_ATTEMPT}"
+    path = FileSystems.join(directory, attempt)
+    with FileSystems.create(
+        path, compression_type=CompressionTypes.UNCOMPRESSED
+    ) as file:
+        file.write(contents)
+    return attempt
+
+
+def read(directory: str, name: str) -> bytes:
+    """Returns what a file of a directory holds."""
+    with BeamFile(FileSystems.join(directory, name)).open() as file:
+        return file.read()
+
+
+def attempts_at(directory: str, name: str) -> list[str]:
+    """Returns the attempts at a file, by their names in the directory."""
+    return sorted(
+        found
+        for found in names_in(directory)
+        if found.startswith(f"{name}.") and found.endswith(_ATTEMPT)
+    )
+
+
+def settle(directory: str, names: Mapping[str, str]) -> None:
+    """Gives attempts their names and removes all others.
+
+    Args:
+      directory: Where they lie.
+      names: Of the attempts that count: what each shall be called.
+    """
+    if names:
+        FileSystems.rename(
+            [FileSystems.join(directory, attempt) for attempt in names],
+            [FileSystems.join(directory, name) for name in names.values()],
+        )
+    _delete(
+        FileSystems.join(directory, name)
+        for name in names_in(directory)
+        if name.endswith(_ATTEMPT)
+    )
+
+
+def write(directory: str, name: str, contents: bytes) -> None:
+    """Writes a file that nobody else tries to write."""
+    settle(directory, {write_attempt(directory, name, contents): name})
+
+
+@contextlib.contextmanager
+def directory_aside(out: str, overwrite: bool, kind: Kind) -> Iterator[str]:
+    """Gives a directory that all workers can write in; if that ends well it is `out`.
+
+    Object stores cannot rename a directory: there, its files are moved one by one and
+    its marker last. What was at `out` loses its marker first.
+
+    Args:
+      out: The directory to make.
+      overwrite: Whether what is there already, and of this kind, is replaced.
+      kind: What it will hold.
+
+    Raises:
+      UserError: Something is in the way, or the directory cannot be written.
+    """
+    if "://" not in out:
+        with written_aside(Path(out), overwrite, kind) as beside:
+            yield str(beside)
+        return
+    out = out.rstrip("/")
+    try:
+        kind.refuse_to_replace(out, names_in(out), overwrite)
+        partial = f"{out}.partial-{uuid.uuid4().hex}"
+        FileSystems.mkdirs(partial)
+        try:
+            yield partial
+            _put_in_place(partial, out, kind)
+        finally:
+            # Where there are no directories, one goes with the last file in it.
+            with contextlib.suppress(OSError):
+                _delete(f"{partial}/{name}" for name in names_in(partial))
+                _delete([partial])
+    except (ValueError, OSError) as error:
+        raise UserError(f"Cannot write {out}: {_cause(error)}.") from error
+
+
+def _put_in_place(partial: str, out: str, kind: Kind) -> None:
+    old = [name for name in names_in(out) if kind.owns(name)]
+    for name in sorted(old, key=lambda name: name != kind.marker):
+        _delete([f"{out}/{name}"])
+    if not FileSystems.exists(out):
+        with contextlib.suppress(OSError):  # object stores have no directories
+            FileSystems.mkdirs(out)
+    for name in sorted(names_in(partial), key=lambda name: name == kind.marker):
+        FileSystems.rename([f"{partial}/{name}"], [f"{out}/{name}"])
+
+
+def names_in(directory: str) -> list[str]:
+    """Returns the names of what lies in a directory, in any order.
+
+    Raises:
+      OSError: It cannot be looked into.
+    """
+    if "://" not in directory:
+        return os.listdir(directory)  # its name may hold what is special in a pattern
+    (matched,) = FileSystems.match([f"{directory}/*"])
+    return [BeamFile(found.path).name for found in matched.metadata_list]
+
+
+def _delete(paths: Iterable[str]) -> None:
+    paths = list(paths)
+    if paths:
+        FileSystems.delete(paths)
+
+
+@contextlib.contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Turns what a filesystem of Beam raises into what `open` would."""
+    try:
+        yield
+    except (BeamIOError, ValueError) as error:
+        raise OSError(errno.EIO, _cause(error)) from error
+
+
+def _cause(error: Exception) -> str:
+    """Returns the first line of what went wrong, without a full stop."""
+    details = getattr(error, "exception_details", None)
+    if isinstance(details, dict) and details:
+        error = next(iter(details.values()))
+    if isinstance(error, OSError) and error.errno and error.strerror:
+        return os.strerror(error.errno)
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -1,0 +1,172 @@
+import dataclasses
+import json
+
+import pandas as pd
+import pytest
+
+from deeprke_tf.benchmarking import report, results
+from deeprke_tf.benchmarking.experiments import Experiment
+from deeprke_tf.errors import UserError
+
+pytestmark = pytest.mark.draws
+
+NAMES = [f"{i}_RBP+{i}" for i in range(1, 10)]
+EXPERIMENTS = [
+    Experiment(name, i, ((None, None),), ((None, None),))
+    for i, name in enumerate(NAMES, start=1)
+]
+
+
+def write_results(out, presets, n=8, mask="none", protocol="frozen", seeds=(1, 2)):
+    for i, name in enumerate(NAMES[:n]):
+        for preset, base in presets.items():
+            for seed in seeds:
+                result = {
+                    "benchmark": "rbp31",
+                    "experiment": name,
+                    "preset": preset,
+                    "protocol": protocol,
+                    "seed": seed,
+                    "mask": mask,
+                    "auroc": base + 0.01 * i + 0.002 * seed,
+                    "finished": f"2026-01-0{seed}T00:00:00Z",
+                    "command": "benchmark rbp31",
+                    "versions": {"python": "3.11"},
+                }
+                path = out / "rbp31" / "results" / name
+                path.mkdir(parents=True, exist_ok=True)
+                stem = f"{preset}.{protocol}.seed{seed}.{mask}"
+                (path / f"{stem}.json").write_text(json.dumps(result))
+
+
+@pytest.fixture
+def published(tmp_path):
+    path = tmp_path / "deeprke_rbp31_auroc.csv"
+    rows = [f"{i},x,0.7,0.81" for i in range(1, 10)]
+    path.write_text("\n".join(["number,experiment,oli,deeprke", *rows]) + "\n")
+    return results.read_published(tmp_path, "rbp31")
+
+
+def reported(out, published=None, experiments=EXPERIMENTS, only=None):
+    table = pd.DataFrame() if published is None else published
+    paths = report.report("rbp31", out, experiments, table, only)
+    return paths, (out / "rbp31" / "report.md").read_text()
+
+
+def test_aurocs_are_means_over_seeds_beside_the_published_ones(tmp_path, published):
+    write_results(tmp_path, {"paper": 0.8, "no-structure": 0.75})
+    _paths, text = reported(tmp_path, published)
+    assert "| experiment | paper | no-structure | DeepRKE, published |" in text
+    assert "| `1_RBP+1` | 0.803 | 0.753 | 0.810 | 0.700 |" in text
+    assert "| **mean (experiments)** | 0.838 (8) | 0.788 (8) | 0.810 (8)" in text
+    # Two-sided, eight of eight: 2 / 2^8.
+    assert "| paper | no-structure | 8 | 0.838 / 0.788 | 8 | 0 | 0 | 0.0078 |" in text
+    assert "seeds: 1, 2" in text and "python 3.11" in text
+
+
+def test_what_was_not_run_or_lacks_files_is_said(tmp_path):
+    write_results(tmp_path, {"paper": 0.8})
+    lacking = dataclasses.replace(EXPERIMENTS[8], train=())
+    _paths, text = reported(tmp_path, experiments=[*EXPERIMENTS[:8], lacking])
+    assert "- `9_RBP+9`: no training sites among the files" in text
+    _paths, text = reported(tmp_path)
+    assert "- `9_RBP+9`: not run" in text
+
+
+def test_debiased_numbers_stand_beside_the_plain_ones(tmp_path):
+    write_results(tmp_path, {"paper": 0.8})
+    write_results(tmp_path, {"paper": 0.6}, n=3, mask="3prime-edge")
+    _paths, text = reported(tmp_path)
+    assert "| experiment | paper | paper, debiased |" in text
+    assert "| `1_RBP+1` | 0.803 | 0.603 |" in text
+    assert "| `8_RBP+8` | 0.873 | - |" in text
+
+
+def test_debiased_numbers_alone_are_shown_too(tmp_path, published):
+    write_results(tmp_path, {"paper": 0.6}, n=3, mask="3prime-edge")
+    paths, text = reported(tmp_path, published)
+    assert "| experiment | paper, debiased | DeepRKE, published |" in text
+    assert "| `1_RBP+1` | 0.603 | 0.810 | 0.700 |" in text
+    assert [path.name for path in paths] == ["report.md", "report.html"]
+
+
+def test_protocols_are_never_mixed(tmp_path):
+    write_results(tmp_path, {"paper": 0.7})
+    write_results(tmp_path, {"paper": 0.9}, protocol="published")
+    _paths, text = reported(tmp_path)
+    frozen, optimistic = text.split("## Protocol published")
+    assert "| `1_RBP+1` | 0.703 |" in frozen and "0.903" not in frozen
+    assert "| `1_RBP+1` | 0.903 |" in optimistic and "**Optimistic**" in optimistic
+
+
+def test_grouped_is_compared_with_frozen_and_not_with_published(tmp_path, published):
+    write_results(tmp_path, {"oli": 0.7, "paper": 0.75}, n=9)
+    write_results(tmp_path, {"paper": 0.9}, n=9, protocol="published")
+    write_results(tmp_path, {"deeprke": 0.8}, protocol="grouped", seeds=(1,))
+    paths, text = reported(tmp_path, published)
+    assert tmp_path / "rbp31" / "pairs_grouped.png" in paths
+    frozen, rest = text.split("## Protocol grouped")
+    grouped, optimistic = rest.split("## Protocol published")
+    assert "| deeprke | paper, frozen | 8 | 0.837 / 0.788 | 8 | 0 | 0 |" in grouped
+    assert "| deeprke | oli, frozen | 8 | 0.837 / 0.738 | 8 | 0 | 0 |" in grouped
+    assert "| deeprke | DeepRKE, published | 8 |" in grouped
+    assert "| experiment | deeprke | DeepRKE, published |" in grouped
+    assert ", frozen" not in frozen and ", frozen" not in optimistic
+
+
+def test_a_report_on_some_experiments_has_their_means(tmp_path):
+    write_results(tmp_path, {"paper": 0.8}, seeds=(1,))
+    _paths, text = reported(tmp_path, only=[NAMES[0], NAMES[2], NAMES[8]])
+    assert "| **mean (experiments)** | 0.812 (2) |" in text
+    assert NAMES[1] not in text and f"- `{NAMES[8]}`: not run" in text
+
+
+def test_the_page_needs_no_other_file(tmp_path, published):
+    write_results(tmp_path, {"paper": 0.8, "no-structure": 0.75, "oli": 0.6})
+    paths, _text = reported(tmp_path, published)
+    assert [path.name for path in paths] == [
+        *("report.md", "report.html", "bars_frozen.png", "pairs_frozen.png"),
+    ]
+    page = (tmp_path / "rbp31" / "report.html").read_text()
+    assert page.count('src="data:image/png;base64,') == page.count("<img") == 2
+    assert "<table>" in page and "http" not in page
+    assert not list((tmp_path / "rbp31").glob("*.partial"))
+
+
+def test_without_results_there_is_a_report_that_says_so(tmp_path):
+    paths, text = reported(tmp_path)
+    assert "There are no results yet." in text and len(paths) == 2
+
+
+def test_a_file_that_is_no_result_is_named(tmp_path):
+    write_results(tmp_path, {"paper": 0.8}, n=1, seeds=(1,))
+    (path,) = (tmp_path / "rbp31" / "results").glob("*/*.json")
+    path.write_text("{}")
+    with pytest.raises(UserError, match=r"seed1\.none\.json is no result"):
+        reported(tmp_path)
+
+
+# === Comparing ===
+
+
+def test_wins_ties_and_losses_are_counted_to_three_decimals():
+    one = pd.Series([0.9, 0.8004, 0.8004, 0.7, 0.5], list("abcdx"))
+    other = pd.Series([0.8, 0.8, 0.7996, 0.8, 0.9], list("abcdy"))
+    comparison = results.compare(one, other)
+    assert (comparison.wins, comparison.ties, comparison.losses) == (1, 2, 1)
+    assert comparison.n == 4 and comparison.p is None
+    assert results.compare(one, pd.Series([0.5], ["z"])) is None
+
+
+def test_equal_methods_have_p_1():
+    one = pd.Series([0.9] * 6)
+    assert results.compare(one, one).p == 1
+
+
+def test_a_published_table_that_cannot_be_read_is_an_error(tmp_path):
+    with pytest.raises(UserError, match="Cannot read the published table"):
+        results.read_published(tmp_path / "none.csv", "rbp24")
+    for columns in ("a,b", "file_stem,DeepRKE", "number,deeprke"):
+        (tmp_path / "other.csv").write_text(f"{columns}\n1,2\n")
+        with pytest.raises(UserError, match="needs the column 'file_stem' and at"):
+            results.read_published(tmp_path / "other.csv", "rbp24")

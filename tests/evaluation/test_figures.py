@@ -1,0 +1,145 @@
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from deeprke_tf.errors import UserError
+from deeprke_tf.evaluation import figures, metrics
+
+pytestmark = pytest.mark.draws
+
+LABELS = [0, 0, 1, 0, 1, 1]
+PROBABILITIES = [0.1, 0.3, 0.3, 0.6, 0.7, 0.9]
+HISTORY = [
+    {"epoch": 1, "loss": 0.7, "val_loss": 0.7, "val_auroc": 0.5},
+    {"epoch": 2, "loss": 0.5, "val_loss": 0.6, "val_auroc": 0.8},
+    {"epoch": 3, "loss": 0.3, "val_loss": 0.8, "val_auroc": 0.7},
+]
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+DRAW = {
+    "learning_curves": lambda path: figures.learning_curves(HISTORY, 2, path),
+    "roc_curve": lambda path: figures.roc_curve(
+        LABELS, PROBABILITIES, path, title="RBP", auroc_ci=[0.5, 1.0]
+    ),
+    "precision_recall_curve": lambda path: figures.precision_recall_curve(
+        LABELS, PROBABILITIES, path, title="RBP", auprc_ci=[0.5, 1.0]
+    ),
+}
+each_figure = pytest.mark.parametrize("draw", DRAW.values(), ids=DRAW)
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures saved so far."""
+    saved = []
+    savefig = Figure.savefig
+
+    def save(figure, *args, **kwargs):
+        saved.append(figure)
+        savefig(figure, *args, **kwargs)
+
+    monkeypatch.setattr(Figure, "savefig", save)
+    return saved
+
+
+def line_of(figure, label):
+    (axes,) = figure.axes
+    (line,) = (line for line in axes.lines if line.get_label().startswith(label))
+    return line
+
+
+@each_figure
+def test_a_figure_is_one_png_file(draw, tmp_path):
+    draw(tmp_path / "figure.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["figure.png"]
+    assert (tmp_path / "figure.png").read_bytes().startswith(PNG_SIGNATURE)
+
+
+@each_figure
+def test_a_figure_cut_short_leaves_the_earlier_one(draw, tmp_path, monkeypatch):
+    def save_half(figure, path, **kwargs):
+        path.write_bytes(PNG_SIGNATURE)
+        raise OSError("No space left on device")
+
+    path = tmp_path / "figure.png"
+    path.write_text("the earlier figure")
+    monkeypatch.setattr(Figure, "savefig", save_half)
+    with pytest.raises(OSError, match="No space left"):
+        draw(path)
+    assert path.read_text() == "the earlier figure"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@each_figure
+def test_drawing_leaves_the_settings_of_matplotlib_as_they_are(draw, tmp_path):
+    before = dict(mpl.rcParams)
+    draw(tmp_path / "figure.png")
+    assert dict(mpl.rcParams) == before
+
+
+def test_learning_curves_show_the_history_and_mark_the_best_epoch(drawn, tmp_path):
+    figures.learning_curves(pd.DataFrame(HISTORY), 2, tmp_path / "figure.png")
+    losses, aurocs = drawn[0].axes
+    assert [list(line.get_ydata()) for line in losses.lines[:2]] == [
+        [0.7, 0.5, 0.3],
+        [0.7, 0.6, 0.8],
+    ]
+    assert list(aurocs.lines[0].get_ydata()) == [0.5, 0.8, 0.7]
+    for axes in (losses, aurocs):
+        assert axes.texts[0].get_text() == "Best epoch: 2"
+        assert list(axes.lines[-1].get_xdata()) == [2, 2]
+
+
+def test_one_epoch_is_drawn_with_a_whole_number_at_its_axis(drawn, tmp_path):
+    figures.learning_curves(HISTORY[:1], 1, tmp_path / "figure.png")
+    ticks = drawn[0].axes[0].get_xticks()
+    assert [tick for tick in ticks if 0.5 < tick < 1.5] == [1]
+    assert all(tick == round(tick) for tick in ticks)
+
+
+def test_a_history_without_a_column_is_refused(tmp_path):
+    history = pd.DataFrame(HISTORY).drop(columns="val_auroc")
+    with pytest.raises(ValueError, match=r"no \['val_auroc'\], only \['epoch'"):
+        figures.learning_curves(history, 2, tmp_path / "figure.png")
+
+
+def test_a_best_epoch_outside_the_history_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"best_epoch 4 .* epochs 1 to 3"):
+        figures.learning_curves(HISTORY, 4, tmp_path / "figure.png")
+
+
+@pytest.mark.parametrize("draw", [figures.roc_curve, figures.precision_recall_curve])
+def test_one_class_alone_has_no_curve(draw, tmp_path):
+    with pytest.raises(UserError, match="got 2 bound and 0 background"):
+        draw([1, 1], [0.5, 0.6], tmp_path / "figure.png", title="RBP")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_area_is_in_the_legend_with_its_interval(drawn, tmp_path):
+    DRAW["roc_curve"](tmp_path / "figure.png")
+    (legend,) = drawn[0].legends
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "AUROC 0.833 (95% CI 0.500 to 1.000)",
+        "Chance: AUROC 0.500",
+    ]
+
+
+@pytest.mark.parametrize("n_sites", [6, 20_000])
+def test_the_drawn_curves_have_the_areas_of_the_metrics(drawn, tmp_path, n_sites):
+    rng = np.random.default_rng(0)
+    labels = np.arange(n_sites) % 5 == 0
+    probabilities = 1 / (1 + np.exp(-rng.normal(labels)))
+    figures.roc_curve(labels, probabilities, tmp_path / "roc.png", title="RBP")
+    figures.precision_recall_curve(
+        labels, probabilities, tmp_path / "precision_recall.png", title="RBP"
+    )
+    rates = line_of(drawn[0], "AUROC").get_xydata()
+    area = np.sum(np.diff(rates[:, 0]) * (rates[1:, 1] + rates[:-1, 1]) / 2)
+    assert area == pytest.approx(metrics.auroc(labels, probabilities), abs=1e-3)
+    recall, precision = line_of(drawn[1], "AUPRC").get_xydata().T
+    area = np.sum(-np.diff(recall) * precision[:-1])
+    assert area == pytest.approx(metrics.auprc(labels, probabilities), abs=1e-3)
+    assert len(rates) <= 2000
+    assert len(recall) <= 2000

@@ -1,0 +1,429 @@
+import dataclasses
+import math
+
+import keras
+import numpy as np
+import pytest
+
+from deeprke_tf.config import ModelConfig
+from deeprke_tf.networks.deeprke import build_model, masked_pooling
+from deeprke_tf.presets import preset
+from tests.support.small_models import (
+    CONFIGS,
+    N_SEQUENCE_IDS,
+    N_STRUCTURE_IDS,
+    batch_of,
+    compiled_scorer,
+    random_sites,
+    random_vectors,
+    tiny_model,
+    train_steps,
+    trained_model,
+)
+
+LENGTHS = [1, 2, 5, 99, 373]  # k-mers
+every_network = pytest.mark.parametrize("name", CONFIGS)
+
+
+def probabilities(model, sites, n_padding=0):
+    views = [tensor.name for tensor in model.inputs]
+    return compiled_scorer(model)(batch_of(sites, views, n_padding))
+
+
+def one_by_one(model, sites):
+    return np.concatenate([probabilities(model, [site]) for site in sites])
+
+
+# === A site's probability is its own ===
+
+
+@every_network
+def test_padding_does_not_change_the_probability(name):
+    model = trained_model(name)
+    for site in random_sites(LENGTHS):
+        alone, *padded = (
+            probabilities(model, [site], n_padding) for n_padding in (0, 1, 2, 3, 7, 64)
+        )
+        np.testing.assert_allclose(padded, [alone] * len(padded), atol=1e-5)
+
+
+@every_network
+def test_the_sites_of_a_mixed_batch_get_what_they_get_one_by_one(name):
+    model = trained_model(name)
+    sites = random_sites([373, 1, 99, 5, 2, 1, 8])
+    together = probabilities(model, sites)
+    assert np.ptp(together) > 0.02, "all alike: nothing would be tested"
+    np.testing.assert_allclose(together, one_by_one(model, sites), atol=1e-5)
+
+
+@every_network
+def test_a_saved_network_gives_the_same_probabilities(name, tmp_path):
+    model = trained_model(name)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(
+        tmp_path / "model.keras", compile=False, safe_mode=True
+    )
+    sites = random_sites(LENGTHS)
+    expected = probabilities(model, sites)
+    np.testing.assert_allclose(probabilities(loaded, sites), expected, atol=1e-6)
+    np.testing.assert_allclose(
+        probabilities(loaded, sites, n_padding=9), expected, atol=1e-5
+    )
+
+
+def test_padding_does_not_change_the_statistics_of_batch_normalization():
+    config = CONFIGS["batch-norm"]
+    statistics = []
+    for n_padding in (0, 50):
+        model = tiny_model(config)
+        model(batch_of(random_sites([6, 9]), config.views, n_padding), training=True)
+        moving = [w.numpy() for w in model.weights if "moving_" in w.path]
+        statistics.append(np.concatenate(moving))
+    np.testing.assert_allclose(*statistics, atol=1e-6)
+
+
+def test_pooling_over_a_site_is_its_mean_and_maximum():
+    # Two channels; the second site has two positions and one of padding.
+    x = [[[1, 9], [2, 0], [3, 0]], [[2, 4], [4, 8], [0, 0]]]
+    mask = [[True, True, True], [True, True, False]]
+    pooled = masked_pooling(keras.ops.array(x, "float32"), keras.ops.array(mask))
+    assert pooled.numpy().tolist() == [[2, 3, 3, 9], [3, 6, 4, 8]]
+
+
+def test_both_views_are_read():
+    model = trained_model("paper")
+    site, other = random_sites([30, 30])
+    swapped = [site | {view: other[view]} for view in CONFIGS["paper"].views]
+    sequence, structure = probabilities(model, swapped) - probabilities(model, [site])
+    assert abs(sequence) > 1e-4
+    assert abs(structure) > 1e-4
+
+
+# === Vectors ===
+
+
+def vectors_of(model):
+    return {
+        view: model.get_layer(f"{view}_cnn_conv_1").vectors.embeddings.numpy()
+        for view in ("sequence", "structure")
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "trainable"), [("paper", 0), ("trainable-vectors", 2)]
+)
+def test_vectors_are_trained_only_on_request(name, trainable):
+    model = tiny_model(CONFIGS[name])
+    tables = [
+        weight for weight in model.trainable_weights if "embeddings" in weight.path
+    ]
+    assert len(tables) == trainable
+    train_steps(model, CONFIGS[name].views, n_steps=1)
+    for view, vectors in vectors_of(model).items():
+        before = random_vectors(len(vectors))
+        assert np.array_equal(vectors, before) == (not trainable), view
+
+
+def test_training_the_vectors_leaves_that_of_padding_zero():
+    model = tiny_model(CONFIGS["trainable-vectors"])
+    train_steps(model, CONFIGS["trainable-vectors"].views, n_steps=5)
+    for vectors in vectors_of(model).values():
+        assert not vectors[0].any()
+
+
+@pytest.mark.parametrize(
+    ("sequence_vectors", "structure_vectors", "words"),
+    [
+        (random_vectors(66), None, "The structure view is read but has no vectors"),
+        (None, random_vectors(218), "The sequence view is read but has no vectors"),
+        (np.ones([66, 5]), random_vectors(218), "sequence vectors: the padding row 0"),
+        (random_vectors(66), np.ones([218, 5]), "structure vectors: the padding row 0"),
+    ],
+)
+def test_wrong_vectors_are_refused(sequence_vectors, structure_vectors, words):
+    with pytest.raises(ValueError, match=words):
+        build_model(CONFIGS["paper"], sequence_vectors, structure_vectors)
+
+
+def test_a_network_without_structure_needs_no_structure_vectors():
+    model = build_model(CONFIGS["no-structure"], random_vectors(66))
+    assert [tensor.name for tensor in model.inputs] == ["sequence_kmers"]
+
+
+# === Layers ===
+
+
+def test_layers_are_named_after_view_module_and_place():
+    model = trained_model("batch-norm")
+    modules = [
+        f"{module}_{layer}_{i}"
+        for module in ("sequence_cnn", "structure_cnn", "union_cnn")
+        for layer in ("conv", "norm", "relu", "pool")
+        for i in (1, 2)
+    ]
+    expected = {
+        *(
+            "sequence_kmers",
+            "structure_kmers",
+            "union",
+            "union_dropout",
+            "bilstm",
+            "dropout",
+            "dense",
+            "dense_dropout",
+        ),
+        *("log_odds", "probability", *modules),
+    }
+    # Operations without weights get their names from Keras.
+    with_names = {layer.name for layer in model.layers if layer.name in expected}
+    rest = {layer.name for layer in model.layers} - expected
+    assert with_names == expected
+    assert not [name for name in rest if model.get_layer(name).weights]
+
+
+def test_the_two_views_have_cnn_modules_of_their_own():
+    model = trained_model("paper")
+    kernels = [
+        weight
+        for view in ("sequence", "structure")
+        for i in (1, 2)
+        for weight in model.get_layer(f"{view}_cnn_conv_{i}").weights
+        if weight.path.endswith("kernel")
+    ]
+    assert len({id(kernel) for kernel in kernels}) == 4
+    assert not np.array_equal(kernels[0], kernels[2])
+    outside, inside = bilstm_tensors(model), model.get_layer("union").input
+    assert outside[0].shape[-1] == 3
+    assert [tensor.shape[-1] for tensor in inside] == [3, 3]
+
+
+def bilstm_tensors(model):
+    """What the BiLSTM reads, [batch, length, channels], and what it gives."""
+    bilstm = model.get_layer("bilstm")
+    inputs = bilstm.input
+    return (inputs[0] if isinstance(inputs, list) else inputs), bilstm.output
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def lstm_by_hand(cell, steps):
+    """The last hidden state over steps [n_steps, channels], gates as Keras has them."""
+    kernel, recurrent_kernel, bias = (weight.numpy() for weight in cell.weights)
+    hidden = memory = np.zeros(cell.units)
+    for step in steps:
+        gates = step @ kernel + hidden @ recurrent_kernel + bias
+        i, f, candidate, o = np.split(gates, 4)
+        memory = sigmoid(f) * memory + sigmoid(i) * np.tanh(candidate)
+        hidden = sigmoid(o) * np.tanh(memory)
+    return hidden
+
+
+def test_the_bilstm_runs_over_positions_both_ways():
+    model = trained_model("paper")
+    inspected = keras.Model(model.inputs, bilstm_tensors(model))
+    site = random_sites([70])
+    # 70 k-mers, halved four times.
+    [positions], [output] = (
+        np.array(tensor)
+        for tensor in inspected(batch_of(site, CONFIGS["paper"].views, n_padding=40))
+    )
+    bilstm = model.get_layer("bilstm")
+    forward = lstm_by_hand(bilstm.forward_layer.cell, positions[:5])
+    backward = lstm_by_hand(bilstm.backward_layer.cell, positions[4::-1])
+    np.testing.assert_allclose(output, [*forward, *backward], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "reads_place"), [("paper", True), ("cnn-only", False)]
+)
+def test_the_place_of_a_signal_is_read_by_the_bilstm_alone(name, reads_place):
+    def site(place):
+        ids = np.full(160, 7)
+        ids[place : place + 3] = [20, 40, 60]
+        return dict.fromkeys(CONFIGS[name].views, ids)
+
+    # By 16 k-mers, one position after four times halving, far from both ends.
+    near, far = probabilities(trained_model(name), [site(64), site(80)])
+    assert (abs(near - far) > 1e-5) == reads_place
+
+
+# === Shapes beyond the paper's ===
+
+
+def test_each_module_takes_the_filters_and_kernels_given_for_it():
+    model = tiny_model(CONFIGS["shapes apart"])
+    kernels = {
+        layer.name: layer.kernel.shape[:1] + layer.kernel.shape[2:]
+        for layer in model.layers
+        if isinstance(layer, keras.layers.Conv1D)
+    }
+    assert kernels == {
+        "sequence_cnn_conv_2": (3, 3),
+        "structure_cnn_conv_2": (3, 3),
+        "union_cnn_conv_1": (3, 5),
+        "union_cnn_conv_2": (2, 5),
+        "union_cnn_conv_3": (2, 5),
+    }
+    for view, filters in (("sequence", 4), ("structure", 2)):
+        first = model.get_layer(f"{view}_cnn_conv_1").convolution
+        assert first.kernel.shape == (4, 5, filters)
+
+
+def test_a_narrowed_union_has_fewer_channels_for_the_third_module():
+    model = tiny_model(CONFIGS["positions, narrow union, k-mer counts"])
+    assert model.get_layer("union").output.shape[-1] == 6
+    assert model.get_layer("union_cnn_conv_1").kernel.shape == (4, 5, 4)
+
+
+def test_the_output_reads_the_mean_of_the_union_over_the_site():
+    config = CONFIGS["positions, narrow union, k-mer counts"]
+    model = tiny_model(config)
+    reads = ("union_narrowed", "dense_dropout", "with_union_mean")
+    inspected = keras.Model(
+        model.inputs, [model.get_layer(name).output for name in reads]
+    )
+    # Its shorter sites are padded.
+    batch = batch_of(random_sites([40, 25]), config.views)
+    union, dense, read = map(np.array, inspected(batch))
+    np.testing.assert_allclose(read[:, :8], dense)
+    for i, length in enumerate((10, 7)):  # 40 and 25 k-mers, halved twice
+        mean = union[i, :length].mean(axis=0)
+        np.testing.assert_allclose(read[i, 8:], mean, rtol=1e-5, atol=1e-6)
+    # In training of all or nothing, and as much on average.
+    many = {view: np.repeat(ids[:1], 100, axis=0) for view, ids in batch.items()}
+    union, _dense, read = map(np.array, inspected(many, training=True))
+    is_shown = read[:, 8:].any(axis=1)
+    assert 25 < is_shown.sum() < 75
+    means = 2 * union.mean(axis=1)[is_shown]
+    np.testing.assert_allclose(read[is_shown, 8:], means, rtol=1e-5, atol=1e-6)
+
+
+def test_a_residual_convolution_adds_what_it_read():
+    model = tiny_model(CONFIGS["shapes apart"])
+    site = batch_of(random_sites([40]), CONFIGS["shapes apart"].views)
+    # Silenced, the second and third one hand on what they read, halved by pooling.
+    for i in (2, 3):
+        convolution = model.get_layer(f"union_cnn_conv_{i}")
+        convolution.set_weights([0 * weight for weight in convolution.get_weights()])
+    inspected = keras.Model(
+        model.inputs, [model.get_layer(f"union_cnn_relu_{i}").output for i in (1, 3)]
+    )
+    first, third = (np.array(tensor[0]) for tensor in inspected(site))
+    assert first.any()
+    assert first.shape == (5, 5), "40 k-mers, halved three times"
+    expected = [first[:4].max(axis=0), first[4]]
+    np.testing.assert_allclose(third, expected, atol=1e-6)
+
+
+def test_with_positions_the_place_of_a_signal_counts_without_a_bilstm():
+    config = dataclasses.replace(CONFIGS["cnn-only"], position_size=3)
+    model = tiny_model(config)
+    train_steps(model, config.views, n_steps=5)
+
+    def site(place):
+        ids = np.full(160, 7)
+        ids[place : place + 3] = [20, 40, 60]
+        return dict.fromkeys(config.views, ids)
+
+    near, far = probabilities(model, [site(64), site(80)])
+    assert abs(near - far) > 1e-5
+
+
+def test_spatial_dropout_drops_a_filter_for_the_whole_site():
+    config = dataclasses.replace(CONFIGS["paper"], spatial_dropout=0.5)
+    model = tiny_model(config)
+    layer = model.get_layer("sequence_cnn_dropout_1")
+    dropped = np.array(layer(np.ones([20, 9, 4], np.float32), training=True))
+    assert set(np.unique(dropped)) == {0, 2}
+    assert (dropped == dropped[:, :1]).all()
+
+
+# === The paper's network ===
+
+
+@pytest.fixture(scope="module")
+def paper():
+    vectors = random_vectors(N_SEQUENCE_IDS, 100), random_vectors(N_STRUCTURE_IDS, 100)
+    return build_model(preset("paper").model, *vectors)
+
+
+def test_the_paper_network_has_its_number_of_weights(paper):
+    assert paper.count_params() == 907_985
+    frozen = sum(math.prod(weight.shape) for weight in paper.non_trainable_weights)
+    assert frozen == (N_SEQUENCE_IDS + N_STRUCTURE_IDS) * 100
+
+
+@pytest.mark.parametrize("n_kmers", [1, 2, 7, 8, 9, 99, 373])
+def test_each_module_halves_the_length_three_times_rounded_up(paper, n_kmers):
+    modules = keras.Model(
+        paper.inputs, [*paper.get_layer("union").input, *bilstm_tensors(paper)]
+    )
+    views = [tensor.name for tensor in paper.inputs]
+    shapes = [
+        tensor.shape for tensor in modules(batch_of(random_sites([n_kmers]), views))
+    ]
+    eighth = math.ceil(math.ceil(math.ceil(n_kmers / 2) / 2) / 2)
+    assert eighth == math.ceil(n_kmers / 8)
+    assert shapes == [
+        (1, eighth, 32),
+        (1, eighth, 32),
+        (1, math.ceil(eighth / 8), 32),
+        (1, 64),
+    ]
+
+
+# === Probability ===
+
+
+@pytest.mark.parametrize("bound_fraction", [0.01, 0.2, 0.5])
+def test_an_untrained_network_starts_from_the_fraction_of_bound_sites(bound_fraction):
+    # Without signal, every layer up to the last one gives zeros.
+    vectors = np.zeros([66, 5], np.float32)
+    model = build_model(CONFIGS["no-structure"], vectors, bound_fraction=bound_fraction)
+    np.testing.assert_allclose(
+        probabilities(model, random_sites([1, 40])), bound_fraction, rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("bound_fraction", [0.0, 1.0, math.nan])
+def test_a_training_set_of_one_class_is_refused(bound_fraction):
+    with pytest.raises(ValueError, match=r"between 0 and 1, got .* both classes"):
+        tiny_model(CONFIGS["paper"], bound_fraction)
+
+
+@pytest.mark.parametrize("name", ["paper", "cnn-only", "batch-norm"])
+def test_in_mixed_precision_weights_and_probability_stay_float32(name):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = tiny_model(CONFIGS[name])
+    finally:
+        keras.config.set_dtype_policy(before)
+    sites = random_sites([5, 40])
+    half = probabilities(model, sites, n_padding=6)
+    assert model.get_layer("dense").compute_dtype == "bfloat16"
+    assert {weight.dtype for weight in model.weights} == {"float32"}
+    assert half.dtype == np.float32
+    full = tiny_model(CONFIGS[name])
+    full.set_weights(model.get_weights())
+    np.testing.assert_allclose(half, probabilities(full, sites), atol=0.02)
+
+
+def test_dropout_acts_in_training_alone():
+    config = dataclasses.replace(CONFIGS["paper"], dropout=0.5)
+    model = tiny_model(config)
+    batch = batch_of(random_sites([30]), config.views)
+    trained = {float(model(batch, training=True)[0, 0]) for _ in range(8)}
+    assert len(trained) > 1
+    assert len({float(model(batch, training=False)[0, 0]) for _ in range(8)}) == 1
+
+
+def test_a_model_config_of_one_convolution_will_do():
+    config = ModelConfig(structure=False, filters=(2,), kernel_sizes=(1,), lstm_units=1)
+    model = tiny_model(config)
+    sites = random_sites(LENGTHS)
+    np.testing.assert_allclose(
+        probabilities(model, sites), one_by_one(model, sites), atol=1e-5
+    )

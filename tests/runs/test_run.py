@@ -1,0 +1,145 @@
+import importlib.machinery
+import json
+import shutil
+import sys
+
+import numpy as np
+import pytest
+
+from deeprke_tf.errors import UserError
+from deeprke_tf.runs import run as runs
+
+pytest_plugins = ["tests.support.run_fixtures"]
+
+
+def test_a_run_tells_its_settings_encoding_and_threshold(run):
+    loaded = runs.load(run)
+    manifest = json.loads((run / "manifest.json").read_text())
+    assert loaded.config.model.filters == (8, 6)
+    assert loaded.encoding.k == 3
+    assert loaded.threshold == manifest["threshold"]
+    assert loaded.manifest == manifest
+    assert [tensor.name for tensor in loaded.model.inputs] == [
+        "sequence_kmers",
+        "structure_kmers",
+    ]
+
+
+def test_the_vectors_of_the_model_are_those_of_the_run(run):
+    model = runs.load(run).model
+    for view in ("sequence", "structure"):
+        (in_model,) = model.get_layer(f"{view}_cnn_conv_1").vectors.get_weights()
+        assert np.array_equal(in_model, np.load(run / f"{view}_vectors.npy"))
+
+
+def without(name):
+    return lambda run: (run / name).unlink()
+
+
+def with_text(name, text):
+    return lambda run: (run / name).write_text(text)
+
+
+def without_key(key):
+    def change(run):
+        manifest = json.loads((run / "manifest.json").read_text())
+        del manifest[key]
+        (run / "manifest.json").write_text(json.dumps(manifest))
+
+    return change
+
+
+def cut_off_model(run):
+    model = run / "model.keras"
+    model.write_bytes(model.read_bytes()[:-100])
+
+
+def changed_model(run):
+    model = bytearray((run / "model.keras").read_bytes())
+    model[len(model) // 2] ^= 1
+    (run / "model.keras").write_bytes(model)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (shutil.rmtree, "is not a run of `deeprke train`: it has no manifest.json"),
+        (without("manifest.json"), "unfinished run; give the same `deeprke train`"),
+        (without("config.json"), "Cannot read the config"),
+        (without("model.keras"), "The run .* is damaged: .*No such file"),
+        (cut_off_model, "is damaged: model.keras is not the file that training wrote"),
+        (changed_model, "is damaged: model.keras is not the file that training wrote"),
+        (with_text("model.keras", "model"), "is damaged: model.keras is not the file"),
+        (with_text("config.json", "{"), "config.json is not JSON"),
+        (with_text("config.json", '{"modle": {}}'), r"unknown .*settings \['modle'\]"),
+        (with_text("manifest.json", "{"), "Cannot read .*manifest.json"),
+        (with_text("manifest.json", "[]"), "is damaged: "),
+        (without_key("encoding"), "is damaged: manifest.json lacks 'encoding'"),
+        (without_key("threshold"), "is damaged: manifest.json lacks 'threshold'"),
+    ],
+)
+def test_a_damaged_run_is_an_error_of_one_line(damage, message, run, tmp_path):
+    copied = shutil.copytree(run, tmp_path / "run")
+    damage(copied)
+    with pytest.raises(UserError, match=message) as error:
+        runs.load(copied)
+    assert "\n" not in str(error.value)
+
+
+def test_a_model_that_could_run_code_is_refused(run, tmp_path):
+    import keras
+
+    copied = shutil.copytree(run, tmp_path / "run")
+    layer = keras.layers.Lambda(lambda x: x)
+    keras.Sequential([keras.Input([1]), layer]).save(copied / "model.keras")
+    manifest = json.loads((copied / "manifest.json").read_text())
+    manifest["model_sha256"] = runs.file_sha256(copied / "model.keras")
+    (copied / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(UserError, match=r"is damaged: .*Lambda"):
+        runs.load(copied)
+
+
+def test_json_is_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "metrics.json"
+    runs.write_json(path, {"auroc": 0.5})
+    with pytest.raises(TypeError):
+        runs.write_json(path, {"auroc": object()})
+    assert runs.read_json(path) == {"auroc": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("program", "module", "command"),
+    [
+        ("/home/me/.venv/bin/deeprke", None, "deeprke"),
+        (
+            "/home/me/deeprke_tf/train.py",
+            "deeprke_tf.train",
+            "python -m deeprke_tf.train",
+        ),
+        ("/home/me/jobs/__main__.py", "jobs.__main__", "python -m jobs"),
+    ],
+)
+def test_the_kept_command_can_be_given_again(program, module, command, monkeypatch):
+    spec = module and importlib.machinery.ModuleSpec(module, None)
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", spec)
+    monkeypatch.setattr(sys, "argv", [program, "train", "--out", "my runs/QKI"])
+    assert runs.command_line() == f"{command} train --out 'my runs/QKI'"
+
+
+def test_the_validation_sites_read_back_as_they_were_written(tmp_path):
+    labels = np.array([1, 0, 0])
+    probabilities = np.array([0.1, 1 / 3, 1e-30], np.float32)
+    runs.write_validation(tmp_path, labels, probabilities)
+    read_labels, read_probabilities = runs.read_validation(tmp_path)
+    np.testing.assert_array_equal(read_labels, labels)
+    np.testing.assert_array_equal(read_probabilities, probabilities)
+
+
+@pytest.mark.parametrize(
+    "contents", [None, "", "label,p\n1,0.5\n", "label,probability\nx,1"]
+)
+def test_damaged_validation_sites_are_an_error_that_names_the_file(tmp_path, contents):
+    if contents is not None:
+        (tmp_path / "validation.csv").write_text(contents)
+    with pytest.raises(UserError, match=r"Cannot read .*validation\.csv"):
+        runs.read_validation(tmp_path)

@@ -1,0 +1,102 @@
+import numpy as np
+import pytest
+
+from deeprke_tf.errors import UserError
+from deeprke_tf.scanning.q_values import NotBound, Windows, q_values_of
+from deeprke_tf.scanning.windows import Tiling, call_sites, highest_before
+
+
+def q_values(probabilities, background):
+    """The q-value of each window, none of which overlaps another."""
+    probabilities = np.asarray(probabilities, float)
+    not_bound = [NotBound(Windows(np.asarray(background, float)), 1.0)]
+    known, found = q_values_of(Windows(probabilities), not_bound)
+    return found[np.searchsorted(known, probabilities)]
+
+
+def labelled_windows(n_windows, seed):
+    """Labels, a tenth of them bound, and probabilities that tell them apart badly."""
+    rng = np.random.default_rng(seed)
+    labels = (rng.random(n_windows) < 0.1).astype(int)
+    return labels, 1 / (1 + np.exp(-rng.normal(4.0 * labels - 2)))
+
+
+def random_rna(n_windows, seed):
+    """Places and probabilities of the windows of an RNA; some have none."""
+    starts, ends = Tiling(10, 4).place(10 + 4 * (n_windows - 1))
+    rng = np.random.default_rng(seed)
+    probabilities = rng.random(n_windows).round(1)
+    probabilities[rng.random(n_windows) < 0.1] = np.nan
+    return starts, ends, probabilities
+
+
+@pytest.mark.parametrize("background", [np.linspace(0, 0.9, 30), [0.3, 0.3, 0.9]])
+def test_q_values_never_rise_with_the_probability(background):
+    q = q_values(np.linspace(0, 1, 1_001) ** 2, background)
+    assert np.all(np.diff(q) <= 0)
+    assert 0 < q.min() <= q.max() <= 1
+
+
+def test_q_values_are_those_of_a_loop():
+    rng = np.random.default_rng(0)
+    windows, background = rng.random((2, 40)).round(1)
+    estimates = {
+        t: (1 + sum(background >= t)) / 41 * 40 / sum(windows >= t) for t in windows
+    }
+    expected = [min(1, *(estimates[t] for t in windows if t <= w)) for w in windows]
+    np.testing.assert_allclose(q_values(windows, background), expected)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_sites_are_counted_as_they_are_called(seed):
+    starts, ends, probabilities = random_rna(60, seed)
+    known = ~np.isnan(probabilities)
+    before = highest_before(starts, ends, probabilities)
+    windows = Windows(probabilities[known], before[known])
+    thresholds = np.linspace(0, 1, 11)
+    assert windows.n_sites(thresholds).tolist() == [
+        len(call_sites(starts, ends, probabilities, t)) for t in thresholds
+    ]
+
+
+def test_false_sites_are_set_against_called_sites():
+    # Both windows of the scan are one site, those of the background two.
+    scanned = Windows(np.array([0.9, 0.9]), np.array([-1, 0.9]))
+    background = Windows(np.repeat([0.9, 0.1], [2, 97]))
+    _, q = q_values_of(scanned, [NotBound(background, 1.0)])
+    assert q == pytest.approx([2 * (1 + 2) / (1 + 99)])
+
+
+def test_each_kind_counts_by_its_share():
+    scanned = Windows(np.repeat([0.9, 0.1], [50, 50]))
+    none, half = Windows(np.full(999, 0.1)), Windows(np.repeat([0.9, 0.1], [50, 49]))
+    kinds = [NotBound(none, 0.5), NotBound(half, 0.2)]
+    _, q = q_values_of(scanned, kinds)
+    assert q.tolist() == pytest.approx([0.7, 100 * (0.5 / 1000 + 0.2 * 0.51) / 50])
+
+
+def test_windows_called_against_background_have_the_nominal_fdr_at_most():
+    labels, windows = labelled_windows(50_000, seed=0)
+    other_labels, others = labelled_windows(50_000, seed=1)
+    q = q_values(windows, others[other_labels == 0])
+    for fdr in (0.05, 0.2):
+        called = q <= fdr
+        assert called.sum() > 1_000
+        # All windows count as chances, though a tenth of them is bound.
+        assert np.mean(labels[called] == 0) == pytest.approx(0.9 * fdr, rel=0.2)
+
+
+def test_windows_like_the_background_are_not_called_at_an_fdr_of_a_tenth():
+    windows, background = np.random.default_rng(0).random((2, 10_000))
+    assert q_values(windows, background).min() > 0.1
+
+
+def test_few_background_windows_do_not_promise_an_fdr_of_0():
+    q = q_values([0.9] + [0.1] * 99, [0.2, 0.3])
+    assert q.tolist() == [1.0] * 100
+
+
+def test_no_windows_have_no_q_values_and_no_background_is_refused():
+    assert q_values([], [0.5]).shape == (0,)
+    with pytest.raises(UserError, match="need background windows, got none"):
+        q_values([0.5], [])

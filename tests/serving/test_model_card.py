@@ -1,0 +1,64 @@
+"""The model card says what the run says."""
+
+import json
+
+from deeprke_tf.runs import run as runs
+from deeprke_tf.serving import model_card
+
+pytest_plugins = ["tests.support.run_fixtures"]
+
+
+def test_the_card_has_the_facts_of_the_run(run, tmp_path):
+    loaded = runs.load(run)
+    model_card.write_model_card(loaded, "QKI", tmp_path, "CC-BY-4.0")
+    card = json.loads((tmp_path / model_card.JSON).read_text())
+    measured = json.loads((run / runs.METRICS).read_text())
+    assert card["name"] == "QKI"
+    assert card["license"] == "CC-BY-4.0"
+    assert card["metrics"] == [measured]
+    assert card["threshold"] == loaded.threshold
+    assert card["calibration"] == loaded.manifest["calibration"]
+    assert card["model"]["sha256"] == loaded.manifest["model_sha256"]
+    assert card["data"]["splits"]["train"] == {"n_sites": 144, "n_positive": 48}
+    assert [source["file"] for source in card["data"]["inputs"]] == [
+        "train.tsv",
+        "test.tsv",
+    ]
+
+
+def test_the_markdown_says_the_same(run):
+    card = model_card.model_card(runs.load(run), "QKI", "CC-BY-4.0")
+    text = model_card.as_markdown(card)
+    (measured,) = card["metrics"]
+    low, high = measured["auroc_ci"]
+    assert text.startswith("# QKI\n")
+    assert "License: CC-BY-4.0" in text
+    assert f"| auroc | {measured['auroc']:.4f} | {low:.4f} to {high:.4f} |" in text
+    assert "| train | 144 | 48 |" in text
+    assert f"- method: {card['calibration']['method']}" in text
+    assert "the threshold is one of `probability`" in text
+    assert "48 of its 144 sites were bound" in text
+    assert all(limit in text for limit in card["limits"])
+
+
+def test_a_test_split_comes_before_validation(run, tmp_path):
+    loaded = runs.load(run)
+    validation = json.loads((run / runs.METRICS).read_text())
+    both = validation | {"split": "test", "validation": validation}
+    (tmp_path / runs.METRICS).write_text(json.dumps(both))
+    object.__setattr__(loaded, "directory", tmp_path)
+    card = model_card.model_card(loaded, "QKI", "CC0-1.0")
+    assert [measured["split"] for measured in card["metrics"]] == ["test", "validation"]
+    text = model_card.as_markdown(card)
+    assert text.index("On the test split") < text.index("On the validation split")
+
+
+def test_a_model_without_structure_needs_no_fold(run, sequence_run):
+    limits = {
+        directory: model_card.model_card(runs.load(directory), "QKI", "CC0-1.0")[
+            "limits"
+        ]
+        for directory in (run, sequence_run)
+    }
+    assert any("ViennaRNA" in limit for limit in limits[run])
+    assert not any("ViennaRNA" in limit for limit in limits[sequence_run])

@@ -1,0 +1,160 @@
+"""Several datasets, trained by one process or shared out among several."""
+
+import itertools
+import shutil
+
+import pytest
+
+from deeprke_tf import evaluate, train
+from deeprke_tf.errors import UserError
+from deeprke_tf.runs import run as runs
+from deeprke_tf.system import locks, shards
+from deeprke_tf.training import many
+from tests.support import fresh_processes
+from tests.support.small_runs import QUICK, SEQUENCE_RUN
+
+pytest_plugins = ["tests.support.run_fixtures"]
+
+
+@pytest.fixture
+def datasets(data, tmp_path):
+    """Directory with the datasets A and B, and a file."""
+    for name in "AB":
+        shutil.copytree(data, tmp_path / "datasets" / name)
+    (tmp_path / "datasets" / "README.md").write_text("mine")
+    return tmp_path / "datasets"
+
+
+@pytest.fixture
+def flags(datasets, tmp_path):
+    return ["--data", f"{datasets}/*", "--out", str(tmp_path / "runs"), *SEQUENCE_RUN]
+
+
+def files(directory):
+    return sorted(path.name for path in directory.iterdir())
+
+
+def history(run):
+    return (run / "history.csv").read_text()
+
+
+def test_each_dataset_gets_the_run_that_it_gets_alone_and_gets_it_once(
+    flags, tmp_path, sequence_run, capsys
+):
+    with locks.only_process(tmp_path / "runs" / "B-no-structure"):
+        assert train.main(flags) == 0
+        table = capsys.readouterr().out
+        assert "A-no-structure" in table and "trained" in table
+        assert "B-no-structure" in table and "elsewhere" in table
+        assert not (tmp_path / "runs" / "B-no-structure").exists()
+    assert train.main(flags) == 0
+    table = capsys.readouterr().out.splitlines()[-2:]
+    assert [line.split("  ")[-1] for line in table] == ["done before", "trained"]
+    assert files(tmp_path / "runs") == ["A-no-structure", "B-no-structure"]
+    for run in (tmp_path / "runs").iterdir():
+        assert history(run) == history(sequence_run)
+
+
+def test_a_dataset_that_fails_does_not_stop_the_others(
+    flags, datasets, tmp_path, capsys
+):
+    (shard,) = (datasets / "A").glob("validation-*.tfrecord.gz")
+    shard.unlink()
+    assert train.main([*flags, "--epochs", "1"]) == 1
+    output = capsys.readouterr()
+    assert "1 of 2 datasets failed" in output.err
+    assert f"The shard {shard} is missing" in output.err
+    assert (tmp_path / "runs" / "B-no-structure" / "manifest.json").exists()
+
+
+def test_a_finished_run_of_other_settings_or_data_is_not_taken_for_done(
+    flags, datasets, sequence_run, tmp_path, capsys
+):
+    shutil.rmtree(datasets / "B")
+    shutil.copytree(sequence_run, tmp_path / "runs" / "A-no-structure")
+    run = tmp_path / "runs" / "A-no-structure"
+    on_validation = runs.read_json(run / "metrics.json")["auroc"]
+    given = ["--model", str(run), "--data", str(datasets / "A")]
+    assert evaluate.main([*given, "--n-bootstrap", "1"]) == 0
+    assert runs.read_json(run / "metrics.json")["auroc"] != on_validation
+    assert train.main(flags) == 0
+    shown = capsys.readouterr().out
+    assert "done before" in shown and f"{on_validation:.4f}" in shown
+    assert train.main([*flags, "--seed", "2"]) == 1
+    assert "is a finished run of other settings; delete it" in capsys.readouterr().err
+    with (datasets / "A" / "dataset.json").open("a") as file:
+        file.write("\n")
+    assert train.main(flags) == 1
+    assert "is a finished run of other data; delete it" in capsys.readouterr().err
+
+
+def test_a_run_that_another_process_trains_is_left_to_it(data, tmp_path, capsys):
+    run = tmp_path / "runs" / "QKI"
+    with locks.only_process(run) as is_free:
+        assert is_free
+        assert train.main(["--data", str(data), "--out", str(run), *QUICK]) == 1
+    assert "Another process is training" in capsys.readouterr().err
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_processes_share_the_datasets_out(flags, tmp_path):
+    outs = [tmp_path / f"out-{i}" for i in range(2)]
+    processes = [fresh_processes.start(train.main, flags, out=out) for out in outs]
+    for process, out in zip(processes, outs, strict=True):
+        fresh_processes.finish(process, out)
+    trained = [
+        line.split()[0].split("/")[-1]
+        for out in outs
+        for line in out.read_text().splitlines()
+        if line.endswith("  trained")
+    ]
+    assert sorted(trained) == [f"{name}-no-structure" for name in "AB"]
+    assert files(tmp_path / "runs") == sorted(trained)
+
+
+# === Which datasets, and whose ===
+
+
+def test_a_pattern_names_datasets_and_passes_over_what_is_none(datasets):
+    found = many.find([datasets / "*", datasets / "A"])
+    assert found == [datasets / "A", datasets / "B"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("*.md", "No dataset matches .*: 1 paths do, none with a dataset.json"),
+        ("none", "none has no dataset.json; make it with `deeprke preprocess`"),
+        # As a shell gives it, where the pattern was not quoted.
+        ("README.md", "README.md has no dataset.json; make it with"),
+    ],
+)
+def test_what_is_no_dataset_is_named(name, message, datasets):
+    with pytest.raises(UserError, match=message):
+        many.find([datasets / "A", datasets / name])
+
+
+def test_shards_share_out_all_datasets(tmp_path):
+    datasets = [tmp_path / str(number) for number in range(7)]
+    parts = [shards.share_of(datasets, f"{i}/3") for i in (1, 2, 3)]
+    assert sorted(itertools.chain(*parts)) == datasets
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--shard", "0/3"], "shard must be such as 1/3, got '0/3'"),
+        (["--data"], "--data names no dataset"),
+        (["--overwrite"], "Delete the runs that shall be trained anew"),
+        (["--data", "{datasets}/A", "{more}/A"], "would both be trained as A-no-stru"),
+    ],
+)
+def test_flags_that_do_not_go_with_several_are_refused(
+    given, message, flags, datasets, data, tmp_path, capsys
+):
+    shutil.copytree(data, tmp_path / "more" / "A")
+    places = {"datasets": datasets, "more": tmp_path / "more"}
+    assert train.main([*flags, *(flag.format(**places) for flag in given)]) == 1
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
