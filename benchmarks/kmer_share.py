@@ -17,6 +17,7 @@ from scipy import special
 from deeprke_tf.data import batches, description
 from deeprke_tf.evaluation import metrics
 from deeprke_tf.networks import kmer_counts
+from deeprke_tf.runs import layout
 from deeprke_tf.runs import run as runs
 from deeprke_tf.training import vectors
 
@@ -26,7 +27,7 @@ _SHARES = (0.0, 0.1, 0.2, 0.3, 0.4)
 def by_share(run: Path, info: description.DatasetInfo) -> list[float]:
     """Returns the validation AUROC of a run for each share."""
     settings = runs.load(run).config
-    labels, probabilities = runs.read_validation(run)
+    labels, probabilities = layout.read_validation(run)
     batch_size = settings.train.batch_size
     places = batches.read_places(info, "validation", batch_size)
     sites = batches.sample_kmers(info, "validation", "sequence_kmers", -1)
@@ -60,9 +61,9 @@ def main() -> None:
     rows = []
     print("| experiment | " + " | ".join(map(str, _SHARES)) + " |", flush=True)
     for run in sorted((directory / "runs").glob(f"*/{flags.run}")):
-        if not (run / runs.MANIFEST).exists():
+        if not (run / layout.MANIFEST).exists():
             continue
-        data = runs.read_manifest(run)["data"]["directory"]
+        data = layout.read_manifest(run)["data"]["directory"]
         info = description.read(directory / "data" / run.parent.name / data)
         rows.append(by_share(run, info))
         cells = [f"{auroc:.4f}" for auroc in rows[-1]]

@@ -31,9 +31,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from deeprke_tf.evaluation.calling import call_at_fdr
 from deeprke_tf.rna.simulation import SimulationConfig, motif_pattern, simulate
 from deeprke_tf.rna.sites import Site
+from deeprke_tf.scanning.fdr import call_at_fdr
 from deeprke_tf.scanning.sources import windows_of as windows_of_origin
 from deeprke_tf.scanning.store import ScoreStore
 from deeprke_tf.scanning.windows import Tiling, call_sites

@@ -102,8 +102,7 @@ def _print_steps(run_directory: str, sites_path: str, cache_path: str) -> None:
     def end(step: str) -> None:
         ended[step] = time.monotonic()
 
-    from deeprke_tf.rna.fold_cache import FoldCache
-    from deeprke_tf.rna.folding import Folder
+    from deeprke_tf.rna.folding import FoldingPool
     from deeprke_tf.rna.site_files import SitesFile
     from deeprke_tf.runs import predictions
     from deeprke_tf.runs import run as runs
@@ -114,12 +113,9 @@ def _print_steps(run_directory: str, sites_path: str, cache_path: str) -> None:
     end("import TensorFlow and Keras")
     run = runs.load(Path(run_directory))
     end("load the model")
-    with (
-        FoldCache(Path(cache_path), run.encoding.fold) as cache,
-        Folder(cache, run.encoding.fold) as folder,
-    ):
+    with FoldingPool(run.encoding.fold, Path(cache_path)) as pool:
         sites = list(SitesFile(Path(sites_path), k=run.encoding.k, labelled=False))
-        encoded = predictions.encode_sites(run, sites, folder)
+        encoded = predictions.encode_sites(run, sites, pool)
         end("read and fold the site")
         from deeprke_tf.runs import scorer
 

@@ -30,6 +30,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from deeprke_tf.system import files
+
 if TYPE_CHECKING:
     import keras
 
@@ -52,7 +54,6 @@ def main() -> None:
     parser.add_argument("--workers", type=int, help="that fold; all cores if left out")
     flags = parser.parse_args()
     from deeprke_tf.fleets import plan
-    from deeprke_tf.runs import run
 
     trainings = [
         one for one in plan.read(flags.plan) if one.label.startswith(f"{flags.preset}.")
@@ -67,7 +68,7 @@ def main() -> None:
             if not path.exists():
                 result = _trained(one, form, flags)
                 path.parent.mkdir(parents=True, exist_ok=True)
-                run.write_json(path, result)
+                files.write_json(path, result)
             result = json.loads(path.read_text())
             print(
                 f"{result['best_auroc']:.4f}  {form:<8}  seed {one.config.train.seed}  "
@@ -190,7 +191,7 @@ def _dense(
     samples: np.ndarray, form: str, split: str, vectors: np.ndarray, k: int
 ) -> np.ndarray:
     """Returns what a form reads at each k-mer, float16 [n_sites, n_kmers, channels]."""
-    from deeprke_tf.benchmarking.structure_shuffling import permutation
+    from deeprke_tf.data.structure_shuffling import permutation
     from deeprke_tf.rna.structure import LOOP_CONTEXTS
 
     if form == "vectors":
@@ -238,8 +239,8 @@ def _network(
     from keras import ops
 
     from deeprke_tf.data.kmers import PAD_ID
-    from deeprke_tf.fleets.vmap_layers import Conv1D
     from deeprke_tf.networks import deeprke
+    from deeprke_tf.networks.vmap_layers import Conv1D
 
     if not channels:
         return deeprke.build_model(

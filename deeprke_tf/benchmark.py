@@ -14,6 +14,7 @@ import tyro
 from deeprke_tf import cli
 from deeprke_tf.benchmarking.experiments import MASKS, PROTOCOLS, Benchmark
 from deeprke_tf.errors import UserError
+from deeprke_tf.system import directories
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,10 +88,9 @@ def benchmark(flags: BenchmarkFlags) -> None:
     from deeprke_tf.benchmarking import experiments as benchmark_experiments
     from deeprke_tf.benchmarking import report
     from deeprke_tf.benchmarking import tasks as benchmark_tasks
-    from deeprke_tf.runs import run as runs
     from deeprke_tf.system import shards
 
-    runs.make_directory(flags.out)
+    directories.make_directory(flags.out)
     found = benchmark_experiments.find(flags.benchmark, flags.data_dir)
     chosen = benchmark_experiments.select(found, flags.experiments)
     published = report.read_published(flags.published, flags.benchmark)

@@ -5,13 +5,18 @@ hands both to `run`. Heavy imports wait until the flags are parsed, so that `--h
 answers at once.
 """
 
+import contextlib
+import dataclasses
 import importlib
 import io
+import logging
 import os
+import re
 import sys
 import traceback
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+import typing
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any, TextIO, TypeVar
 
 import tyro
 
@@ -68,6 +73,7 @@ def run(
     default: Callable[[Sequence[str]], Flags] | None = None,
     uses_tensorflow: bool = False,
     unknown: list[str] | None = None,
+    log_to_stderr: bool = False,
 ) -> int:
     """Parses the flags of a command and acts on them.
 
@@ -81,6 +87,8 @@ def run(
       uses_tensorflow: Whether to load TensorFlow, quietly, before acting.
       unknown: Takes the arguments that are no flags of the command, which are an error
         if None.
+      log_to_stderr: Whether messages of the library go to standard error, because the
+        command writes its result to standard output.
 
     Returns:
       The exit status: 0, 1 after a `UserError`, 130 when interrupted. Flags that do
@@ -108,11 +116,13 @@ def run(
             unknown.extend(rest)
         if uses_tensorflow:
             tensorflow.import_tensorflow(verbose)
-        action(flags)
+        with _messages_shown(sys.stderr if log_to_stderr else sys.stdout):
+            action(flags)
     except UserError as error:
         if verbose:
             traceback.print_exc()
-        print(f"deeprke {command}: error: {error}", file=sys.stderr)
+        words = with_dashes(str(error), arguments_of(flags_class))
+        print(f"deeprke {command}: error: {words}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"deeprke {command}: interrupted.", file=sys.stderr)
@@ -132,19 +142,79 @@ def run(
     return 0
 
 
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """Returns rows of cells as aligned lines.
+class _Messages(logging.Formatter):
+    """Shows a message as it is; a warning says that it is one."""
 
-    >>> print(table([["AUROC", "0.87"], ["sites", "300"]]))
-    AUROC  0.87
-    sites  300
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        return f"warning: {text}" if record.levelno >= logging.WARNING else text
+
+
+@contextlib.contextmanager
+def _messages_shown(stream: TextIO) -> Iterator[None]:
+    """Prints what the library logs: messages to `stream`, warnings to standard error.
+
+    `logger.info` is for what a user of the command wants to read: the library itself
+    prints nothing.
     """
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = (
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        for row in rows
+    logger = logging.getLogger("deeprke_tf")
+    messages, warnings = (
+        logging.StreamHandler(stream),
+        logging.StreamHandler(sys.stderr),
     )
-    return "\n".join(line.rstrip() for line in lines)
+    messages.addFilter(lambda record: record.levelno < logging.WARNING)
+    warnings.setLevel(logging.WARNING)
+    level = logger.level
+    logger.setLevel(logging.INFO)
+    for handler in (messages, warnings):
+        handler.setFormatter(_Messages())
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        for handler in (messages, warnings):
+            logger.removeHandler(handler)
+
+
+def arguments_of(flags_class: type) -> set[str]:
+    """Returns the names of a command's flags, those of nested settings among them."""
+    names = set()
+    hints = typing.get_type_hints(flags_class)
+    for field in dataclasses.fields(flags_class):
+        names.add(field.name)
+        if dataclasses.is_dataclass(hints[field.name]):
+            names |= arguments_of(hints[field.name])
+    return names
+
+
+def with_dashes(message: str, arguments: Collection[str]) -> str:
+    """Returns an error of the library in the words of its command.
+
+    The library names its arguments as Python has them, in backticks.
+
+    >>> with_dashes("`max_length` must be at least 1, got 0.", {"max_length"})
+    '--max-length must be at least 1, got 0.'
+    >>> with_dashes("Give `overwrite=True` to replace it.", {"overwrite"})
+    'Give --overwrite to replace it.'
+    >>> with_dashes("Train with `structure=False`.", {"structure"})
+    'Train with --no-structure.'
+
+    Args:
+      message: Of a `UserError`.
+      arguments: Names of the command's flags; other words in backticks stay.
+    """
+
+    def flag(match: re.Match[str]) -> str:
+        name, value = match["name"], match["value"]
+        if name not in arguments:
+            return match[0]
+        dashed = name.replace("_", "-")
+        if value in ("False", "None"):
+            return f"--no-{dashed}"
+        return f"--{dashed}" + (f" {value}" if value not in (None, "True") else "")
+
+    return re.sub(r"`(?P<name>[a-z_]+)(=(?P<value>[^`]+))?`", flag, message)
 
 
 def _overview() -> str:

@@ -13,9 +13,11 @@ import numpy as np
 
 from deeprke_tf import cli
 from deeprke_tf.data import description
-from deeprke_tf.data.records import file_sha256
 from deeprke_tf.errors import UserError
+from deeprke_tf.runs import layout
 from deeprke_tf.runs import run as runs
+from deeprke_tf.system import directories, files, tables
+from deeprke_tf.system.files import sha256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,18 +55,18 @@ def evaluate(flags: EvaluateFlags) -> None:
     run = runs.load(flags.model)
     measured, labels, probabilities = measure(run, flags)
     out = flags.out or _own_place(run, flags, measured)
-    runs.make_directory(out)
+    directories.make_directory(out)
     from deeprke_tf.evaluation import figures
 
-    if (out / runs.METRICS).exists() and out.samefile(flags.model):
+    if (out / layout.METRICS).exists() and out.samefile(flags.model):
         # What training measured stays where this takes its place.
-        measured["validation"] = runs.validation_measures(out)
+        measured["validation"] = layout.validation_measures(out)
     drawn = figures.evaluation_figures(
-        out / runs.FIGURES, flags.split, labels, probabilities, measured
+        out / layout.FIGURES, flags.split, labels, probabilities, measured
     )
-    runs.write_json(out / runs.METRICS, measured)
+    files.write_json(out / layout.METRICS, measured)
     print(_summary(measured))
-    for path in [out / runs.METRICS, *drawn]:
+    for path in [out / layout.METRICS, *drawn]:
         print(f"wrote {path}")
 
 
@@ -72,7 +74,7 @@ def _own_place(run: runs.Run, flags: EvaluateFlags, measured: dict[str, Any]) ->
     """Returns a directory where measures take the place of none but their own."""
     info = flags.data / description.FILE_NAME
     trained_on = run.manifest["data"]["dataset_sha256"]
-    if flags.split == "test" and file_sha256(info) == trained_on:
+    if flags.split == "test" and sha256(info) == trained_on:
         return flags.model
     return flags.model / "evaluated" / f"{measured['data']}-{flags.split}"
 
@@ -149,7 +151,7 @@ def _summary(measured: dict[str, Any]) -> str:
         for name, count in measured["confusion"].items()
     ]
     note = f"\nnote: {measured['note']}" if "note" in measured else ""
-    return cli.table(rows) + note
+    return tables.text_table(rows) + note
 
 
 def main(argv: Sequence[str] | None = None) -> int:

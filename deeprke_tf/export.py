@@ -12,7 +12,8 @@ from pathlib import Path
 
 from deeprke_tf import cli
 from deeprke_tf.runs import run as runs
-from deeprke_tf.system.locks import only_process
+from deeprke_tf.system import directories
+from deeprke_tf.system.directories import only_process
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +71,7 @@ def write_version(run: runs.Run, directory: Path, license_name: str) -> Path:
       UserError: `directory` is a file or cannot be written to, or the run lacks its
         metrics.
     """
-    runs.make_directory(directory)
+    directories.make_directory(directory)
     with only_process(directory, wait=True):
         versions = [int(p.name) for p in directory.iterdir() if p.name.isdecimal()]
         path = directory / str(max(versions, default=0) + 1)

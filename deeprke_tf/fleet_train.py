@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from deeprke_tf import __version__, cli
 from deeprke_tf.errors import UserError
+from deeprke_tf.system import directories
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,13 +81,12 @@ def fleet_train(flags: FleetFlags) -> None:
         ) from error
     from deeprke_tf.fleets import plan as fleet_plan
     from deeprke_tf.fleets.data import Datasets
-    from deeprke_tf.runs import run
 
     trainings = fleet_plan.read(flags.plan)
     unknown = set(flags.presets) - {one.preset for one in trainings}
     if unknown:
         raise UserError(f"The plan has no training of preset {sorted(unknown)[0]!r}.")
-    run.make_directory(flags.out)
+    directories.make_directory(flags.out)
     asked = trainings
     if flags.presets:  # in the order that they are named in
         order = flags.presets.index

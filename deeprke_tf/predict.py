@@ -15,15 +15,14 @@ from typing import TYPE_CHECKING
 from deeprke_tf import cli
 from deeprke_tf.config import FoldSettings
 from deeprke_tf.errors import UserError
-from deeprke_tf.rna.fold_cache import FoldCache, default_path
-from deeprke_tf.rna.folding import Folder
+from deeprke_tf.rna.folding import FoldingPool
 from deeprke_tf.rna.site_files import SitesFile
 from deeprke_tf.rna.sites import Site, SkippedSite, refuse_long
-from deeprke_tf.runs import run
 from deeprke_tf.runs import table as prediction_table
 from deeprke_tf.runs.predictions import Source, of_runs, of_server, predictions
 from deeprke_tf.runs.table import Prediction, TableWriter
 from deeprke_tf.serving.client import RequestSettings
+from deeprke_tf.system import directories
 from deeprke_tf.system.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -104,9 +103,8 @@ def predict(flags: PredictFlags) -> None:
         if source.doubt:
             print(f"note: {source.doubt}", file=sys.stderr)
         sites_file = SitesFile(flags.sites, k=source.k, labelled=False)
-        cache = FoldCache(flags.fold_cache or default_path(), source.fold)
-        closing.enter_context(cache)
-        folder = closing.enter_context(Folder(cache, source.fold, flags.workers))
+        pool = FoldingPool(source.fold, flags.fold_cache, flags.workers)
+        closing.enter_context(pool)
         file = closing.enter_context(prediction_table.opened(flags.out))
         bar = closing.enter_context(progress_bar(None, "site", "predicting"))
         lengths = _Lengths(source.longest_site)
@@ -115,7 +113,7 @@ def predict(flags: PredictFlags) -> None:
             for row, site in enumerate(sites_file, start=1)
         )
         table = TableWriter(file, source.comments, source.has_sd)
-        for prediction in source.predictions(sites, folder):
+        for prediction in source.predictions(sites, pool):
             table.write(prediction)
             bar.update()
             n_sites += 1
@@ -219,7 +217,7 @@ def _require_free(out: Path, sites: Path) -> None:
         return
     if out.is_dir():
         raise UserError(f"--out {out} is a directory; name a file.")
-    run.make_directory(out.parent)
+    directories.make_directory(out.parent)
     if out.exists() and sites.exists() and out.samefile(sites):
         raise UserError(f"--out {out} is the file of --sites; name another.")
 

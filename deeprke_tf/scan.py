@@ -38,10 +38,6 @@ class ScanFlags:
     given."""
     stride: int | None = None
     """Nucleotides from one window to the next; a quarter of the window if not given."""
-    local_fold: bool = False
-    """Fold each RNA once, with pairs of at most the length of a window, and cut the
-    structures of windows from it, in place of folding each window alone as training
-    sites were: faster for small strides, and another probability."""
     threshold: float | None = None
     """Probability from which a window is called; that of the model if not given."""
     fdr: float | None = None
@@ -124,9 +120,9 @@ def scan(flags: ScanFlags) -> None:
       UserError: Something given cannot be used, or another process is at it.
     """
     from deeprke_tf.scanning import run
-    from deeprke_tf.system import locks
+    from deeprke_tf.system import directories
 
-    with locks.only_process(flags.out) as is_free:
+    with directories.only_process(flags.out) as is_free:
         if not is_free:
             raise UserError(
                 f"Another process is scanning into {flags.out}; wait for it, or name "

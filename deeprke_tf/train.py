@@ -14,6 +14,7 @@ from typing import Any
 from deeprke_tf import cli, config, presets
 from deeprke_tf.config import ModelConfig, RunConfig, TrainConfig, VectorConfig
 from deeprke_tf.errors import UserError
+from deeprke_tf.system import directories, tables
 
 SAMPLE = Path("tfrecords/sample")
 
@@ -108,7 +109,6 @@ def train(flags: TrainFlags) -> None:
 
 def _train_one(flags: TrainFlags, data: Path) -> None:
     """Trains one run, or the runs of one ensemble."""
-    from deeprke_tf.system import locks
     from deeprke_tf.training import ensemble as ensemble_run
     from deeprke_tf.training import run
 
@@ -122,7 +122,7 @@ def _train_one(flags: TrainFlags, data: Path) -> None:
         "n_devices": flags.devices,
         "overwrite": flags.overwrite,
     }
-    with locks.only_process(out) as is_free:
+    with directories.only_process(out) as is_free:
         if not is_free:
             raise UserError(
                 f"Another process is training {out}; wait for it, or name another "
@@ -165,7 +165,7 @@ def _train_several(flags: TrainFlags) -> None:
     for outcome in outcomes:
         auroc = "" if outcome.auroc is None else f"{outcome.auroc:.4f}"
         rows.append([str(outcome.run), auroc, outcome.state])
-    print(cli.table(rows))
+    print(tables.text_table(rows))
     failed = [outcome for outcome in outcomes if outcome.message]
     if failed:
         raise UserError(

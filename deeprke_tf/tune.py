@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from deeprke_tf import cli, config, presets, train
 from deeprke_tf.config import ModelConfig, RunConfig, TrainConfig, VectorConfig
-from deeprke_tf.data.records import file_sha256
 from deeprke_tf.errors import UserError
-from deeprke_tf.runs import run
+from deeprke_tf.system import directories, files
+from deeprke_tf.system.files import sha256
 from deeprke_tf.tuning import results, roles
 from deeprke_tf.tuning import space as tune_space
 from deeprke_tf.tuning import trial as tune_trial
@@ -115,7 +115,7 @@ def tune(flags: TuneFlags) -> None:
     plan = _plan(flags)
     described = _described(flags, plan)
     oracle = tune_oracle.make_oracle(plan)
-    run.make_directory(plan.out)
+    directories.make_directory(plan.out)
     if role != "worker":
         _describe(plan.out, described)
     report = Report(plan.out, plan.space, plan.start, writes=role != "worker")
@@ -168,7 +168,7 @@ def _described(flags: TuneFlags, plan: "SearchPlan") -> dict[str, Any]:
         batches.verify_shards(info, split)
     vectors_from = flags.vectors_from and str(flags.vectors_from)
     described = {
-        "data": file_sha256(info.directory / description.FILE_NAME),
+        "data": sha256(info.directory / description.FILE_NAME),
         "tuner": flags.tuner,
         "executions_per_trial": flags.executions_per_trial,
         "vectors_from": vectors_from,
@@ -187,11 +187,11 @@ def _describe(out: Path, described: dict[str, Any]) -> None:
     begun = {f"{results.SEARCH}.partial", results.ORACLE}
     if {path.name for path in out.iterdir()} - begun:
         raise UserError(f"--out {out} is not empty and not a search; name another.")
-    run.write_json(out / results.SEARCH, described)
+    files.write_json(out / results.SEARCH, described)
 
 
 def _require_same(out: Path, described: dict[str, Any]) -> None:
-    before = run.read_json(out / results.SEARCH)
+    before = files.read_json(out / results.SEARCH)
     with contextlib.suppress(KeyError, UserError):
         # Settings that have come since are what they are by default.
         start = config.from_dict(RunConfig, before["start"], results.SEARCH)

@@ -13,14 +13,13 @@ from pathlib import Path
 from deeprke_tf import cli
 from deeprke_tf.config import FoldSettings, VectorConfig
 from deeprke_tf.data.encoding import Encoding
-from deeprke_tf.data.records import file_sha256
 from deeprke_tf.errors import UserError
-from deeprke_tf.rna.fold_cache import FoldCache, default_path
-from deeprke_tf.rna.folding import Folder
+from deeprke_tf.rna.folding import FoldingPool
 from deeprke_tf.rna.site_files import SitesFile
 from deeprke_tf.rna.sites import Site, SkippedSite, refuse_long
 from deeprke_tf.rna.structure import loop_contexts
-from deeprke_tf.runs import run
+from deeprke_tf.system import directories, files
+from deeprke_tf.system.files import sha256
 from deeprke_tf.system.progress import progress_bar
 
 DESCRIPTION = "vectors.json"
@@ -87,14 +86,14 @@ def train_on_corpus(flags: VectorsFlags) -> None:
         )
     description = {
         "corpus": flags.fasta.name,
-        "corpus_sha256": file_sha256(flags.fasta),
+        "corpus_sha256": sha256(flags.fasta),
         "n_read": n_read,
         "n_used": len(rnas),
         "encoding": dataclasses.asdict(encoding),
         "vectors": dataclasses.asdict(flags.vectors),
         "seed": flags.seed,
     }
-    run.write_json(flags.out / DESCRIPTION, description)
+    files.write_json(flags.out / DESCRIPTION, description)
     # That of the sequence, which every network wants, is the last: it tells that the
     # others are there.
     for view in reversed(vectors):
@@ -109,7 +108,7 @@ def _make_place(out: Path) -> None:
     Raises:
       UserError: It holds anything else.
     """
-    run.make_directory(out)
+    directories.make_directory(out)
     found = list(out.iterdir())
     if {path.name for path in found} - _LEFT_BY_A_KILL:
         raise UserError(f"--out {out} is not empty; name another.")
@@ -142,16 +141,12 @@ def _sample(corpus: SitesFile, flags: VectorsFlags) -> tuple[list[Site], int]:
 def _contexts(rnas: list[Site], flags: VectorsFlags) -> list[str]:
     """Returns the loop contexts of each RNA, folding those that came without."""
     sequences = [rna.sequence for rna in rnas if rna.dot_bracket is None]
-    with (
-        FoldCache(flags.fold_cache or default_path(), flags.fold) as cache,
-        Folder(cache, flags.fold, flags.workers) as folder,
-    ):
-        known = cache.get(sequences)
+    with FoldingPool(flags.fold, flags.fold_cache, flags.workers) as pool:
+        known = pool.cache.known(sequences)
         missing = [s for s in dict.fromkeys(sequences) if s not in known]
         with progress_bar(len(missing), "fold", "folding") as bar:
-            folder.fill(missing, bar.update)
-        folds = cache.get(sequences)
-    return [loop_contexts(rna.dot_bracket or folds[rna.sequence]) for rna in rnas]
+            pool.fill(missing, bar.update)
+        return [loop_contexts(dot_bracket) for dot_bracket in pool.structures_of(rnas)]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

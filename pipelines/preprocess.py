@@ -16,10 +16,10 @@ from typing import Any
 from deeprke_tf import cli
 from deeprke_tf.config import FoldSettings
 from deeprke_tf.data import local_runner
+from deeprke_tf.data.description import SKIPPED
 from deeprke_tf.data.encoding import Encoding
 from deeprke_tf.data.plan import Plan, Source, ValidationGroups
 from deeprke_tf.errors import UserError
-from deeprke_tf.system.directories import SKIPPED_FILE_NAME
 from deeprke_tf.system.streams import File
 from pipelines.beam.extra import import_beam, is_given
 
@@ -106,7 +106,7 @@ def preprocess(flags: PreprocessFlags, beam_flags: Sequence[str] = ()) -> None:
             f"{n_shards} shard{'s' if n_shards > 1 else ''}"
         )
     if any(contents["skipped"].values()):
-        print(f"wrote {flags.out}/{SKIPPED_FILE_NAME}: what was skipped")
+        print(f"wrote {flags.out}/{SKIPPED}: what was skipped")
     print(f"wrote {flags.out}")
 
 

@@ -12,6 +12,7 @@ import pytest
 import deeprke_tf
 from deeprke_tf import __version__, cli
 from deeprke_tf.errors import UserError
+from deeprke_tf.system import tables
 
 
 @dataclasses.dataclass(frozen=True)
@@ -231,4 +232,4 @@ sys.exit(run_with(write_much))
     ],
 )
 def test_a_table_is_aligned_without_white_space_at_line_ends(rows, text):
-    assert cli.table(rows) == text
+    assert tables.text_table(rows) == text

@@ -12,10 +12,9 @@ from deeprke_tf import evaluate, predict
 from deeprke_tf.data import batches as dataset
 from deeprke_tf.data import description
 from deeprke_tf.evaluation import calling
-from deeprke_tf.rna.folding import Folder
 from deeprke_tf.rna.structure import fold
+from deeprke_tf.runs import layout, scorer
 from deeprke_tf.runs import run as runs
-from deeprke_tf.runs import scorer
 from tests.support.small_runs import make_sites, run_command, write_table
 
 pytest_plugins = ["tests.support.run_fixtures"]
@@ -43,7 +42,7 @@ def no_folding(monkeypatch):
     def refuse(*_arguments):
         raise AssertionError("Nothing is to be folded.")
 
-    monkeypatch.setattr(Folder, "_started", refuse)
+    monkeypatch.setattr("deeprke_tf.rna.folding.fold", refuse)
 
 
 def test_the_table_is_in_the_order_of_the_input_and_says_what_was_skipped(
@@ -72,7 +71,7 @@ def test_the_table_is_in_the_order_of_the_input_and_says_what_was_skipped(
 def test_sites_longer_than_those_of_the_training_are_noted(
     sequence_run, tmp_path, no_folding, capsys
 ):
-    longest = runs.read_manifest(sequence_run)["longest_site"]
+    longest = layout.read_manifest(sequence_run)["longest_site"]
     fasta = tmp_path / "sites.fa"
     fasta.write_text(f">as long\n{'A' * longest}\n")
     predicted(sequence_run, fasta, tmp_path / "out.tsv")
@@ -229,7 +228,7 @@ def test_a_threshold_by_name_is_that_of_the_validation_sites(
     out = tmp_path / "out.tsv"
     rows = predicted(run, sites_files / "test.tsv", out, *flags)
     prior = 0.02 if "--prior" in flags else None
-    expected = calling.call_on_validation(*runs.read_validation(run), aim, prior)
+    expected = calling.call_on_validation(*layout.read_validation(run), aim, prior)
     assert comments_of(out)[1] == f"# threshold {expected}"
     for row in rows:
         bound = float(row["probability"]) >= expected.threshold

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from deeprke_tf import train
-from deeprke_tf.benchmarking.structure_shuffling import permutation
 from deeprke_tf.data import batches, description
+from deeprke_tf.data.structure_shuffling import permutation
 from deeprke_tf.evaluation import metrics
 from deeprke_tf.rna.site_files import SitesFile
 from deeprke_tf.rna.sites import Site
+from deeprke_tf.runs import layout, scorer
 from deeprke_tf.runs import run as runs
-from deeprke_tf.runs import scorer
 
 SAMPLE = Path(__file__).parent.parent / "tfrecords" / "sample"
 
@@ -69,5 +69,5 @@ def test_structure_tells_the_sites_of_the_sample_apart(tmp_path):
     ]
     score = scorer.scorer(runs.load(run).model)
     probabilities = scorer.score_sites(score, of_others, 100)
-    labels, _probabilities = runs.read_validation(run)
+    labels, _probabilities = layout.read_validation(run)
     assert metrics.auroc(labels, probabilities) < auroc - 0.05

@@ -9,12 +9,11 @@ import pytest
 
 from deeprke_tf import predict, scan
 from deeprke_tf.evaluation import calling
-from deeprke_tf.rna import structure
-from deeprke_tf.runs import run as runs
+from deeprke_tf.runs import layout
 from deeprke_tf.scanning import run as scan_run
 from deeprke_tf.scanning import scorer
 from deeprke_tf.scanning.store import ScoreStore
-from deeprke_tf.system import locks
+from deeprke_tf.system import directories
 
 pytest_plugins = ["tests.support.run_fixtures"]
 
@@ -229,7 +228,7 @@ def test_a_recall_is_that_on_the_validation_sites_of_the_model(run, rnas, tmp_pa
     out = tmp_path / "scan"
     assert run_scan(run, rnas, out, "--recall", "0.75") == 0
     manifest = json.loads((out / "scan.json").read_text())
-    labels, probabilities = runs.read_validation(run)
+    labels, probabilities = layout.read_validation(run)
     bound = probabilities[labels == 1]
     called = bound >= manifest["threshold"]
     assert np.mean(called) >= 0.75 > np.mean(bound > bound[called].min())
@@ -246,27 +245,6 @@ def test_every_table_and_track_says_how_it_was_called(run, rnas, tmp_path):
             "# threshold 0.25 (given as --threshold)",
             "# calibration left out; prior 0.3333 (that of the validation sites)",
         ]
-
-
-def test_a_local_fold_gives_windows_their_part_of_the_whole_structure(
-    run, rnas, tmp_path
-):
-    out, sites = tmp_path / "scan", tmp_path / "windows.tsv"
-    assert run_scan(run, rnas, out, "--local-fold", "--plot", "tx1") == 0
-    folds = {name: structure.local_fold(rna, 30) for name, rna in RNAS.items()}
-    windows = [row for row in table(out / "windows.tsv") if not row["skipped"]]
-    with open(sites, "w") as file:
-        print("name", "sequence", "structure", sep="\t", file=file)
-        for row in windows:
-            name, start, end = row["name"], int(row["start"]), int(row["end"])
-            part = structure.cut_structure(folds[name], start, end)
-            print(name, RNAS[name][start:end], part, sep="\t", file=file)
-    flags = ["--model", str(run), "--sites", str(sites)]
-    assert predict.main([*flags, "--out", str(tmp_path / "alone.tsv")]) == 0
-    for window, site in zip(windows, table(tmp_path / "alone.tsv"), strict=True):
-        expected = float(site["probability"])
-        assert float(window["probability"]) == pytest.approx(expected, abs=2e-6)
-    assert "cut from folded RNAs" in (out / "sites.bed").read_text()
 
 
 def test_a_background_can_be_given(run, rnas, tmp_path):
@@ -297,7 +275,7 @@ def test_what_a_background_lacks_is_told_and_its_names_do_not_matter(
 
 
 def test_two_scans_do_not_write_into_one_directory(run, rnas, tmp_path, capsys):
-    with locks.only_process(tmp_path / "scan"):
+    with directories.only_process(tmp_path / "scan"):
         assert run_scan(run, rnas, tmp_path / "scan", "--overwrite") == 1
     assert "Another process is scanning into" in capsys.readouterr().err
     assert not (tmp_path / "scan").exists()
@@ -307,7 +285,7 @@ def test_a_run_without_validation_sites_is_refused_before_the_work(
     run, rnas, tmp_path, capsys
 ):
     copied = shutil.copytree(run, tmp_path / "run")
-    (copied / runs.VALIDATION).unlink()
+    (copied / layout.VALIDATION).unlink()
     assert run_scan(copied, rnas, tmp_path / "scan", "--fdr", "0.1") == 1
     assert "validation.csv" in capsys.readouterr().err
     assert not (tmp_path / "scan").exists()
@@ -337,8 +315,6 @@ def test_a_smaller_prior_lowers_the_calibrated_probability_alone(
 
 
 def test_another_scan_is_neither_mixed_in_nor_lost(run, rnas, scanned, capsys):
-    assert run_scan(run, rnas, scanned, "--local-fold") == 1
-    assert "holds a scan with another local_fold" in capsys.readouterr().err
     assert run_scan(run, rnas, scanned, "--stride", "9") == 1
     error = capsys.readouterr().err
     assert "holds a scan with another stride; name another --out" in error
@@ -411,11 +387,9 @@ def test_an_rna_given_twice_is_scored_alike_in_any_company(run, tmp_path):
 
 
 def test_a_model_without_structure_folds_nothing(
-    sequence_run, rnas, tmp_path, monkeypatch, capsys
+    sequence_run, rnas, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("deeprke_tf.rna.folding.Folder.structures", None)
+    monkeypatch.setattr("deeprke_tf.rna.folding.FoldingPool.structures", None)
     out = tmp_path / "scan"
     assert run_scan(sequence_run, rnas, out, "--threshold", "0", "--plot", "tx2") == 0
     assert len(list((out / "plots").iterdir())) == 2
-    assert run_scan(sequence_run, rnas, tmp_path / "local", "--local-fold") == 1
-    assert "reads no structure; leave it out" in capsys.readouterr().err

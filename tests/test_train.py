@@ -15,11 +15,12 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from deeprke_tf import presets, train
 from deeprke_tf.config import ModelConfig, RunConfig, TrainConfig, load
 from deeprke_tf.data import batches as dataset
-from deeprke_tf.data import description, records
+from deeprke_tf.data import description
 from deeprke_tf.errors import UserError
 from deeprke_tf.networks import kmer_counts
 from deeprke_tf.runs import run as runs
 from deeprke_tf.runs import scorer
+from deeprke_tf.system import files
 from deeprke_tf.training import epochs, objective
 from deeprke_tf.training import run as train_run
 from deeprke_tf.training import vectors as run_vectors
@@ -74,17 +75,17 @@ def test_a_finished_run_holds_its_files_and_no_others(run):
 def test_the_manifest_tells_inputs_versions_seed_and_command(run, data, sites_files):
     manifest = json.loads((run / "manifest.json").read_text())
     inputs = {given["file"]: given["sha256"] for given in manifest["data"]["inputs"]}
-    assert inputs["train.tsv"] == records.file_sha256(sites_files / "train.tsv")
-    digest = records.file_sha256(data / "dataset.json")
+    assert inputs["train.tsv"] == files.sha256(sites_files / "train.tsv")
+    digest = files.sha256(data / "dataset.json")
     assert manifest["data"]["dataset_sha256"] == digest
-    assert manifest["model_sha256"] == records.file_sha256(run / "model.keras")
+    assert manifest["model_sha256"] == files.sha256(run / "model.keras")
     assert manifest["versions"]["keras"] == keras.__version__
     assert manifest["seed"] == 1
     assert manifest["n_epochs"] == 3
     assert manifest["command"]
     assert manifest["vectors"]["from"] is None
     assert manifest["vectors"]["sha256"] == {
-        name: records.file_sha256(run / f"{file}.npy")
+        name: files.sha256(run / f"{file}.npy")
         for name, file in (
             ("sequence", "sequence_vectors"),
             ("structure", "structure_vectors"),

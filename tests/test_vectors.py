@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from deeprke_tf import train, vectors
-from deeprke_tf.data import records
 from deeprke_tf.networks import word2vec
-from deeprke_tf.rna.folding import Folder
+from deeprke_tf.system import files
 from deeprke_tf.training import epochs
 from deeprke_tf.training import vectors as run_vectors
 from tests.support.small_runs import ONE_EPOCH, make_sites, write_table
@@ -34,7 +33,7 @@ def trained(corpus, out, *flags):
 
 def test_both_tables_have_a_row_for_each_id(corpus, tmp_path, monkeypatch):
     # The structures of the corpus are used: nothing is folded.
-    monkeypatch.setattr(Folder, "_started", None)
+    monkeypatch.setattr("deeprke_tf.rna.folding.fold", None)
     tables = trained(corpus, tmp_path / "out")
     assert {view: table.shape for view, table in tables.items()} == {
         "sequence": (66, 5),
@@ -42,7 +41,7 @@ def test_both_tables_have_a_row_for_each_id(corpus, tmp_path, monkeypatch):
     }
     assert not any(table[0].any() for table in tables.values())
     description = json.loads((tmp_path / "out" / "vectors.json").read_text())
-    assert description["corpus_sha256"] == records.file_sha256(corpus)
+    assert description["corpus_sha256"] == files.sha256(corpus)
     assert (description["n_read"], description["n_used"]) == (60, 30)
 
 

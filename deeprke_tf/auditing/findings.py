@@ -10,9 +10,9 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from deeprke_tf import cli
 from deeprke_tf.auditing.rules import Rule
 from deeprke_tf.rna.stretches import SHARED
+from deeprke_tf.system import tables
 
 # Share of sites with a stretch in common from which this is worth a note.
 _MUCH_SHARED = 0.05
@@ -169,7 +169,7 @@ def overlap_table(shared: dict[str, Any]) -> str:
             f"{cell:.1%}" if isinstance(cell, float) else str(cell) for cell in cells
         ]
         rows.append([label, *texts])
-    return cli.table(rows)
+    return tables.text_table(rows)
 
 
 def _capital(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from deeprke_tf import __version__, cli
+from deeprke_tf import __version__
 from deeprke_tf.audit import AuditFlags
 from deeprke_tf.auditing import features as cheap_features
 from deeprke_tf.auditing import figure
@@ -15,14 +15,13 @@ from deeprke_tf.auditing import findings as audit_words
 from deeprke_tf.auditing import rules as shortcuts
 from deeprke_tf.auditing.rules import Rule
 from deeprke_tf.data.encoding import Encoding
-from deeprke_tf.data.records import file_sha256
 from deeprke_tf.errors import UserError
 from deeprke_tf.rna import stretches
-from deeprke_tf.rna.fold_cache import FoldCache, default_path
-from deeprke_tf.rna.folding import Folder
+from deeprke_tf.rna.folding import FoldingPool
 from deeprke_tf.rna.site_files import SitesFile
 from deeprke_tf.rna.sites import Site, refuse_long
-from deeprke_tf.runs import run as runs
+from deeprke_tf.system import directories, files, tables
+from deeprke_tf.system.files import sha256
 from deeprke_tf.system.progress import progress_bar
 
 JSON, TABLE, FIGURE = "audit.json", "audit.tsv", "audit.png"
@@ -41,7 +40,7 @@ def audit_run(flags: AuditFlags) -> dict[str, Any]:
     Raises:
       UserError: The input cannot be read, or has too few sites.
     """
-    runs.make_directory(flags.out)
+    directories.make_directory(flags.out)
     train, inputs = _read(
         *(flags.sites, flags.positives, flags.negatives), "--", flags.max_length
     )
@@ -71,7 +70,7 @@ def audit_run(flags: AuditFlags) -> dict[str, Any]:
     }
     _write_table(rules, flags.out / TABLE)
     figure.audit_figure(rules, flags.threshold, flags.out / FIGURE)
-    runs.write_json(flags.out / JSON, audited)
+    files.write_json(flags.out / JSON, audited)
     print(_summary(audited, rules, findings))
     for name in (JSON, TABLE, FIGURE):
         print(f"wrote {flags.out / name}")
@@ -113,7 +112,7 @@ def _read(
             {
                 "option": f"{prefix}{'sites' if sites else 'pair'}",
                 "file": file.path.name,
-                "sha256": file_sha256(file.path) if file.path.is_file() else None,
+                "sha256": sha256(file.path) if file.path.is_file() else None,
                 "n_sites": len(read),
                 "n_skipped": n_skipped,
             }
@@ -161,14 +160,12 @@ def _dot_brackets(flags: AuditFlags, sites: Sequence[Site]) -> list[str]:
     """Returns the structure of each site: its own, or folded through the cache."""
     sequences = {site.sequence for site in sites if site.dot_bracket is None}
     folds: dict[str, str] = {}
-    path = flags.fold_cache or default_path()
     with (
-        FoldCache(path, flags.fold) as cache,
-        Folder(cache, flags.fold, flags.workers) as folder,
+        FoldingPool(flags.fold, flags.fold_cache, flags.workers) as pool,
         progress_bar(len(sequences), "fold", "folding") as bar,
     ):
         for batch in _batches(sorted(sequences)):
-            folds |= folder.structures(batch)
+            folds |= pool.structures(batch)
             bar.update(len(batch))
     return [site.dot_bracket or folds[site.sequence] for site in sites]
 
@@ -223,7 +220,7 @@ def _summary(
         ]
         for rule in _shown(rules)
     ]
-    lines += [cli.table(rows), audit_words.overlap_table(audited["overlap"])]
+    lines += [tables.text_table(rows), audit_words.overlap_table(audited["overlap"])]
     lines += [f"{'WARNING' if f.is_warning else 'note'}: {f.text}" for f in findings]
     if not findings:
         lines.append(f"no rule reaches an AUROC of {audited['threshold']}")

@@ -13,16 +13,15 @@ import numpy as np
 from deeprke_tf import cli
 from deeprke_tf.benchmarking.edge_masking import write_masked
 from deeprke_tf.benchmarking.linear_baselines import letters_of
-from deeprke_tf.benchmarking.structure_shuffling import permutation
 from deeprke_tf.benchmarking.tasks import N_PUBLISHED_FOLDS, Task
 from deeprke_tf.data import description, records
 from deeprke_tf.data.description import DatasetInfo
-from deeprke_tf.data.records import file_sha256
+from deeprke_tf.data.structure_shuffling import permutation
 from deeprke_tf.errors import UserError
 from deeprke_tf.fleets.packs import PackedSites
 from deeprke_tf.rna.site_files import SitesFile
 from deeprke_tf.rna.sites import Site
-from deeprke_tf.runs import run
+from deeprke_tf.system.files import read_json, sha256, write_json
 
 _SOURCES = "sources.json"
 
@@ -71,13 +70,13 @@ def dataset_of(
 def _require_same_files(task: Task, directory: Path, out: Path) -> None:
     """Notes what files an experiment's datasets are made of, and refuses others."""
     files = (*task.experiment.train, *task.experiment.test)
-    sources = {path.name: file_sha256(path) for path, _label in files}
+    sources = {path.name: sha256(path) for path, _label in files}
     noted = directory / _SOURCES
     with _lock(noted, task, out):
         if not noted.exists():
             directory.mkdir(parents=True, exist_ok=True)
-            run.write_json(noted, sources)
-        elif run.read_json(noted) != sources:
+            write_json(noted, sources)
+        elif read_json(noted) != sources:
             raise UserError(
                 f"The files of {task.experiment.name} are not those that {directory} "
                 "was made of; name another --out, or delete what there is of this "

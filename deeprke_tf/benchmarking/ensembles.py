@@ -11,10 +11,10 @@ import numpy as np
 from deeprke_tf.benchmarking import run as benchmark_run
 from deeprke_tf.benchmarking.tasks import Task
 from deeprke_tf.benchmarking.training import Scored, Trained
-from deeprke_tf.data.records import file_sha256
 from deeprke_tf.errors import UserError
 from deeprke_tf.fleets import plan
-from deeprke_tf.runs import run as runs
+from deeprke_tf.system import files
+from deeprke_tf.system.files import sha256
 
 
 def measure(tasks: Sequence[Task], out: Path) -> dict[str, str]:
@@ -56,7 +56,7 @@ def _measure_one(task: Task, members: Sequence[Task], out: Path) -> None:
     paths = [one.predictions_path(out) for one in members]
     facts = {
         "seeds": [one.seed for one in members],
-        "members_sha256": [file_sha256(path) for path in paths],
+        "members_sha256": [sha256(path) for path in paths],
     }
     if task.result_path(out).exists():
         before = json.loads(task.result_path(out).read_text())
@@ -68,7 +68,7 @@ def _measure_one(task: Task, members: Sequence[Task], out: Path) -> None:
         _mean(arrays, "test", task.preset),
         facts | {"k": members[0].k},
     )
-    runs.write_json(task.result_path(out), benchmark_run.result_of(task, trained, out))
+    files.write_json(task.result_path(out), benchmark_run.result_of(task, trained, out))
 
 
 def _mean(arrays: Sequence[dict[str, np.ndarray]], split: str, name: str) -> Scored:

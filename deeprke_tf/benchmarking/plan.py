@@ -11,13 +11,13 @@ from deeprke_tf.benchmarking import run as benchmark_run
 from deeprke_tf.benchmarking.tasks import Task
 from deeprke_tf.data import description
 from deeprke_tf.data.kmers import KmerVocabulary
-from deeprke_tf.data.records import file_sha256
 from deeprke_tf.errors import UserError
 from deeprke_tf.fleets import packs
 from deeprke_tf.fleets import plan as fleet_plan
 from deeprke_tf.fleets.plan import Training
 from deeprke_tf.networks import word2vec
-from deeprke_tf.runs import run as runs
+from deeprke_tf.system import files
+from deeprke_tf.system.files import sha256
 from deeprke_tf.system.progress import progress_bar
 from deeprke_tf.training import vectors as run_vectors
 
@@ -75,7 +75,7 @@ def _training(task: Task, out: Path, fold_flags: Sequence[str], plan: Path) -> T
         experiment=task.experiment.name,
         label=task.label,
         dataset=dataset,
-        dataset_sha256=file_sha256(info.directory / description.FILE_NAME),
+        dataset_sha256=sha256(info.directory / description.FILE_NAME),
         vectors=_vectors(task, info, plan),
         k=task.k,
         shuffled=task.shuffled,
@@ -87,9 +87,9 @@ def _training(task: Task, out: Path, fold_flags: Sequence[str], plan: Path) -> T
 def _packed(info: description.DatasetInfo, plan: Path) -> str:
     """Packs a dataset; returns its file, the same for datasets of equal sites."""
     index_path = plan / "datasets" / _INDEX
-    index = runs.read_json(index_path) if index_path.exists() else {}
-    sha256 = file_sha256(info.directory / description.FILE_NAME)
-    if sha256 not in index:
+    index = files.read_json(index_path) if index_path.exists() else {}
+    dataset_sha256 = sha256(info.directory / description.FILE_NAME)
+    if dataset_sha256 not in index:
         splits = {split: benchmark_data.letters(info, split) for split in info.splits}
         digest = hashlib.sha256()
         for sites in splits.values():
@@ -98,9 +98,9 @@ def _packed(info: description.DatasetInfo, plan: Path) -> str:
         name = f"datasets/{digest.hexdigest()[:16]}.npz"
         if not (plan / name).exists():
             packs.write(splits, plan / name)
-        runs.write_json(index_path, index | {sha256: name})
+        files.write_json(index_path, index | {dataset_sha256: name})
         return name
-    return index[sha256]
+    return index[dataset_sha256]
 
 
 def _vectors(task: Task, info: description.DatasetInfo, plan: Path) -> dict[str, str]:
@@ -119,14 +119,14 @@ def _vectors(task: Task, info: description.DatasetInfo, plan: Path) -> dict[str,
             key: tuple[object, ...] = (view, task.k, "one-hot")
         else:
             of_structure = task.shuffled and view == "structure"
-            data = file_sha256(info.directory / description.FILE_NAME)
+            data = sha256(info.directory / description.FILE_NAME)
             key = (view, settings.vectors, task.seed, data, of_structure)
         names[view] = f"vectors/{fleet_plan.file_name(*key)}"
         if not (plan / names[view]).exists():
             vectors = _view_vectors(task, info, view, vocabulary)
             fleet_plan.write_arrays({view: vectors}, plan / names[view])
     if settings.model.counts_kmers:
-        data = file_sha256(info.directory / description.FILE_NAME)
+        data = sha256(info.directory / description.FILE_NAME)
         key = ("k-mer weights", settings.train.class_weights, data)
         names["kmer_weights"] = f"vectors/{fleet_plan.file_name(*key)}"
         if not (plan / names["kmer_weights"]).exists():

@@ -27,7 +27,7 @@ from deeprke_tf.benchmarking.training import Trained
 from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation import metrics
 from deeprke_tf.fleets import plan
-from deeprke_tf.runs import run
+from deeprke_tf.system import files, processes
 from deeprke_tf.system.progress import progress_bar
 
 
@@ -75,7 +75,7 @@ def _do_alone(
             if not is_done(task, out):
                 result = run_task(task, out, fold_flags, fleet)
                 task.result_path(out).parent.mkdir(parents=True, exist_ok=True)
-                run.write_json(task.result_path(out), result)
+                files.write_json(task.result_path(out), result)
     except filelock.Timeout:
         return False
     return True
@@ -91,7 +91,7 @@ def is_done(task: Task, out: Path) -> bool:
     if not path.exists():
         return False
     # Of linear baselines a result has no settings.
-    result = run.read_json(path)
+    result = files.read_json(path)
     if "config" in result and not plan.is_of(result, task.settings):
         raise UserError(
             f"{path} was trained with other settings than {task.preset} has now; "
@@ -148,7 +148,7 @@ def result_of(task: Task, trained: Trained, out: Path) -> dict[str, Any]:
         ),
         **trained.facts,
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "command": run.command_line(),
+        "command": processes.command_line(),
         "versions": _versions(),
     }
 

@@ -13,11 +13,12 @@ from deeprke_tf.benchmarking.linear_baselines import Labelled
 from deeprke_tf.benchmarking.tasks import Task
 from deeprke_tf.data import description
 from deeprke_tf.data.description import DatasetInfo
-from deeprke_tf.data.records import file_sha256
 from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation import metrics
 from deeprke_tf.fleets import plan
+from deeprke_tf.runs import layout
 from deeprke_tf.runs import run as runs
+from deeprke_tf.system.files import sha256
 
 # Of what a fleet says of a training.
 _KEPT = ("config", "model_sha256", "best_epoch", "trunk")
@@ -77,7 +78,7 @@ def train(
       UserError: The training fails, or the fleet has not done it, or on other data.
     """
     data = {
-        "dataset_sha256": file_sha256(info.directory / description.FILE_NAME),
+        "dataset_sha256": sha256(info.directory / description.FILE_NAME),
         "inputs": info.contents["inputs"],
         "n_train": info.split("train").n_sites,
         "n_train_positive": info.split("train").n_positive,
@@ -126,7 +127,7 @@ def _train_network(task: Task, info: DatasetInfo, directory: Path) -> Trained:
     # Networks of earlier tasks are not needed any more.
     keras.utils.clear_session()
     started = time.monotonic()
-    if (directory / runs.MANIFEST).exists():
+    if (directory / layout.MANIFEST).exists():
         many.require_same(directory, info.directory, task.settings, None)
     else:
         train_run.train_run(info.directory, directory, task.settings)
@@ -138,7 +139,7 @@ def _train_network(task: Task, info: DatasetInfo, directory: Path) -> Trained:
         "model_sha256": run.manifest["model_sha256"],
         "best_epoch": run.manifest["best_epoch"],
         "n_epochs": run.manifest["n_epochs"],
-        "validation_auroc": runs.validation_measures(directory)["auroc"],
+        "validation_auroc": layout.validation_measures(directory)["auroc"],
         "training_seconds": time.monotonic() - started,
     }
     batch_sizes = {
@@ -150,7 +151,7 @@ def _train_network(task: Task, info: DatasetInfo, directory: Path) -> Trained:
         split: np.argsort(batches.read_places(info, split, size))
         for split, size in batch_sizes.items()
     }
-    validation = Scored(*runs.read_validation(directory)).at(places["validation"])
+    validation = Scored(*layout.read_validation(directory)).at(places["validation"])
     test = Scored(labels, probabilities).at(places["test"])
     return Trained(validation, test, facts)
 

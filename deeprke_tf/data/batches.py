@@ -17,8 +17,9 @@ import tensorflow as tf
 
 from deeprke_tf.data.description import DatasetInfo
 from deeprke_tf.data.encoding import Encoding
-from deeprke_tf.data.records import FEATURES, Kind, file_sha256
+from deeprke_tf.data.records import FEATURES, Kind
 from deeprke_tf.errors import UserError
+from deeprke_tf.system.files import sha256
 
 SITES_PER_SHUFFLE = 20_000
 BATCHES_PER_WINDOW = 16
@@ -257,7 +258,7 @@ def verify_shards(info: DatasetInfo, split: str) -> None:
     """
     paths = shard_paths(info, split)
     for path, shard in zip(paths, info.split(split).shards, strict=True):
-        if file_sha256(Path(path)) != shard["sha256"]:
+        if sha256(Path(path)) != shard["sha256"]:
             raise UserError(
                 f"The shard {path} is damaged: its SHA-256 is not the one in "
                 "dataset.json. Copy it again, or run `deeprke preprocess` again."

@@ -6,9 +6,9 @@ Both runners ask the same and say the same, but that the local one has an exampl
 import collections
 from collections.abc import Callable, Mapping
 
+from deeprke_tf.data.description import SKIPPED
 from deeprke_tf.data.plan import Plan
 from deeprke_tf.errors import UserError
-from deeprke_tf.system.directories import SKIPPED_FILE_NAME
 
 # By reason, of each split that has input.
 Skipped = Mapping[str, Mapping[str, int]]
@@ -40,8 +40,7 @@ def refuse_skips_if_strict(
     if plan.strict and total:
         raise UserError(
             f"{total.total()} unusable sites ({_listed(total)}) and --strict is given; "
-            f"without it they are skipped and listed in {SKIPPED_FILE_NAME}."
-            + example(None)
+            f"without it they are skipped and listed in {SKIPPED}." + example(None)
         )
 
 

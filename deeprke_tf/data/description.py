@@ -10,8 +10,11 @@ from deeprke_tf import config
 from deeprke_tf.data.encoding import Encoding
 from deeprke_tf.data.records import FORMAT_VERSION, SPLITS
 from deeprke_tf.errors import UserError
+from deeprke_tf.system.directories import Kind
 
 FILE_NAME = "dataset.json"
+SKIPPED = "skipped.tsv"
+DATASET = Kind("dataset", FILE_NAME, r".*\.tfrecord\.gz|skipped\.tsv")
 
 
 @dataclasses.dataclass(frozen=True)

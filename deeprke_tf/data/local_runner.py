@@ -25,11 +25,12 @@ from deeprke_tf.data.stages import (
     sites_to_records,
     skipped_cells,
 )
-from deeprke_tf.rna.fold_cache import FoldCache, default_path
-from deeprke_tf.rna.folding import Folder
+from deeprke_tf.rna.fold_cache import FoldCache
+from deeprke_tf.rna.folding import FoldingPool
 from deeprke_tf.rna.site_files import SitesFile
 from deeprke_tf.rna.sites import Site, SkippedSite, refuse_long
-from deeprke_tf.system.directories import SKIPPED_FILE_NAME, written_aside
+from deeprke_tf.system import files
+from deeprke_tf.system.directories import directory_aside
 from deeprke_tf.system.progress import progress_bar
 
 _SITES_AT_ONCE = 1_000
@@ -49,10 +50,12 @@ def run(plan: Plan) -> dict[str, Any]:
       UserError: Input that cannot be read or used, or a directory that is in the way.
     """
     with (
-        written_aside(Path(plan.out), plan.overwrite) as directory,
-        FoldCache(plan.fold_cache or default_path(), plan.encoding.fold) as cache,
+        directory_aside(
+            Path(plan.out), plan.overwrite, description.DATASET
+        ) as directory,
+        FoldingPool(plan.encoding.fold, plan.fold_cache, plan.workers) as pool,
     ):
-        return _write_dataset(plan, directory, cache)
+        return _write_dataset(plan, directory, pool)
 
 
 @contextlib.contextmanager
@@ -67,11 +70,11 @@ def _without_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _write_dataset(plan: Plan, directory: Path, cache: FoldCache) -> dict[str, Any]:
+def _write_dataset(plan: Plan, directory: Path, pool: FoldingPool) -> dict[str, Any]:
     scratch = directory / "sites.sqlite"
     store = SiteStore(scratch, plan.seed)
-    skipped_path = directory / SKIPPED_FILE_NAME
-    inputs, skipped = _read_sources(plan, store, cache, skipped_path)
+    skipped_path = directory / description.SKIPPED
+    inputs, skipped = _read_sources(plan, store, pool.cache, skipped_path)
     store.index()
     n_usable = {split: sum(store.counts(split).values()) for split in records.SPLITS}
     example = functools.partial(_first_skipped, skipped_path)
@@ -87,11 +90,11 @@ def _write_dataset(plan: Plan, directory: Path, cache: FoldCache) -> dict[str, A
             counts = store.counts(split)
             checks.require_both_classes(split, counts, checks.GIVE_MORE_SITES)
     splits = [split for split in records.SPLITS if any(store.counts(split).values())]
-    n_folded = _fold(plan, store, cache)
+    n_folded = _fold(store, pool)
     contents = plan.describe() | {
         "inputs": inputs,
         "splits": {
-            split: _write_split(split, plan, store, cache, directory)
+            split: _write_split(split, plan, store, pool.cache, directory)
             for split in splits
         },
         "skipped": skipped,
@@ -193,7 +196,7 @@ def _describe_input(
         "file": source.path.name,
         "format": sites_file.format,
         "label": source.label,
-        "sha256": records.file_sha256(source.path) if is_regular else None,
+        "sha256": files.sha256(source.path) if is_regular else None,
         "n_sites": counts["sites"],
         "n_skipped": counts.total() - counts["sites"],
     }
@@ -217,17 +220,14 @@ def _first_skipped(skipped_path: Path, split: str | None = None) -> str:
     return ""
 
 
-def _fold(plan: Plan, store: SiteStore, cache: FoldCache) -> int:
+def _fold(store: SiteStore, pool: FoldingPool) -> int:
     """Folds what the cache lacks; returns how many sequences that were."""
     n_missing = store.n_to_fold()
     if not n_missing:
         return 0
-    with (
-        Folder(cache, plan.encoding.fold, plan.workers) as folder,
-        progress_bar(n_missing, "fold", f"folding on {folder.workers} cores") as bar,
-    ):
+    with progress_bar(n_missing, "fold", f"folding on {pool.workers} cores") as bar:
         # Asked again: another run may have folded some meanwhile.
-        folder.fill(_unknown(store.sequences_to_fold(), cache), bar.update)
+        pool.fill(_unknown(store.sequences_to_fold(), pool.cache), bar.update)
     return n_missing
 
 

@@ -17,7 +17,6 @@ import concurrent.futures
 import enum
 import functools
 import gzip
-import hashlib
 import itertools
 import os
 from collections.abc import Sequence
@@ -27,7 +26,7 @@ from typing import IO
 import google_crc32c
 import numpy as np
 
-from deeprke_tf.system.streams import File
+from deeprke_tf.system import files
 
 FORMAT_VERSION = 1
 
@@ -197,7 +196,7 @@ class ShardWriter:
             self._file.close()
             if error is None:
                 self._wait()
-                self.sha256 = file_sha256(self._partial)
+                self.sha256 = files.sha256(self._partial)
                 os.replace(self._partial, self.path)
         finally:
             self._partial.unlink(missing_ok=True)
@@ -241,12 +240,3 @@ def _masked_crc(payload: bytes) -> bytes:
     crc = google_crc32c.value(payload)
     masked = (crc >> 15 | crc << 17) + 0xA282EAD8 & 0xFFFFFFFF
     return masked.to_bytes(4, "little")
-
-
-def file_sha256(path: File) -> str:
-    """Returns the SHA-256 of a file, hexadecimal, reading it in blocks."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from deeprke_tf.benchmarking.structure_shuffling import permutation
 from deeprke_tf.data.encoding import Encoding
 from deeprke_tf.data.kmers import PAD_ID, KmerVocabulary
+from deeprke_tf.data.structure_shuffling import permutation
 from deeprke_tf.fleets import packs
 from deeprke_tf.fleets.plan import Training
 

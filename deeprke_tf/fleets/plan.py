@@ -22,7 +22,7 @@ import numpy as np
 from deeprke_tf import config
 from deeprke_tf.config import RunConfig
 from deeprke_tf.errors import UserError
-from deeprke_tf.runs import run
+from deeprke_tf.system import files
 
 FILE_NAME = "plan.json"
 
@@ -85,7 +85,7 @@ class Training:
 def write(directory: Path, trainings: Sequence[Training]) -> None:
     """Writes `plan.json`, the last file of a plan."""
     listed = [dataclasses.asdict(training) for training in trainings]
-    run.write_json(directory / FILE_NAME, {"trainings": listed})
+    files.write_json(directory / FILE_NAME, {"trainings": listed})
 
 
 def read(directory: Path) -> list[Training]:
@@ -99,7 +99,7 @@ def read(directory: Path) -> list[Training]:
         raise UserError(
             f"{directory} has no {FILE_NAME}; make it with `deeprke benchmark --plan`."
         )
-    contents = run.read_json(path)
+    contents = files.read_json(path)
     try:
         return [_training(entry, str(path)) for entry in contents["trainings"]]
     except (KeyError, TypeError) as error:

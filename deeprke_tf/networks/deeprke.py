@@ -14,10 +14,10 @@ from keras import layers, ops
 
 from deeprke_tf.config import ModelConfig
 from deeprke_tf.data.kmers import FIRST_KMER_ID, PAD_ID
-from deeprke_tf.fleets.vmap_layers import Conv1D, HalvingMaxPooling1D
 from deeprke_tf.networks.kmer_conv import KmerConv1D
 from deeprke_tf.networks.kmer_counts import KmerCounts
 from deeprke_tf.networks.positions import AddPositions
+from deeprke_tf.networks.vmap_layers import Conv1D, HalvingMaxPooling1D
 from deeprke_tf.rna.sites import NUCLEOTIDES
 
 

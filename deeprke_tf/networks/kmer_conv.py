@@ -12,7 +12,7 @@ import keras
 from keras import layers, ops
 
 from deeprke_tf.data.kmers import PAD_ID
-from deeprke_tf.fleets.vmap_layers import Conv1D
+from deeprke_tf.networks.vmap_layers import Conv1D
 
 # Beyond this, making the table costs more than it saves.
 _MOST_IDS = 4_096

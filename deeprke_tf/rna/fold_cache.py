@@ -73,17 +73,15 @@ class FoldCache:
     Args:
       path: The SQLite file; made, with its directory, when it does not exist.
       settings: The settings that all folds put and asked for have in common.
-      span: That of `structure.local_fold`, if they are of it; None: MFE structures.
 
     Raises:
       UserError: The file cannot be written or is not a fold cache.
     """
 
-    def __init__(self, path: Path, settings: FoldSettings, span: int | None = None):
+    def __init__(self, path: Path, settings: FoldSettings):
         self.path = Path(path)
         # blake2b takes keys of up to 64 bytes: hash the description to be sure to fit.
-        kind = "MFE" if span is None else f"local {span}"
-        description = f"ViennaRNA {VIENNARNA_VERSION} {kind} {settings}"
+        description = f"ViennaRNA {VIENNARNA_VERSION} MFE {settings}"
         hash_key = hashlib.blake2b(description.encode(), digest_size=16).digest()
         self._keyed = hashlib.blake2b(digest_size=_KEY_SIZE, key=hash_key)
         try:
@@ -104,6 +102,10 @@ class FoldCache:
         return self
 
     def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the file."""
         self._database.close()
 
     def get(self, sequences: Sequence[str]) -> dict[str, str]:

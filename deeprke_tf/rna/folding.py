@@ -2,22 +2,26 @@
 
 import concurrent.futures
 import itertools
-import multiprocessing
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 
 from deeprke_tf.config import FoldSettings
 from deeprke_tf.errors import UserError
-from deeprke_tf.rna.fold_cache import FoldCache
-from deeprke_tf.rna.structure import fold, local_fold
-from deeprke_tf.system.processes import end_with_parent
+from deeprke_tf.rna.fold_cache import FoldCache, default_path
+from deeprke_tf.rna.sites import Site
+from deeprke_tf.rna.structure import fold
+from deeprke_tf.system import processes
 
 # A task is some tenths of a second of folding: long enough that passing strings costs
 # nothing, short enough that the workers finish together.
-_NT_PER_TASK = 4_000
+NT_PER_TASK = 4_000
 _TASKS_AHEAD_PER_WORKER = 4
-_SECONDS_BETWEEN_WRITES = 2.0
+SECONDS_BETWEEN_WRITES = 2.0
+# Folding takes time with the square of the length, some second for this many squared
+# nucleotides: less than it takes to start processes.
+LITTLE_WORK = 2_000_000
 
 
 def n_cores() -> int:
@@ -27,51 +31,70 @@ def n_cores() -> int:
     return os.cpu_count() or 1
 
 
-class Folder:
-    """Worker processes that fold, and the cache they fill.
+class FoldingPool:
+    """Folds sequences through the fold cache, what it lacks in processes of its own.
 
-    The processes start with the first sequence that the cache does not know.
+    A context manager. The cache file is opened at once, the processes start with the
+    first sequences worth it: a few short ones are folded in the calling process.
+
+    >>> with FoldingPool() as pool:
+    ...     pool.structures(["GGGGAAAACCCC"])
+    {'GGGGAAAACCCC': '((((....))))'}
 
     Args:
-      cache: Where known folds are looked up and new ones are kept.
-      settings: The settings of the cache.
+      settings: How to fold.
+      cache: File of known folds; the user's (`fold_cache.default_path`) if None.
       workers: Processes; all cores if None.
-      span: That of the cache: folds with `structure.local_fold`; None: with `fold`.
+
+    Attributes:
+      cache: The open cache.
+      workers: Number of processes.
 
     Raises:
-      UserError: `workers` is below 1.
+      UserError: `workers` is below 1, or the cache file cannot be used.
     """
 
     def __init__(
         self,
-        cache: FoldCache,
-        settings: FoldSettings,
+        settings: FoldSettings = FoldSettings(),
+        cache: Path | None = None,
         workers: int | None = None,
-        span: int | None = None,
     ):
         if workers is not None and workers < 1:
-            raise UserError(f"workers must be at least 1, got {workers}.")
+            raise UserError(f"`workers` must be at least 1, got {workers}.")
         self.workers = workers or n_cores()
-        self._cache = cache
+        self.cache = FoldCache(cache or default_path(), settings)
         self._settings = settings
-        self._span = span
         self._pool: concurrent.futures.ProcessPoolExecutor | None = None
 
-    def __enter__(self) -> "Folder":
+    def __enter__(self) -> "FoldingPool":
         return self
 
     def __exit__(self, *_exception: object) -> None:
         if self._pool:
             self._pool.shutdown(cancel_futures=True)
+        self.cache.close()
 
     def structures(self, sequences: Iterable[str]) -> dict[str, str]:
         """Returns the dot-bracket of each sequence, folding those not in the cache."""
         wanted = list(dict.fromkeys(sequences))
-        known = self._cache.get(wanted)
-        for folded in self._fold(s for s in wanted if s not in known):
-            self._cache.put(folded)
+        known = self.cache.get(wanted)
+        missing = [sequence for sequence in wanted if sequence not in known]
+        if self._pool is None and sum(len(s) ** 2 for s in missing) < LITTLE_WORK:
+            batches = iter([_fold_task(missing, self._settings)] if missing else [])
+        else:
+            batches = self._fold(missing)
+        for folded in batches:
+            self.cache.put(folded)
             known |= folded
         return known
+
+    def structures_of(self, sites: Sequence[Site]) -> list[str]:
+        """Returns the dot-bracket of each site: its own, or else its MFE structure."""
+        folds = self.structures(
+            site.sequence for site in sites if site.dot_bracket is None
+        )
+        return [site.dot_bracket or folds[site.sequence] for site in sites]
 
     def fill(self, sequences: Iterable[str], on_folded: Callable[[int], None]) -> None:
         """Folds into the cache, holding only a few sequences at a time.
@@ -88,12 +111,12 @@ class Folder:
             for folded in self._fold(sequences):
                 unwritten |= folded
                 on_folded(len(folded))
-                if time.monotonic() - written_at > _SECONDS_BETWEEN_WRITES:
-                    self._cache.put(unwritten)
+                if time.monotonic() - written_at > SECONDS_BETWEEN_WRITES:
+                    self.cache.put(unwritten)
                     unwritten = {}
                     written_at = time.monotonic()
         finally:
-            self._cache.put(unwritten)
+            self.cache.put(unwritten)
 
     def _fold(self, sequences: Iterable[str]) -> Iterator[dict[str, str]]:
         """Yields what each task folded, as tasks end."""
@@ -104,9 +127,7 @@ class Folder:
                 room = self.workers * _TASKS_AHEAD_PER_WORKER - len(pending)
                 for task in itertools.islice(tasks, room):
                     pending.add(
-                        self._started().submit(
-                            _fold_task, task, self._settings, self._span
-                        )
+                        self._started().submit(_fold_task, task, self._settings)
                     )
                 if not pending:
                     return
@@ -118,16 +139,15 @@ class Folder:
         except concurrent.futures.BrokenExecutor as error:
             raise UserError(
                 "A folding process died, most likely for lack of memory; use fewer "
-                "--workers or a smaller --max-length. What was folded is kept."
+                "`workers` or a smaller `max_length`. What was folded is kept."
             ) from error
 
     def _started(self) -> concurrent.futures.ProcessPoolExecutor:
         if self._pool is None:
             self._pool = concurrent.futures.ProcessPoolExecutor(
                 self.workers,
-                # A process that has run TensorFlow must not be forked.
-                mp_context=multiprocessing.get_context("spawn"),
-                initializer=end_with_parent,
+                mp_context=processes.SpawnContext(),
+                initializer=processes.end_with_parent,
             )
         return self._pool
 
@@ -137,16 +157,12 @@ def _tasks(sequences: Iterable[str]) -> Iterator[list[str]]:
     for sequence in sequences:
         task.append(sequence)
         nt += len(sequence)
-        if nt >= _NT_PER_TASK:
+        if nt >= NT_PER_TASK:
             yield task
             task, nt = [], 0
     if task:
         yield task
 
 
-def _fold_task(
-    sequences: list[str], settings: FoldSettings, span: int | None
-) -> dict[str, str]:
-    if span is None:
-        return {sequence: fold(sequence, settings)[0] for sequence in sequences}
-    return {sequence: local_fold(sequence, span, settings) for sequence in sequences}
+def _fold_task(sequences: list[str], settings: FoldSettings) -> dict[str, str]:
+    return {sequence: fold(sequence, settings)[0] for sequence in sequences}

@@ -15,7 +15,6 @@ the loop that a nucleotide lies in:
 These are the letters and the rules of Deng et al., BMC Genomics 21, 866 (2020).
 """
 
-import bisect
 import functools
 import itertools
 from collections.abc import Sequence
@@ -55,90 +54,6 @@ def fold(sequence: str, settings: FoldSettings = FoldSettings()) -> tuple[str, f
         raise ValueError("Cannot fold an empty sequence.")
     dot_bracket, mfe = RNA.fold_compound(sequence, model_details(settings)).mfe()
     return dot_bracket, mfe
-
-
-def local_fold(
-    sequence: str, span: int, settings: FoldSettings = FoldSettings()
-) -> str:
-    """Folds an RNA of any length with ViennaRNA's sliding window, as RNALfold does.
-
-    RNALfold lists locally stable structures, which overlap. Of these, those that do not
-    are taken whose energies have the lowest sum: nearly the MFE structure of that span,
-    in time and memory that grow with the length, not with its square.
-
-    >>> local_fold("GGGGAAAACCCCAGGGGAAAACCCC", span=12)
-    '((((....)))).((((....))))'
-
-    Args:
-      sequence: RNA letters; `N` pairs with nothing.
-      span: Nucleotides from one partner of a pair to the other at most, both counted.
-      settings: Temperature, a shorter span, whether lonely pairs may form.
-
-    Returns:
-      Dot-bracket notation, as long as the sequence.
-    """
-    details = _new_details(settings)
-    details.max_bp_span = min(span, settings.max_bp_span or span, len(sequence))
-    details.window_size = details.max_bp_span
-    compound = RNA.fold_compound(sequence, details, RNA.OPTION_MFE | RNA.OPTION_WINDOW)
-    found: list[tuple[int, int, str, float]] = []
-
-    def keep(start: int, _end: int, dot_bracket: str, mfe: float, _data: None) -> None:
-        # Behind the last pair is the nucleotide that dangles on it; starts are from 1.
-        pairs = dot_bracket.rstrip(".")
-        found.append((start - 1, start - 1 + len(pairs), pairs, mfe))
-
-    compound.mfe_window_cb(keep, None)
-    return _together(found, len(sequence))
-
-
-def _together(found: list[tuple[int, int, str, float]], length: int) -> str:
-    """Joins structures that do not overlap, of the lowest sum of energies.
-
-    Args:
-      found: Start, end, dot-bracket and energy of each.
-      length: Of the RNA.
-    """
-    found = sorted(found, key=lambda structure: structure[1])
-    ends = [end for _start, end, _pairs, _mfe in found]
-    lowest = [0.0]  # at [i]: the sum of the best of the first i
-    for i, (start, _end, _pairs, mfe) in enumerate(found):
-        before = bisect.bisect_right(ends, start, 0, i)
-        lowest.append(min(lowest[i], lowest[before] + mfe))
-    symbols, i = ["."] * length, len(found)
-    while i:
-        start, end, pairs, _mfe = found[i - 1]
-        i -= 1
-        if lowest[i + 1] < lowest[i]:
-            symbols[start:end] = pairs
-            i = bisect.bisect_right(ends, start, 0, i)
-    return "".join(symbols)
-
-
-def cut_structure(dot_bracket: str, start: int, end: int) -> str:
-    """Returns the structure of a stretch, without the pairs that leave it.
-
-    >>> cut_structure("((..))((..))", 2, 12)
-    '....((..))'
-
-    Args:
-      dot_bracket: A structure without pseudoknots.
-      start: Of the stretch, from 0.
-      end: Exclusive.
-    """
-    symbols = list(dot_bracket[start:end])
-    opened: list[int] = []
-    for position, symbol in enumerate(symbols):
-        if symbol == "(":
-            opened.append(position)
-        elif symbol == ")":
-            if opened:
-                opened.pop()
-            else:
-                symbols[position] = "."
-    for position in opened:
-        symbols[position] = "."
-    return "".join(symbols)
 
 
 def energy(

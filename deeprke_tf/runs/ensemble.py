@@ -26,6 +26,7 @@ from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation import calibration_fit
 from deeprke_tf.evaluation.calibration import Calibration
 from deeprke_tf.evaluation.calling import OF_MODEL, Aim, Calling, call_on_validation
+from deeprke_tf.runs import layout
 from deeprke_tf.runs import run as runs
 from deeprke_tf.runs import scorer as inference
 
@@ -164,7 +165,7 @@ class Ensemble:
     def _validation(self) -> tuple[np.ndarray, np.ndarray]:
         """Labels, int64, and mean probabilities, float32, each [n_sites]."""
         if len(self.given) == 1:
-            return runs.read_validation(self.given[0].directory)
+            return layout.read_validation(self.given[0].directory)
         return mean_validation([(run.directory, run.manifest) for run in self.members])
 
     @functools.cached_property
@@ -187,7 +188,7 @@ def mean_validation(
       UserError: The sites are not the same, or cannot be read.
     """
     labels, probabilities = zip(
-        *(runs.read_validation(directory) for directory, _manifest in validated),
+        *(layout.read_validation(directory) for directory, _manifest in validated),
         strict=True,
     )
     first, first_manifest = validated[0]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from deeprke_tf.config import FoldSettings
 from deeprke_tf.evaluation.calibration import describe
-from deeprke_tf.rna.folding import Folder
+from deeprke_tf.rna.folding import FoldingPool
 from deeprke_tf.rna.sites import Site, SkippedSite
 from deeprke_tf.runs import run as runs
 from deeprke_tf.runs.table import Prediction
@@ -46,7 +46,9 @@ class Source:
     threshold: float | None
     comments: list[str]
     has_sd: bool
-    predictions: Callable[[Iterable[Site | SkippedSite], Folder], Iterator[Prediction]]
+    predictions: Callable[
+        [Iterable[Site | SkippedSite], FoldingPool], Iterator[Prediction]
+    ]
     doubt: str = ""
     longest_site: int | None = None
 
@@ -91,12 +93,12 @@ def of_runs(
     ]
 
     def score(
-        sites: Iterable[Site | SkippedSite], folder: Folder
+        sites: Iterable[Site | SkippedSite], pool: FoldingPool
     ) -> Iterator[Prediction]:
         return _predictions(
             ensemble,
             sites,
-            folder,
+            pool,
             called.threshold,
             ensemble.scorer(batch_size, prior, calibrate),
         )
@@ -146,9 +148,9 @@ def of_server(
         ]
 
         def ask(
-            sites: Iterable[Site | SkippedSite], folder: Folder
+            sites: Iterable[Site | SkippedSite], pool: FoldingPool
         ) -> Iterator[Prediction]:
-            for scored in served.score(sites, folder, batch_size):
+            for scored in served.score(sites, pool, batch_size):
                 yield _prediction(*scored, threshold)
 
         # Letters are sent; what is shorter than k, the server knows.
@@ -158,7 +160,7 @@ def of_server(
 def predictions(
     run: runs.Run | Sequence[runs.Run],
     sites: Iterable[Site | SkippedSite],
-    folder: Folder,
+    pool: FoldingPool,
     batch_size: int = 256,
     *,
     threshold: float | None = None,
@@ -171,7 +173,7 @@ def predictions(
       run: The model, a run or an ensemble, or several to average: see
         `deeprke_tf.runs.ensemble`.
       sites: From `readers.SitesFile(path, k=run.encoding.k, labelled=False)`, or made.
-      folder: Folds under `run.encoding.fold`; not used for a model without structure.
+      pool: Folds under `run.encoding.fold`; not used for a model without structure.
       batch_size: Sites that the network sees at once; does not change a probability.
       threshold: Probability from which a site is called bound; None: the one with the
         largest MCC on the validation sites.
@@ -191,20 +193,20 @@ def predictions(
     if threshold is None:
         threshold = ensemble.calling(prior=prior).threshold
     score = ensemble.scorer(batch_size, prior, calibrate)
-    yield from _predictions(ensemble, sites, folder, threshold, score)
+    yield from _predictions(ensemble, sites, pool, threshold, score)
 
 
 def _predictions(
     ensemble: "Ensemble",
     sites: Iterable[Site | SkippedSite],
-    folder: Folder,
+    pool: FoldingPool,
     threshold: float,
     score: Callable[[Sequence[dict]], "Scores"],
 ) -> Iterator[Prediction]:
     stream = iter(sites)
     while some := list(itertools.islice(stream, _SITES_AT_ONCE)):
         usable = [site for site in some if isinstance(site, Site)]
-        scores = score(encode_sites(ensemble.widest, usable, folder))
+        scores = score(encode_sites(ensemble.widest, usable, pool))
         rows = iter(zip(*(column.tolist() for column in scores), strict=True))
         for site in some:
             scored = isinstance(site, Site)
@@ -237,13 +239,13 @@ def _prediction(
     )
 
 
-def encode_sites(run: runs.Run, sites: list[Site], folder: Folder) -> list[dict]:
+def encode_sites(run: runs.Run, sites: list[Site], pool: FoldingPool) -> list[dict]:
     """Encodes sites as a model reads them, folding where it reads structure.
 
     Args:
       run: The model.
       sites: Usable sites; a structure of their own is taken as it is.
-      folder: Folds under `run.encoding.fold`.
+      pool: Folds under `run.encoding.fold`.
 
     Returns:
       The k-mer ids of each site by view, int64 [n_kmers].
@@ -253,10 +255,8 @@ def encode_sites(run: runs.Run, sites: list[Site], folder: Folder) -> list[dict]
             {"sequence_kmers": run.encoding.encode_sequence(site.sequence)}
             for site in sites
         ]
-    folds = folder.structures(s.sequence for s in sites if s.dot_bracket is None)
     views = run.encoding.encode_all(
-        [site.sequence for site in sites],
-        [site.dot_bracket or folds[site.sequence] for site in sites],
+        [site.sequence for site in sites], pool.structures_of(sites)
     )
     names = run.config.model.views
     return [dict(zip(names, ids, strict=True)) for ids in zip(*views, strict=True)]

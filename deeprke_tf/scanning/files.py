@@ -60,7 +60,6 @@ class ScanWriter:
       prior: Share of bound windows to expect; None: that of the calibration.
       model: Name of the model, for the headers.
       calibrated: Whether the calibration is applied; without, only the prior is.
-      local_fold: Whether the structures of windows were cut from those of whole RNAs.
     """
 
     out: Path
@@ -71,7 +70,6 @@ class ScanWriter:
     prior: float | None
     model: str
     calibrated: bool = True
-    local_fold: bool = False
 
     def sites_of(self, rna: ScoredRna) -> list[CalledSite]:
         """Returns the called sites of an RNA."""
@@ -194,10 +192,9 @@ class ScanWriter:
         return tracks.header(comments, {**named, "color": _COLOR, **attributes})
 
     def _comments(self) -> list[str]:
-        folded = "cut from folded RNAs" if self.local_fold else "each folded alone"
         return [
             f"deeprke scan, model {self.model}, windows of {self.tiling.window} nt "
-            f"every {self.tiling.stride} nt, {folded}",
+            f"every {self.tiling.stride} nt, each folded alone",
             f"threshold {self.calling}",
             describe([self.calibration], self.prior, applied=self.calibrated),
         ]

@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from deeprke_tf.rna.fasta import Rna, read_rnas
+from deeprke_tf.rna.folding import FoldingPool
 from deeprke_tf.rna.sites import Site
 from deeprke_tf.rna.structure import LOOP_CONTEXTS, loop_contexts
 from deeprke_tf.runs import run as runs
 from deeprke_tf.scanning.files import ScanWriter
-from deeprke_tf.scanning.scorer import Folders, cut_all
+from deeprke_tf.scanning.scorer import cut
 from deeprke_tf.scanning.track_figure import track_figure
 
 PLOTS = "plots"
@@ -19,7 +20,7 @@ _NOT_IN_FILE_NAMES = re.compile(r"[^\w.+-]")
 
 
 def plot(
-    name: str, fasta: Path, run: runs.Run, folders: Folders, writer: ScanWriter
+    name: str, fasta: Path, run: runs.Run, pool: FoldingPool, writer: ScanWriter
 ) -> list[str]:
     """Draws one RNA as SVG and as PNG.
 
@@ -27,7 +28,7 @@ def plot(
       name: Its name; it has been scored.
       fasta: The file that has it.
       run: The model.
-      folders: What folded its windows; most likely they are in the cache.
+      pool: What folded its windows; most likely they are in the cache.
       writer: Knows the scores and the called sites.
 
     Returns:
@@ -38,7 +39,7 @@ def plot(
     contexts = None
     if run.config.model.structure:
         whole = _read(name, fasta, run.encoding.k)
-        contexts = _contexts(whole, run, folders, writer)
+        contexts = _contexts(whole, run, pool, writer)
     (writer.out / PLOTS).mkdir(exist_ok=True)
     # A row number, for names that differ only in letters that a file name lacks.
     stem = f"{PLOTS}/{_NOT_IN_FILE_NAMES.sub('_', name)[:100]}_{rna.row}"
@@ -64,24 +65,20 @@ def _read(name: str, fasta: Path, k: int) -> Rna:
     raise ValueError(f"{fasta} has no RNA {name!r}.")
 
 
-def _contexts(rna: Rna, run: runs.Run, folders: Folders, writer: ScanWriter) -> str:
+def _contexts(rna: Rna, run: runs.Run, pool: FoldingPool, writer: ScanWriter) -> str:
     """Returns the loop context that most windows over each position give it.
 
     It is blank where no window has a known letter.
     """
     votes = np.zeros([len(LOOP_CONTEXTS), len(rna.sequence)], int)
     starts, _ends = writer.tiling.place(len(rna.sequence))
-    windows = cut_all([rna], writer.tiling, run.encoding.k, folders)
+    windows = cut(rna, writer.tiling, run.encoding.k)
     # What the model saw: a window without the N at its ends.
     seen = {i: site for i, site in enumerate(windows) if isinstance(site, Site)}
-    folds = folders.windows.structures(
-        site.sequence for site in seen.values() if site.dot_bracket is None
-    )
-    for i, site in seen.items():
+    dot_brackets = pool.structures_of(list(seen.values()))
+    for (i, site), dot_bracket in zip(seen.items(), dot_brackets, strict=True):
         start = rna.sequence.index(site.sequence, starts[i])
-        letters = np.array(
-            list(loop_contexts(site.dot_bracket or folds[site.sequence]))
-        )
+        letters = np.array(list(loop_contexts(dot_bracket)))
         for j, letter in enumerate(LOOP_CONTEXTS):
             votes[j, start : start + len(letters)] += letters == letter
     contexts = np.array(list(LOOP_CONTEXTS))[votes.argmax(axis=0)]

@@ -1,34 +1,31 @@
 """A scan from its RNAs to its files: begins, resumes and finishes one."""
 
-import contextlib
 import dataclasses
 import shutil
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deeprke_tf import __version__, cli
-from deeprke_tf.data.records import file_sha256
+from deeprke_tf import __version__
 from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation.calling import (
     GIVEN,
     OF_MODEL,
     Calling,
-    call_at_fdr,
     call_on_validation,
 )
 from deeprke_tf.rna.fasta import Rna
-from deeprke_tf.rna.fold_cache import FoldCache, default_path
-from deeprke_tf.rna.folding import Folder
+from deeprke_tf.rna.folding import FoldingPool
+from deeprke_tf.runs import layout
 from deeprke_tf.runs import run as runs
 from deeprke_tf.scanning import files as scan_files
 from deeprke_tf.scanning import plots
+from deeprke_tf.scanning.fdr import call_at_fdr
 from deeprke_tf.scanning.files import ScanWriter
-from deeprke_tf.scanning.scorer import Folders, score_rnas
+from deeprke_tf.scanning.scorer import score_rnas
 from deeprke_tf.scanning.sources import (
     Source,
     lengths_of,
@@ -40,6 +37,8 @@ from deeprke_tf.scanning.sources import (
 from deeprke_tf.scanning.store import ScoreStore
 from deeprke_tf.scanning.transcripts import Annotation
 from deeprke_tf.scanning.windows import Tiling
+from deeprke_tf.system import directories, processes, tables
+from deeprke_tf.system.files import sha256, write_json
 from deeprke_tf.system.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -62,14 +61,10 @@ def run_scan(flags: "ScanFlags") -> None:
     """
     run = runs.load(flags.model)
     tiling = _tiling(flags, run)
-    if flags.local_fold and not run.config.model.structure:
-        raise UserError(
-            f"--local-fold: {run.directory} reads no structure; leave it out."
-        )
     # All that can be wrong with what was given is found before the long work.
     run.calibration([], flags.prior)
     if flags.recall is not None or (flags.largest_fdr and not flags.background):
-        runs.read_validation(run.directory)
+        layout.read_validation(run.directory)
     lengths = lengths_of(Source("scanned", flags.fasta), run.encoding.k)
     if flags.background:
         lengths_of(Source("background", flags.background), run.encoding.k)
@@ -81,13 +76,13 @@ def run_scan(flags: "ScanFlags") -> None:
     sources = sources_of(flags, lengths, tiling)
     with (
         ScoreStore(flags.out / scan_files.SCORES) as store,
-        _folders(flags, run, tiling) as folders,
+        FoldingPool(run.encoding.fold, flags.fold_cache, flags.workers) as pool,
     ):
         for source in sources:
             prepare(source, flags, run, tiling, store)
         (flags.out / MANIFEST).unlink(missing_ok=True)
         speed = {
-            source.origin: _score(source, flags, run, tiling, folders, store)
+            source.origin: _score(source, flags, run, tiling, pool, store)
             for source in sources
         }
         calling = _calling(flags, run, tiling, store)
@@ -103,14 +98,13 @@ def run_scan(flags: "ScanFlags") -> None:
             flags.prior,
             _name(run),
             not flags.no_calibration,
-            flags.local_fold,
         )
         counts, files = _write_files(writer, annotation)
         for name in flags.plot:
-            files += plots.plot(name, flags.fasta, run, folders, writer)
+            files += plots.plot(name, flags.fasta, run, pool, writer)
     manifest = _manifest(flags, run, tiling, calling)
     manifest |= {"counts": counts, "scored_now": speed, "files": files}
-    runs.write_json(flags.out / MANIFEST, manifest)
+    write_json(flags.out / MANIFEST, manifest)
     print(_summary(flags.out, calling, counts, [*files, MANIFEST]))
 
 
@@ -120,7 +114,7 @@ def _require_a_place(out: Path) -> None:
     Raises:
       UserError: Files of a scan would lie among others, or replace them.
     """
-    runs.make_directory(out)
+    directories.make_directory(out)
     is_scan = any((out / name).exists() for name in (scan_files.SCORES, MANIFEST))
     if not is_scan and any(out.iterdir()):
         raise UserError(
@@ -162,7 +156,7 @@ def _score(
     flags: "ScanFlags",
     run: runs.Run,
     tiling: Tiling,
-    folders: Folders,
+    pool: FoldingPool,
     store: ScoreStore,
 ) -> dict[str, float]:
     """Scores the RNAs that the store lacks; returns how many nt, and how fast."""
@@ -176,7 +170,7 @@ def _score(
         with progress_bar(n_nt, "nt", what) as bar:
             rnas = source.read(k, done)
             for batch in score_rnas(
-                run, rnas, tiling, folders, flags.batch_size, bar.update
+                run, rnas, tiling, pool, flags.batch_size, bar.update
             ):
                 store.add(source.origin, batch)
         store.finish(source.origin)
@@ -190,21 +184,8 @@ def _score(
 
 def _validation(run: runs.Run) -> tuple[np.ndarray, np.ndarray] | None:
     """Returns labels and probabilities of validation; None if all are of one class."""
-    labels, probabilities = runs.read_validation(run.directory)
+    labels, probabilities = layout.read_validation(run.directory)
     return (labels, probabilities) if len(np.unique(labels)) == 2 else None
-
-
-@contextlib.contextmanager
-def _folders(flags: "ScanFlags", run: runs.Run, tiling: Tiling) -> Iterator[Folders]:
-    """Opens the cache, and what folds: windows alone or, if asked for, whole RNAs."""
-    path, settings = flags.fold_cache or default_path(), run.encoding.fold
-    with contextlib.ExitStack() as closing:
-
-        def folder(span: int | None) -> Folder:
-            cache = closing.enter_context(FoldCache(path, settings, span))
-            return closing.enter_context(Folder(cache, settings, flags.workers, span))
-
-        yield Folders(folder(None), folder(tiling.window) if flags.local_fold else None)
 
 
 def _calling(
@@ -220,7 +201,7 @@ def _calling(
             validation,
         )
     if flags.recall is not None:
-        validation = runs.read_validation(run.directory)
+        validation = layout.read_validation(run.directory)
         return call_on_validation(*validation, ("recall", flags.recall), flags.prior)
     if flags.threshold is not None:
         return Calling(flags.threshold, GIVEN)
@@ -254,11 +235,11 @@ def _manifest(
     }
     return {
         "deeprke_tf": __version__,
-        "command": runs.command_line(),
+        "command": processes.command_line(),
         "flags": given,
-        "manifest_sha256": file_sha256(run.directory / runs.MANIFEST),
+        "manifest_sha256": sha256(run.directory / layout.MANIFEST),
         "model_sha256": run.manifest["model_sha256"],
-        "fasta_sha256": file_sha256(flags.fasta),
+        "fasta_sha256": sha256(flags.fasta),
         **dataclasses.asdict(tiling),
         "threshold": calling.threshold if np.isfinite(calling.threshold) else None,
         "threshold_chosen": calling.chosen,
@@ -291,4 +272,4 @@ def _summary(
     if scan_files.BIGWIG not in files and counts["windows"]:
         how = "needs pyBigWig: pip install 'deeprke_tf[tracks]'"
         rows.append([scan_files.BIGWIG, f"not written; {how}"])
-    return cli.table([*rows, ["wrote", f"{out}: {', '.join(files)}"]])
+    return tables.text_table([*rows, ["wrote", f"{out}: {', '.join(files)}"]])

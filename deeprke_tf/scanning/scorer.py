@@ -1,6 +1,5 @@
 """Scores RNAs of any length, window by window, as prediction would score each alone."""
 
-import dataclasses
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
@@ -8,9 +7,8 @@ from typing import TypeAlias
 import numpy as np
 
 from deeprke_tf.rna.fasta import Rna
-from deeprke_tf.rna.folding import Folder
+from deeprke_tf.rna.folding import FoldingPool
 from deeprke_tf.rna.sites import Site, SkippedSite, clean_site
-from deeprke_tf.rna.structure import cut_structure
 from deeprke_tf.runs import predictions, scorer
 from deeprke_tf.runs import run as runs
 from deeprke_tf.scanning.store import ScoredRna
@@ -22,31 +20,11 @@ _WINDOWS_AT_ONCE = 2_048
 ScoreWindows: TypeAlias = Callable[[list[Site]], np.ndarray]
 
 
-@dataclasses.dataclass(frozen=True)
-class Folders:
-    """What folds the RNAs of a scan; not used for a model without structure.
-
-    Attributes:
-      windows: Folds under `run.encoding.fold`.
-      rnas: Folds whole RNAs with a span, from which the structures of windows are then
-        cut; None: each window is folded alone.
-    """
-
-    windows: Folder
-    rnas: Folder | None = None
-
-    def structures(self, rnas: Iterable[Rna]) -> dict[str, str]:
-        """Returns the structure of whole RNAs by sequence; none where windows fold."""
-        if self.rnas is None:
-            return {}
-        return self.rnas.structures(rna.sequence for rna in rnas)
-
-
 def score_rnas(
     run: runs.Run,
     rnas: Iterable[Rna | SkippedSite],
     tiling: Tiling,
-    folders: Folders,
+    pool: FoldingPool,
     batch_size: int,
     on_scored: Callable[[int], object],
 ) -> Iterator[list[ScoredRna | SkippedSite]]:
@@ -59,7 +37,7 @@ def score_rnas(
       run: The model.
       rnas: From `fasta.read_rnas`.
       tiling: Where the windows lie.
-      folders: What folds them.
+      pool: Folds them; not used for a model without structure.
       batch_size: Windows that the network sees at once.
       on_scored: Called with the number of nucleotides just scored.
 
@@ -69,12 +47,14 @@ def score_rnas(
     score = scorer.scorer(run.model)
 
     def score_windows(windows: list[Site]) -> np.ndarray:
-        encoded = predictions.encode_sites(run, windows, folders.windows)
+        encoded = predictions.encode_sites(run, windows, pool)
         return scorer.score_sites(score, encoded, batch_size)
 
     for batch in _batches(rnas, tiling):
         usable = [rna for rna in batch if isinstance(rna, Rna)]
-        windows = cut_all(usable, tiling, run.encoding.k, folders)
+        windows = itertools.chain.from_iterable(
+            cut(rna, tiling, run.encoding.k) for rna in usable
+        )
         scored = _score_batch(usable, windows, tiling, score_windows, on_scored)
         # Skipped RNAs keep their place.
         yield [rna if isinstance(rna, SkippedSite) else next(scored) for rna in batch]
@@ -121,18 +101,7 @@ def _score_batch(
         yield ScoredRna(rna.name, rna.row, len(rna.sequence), values, reasons)
 
 
-def cut_all(
-    rnas: list[Rna], tiling: Tiling, k: int, folders: Folders
-) -> Iterator[Site | SkippedSite]:
-    """Yields the windows of several RNAs, with a structure where whole RNAs fold."""
-    folds = folders.structures(rnas)
-    for rna in rnas:
-        yield from cut(rna, tiling, k, folds.get(rna.sequence))
-
-
-def cut(
-    rna: Rna, tiling: Tiling, k: int, dot_bracket: str | None = None
-) -> Iterator[Site | SkippedSite]:
+def cut(rna: Rna, tiling: Tiling, k: int) -> Iterator[Site | SkippedSite]:
     """Yields the windows of an RNA as sites, or why one is none.
 
     A window begins and ends with a known letter, as sites of training do; what N it had
@@ -146,14 +115,11 @@ def cut(
       rna: An RNA.
       tiling: Where the windows lie.
       k: Length of the k-mers.
-      dot_bracket: Structure of the whole RNA; None: windows are to be folded.
     """
     starts, ends = tiling.place(len(rna.sequence))
     pairs = zip(starts.tolist(), ends.tolist(), strict=True)
     for i, (start, end) in enumerate(pairs, start=1):
-        own = None if dot_bracket is None else cut_structure(dot_bracket, start, end)
-        letters = rna.sequence[start:end]
-        yield clean_site(rna.name, i, letters, k=k, dot_bracket=own)
+        yield clean_site(rna.name, i, rna.sequence[start:end], k=k)
 
 
 def _scored_windows(

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from deeprke_tf.data.records import file_sha256
 from deeprke_tf.errors import UserError
 from deeprke_tf.rna.fasta import Rna, read_rnas
 from deeprke_tf.rna.shuffling import shuffle_dinucleotides
 from deeprke_tf.rna.sites import SkippedSite
 from deeprke_tf.runs import run as runs
-from deeprke_tf.scanning.q_values import Windows
+from deeprke_tf.scanning.fdr import Windows
 from deeprke_tf.scanning.store import Origin, ScoreStore
 from deeprke_tf.scanning.windows import Tiling, highest_before
+from deeprke_tf.system.files import sha256
 
 if TYPE_CHECKING:
     from deeprke_tf.scan import ScanFlags
@@ -129,10 +129,9 @@ def prepare(
     """
     settings = {
         "model": run.manifest["model_sha256"],
-        "rnas": file_sha256(source.path),
+        "rnas": sha256(source.path),
         "shuffle_seed": source.shuffle_seed,
         "n_shuffles": source.n_shuffles,
-        "local_fold": flags.local_fold,
         **dataclasses.asdict(tiling),
     }
     before = store.settings(source.origin)

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from deeprke_tf.errors import UserError
-from deeprke_tf.rna.folding import Folder
+from deeprke_tf.rna.folding import FoldingPool
 from deeprke_tf.rna.sites import Site, SkippedSite, skip_site
 from deeprke_tf.serving.answers import (
     CALIBRATED,
@@ -108,7 +108,7 @@ class ServedModel:
     def score(
         self,
         sites: Iterable[Site | SkippedSite],
-        folder: Folder,
+        pool: FoldingPool,
         batch_size: int = 256,
     ) -> Iterator["ScoredSite"]:
         """Scores sites as they come, some thousand at a time.
@@ -117,7 +117,7 @@ class ServedModel:
 
         Args:
           sites: From `readers.SitesFile(path, k=1, labelled=False)`, or made.
-          folder: Folds as the training data of the model were folded; not used for a
+          pool: Folds as the training data of the model were folded; not used for a
             model without structure.
           batch_size: Sites in a request; servers have a limit.
 
@@ -128,10 +128,10 @@ class ServedModel:
         Raises:
           UserError: The server refuses, fails for too long or answers nonsense.
         """
-        pool = concurrent.futures.ThreadPoolExecutor(self._n_at_once)
+        threads = concurrent.futures.ThreadPoolExecutor(self._n_at_once)
         stream = iter(sites)
         chunks = iter(lambda: list(itertools.islice(stream, _SITES_AT_ONCE)), [])
-        asked = (self._ask(chunk, folder, batch_size, pool) for chunk in chunks)
+        asked = (self._ask(chunk, pool, batch_size, threads) for chunk in chunks)
         try:
             scored = itertools.chain.from_iterable(map(_scored, _one_ahead(asked)))
             for row, (site, answer) in enumerate(scored, start=1):
@@ -139,33 +139,33 @@ class ServedModel:
                     site = skip_site(site.name, row, NOT_SCORED, _NOT_SCORED_DETAIL)
                 yield ScoredSite(site, *answer)
         finally:
-            pool.shutdown(cancel_futures=True)
+            threads.shutdown(cancel_futures=True)
 
     def _ask(
         self,
         sites: list[Site | SkippedSite],
-        folder: Folder,
+        pool: FoldingPool,
         batch_size: int,
-        pool: concurrent.futures.Executor,
+        threads: concurrent.futures.Executor,
     ) -> "_Asked":
         """Folds sites and sends them off, batched by length: the server pads."""
         numbered = enumerate(sites)
         usable = [(i, site) for i, site in numbered if isinstance(site, Site)]
         usable.sort(key=lambda item: len(item[1].sequence))
         places = [place for place, _site in usable]
-        inputs = self._inputs([site for _place, site in usable], folder)
+        inputs = self._inputs([site for _place, site in usable], pool)
         requests = []
         for start in range(0, len(places), batch_size):
             end = start + batch_size
             batch = {name: values[start:end] for name, values in inputs.items()}
-            future = pool.submit(self._probabilities, batch)
+            future = threads.submit(self._probabilities, batch)
             requests.append((places[start:end], future))
         return _Asked(sites, requests)
 
-    def _inputs(self, sites: list[Site], folder: Folder) -> Inputs:
+    def _inputs(self, sites: list[Site], pool: FoldingPool) -> Inputs:
         inputs = {"sequence": [site.sequence for site in sites]}
         if self.reads_structure:
-            folds = folder.structures(s.sequence for s in sites if not s.dot_bracket)
+            folds = pool.structures(s.sequence for s in sites if not s.dot_bracket)
             inputs["dot_bracket"] = [
                 site.dot_bracket or folds[site.sequence] for site in sites
             ]

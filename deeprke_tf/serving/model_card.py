@@ -10,7 +10,9 @@ from typing import Any
 
 from deeprke_tf.evaluation.calling import as_text
 from deeprke_tf.evaluation.metrics import MEASURES
+from deeprke_tf.runs import layout
 from deeprke_tf.runs import run as runs
+from deeprke_tf.system import files
 
 JSON = "model_card.json"
 MARKDOWN = "MODEL_CARD.md"
@@ -51,7 +53,7 @@ def write_model_card(
       UserError: The metrics of the run cannot be read.
     """
     card = model_card(run, name, license_name)
-    runs.write_json(version / JSON, card)
+    files.write_json(version / JSON, card)
     (version / MARKDOWN).write_text(as_markdown(card), encoding="utf-8")
     return [version / MARKDOWN, version / JSON]
 
@@ -175,7 +177,7 @@ def _members(members: list[dict[str, Any]]) -> str:
 
 def _metrics(directory: Path) -> list[dict[str, Any]]:
     """Returns what was measured on each split; a test split, if any, comes first."""
-    measured = dict(runs.read_json(directory / runs.METRICS))
+    measured = dict(files.read_json(directory / layout.METRICS))
     validation = measured.pop("validation", None)
     return [measured] if validation is None else [measured, validation]
 

@@ -1,7 +1,8 @@
-"""A directory of results: written aside, it takes its name when it is whole."""
+"""Directories of results: made, held by one process, and swapped in when whole."""
 
 import contextlib
 import dataclasses
+import errno
 import os
 import re
 import shutil
@@ -10,11 +11,47 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from deeprke_tf.data import description
 from deeprke_tf.errors import UserError
+from deeprke_tf.system import locks
 
-SKIPPED_FILE_NAME = "skipped.tsv"
 _LOCK_FILE_NAME = "lock"
+
+
+def make_directory(path: Path) -> None:
+    """Makes a directory for output, with those above it, unless it is there.
+
+    Raises:
+      UserError: A file is in the way, or the directory cannot be written to.
+    """
+    if path.exists() and not path.is_dir():
+        raise UserError(f"{path} is a file; name a directory.")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"Cannot make {path}: {error.strerror}.") from error
+    if not os.access(path, os.W_OK):
+        raise UserError(f"Cannot write to {path}: {os.strerror(errno.EACCES)}.")
+
+
+@contextlib.contextmanager
+def only_process(directory: Path, *, wait: bool = False) -> Iterator[bool]:
+    """Keeps other processes of this package from a directory.
+
+    Args:
+      directory: It need not be there yet; those above it are made.
+      wait: Wait for the process that has it.
+
+    Yields:
+      Whether it may be written here; not while another process holds it.
+
+    Raises:
+      UserError: The directories above it cannot be made.
+    """
+    path = directory.resolve()
+    if not path.is_dir():
+        make_directory(path.parent)
+    with locks.held(path, -1.0 if wait else 0.0) as is_held:
+        yield is_held
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,11 +96,8 @@ class Kind:
             )
 
 
-DATASET = Kind("dataset", description.FILE_NAME, r".*\.tfrecord\.gz|skipped\.tsv")
-
-
 @contextlib.contextmanager
-def written_aside(out: Path, overwrite: bool, kind: Kind = DATASET) -> Iterator[Path]:
+def directory_aside(out: Path, overwrite: bool, kind: Kind) -> Iterator[Path]:
     """Gives a directory to write in; if that ends well it becomes `out`.
 
     If it does not, nothing of it stays and what was at `out` is as before.

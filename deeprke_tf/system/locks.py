@@ -1,8 +1,8 @@
-"""Who may write into a directory, where several processes or machines might.
+"""Crash-safe exclusive locks: which process may write a file or a directory.
 
-A run is trained, a scan made and a model exported by the one process that holds the
-lock of its directory, the file `.NAME.lock` beside it. A process that dies leaves its
-lock free, and its work to the next one, which goes on from what is whole.
+The lock of a path is the file `.NAME.lock` beside it. The operating system frees it
+when its process dies, however it dies; the work then goes to the next process, which
+goes on from what is whole.
 """
 
 import contextlib
@@ -12,37 +12,31 @@ from pathlib import Path
 
 import filelock
 
-from deeprke_tf.runs import run
 
-
-def lock_file(directory: Path) -> Path:
-    """Returns the file that the process at a directory holds; it is beside it."""
-    return directory.with_name(f".{directory.name}.lock")
+def lock_file(path: Path) -> Path:
+    """Returns the lock file of a path, beside it."""
+    return path.with_name(f".{path.name}.lock")
 
 
 @contextlib.contextmanager
-def only_process(directory: Path, *, wait: bool = False) -> Iterator[bool]:
-    """Keeps other processes of this package from a directory.
+def held(path: Path, seconds: float = 0.0) -> Iterator[bool]:
+    """Holds the lock of a file or a directory, which need not be there yet.
 
     Args:
-      directory: It need not be there yet.
-      wait: Wait for a process that is at it.
+      path: Absolute; the directory that it lies in must be there.
+      seconds: How long to wait for another process that holds it; negative: until it
+        is free.
 
     Yields:
-      Whether it may be written here; not while another process is at it.
-
-    Raises:
-      UserError: There is no place for the directory.
+      Whether the lock is held; if not, another process has it.
     """
-    path = directory.resolve()
     if path.is_dir() and not os.access(path.parent, os.W_OK):
         # A mounted directory, as containers have it: there is no place beside it.
         yield True
         return
-    run.make_directory(path.parent)
     lock = filelock.FileLock(lock_file(path))
     try:
-        lock.acquire(timeout=-1 if wait else 0)
+        lock.acquire(timeout=seconds)
     except filelock.Timeout:
         yield False
         return

@@ -1,10 +1,41 @@
-"""What processes that this package starts have in common."""
+"""This process and those that it starts."""
 
 import multiprocessing
 import multiprocessing.connection
+import multiprocessing.context
 import os
+import shlex
 import signal
+import sys
 import threading
+from pathlib import Path
+from typing import Any
+
+
+class _Process(multiprocessing.context.SpawnProcess):
+    """A process that does not import the script that started it."""
+
+    def start(self) -> None:
+        main: dict[str, Any] = vars(sys.modules["__main__"])
+        hidden: dict[str, Any] = {
+            name: main.pop(name) for name in ("__spec__", "__file__") if name in main
+        }
+        main["__spec__"] = None
+        try:
+            super().start()
+        finally:
+            main.update(hidden)
+
+
+class SpawnContext(multiprocessing.context.SpawnContext):
+    """Starts fresh processes, as a process that has run TensorFlow must not be forked.
+
+    Unlike those of `multiprocessing.get_context("spawn")` they do not import the main
+    module: a script needs no `if __name__ == "__main__"`, and a command's children need
+    not load what it has loaded. What they run must lie in a module of this package.
+    """
+
+    Process = _Process
 
 
 def end_with_parent() -> None:
@@ -21,3 +52,12 @@ def end_with_parent() -> None:
             os._exit(1)
 
     threading.Thread(target=wait_for_parent, daemon=True).start()
+
+
+def command_line() -> str:
+    """Returns the command of this process, fit to be given to a shell again."""
+    program = [Path(sys.argv[0]).name]
+    # `python -m` leaves the path of the module's file, which is no command.
+    if module := getattr(sys.modules["__main__"], "__spec__", None):
+        program = ["python", "-m", module.name.removesuffix(".__main__")]
+    return shlex.join([*program, *sys.argv[1:]])

@@ -1,14 +1,34 @@
-"""Progress of long work on standard error, with a rate and the time left."""
+"""Progress of long work: a bar on standard error, nothing, or a callback of the user's.
 
+Whatever takes long takes a `Progress`: it is called once for each stage of the work
+and returns a bar to `update` with the number of steps just done.
+"""
+
+import contextlib
 import sys
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
 
 from tqdm import tqdm
 
 _SECONDS_BETWEEN_LINES_IN_A_LOG = 15.0
 
 
+class Bar(Protocol):
+    """One stage of the work; what `tqdm` has."""
+
+    def update(self, n: float = 1) -> object:
+        """Counts steps that are done."""
+
+
+# From the number of steps (None: not known), the unit and a description to a bar.
+Progress: TypeAlias = Callable[
+    [int | None, str, str], contextlib.AbstractContextManager[Bar]
+]
+
+
 def progress_bar(total: int | None, unit: str, description: str) -> tqdm:
-    """Returns a bar to `update`; use it as a context manager.
+    """Returns a bar on standard error, with a rate and the time left.
 
     A log file gets a line now and then, not one for every step.
 
@@ -29,3 +49,22 @@ def progress_bar(total: int | None, unit: str, description: str) -> tqdm:
         dynamic_ncols=to_terminal,
         leave=True,
     )
+
+
+class _NoBar:
+    def update(self, n: float = 1) -> None:
+        """Counts nothing."""
+
+
+def no_progress(
+    _total: int | None, _unit: str, _description: str
+) -> contextlib.AbstractContextManager[Bar]:
+    """Shows nothing."""
+    return contextlib.nullcontext(_NoBar())
+
+
+def as_progress(progress: bool | Progress) -> Progress:
+    """Returns what a user meant: True is a bar on standard error, False is nothing."""
+    if callable(progress):
+        return progress
+    return progress_bar if progress else no_progress

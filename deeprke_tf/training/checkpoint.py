@@ -9,7 +9,7 @@ import keras
 import pandas as pd
 
 from deeprke_tf.config import TrainConfig
-from deeprke_tf.runs import run
+from deeprke_tf.system import files
 from deeprke_tf.training import objective
 
 _PROGRESS = "progress.json"
@@ -32,7 +32,7 @@ class TrainingState:
         self.history: list[dict[str, Any]] = []
         directory.mkdir(parents=True, exist_ok=True)
         if (directory / _PROGRESS).exists():
-            self.history = run.read_json(directory / _PROGRESS)
+            self.history = files.read_json(directory / _PROGRESS)
             # A run killed between the two files would lack its last row for good.
             self._write_history()
 
@@ -69,7 +69,7 @@ class TrainingState:
         partial = path.with_name(f"partial-{path.name}")  # Keras wants the ending.
         model.save(partial)
         os.replace(partial, path)
-        run.write_json(self._directory / _PROGRESS, self.history)
+        files.write_json(self._directory / _PROGRESS, self.history)
         self._write_history()
         kept = {self._model(self.n_epochs), self._model(self.best_epoch)}
         for old in set(self._directory.glob("*.keras")) - kept:

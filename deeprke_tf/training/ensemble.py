@@ -10,16 +10,15 @@ from typing import Any
 
 import keras
 
-from deeprke_tf import cli, config
+from deeprke_tf import config
 from deeprke_tf.config import RunConfig
 from deeprke_tf.data import description
 from deeprke_tf.data.description import DatasetInfo
-from deeprke_tf.data.records import file_sha256
 from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation import metrics
-from deeprke_tf.runs import ensemble
-from deeprke_tf.runs import run as runs
-from deeprke_tf.system import locks
+from deeprke_tf.runs import ensemble, layout
+from deeprke_tf.system import directories, files, tables
+from deeprke_tf.system.files import sha256
 from deeprke_tf.training import run as train_run
 from deeprke_tf.training import start
 
@@ -57,18 +56,18 @@ def train_ensemble(
     info, _vectors = start.checked(data, run_config, vectors_from)
     with _members_held(out, list(settings)) if overwrite else contextlib.nullcontext():
         start.prepare(out, run_config, info, vectors_from, overwrite, tuple(settings))
-    finished = [name for name in settings if (out / name / runs.MANIFEST).exists()]
+    finished = [name for name in settings if (out / name / layout.MANIFEST).exists()]
     for name in finished:
         _require_member(out / name, settings[name], info, vectors_from)
     elsewhere = []
     for number, name in enumerate(settings, start=1):
         before = ", finished before" if name in finished else ""
         print(f"member {number} of {n_members}: {out / name}{before}", flush=True)
-        with locks.only_process(out / name) as is_free:
+        with directories.only_process(out / name) as is_free:
             if not is_free:
                 print("another process is at it", flush=True)
                 elsewhere.append(name)
-            elif (out / name / runs.MANIFEST).exists():
+            elif (out / name / layout.MANIFEST).exists():
                 _require_member(out / name, settings[name], info, vectors_from)
             else:
                 train_run.train_run(
@@ -97,7 +96,7 @@ def _members_held(out: Path, names: list[str]) -> Iterator[None]:
     """
     with contextlib.ExitStack() as held:
         for name in names:
-            if not held.enter_context(locks.only_process(out / name)):
+            if not held.enter_context(directories.only_process(out / name)):
                 raise UserError(
                     f"--overwrite would delete {out / name}, which another process is "
                     "training; wait for it, or name another --out."
@@ -125,12 +124,12 @@ def _require_member(
     directory: Path, settings: RunConfig, info: DatasetInfo, vectors_from: Path | None
 ) -> None:
     """Refuses a finished run that this ensemble would not have trained."""
-    manifest = runs.read_manifest(directory)
+    manifest = layout.read_manifest(directory)
     other = ""
-    data_sha256 = file_sha256(info.directory / description.FILE_NAME)
+    data_sha256 = sha256(info.directory / description.FILE_NAME)
     if manifest["data"]["dataset_sha256"] != data_sha256:
         other = "data"
-    elif config.load(RunConfig, directory / runs.CONFIG) != settings:
+    elif config.load(RunConfig, directory / layout.CONFIG) != settings:
         other = "settings"
     elif manifest["vectors"]["from"] != (vectors_from and vectors_from.resolve().name):
         other = "--vectors-from"
@@ -145,7 +144,7 @@ def _join(
     out: Path, run_config: RunConfig, info: DatasetInfo, names: list[str]
 ) -> dict[str, Any]:
     """Measures the mean of the members on validation, and writes the manifest."""
-    manifests = [runs.read_manifest(out / name) for name in names]
+    manifests = [layout.read_manifest(out / name) for name in names]
     labels, probabilities = ensemble.mean_validation(
         [(out / name, found) for name, found in zip(names, manifests, strict=True)]
     )
@@ -154,7 +153,7 @@ def _join(
         {
             "directory": name,
             **{key: found[key] for key in ("seed", "best_epoch", "n_epochs")},
-            "validation_auroc": metrics.auroc(*runs.read_validation(out / name)),
+            "validation_auroc": metrics.auroc(*layout.read_validation(out / name)),
             "model_sha256": found["model_sha256"],
         }
         for name, found in zip(names, manifests, strict=True)
@@ -163,13 +162,13 @@ def _join(
     manifest = train_run.manifest_of(info, run_config, out, measured)
     manifest["members"] = members
     manifest["model_sha256"] = hashlib.sha256(digests.encode()).hexdigest()
-    runs.write_json(out / runs.MANIFEST, manifest)
-    shutil.rmtree(out / runs.STATE)
+    files.write_json(out / layout.MANIFEST, manifest)
+    shutil.rmtree(out / layout.STATE)
     alone = ", ".join(f"{member['validation_auroc']:.4f}" for member in members)
     rows = [
         ["members", f"{len(members)}, validation AUROC {alone}"],
         *train_run.measure_rows(measured),
         ["wrote", str(out)],
     ]
-    print(cli.table(rows))
+    print(tables.text_table(rows))
     return measured

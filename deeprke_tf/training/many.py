@@ -9,10 +9,10 @@ from typing import Literal
 from deeprke_tf import config
 from deeprke_tf.config import RunConfig
 from deeprke_tf.data import description
-from deeprke_tf.data.records import file_sha256
 from deeprke_tf.errors import UserError
-from deeprke_tf.runs import run as runs
-from deeprke_tf.system.locks import only_process
+from deeprke_tf.runs import layout
+from deeprke_tf.system.directories import only_process
+from deeprke_tf.system.files import sha256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,9 +137,9 @@ def _train_alone(
     with only_process(run) as is_free:
         if not is_free:
             return Outcome(run, "elsewhere")
-        if (run / runs.MANIFEST).exists():
+        if (run / layout.MANIFEST).exists():
             require_same(run, data, run_config, vectors_from)
-            auroc = runs.validation_measures(run)["auroc"]
+            auroc = layout.validation_measures(run)["auroc"]
             return Outcome(run, "done before", auroc)
         # The networks of earlier datasets are not needed any more.
         keras.utils.clear_session()
@@ -157,12 +157,12 @@ def require_same(
     Raises:
       UserError: It was trained on other data or vectors, or with other settings.
     """
-    manifest = runs.read_manifest(run)
-    digest = file_sha256(data / description.FILE_NAME)
+    manifest = layout.read_manifest(run)
+    digest = sha256(data / description.FILE_NAME)
     given = vectors_from.resolve().name if vectors_from else None
     other = {
         "data": manifest.get("data", {}).get("dataset_sha256") != digest,
-        "settings": config.load(RunConfig, run / runs.CONFIG) != run_config,
+        "settings": config.load(RunConfig, run / layout.CONFIG) != run_config,
         "--vectors-from": manifest.get("vectors", {}).get("from") != given,
     }
     if any(other.values()):

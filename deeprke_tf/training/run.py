@@ -10,15 +10,16 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from deeprke_tf import __version__, cli
+from deeprke_tf import __version__
 from deeprke_tf.config import ModelConfig, RunConfig
 from deeprke_tf.data import batches, description
 from deeprke_tf.data.description import DatasetInfo
-from deeprke_tf.data.records import file_sha256
 from deeprke_tf.evaluation import calibration_fit, figures, metrics
 from deeprke_tf.networks.deeprke import without_kmer_counts
-from deeprke_tf.runs import run as runs
+from deeprke_tf.runs import layout
 from deeprke_tf.runs.scorer import score_labelled, scorer
+from deeprke_tf.system import files, processes, tables
+from deeprke_tf.system.files import sha256
 from deeprke_tf.training import devices, epochs, start
 from deeprke_tf.training import vectors as run_vectors
 from deeprke_tf.training.checkpoint import TrainingState
@@ -55,18 +56,18 @@ def train_run(
     start.prepare(out, run_config, info, vectors_from, overwrite)
     print(_data_line(info, data), flush=True)
     vectors = run_vectors.make_vectors(info, out, run_config, given)
-    state = TrainingState(out / runs.STATE, out / runs.HISTORY)
+    state = TrainingState(out / layout.STATE, out / layout.HISTORY)
     if state.n_epochs:
         print(f"going on after epoch {state.n_epochs}", flush=True)
     started = time.monotonic()
-    model = epochs.fit(info, run_config, vectors, strategy, state, out / runs.LOGS)
+    model = epochs.fit(info, run_config, vectors, strategy, state, out / layout.LOGS)
     seconds = time.monotonic() - started
     measured = _measure(model, info, run_config, out, state)
-    model.save(out / f"partial-{runs.MODEL}")
-    (out / f"partial-{runs.MODEL}").rename(out / runs.MODEL)
+    model.save(out / f"partial-{layout.MODEL}")
+    (out / f"partial-{layout.MODEL}").rename(out / layout.MODEL)
     manifest = _manifest(info, run_config, out, strategy, state, measured)
     manifest["vectors"] = run_vectors.describe(vectors, out, vectors_from)
-    runs.write_json(out / runs.MANIFEST, manifest)
+    files.write_json(out / layout.MANIFEST, manifest)
     state.remove()
     print(_summary(measured, state, model.count_params(), seconds, out))
     if run_config.model.counts_kmers:
@@ -89,7 +90,7 @@ def _measure(
     labels, probabilities = _score_validation(model, info, run_config)
     measured = write_measures(out, info, labels, probabilities)
     figures.learning_curves(
-        state.history, state.best_epoch, out / runs.FIGURES / "learning_curves.png"
+        state.history, state.best_epoch, out / layout.FIGURES / "learning_curves.png"
     )
     return measured
 
@@ -127,10 +128,10 @@ def write_measures(
         "data": info.directory.resolve().name,
         **metrics.evaluate_probabilities(labels, probabilities, threshold),
     }
-    runs.write_validation(out, labels, probabilities)
-    runs.write_json(out / runs.METRICS, measured)
+    layout.write_validation(out, labels, probabilities)
+    files.write_json(out / layout.METRICS, measured)
     figures.evaluation_figures(
-        out / runs.FIGURES, "validation", labels, probabilities, measured
+        out / layout.FIGURES, "validation", labels, probabilities, measured
     )
     return measured
 
@@ -148,7 +149,7 @@ def _manifest(
         "best_epoch": state.best_epoch,
         "n_epochs": state.n_epochs,
         "devices": devices.names(strategy),
-        "model_sha256": file_sha256(out / runs.MODEL),
+        "model_sha256": sha256(out / layout.MODEL),
     }
 
 
@@ -167,15 +168,15 @@ def manifest_of(
     packages = ("tensorflow", "keras", "gensim", "scikit-learn", "numpy", "viennarna")
     return {
         "deeprke_tf": __version__,
-        "command": runs.command_line(),
+        "command": processes.command_line(),
         "seed": run_config.train.seed,
         "encoding": info.contents["encoding"],
         "threshold": measured["threshold"],
-        "calibration": calibration_fit.fit(*runs.read_validation(out)).to_json(),
+        "calibration": calibration_fit.fit(*layout.read_validation(out)).to_json(),
         "longest_site": info.split("train").longest_site,
         "data": {
             "directory": info.directory.resolve().name,
-            "dataset_sha256": file_sha256(info.directory / description.FILE_NAME),
+            "dataset_sha256": sha256(info.directory / description.FILE_NAME),
             "inputs": info.contents["inputs"],
             "splits": info.contents["splits"],
         },
@@ -256,7 +257,7 @@ def _summary(
         *measure_rows(measured),
         ["wrote", str(out)],
     ]
-    return cli.table(rows)
+    return tables.text_table(rows)
 
 
 def measure_rows(measured: dict[str, Any]) -> list[list[str]]:

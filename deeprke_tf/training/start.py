@@ -10,9 +10,10 @@ from deeprke_tf import config
 from deeprke_tf.config import RunConfig
 from deeprke_tf.data import batches, description
 from deeprke_tf.data.description import DatasetInfo
-from deeprke_tf.data.records import file_sha256
 from deeprke_tf.errors import UserError
-from deeprke_tf.runs import run
+from deeprke_tf.runs import layout
+from deeprke_tf.system import directories, files
+from deeprke_tf.system.files import sha256
 from deeprke_tf.system.locks import lock_file
 from deeprke_tf.training import epochs, vectors
 
@@ -59,31 +60,31 @@ def prepare(
     Raises:
       UserError: `out` holds something else, or a finished run.
     """
-    run.make_directory(out)
+    directories.make_directory(out)
     # A run that was killed at its very start has no config yet.
-    begun = {run.STATE, f"{run.CONFIG}.partial", *members}
+    begun = {layout.STATE, f"{layout.CONFIG}.partial", *members}
     begun |= {lock_file(out / name).name for name in members}
-    is_run = (out / run.CONFIG).exists() and (
-        (out / run.MANIFEST).exists() or (out / _STARTED).exists()
+    is_run = (out / layout.CONFIG).exists() and (
+        (out / layout.MANIFEST).exists() or (out / _STARTED).exists()
     )
     if not is_run and {path.name for path in out.iterdir()} - begun:
         raise UserError(f"--out {out} is not empty and not a run; name another.")
     if overwrite:
         shutil.rmtree(out)
         is_run = False
-    if (out / run.MANIFEST).exists():
+    if (out / layout.MANIFEST).exists():
         raise UserError(
             f"{out} is a finished run; name another --out, or add --overwrite."
         )
     started = {
-        "dataset_sha256": file_sha256(info.directory / description.FILE_NAME),
+        "dataset_sha256": sha256(info.directory / description.FILE_NAME),
         "vectors_from": str(vectors_from) if vectors_from else None,
         "ensemble": len(members) or None,
     }
     if not is_run:
-        (out / run.STATE).mkdir(parents=True, exist_ok=True)
-        run.write_json(out / _STARTED, started)
-        run.write_json(out / run.CONFIG, dataclasses.asdict(run_config))
+        (out / layout.STATE).mkdir(parents=True, exist_ok=True)
+        files.write_json(out / _STARTED, started)
+        files.write_json(out / layout.CONFIG, dataclasses.asdict(run_config))
         return
     _require_same(out, run_config, started, info.directory)
 
@@ -92,9 +93,9 @@ def _require_same(
     out: Path, run_config: RunConfig, started: dict[str, Any], data: Path
 ) -> None:
     """Refuses to go on with an unfinished run that was started otherwise."""
-    before = run.read_json(out / _STARTED)
+    before = files.read_json(out / _STARTED)
     other = [name for name in started if before.get(name) != started[name]]
-    if config.load(RunConfig, out / run.CONFIG) != run_config:
+    if config.load(RunConfig, out / layout.CONFIG) != run_config:
         other = ["settings", *other]
     if other:
         what = {
@@ -105,7 +106,7 @@ def _require_same(
         advice = "name another --out, or add --overwrite"
         if other == ["settings"]:
             members = started["ensemble"]
-            flags = f"--data {data} --out {out} --config {out / run.CONFIG}"
+            flags = f"--data {data} --out {out} --config {out / layout.CONFIG}"
             flags += f" --ensemble {members}" if members else ""
             advice += f"; {flags} goes on with those it has"
         raise UserError(

@@ -10,10 +10,10 @@ import numpy as np
 from deeprke_tf.config import RunConfig
 from deeprke_tf.data import batches, kmers
 from deeprke_tf.data.description import DatasetInfo
-from deeprke_tf.data.records import file_sha256
 from deeprke_tf.errors import UserError
 from deeprke_tf.networks import kmer_counts, kmer_regression, word2vec
-from deeprke_tf.runs import run
+from deeprke_tf.system import files
+from deeprke_tf.system.files import sha256
 from deeprke_tf.training import epochs, objective
 from deeprke_tf.vectors import DESCRIPTION
 
@@ -65,7 +65,7 @@ def _require_same_folds(vectors_from: Path, info: DatasetInfo) -> None:
     description = vectors_from / DESCRIPTION
     if not description.exists():
         return
-    folded = run.read_json(description)["encoding"]["fold"]
+    folded = files.read_json(description)["encoding"]["fold"]
     of_data = dataclasses.asdict(info.encoding.fold)
     other = [name for name, value in of_data.items() if folded.get(name) != value]
     if other:
@@ -173,5 +173,5 @@ def describe(
     """
     return {
         "from": vectors_from.resolve().name if vectors_from else None,
-        "sha256": {name: file_sha256(_path(out, name)) for name in vectors},
+        "sha256": {name: sha256(_path(out, name)) for name in vectors},
     }

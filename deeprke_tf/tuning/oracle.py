@@ -18,7 +18,7 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 
 from deeprke_tf.config import RunConfig
 from deeprke_tf.errors import UserError
-from deeprke_tf.runs import run
+from deeprke_tf.system import files
 from deeprke_tf.tuning import space as tune_space
 from deeprke_tf.tuning.roles import role
 from deeprke_tf.tuning.space import Space
@@ -161,11 +161,11 @@ class Ledger(keras_tuner.Oracle):
 
     def save(self) -> None:
         """Writes the state aside and renames it; trials have files of their own."""
-        run.write_json(Path(self._get_oracle_fname()), self.get_state())
+        files.write_json(Path(self._get_oracle_fname()), self.get_state())
 
     def _save_trial(self, trial: Trial) -> None:
         directory = Path(self._get_trial_dir(trial.trial_id))
-        run.write_json(directory / "trial.json", trial.get_state())
+        files.write_json(directory / "trial.json", trial.get_state())
 
 
 class _Random(Ledger, keras_tuner.oracles.RandomSearchOracle):

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from deeprke_tf import cli
 from deeprke_tf.config import RunConfig
 from deeprke_tf.errors import UserError
-from deeprke_tf.runs import run
+from deeprke_tf.system import files, tables
 from deeprke_tf.tuning import results as tune_results
 from deeprke_tf.tuning.results import TrialResult
 from deeprke_tf.tuning.space import Space
@@ -85,7 +84,7 @@ class Report:
         print(self._table(results))
         best = tune_results.trial_directory(self._search, done[0].trial)
         print(
-            cli.table(
+            tables.text_table(
                 [
                     ["best trial", _line(done[0])],
                     ["its run", str(best / "run-1")],
@@ -121,7 +120,7 @@ class Report:
         os.replace(partial, path)
         if not results[0].failed:
             best = self._with_all_epochs(self._config(results[0]))
-            run.write_json(
+            files.write_json(
                 self._search / tune_results.BEST_CONFIG, dataclasses.asdict(best)
             )
 
@@ -153,7 +152,7 @@ class Report:
             auroc = f"{result.auroc:.4f}" + (" (start)" if is_start else "")
             cells = [_text(settings[name]) for name in self._space]
             rows.append([str(rank), result.trial, auroc, *cells])
-        return cli.table(rows)
+        return tables.text_table(rows)
 
 
 def _line(result: TrialResult) -> str:

@@ -25,7 +25,8 @@ from typing import Any
 from deeprke_tf import config
 from deeprke_tf.config import RunConfig
 from deeprke_tf.errors import UserError
-from deeprke_tf.runs import run as runs
+from deeprke_tf.runs import layout
+from deeprke_tf.system import files
 
 SEARCH = "search.json"
 ORACLE = "oracle"
@@ -79,7 +80,7 @@ def trial_directory(search: Path, trial: str) -> Path:
 def write_result(search: Path, result: TrialResult) -> None:
     """Ends a trial."""
     path = trial_directory(search, result.trial) / _RESULT
-    runs.write_json(path, dataclasses.asdict(result))
+    files.write_json(path, dataclasses.asdict(result))
 
 
 def read_result(search: Path, trial: str) -> TrialResult | None:
@@ -91,7 +92,7 @@ def read_result(search: Path, trial: str) -> TrialResult | None:
     path = trial_directory(search, trial) / _RESULT
     if not path.exists():
         return None
-    contents = runs.read_json(path)
+    contents = files.read_json(path)
     try:
         for name in ("aurocs", "best_epochs", "n_epochs"):
             contents[name] = tuple(contents[name])
@@ -110,7 +111,7 @@ def read_results(search: Path) -> list[TrialResult]:
 
 def read_config(search: Path, trial: str) -> RunConfig:
     """Returns the settings of a trial."""
-    return config.load(RunConfig, trial_directory(search, trial) / runs.CONFIG)
+    return config.load(RunConfig, trial_directory(search, trial) / layout.CONFIG)
 
 
 def keep_best_run(results: Sequence[TrialResult], search: Path) -> None:

@@ -19,9 +19,9 @@ from pathlib import Path
 
 from deeprke_tf.config import RunConfig
 from deeprke_tf.errors import UserError
-from deeprke_tf.runs import run as runs
-from deeprke_tf.system import tensorflow
-from deeprke_tf.system.locks import only_process
+from deeprke_tf.runs import layout
+from deeprke_tf.system import files, tensorflow
+from deeprke_tf.system.directories import only_process
 from deeprke_tf.system.processes import end_with_parent
 from deeprke_tf.tuning import results
 from deeprke_tf.tuning.results import TrialResult
@@ -77,7 +77,7 @@ def run_trial(
         return before
     directory = results.trial_directory(task.search, trial)
     directory.mkdir(parents=True, exist_ok=True)
-    runs.write_json(directory / runs.CONFIG, dataclasses.asdict(run_config))
+    files.write_json(directory / layout.CONFIG, dataclasses.asdict(run_config))
     started = time.monotonic()
     message = _begin(directory)
     try:
@@ -111,16 +111,16 @@ def _result(task: TrialTask, trial: str, message: str) -> TrialResult:
     directory = results.trial_directory(task.search, trial)
     numbers = range(1, task.executions + 1)
     for number in numbers:
-        history = directory / f"run-{number}" / runs.HISTORY
+        history = directory / f"run-{number}" / layout.HISTORY
         if history.exists():
             shutil.copyfile(history, directory / f"history-{number}.csv")
     if message:
         return TrialResult(trial, worker=task.worker, message=message)
     finished = [directory / f"run-{number}" for number in numbers]
-    manifests = [runs.read_manifest(run) for run in finished]
+    manifests = [layout.read_manifest(run) for run in finished]
     return TrialResult(
         trial,
-        tuple(runs.validation_measures(run)["auroc"] for run in finished),
+        tuple(layout.validation_measures(run)["auroc"] for run in finished),
         tuple(manifest["best_epoch"] for manifest in manifests),
         tuple(manifest["n_epochs"] for manifest in manifests),
         worker=task.worker,
@@ -133,11 +133,11 @@ def _begin(directory: Path) -> str:
     Where this process too goes down with a trial, as for lack of memory, the search
     would begin the same trial forever.
     """
-    histories = sorted(directory.glob(f"run-*/{runs.HISTORY}"))
+    histories = sorted(directory.glob(f"run-*/{layout.HISTORY}"))
     progress = [path.read_text().count("\n") for path in histories]
     path = directory / _STARTS
-    starts = [*(runs.read_json(path) if path.exists() else []), progress]
-    runs.write_json(path, starts)
+    starts = [*(files.read_json(path) if path.exists() else []), progress]
+    files.write_json(path, starts)
     if starts.count(progress) > _MOST_FRUITLESS_STARTS:
         return (
             f"begun {_MOST_FRUITLESS_STARTS} times without finishing another epoch: "
@@ -154,7 +154,7 @@ def _train_apart(
     seconds_between_waits: float,
 ) -> str:
     """Trains in another process; returns why that failed, or nothing."""
-    if (run / runs.MANIFEST).exists():
+    if (run / layout.MANIFEST).exists():
         return ""
     # A process that has loaded TensorFlow must not be forked.
     context = multiprocessing.get_context("spawn")
@@ -222,7 +222,7 @@ def _train_when_free(task: TrialTask, run: Path, run_config: RunConfig) -> None:
     while True:
         with only_process(run) as is_free:
             if is_free:
-                if not (run / runs.MANIFEST).exists():
+                if not (run / layout.MANIFEST).exists():
                     train_run.train_run(
                         task.data,
                         run,

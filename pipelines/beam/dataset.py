@@ -21,12 +21,12 @@ import apache_beam as beam
 from apache_beam.metrics import Metrics
 from apache_beam.pvalue import AsDict, AsList, AsSingleton, TaggedOutput
 
-from deeprke_tf.data import records
 from deeprke_tf.data.plan import Plan
 from deeprke_tf.data.stages import SKIPPED_COLUMNS, SkippedTable, sequence_digest
 from deeprke_tf.errors import UserError
 from deeprke_tf.rna.site_files import SitesFile
 from deeprke_tf.rna.sites import Reason, Site, SkippedSite, refuse_long
+from deeprke_tf.system.files import sha256
 from pipelines.beam import files
 from pipelines.beam.folding import NAMESPACE
 from pipelines.beam.groups import SiteRow, facts_of
@@ -118,7 +118,7 @@ class _ReadSites(beam.DoFn):
                     digest = sequence_digest(site.sequence, self._plan.seed)
                     yield digest, _to_row(index, row, site)
             facts["format"] = file.format
-            facts["sha256"] = records.file_sha256(source.path)
+            facts["sha256"] = sha256(source.path)
         except UserError as error:
             facts["fault"] = str(error)
         facts |= {"n_sites": n_sites, "skipped": dict(counts)}

@@ -17,7 +17,8 @@ from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from deeprke_tf.errors import UserError
-from deeprke_tf.system.directories import Kind, written_aside
+from deeprke_tf.system import directories
+from deeprke_tf.system.directories import Kind
 
 _ATTEMPT = ".attempt"
 _SPECIAL = frozenset("*?[]")
@@ -167,7 +168,7 @@ def directory_aside(out: str, overwrite: bool, kind: Kind) -> Iterator[str]:
       UserError: Something is in the way, or the directory cannot be written.
     """
     if "://" not in out:
-        with written_aside(Path(out), overwrite, kind) as beside:
+        with directories.directory_aside(Path(out), overwrite, kind) as beside:
             yield str(beside)
         return
     out = out.rstrip("/")

@@ -38,7 +38,7 @@ class WorkerFolds:
     def close(self) -> None:
         """Closes the cache."""
         if self._cache:
-            self._cache.__exit__()
+            self._cache.close()
 
     def structures(
         self, sequences: Iterable[str]

@@ -4,12 +4,12 @@ import json
 from typing import Any
 
 from deeprke_tf.data import checks, description, records
+from deeprke_tf.data.description import DATASET, SKIPPED
 from deeprke_tf.data.plan import Plan
 from deeprke_tf.data.stages import SKIPPED_COLUMNS
 from deeprke_tf.errors import UserError
 from deeprke_tf.rna.site_files import SitesFile
 from deeprke_tf.rna.sites import Reason
-from deeprke_tf.system.directories import DATASET, SKIPPED_FILE_NAME
 from pipelines.beam import dataset, files
 from pipelines.beam.facts import label_counts
 from pipelines.beam.job import BeamJob
@@ -75,7 +75,7 @@ def _settle(plan: Plan, directory: str) -> dict[str, Any]:
     }
     skipped = _skipped_table(directory, summary["skipped"])
     files.settle(directory, names)
-    files.write(directory, SKIPPED_FILE_NAME, skipped)
+    files.write(directory, SKIPPED, skipped)
     return {
         "inputs": facts["inputs"],
         "splits": splits,

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from deeprke_tf.data import records
+from deeprke_tf.system import files
 
 
 def tensorflow_example(name, sequence_kmers, structure_kmers, label):
@@ -53,7 +54,7 @@ def test_a_shard_reads_back_in_tensorflow_as_it_was_written(tmp_path):
     dataset = tf.data.TFRecordDataset(str(shard.path), compression_type="GZIP")
     assert list(dataset.as_numpy_iterator()) == written
     assert shard.n_records == 3
-    assert shard.sha256 == records.file_sha256(shard.path)
+    assert shard.sha256 == files.sha256(shard.path)
 
 
 def test_equal_records_give_equal_bytes(tmp_path):

@@ -5,10 +5,9 @@ from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation.calling import (
     Calling,
     as_text,
-    call_at_fdr,
     call_on_validation,
 )
-from deeprke_tf.scanning.q_values import Windows
+from deeprke_tf.scanning.fdr import Windows, call_at_fdr
 
 
 def at_fdr(probabilities, background, fdr, validation=None):

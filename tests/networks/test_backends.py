@@ -27,7 +27,7 @@ sys.modules["tensorflow"] = None
 import jax
 import keras
 import numpy as np
-from deeprke_tf import kmer_conv, kmer_counts, positions, vmap_layers
+from deeprke_tf.networks import kmer_conv, kmer_counts, positions, vmap_layers
 
 directory = pathlib.Path(sys.argv[1])
 batch = dict(np.load(directory / "batch.npz"))

@@ -20,8 +20,8 @@ import tensorflow as tf
 
 from deeprke_tf.data import description, local_runner, site_store
 from deeprke_tf.data.encoding import Encoding
-from deeprke_tf.data.records import file_sha256
 from deeprke_tf.rna.structure import fold
+from deeprke_tf.system.files import sha256
 from pipelines import preprocess
 
 
@@ -245,7 +245,7 @@ def test_the_inputs_are_described(table, out):
             "file": "table.tsv",
             "format": "table (tab)",
             "label": None,
-            "sha256": file_sha256(table),
+            "sha256": sha256(table),
             "n_sites": 90,
             "n_skipped": 0,
         }
@@ -262,7 +262,7 @@ def test_the_description_reads_back(table, out):
 def test_digests_are_those_of_the_shards(table, out):
     run("--sites", table, "--test-sites", table, "--out", out)
     shards = [s for info in contents_of(out)["splits"].values() for s in info["shards"]]
-    on_disk = {path.name: file_sha256(path) for path in out.glob("*.tfrecord.gz")}
+    on_disk = {path.name: sha256(path) for path in out.glob("*.tfrecord.gz")}
     assert {shard["file"]: shard["sha256"] for shard in shards} == on_disk
 
 
@@ -779,12 +779,12 @@ DIE_WITH_TWENTY_FOLDS = """
 import os
 import signal
 import sys
-from deeprke_tf import folding
-from deeprke_tf.fold_cache import FoldCache
+from deeprke_tf.rna import folding
+from deeprke_tf.rna.fold_cache import FoldCache
 from pipelines import preprocess
 
-folding._NT_PER_TASK = 500
-folding._SECONDS_BETWEEN_WRITES = 0.0
+folding.NT_PER_TASK = 500
+folding.SECONDS_BETWEEN_WRITES = 0.0
 put, n_put = FoldCache.put, 0
 
 def put_and_die(cache, folds):

@@ -9,10 +9,8 @@ from deeprke_tf.config import FoldSettings
 from deeprke_tf.rna.structure import (
     LOOP_CONTEXTS,
     all_loop_contexts,
-    cut_structure,
     energy,
     fold,
-    local_fold,
     loop_contexts,
 )
 
@@ -200,44 +198,3 @@ def local_energy(sequence, span):
     details.noLP, details.window_size, details.max_bp_span = 1, span, span
     compound = RNA.fold_compound(sequence, details, RNA.OPTION_MFE | RNA.OPTION_WINDOW)
     return compound.mfe_window_cb(lambda *_found: None, None)
-
-
-def test_a_local_fold_is_nearly_the_best_of_its_span(folds):
-    sequence = "".join(folds)[:3000]
-    dot_bracket = local_fold(sequence, span=60)
-    assert len(dot_bracket) == len(sequence)
-    spans = [j - i + 1 for i, j in pairs(dot_bracket)]
-    assert 40 < max(spans) <= 60
-    best = local_energy(sequence, 60)
-    assert best - 0.01 <= energy(sequence, dot_bracket) < 0.9 * best
-
-
-def test_a_local_fold_has_the_settings_of_a_fold(folds):
-    sequence = "".join(folds)[:600]
-    short = local_fold(sequence, 60, FoldSettings(max_bp_span=20))
-    assert max(j - i + 1 for i, j in pairs(short)) <= 20
-    assert not lonely_pairs(local_fold(sequence, 60))
-    hot = local_fold(sequence, 60, FoldSettings(temperature=95.0))
-    assert hot.count("(") < local_fold(sequence, 60).count("(") / 2
-
-
-@pytest.mark.parametrize(
-    ("sequence", "dot_bracket"),
-    [
-        ("A", "."),
-        ("NNNNNNNNNNNN", "............"),
-        ("GGGGAAAACCCC", "((((....))))"),
-        ("NNGGGGAAAACCCCNN", "..((((....)))).."),
-    ],
-)
-def test_short_and_unknown_rnas_have_a_local_fold(sequence, dot_bracket):
-    assert local_fold(sequence, span=100) == dot_bracket
-
-
-def test_a_cut_structure_keeps_the_pairs_within(folds):
-    dot_bracket = "".join(list(folds.values())[:5])
-    inside = [(i - 30, j - 30) for i, j in pairs(dot_bracket) if i >= 30 and j < 90]
-    cut = cut_structure(dot_bracket, 30, 90)
-    assert len(cut) == 60
-    assert sorted(pairs(cut)) == sorted(inside)
-    assert len(inside) < len(pairs(dot_bracket))

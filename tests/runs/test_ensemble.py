@@ -9,7 +9,7 @@ from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation import calibration_fit, metrics, thresholds
 from deeprke_tf.evaluation.calibration import Calibration
 from deeprke_tf.rna.sites import Site, SkippedSite
-from deeprke_tf.runs import predictions, scorer
+from deeprke_tf.runs import layout, predictions, scorer
 from deeprke_tf.runs import run as runs
 from deeprke_tf.runs.ensemble import Ensemble
 from tests.support.small_models import (
@@ -53,7 +53,7 @@ def make_run(tmp_path):
             },
             model=trained_model(name),
         )
-        runs.write_validation(run.directory, LABELS, PROBABILITIES[name])
+        layout.write_validation(run.directory, LABELS, PROBABILITIES[name])
         return dataclasses.replace(run, **changes)
 
     return make
@@ -177,7 +177,7 @@ def test_runs_with_other_validation_sites_have_no_threshold_and_no_calibration(
         second = of_other_sites(second)
     else:
         probabilities = PROBABILITIES["no-structure"][::-1]
-        runs.write_validation(second.directory, LABELS[::-1], probabilities)
+        layout.write_validation(second.directory, LABELS[::-1], probabilities)
     ensemble = Ensemble((first, second))
     message = r"not validated on the same .* --threshold and --no-calibration"
     with pytest.raises(UserError, match=message):

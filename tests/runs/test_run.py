@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from deeprke_tf.errors import UserError
+from deeprke_tf.runs import layout
 from deeprke_tf.runs import run as runs
+from deeprke_tf.system import files, processes
 
 pytest_plugins = ["tests.support.run_fixtures"]
 
@@ -101,10 +103,10 @@ def test_a_model_that_could_run_code_is_refused(run, tmp_path):
 
 def test_json_is_written_whole_or_not_at_all(tmp_path):
     path = tmp_path / "metrics.json"
-    runs.write_json(path, {"auroc": 0.5})
+    files.write_json(path, {"auroc": 0.5})
     with pytest.raises(TypeError):
-        runs.write_json(path, {"auroc": object()})
-    assert runs.read_json(path) == {"auroc": 0.5}
+        files.write_json(path, {"auroc": object()})
+    assert files.read_json(path) == {"auroc": 0.5}
 
 
 @pytest.mark.parametrize(
@@ -123,14 +125,14 @@ def test_the_kept_command_can_be_given_again(program, module, command, monkeypat
     spec = module and importlib.machinery.ModuleSpec(module, None)
     monkeypatch.setattr(sys.modules["__main__"], "__spec__", spec)
     monkeypatch.setattr(sys, "argv", [program, "train", "--out", "my runs/QKI"])
-    assert runs.command_line() == f"{command} train --out 'my runs/QKI'"
+    assert processes.command_line() == f"{command} train --out 'my runs/QKI'"
 
 
 def test_the_validation_sites_read_back_as_they_were_written(tmp_path):
     labels = np.array([1, 0, 0])
     probabilities = np.array([0.1, 1 / 3, 1e-30], np.float32)
-    runs.write_validation(tmp_path, labels, probabilities)
-    read_labels, read_probabilities = runs.read_validation(tmp_path)
+    layout.write_validation(tmp_path, labels, probabilities)
+    read_labels, read_probabilities = layout.read_validation(tmp_path)
     np.testing.assert_array_equal(read_labels, labels)
     np.testing.assert_array_equal(read_probabilities, probabilities)
 
@@ -142,4 +144,4 @@ def test_damaged_validation_sites_are_an_error_that_names_the_file(tmp_path, con
     if contents is not None:
         (tmp_path / "validation.csv").write_text(contents)
     with pytest.raises(UserError, match=r"Cannot read .*validation\.csv"):
-        runs.read_validation(tmp_path)
+        layout.read_validation(tmp_path)

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from deeprke_tf.evaluation.calibration import Calibration
-from deeprke_tf.evaluation.calling import Calling, call_at_fdr
+from deeprke_tf.evaluation.calling import Calling
 from deeprke_tf.rna.sites import SkippedSite
 from deeprke_tf.scanning import files, tracks
+from deeprke_tf.scanning.fdr import Windows, call_at_fdr
 from deeprke_tf.scanning.files import ScanWriter
-from deeprke_tf.scanning.q_values import Windows
 from deeprke_tf.scanning.sources import windows_of
 from deeprke_tf.scanning.store import ScoredRna, ScoreStore
 from deeprke_tf.scanning.transcripts import Annotation

@@ -15,13 +15,12 @@ import pytest
 import requests
 
 from deeprke_tf import predict
-from deeprke_tf.config import FoldSettings, RunConfig
+from deeprke_tf.config import RunConfig
 from deeprke_tf.data.encoding import Encoding
 from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation.calibration import Calibration
 from deeprke_tf.networks.mean_network import mean_network
-from deeprke_tf.rna.fold_cache import FoldCache, default_path
-from deeprke_tf.rna.folding import Folder
+from deeprke_tf.rna.folding import FoldingPool
 from deeprke_tf.rna.sites import Site
 from deeprke_tf.runs import predictions, scorer
 from deeprke_tf.runs import run as runs
@@ -106,13 +105,10 @@ def url(served, request):
 
 
 @pytest.fixture
-def folder():
+def pool():
     """Sites of a test that scores them itself have their structures."""
-    with (
-        FoldCache(default_path(), FoldSettings()) as cache,
-        Folder(cache, FoldSettings(), 1) as folder,
-    ):
-        yield folder
+    with FoldingPool(workers=1) as pool:
+        yield pool
 
 
 @pytest.fixture(scope="module")
@@ -185,16 +181,16 @@ def test_a_server_gives_the_rows_of_the_run(run, url, sites, stub, tmp_path):
     assert sorted(stub.batches) == [5, 7, 7, 7, 7, 7]
 
 
-def test_probabilities_are_the_models_within_rounding(run, url, folder):
+def test_probabilities_are_the_models_within_rounding(run, url, pool):
     score = scorer.scorer(run.model)
     made = [
         Site(name, sequence, None, dot_bracket)
         for name, sequence, _label, dot_bracket in make_sites(12, seed=5)
     ]
-    encoded = predictions.encode_sites(run, made, folder)
+    encoded = predictions.encode_sites(run, made, pool)
     expected = scorer.score_sites(score, encoded, 12)
     with ServedModel(url, RequestSettings()) as model:
-        found = [scored.probability for scored in model.score(made, folder, 5)]
+        found = [scored.probability for scored in model.score(made, pool, 5)]
     assert found == pytest.approx(expected.tolist(), abs=1e-6)
 
 
@@ -317,7 +313,7 @@ def test_a_model_without_structure_is_sent_none(sites, tmp_path):
     assert probabilities(rows) == pytest.approx(probabilities(expected), abs=2e-6)
 
 
-def test_the_version_that_was_newest_at_the_start_scores_all(url, served, folder):
+def test_the_version_that_was_newest_at_the_start_scores_all(url, served, pool):
     stub, _urls = served
     with ServedModel(url, RequestSettings()) as model:
         newest = model.version
@@ -326,7 +322,7 @@ def test_the_version_that_was_newest_at_the_start_scores_all(url, served, folder
         path = stub.directory / str(newest)
         shutil.copytree(path, stub.directory / str(newest + 1))
         made = [Site("a", "ACGUACGU", None, "((....))")]
-        ((_site, probability, *_others),) = model.score(made, folder)
+        ((_site, probability, *_others),) = model.score(made, pool)
         assert 0 < probability < 1
     assert newest in stub._models
     assert newest + 1 not in stub._models
@@ -354,7 +350,7 @@ def test_thousands_of_sites_keep_their_order(rest_url, stub, tmp_path, monkeypat
     assert 1 < stub.n_at_once <= 3
 
 
-def test_only_some_sites_are_held_at_a_time(rest_url, folder, monkeypatch):
+def test_only_some_sites_are_held_at_a_time(rest_url, pool, monkeypatch):
     monkeypatch.setattr(client, "_SITES_AT_ONCE", 10)
     taken = []
 
@@ -364,7 +360,7 @@ def test_only_some_sites_are_held_at_a_time(rest_url, folder, monkeypatch):
             yield Site("a", "ACGUACGU", None, "((....))")
 
     with ServedModel(rest_url, RequestSettings()) as model:
-        scored = model.score(endless(), folder, 10)
+        scored = model.score(endless(), pool, 10)
         for _ in range(50):
             next(scored)
         scored.close()
@@ -485,13 +481,13 @@ def test_a_model_that_is_not_there(url, sites, tmp_path, capsys):
     assert error.endswith("Servable not found for request: Specific(QKI, 99).")
 
 
-def test_a_signature_that_is_not_there(url, folder, monkeypatch):
+def test_a_signature_that_is_not_there(url, pool, monkeypatch):
     with ServedModel(url, RequestSettings()) as model:
         module = model._client.__module__
         monkeypatch.setattr(f"{module}.SIGNATURE", "other")
         made = [Site("a", "ACGUACGU", None, "((....))")]
         with pytest.raises(UserError, match='"other" not found in signature def'):
-            list(model.score(made, folder))
+            list(model.score(made, pool))
 
 
 @pytest.mark.parametrize(

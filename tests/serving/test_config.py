@@ -36,7 +36,7 @@ def test_the_allowed_batch_sizes_end_with_the_largest(tmp_path):
 
 
 def test_docker_compose_finds_what_an_export_wrote(tmp_path):
-    compose = Path(__file__).parent.parent / "docs/serving/docker-compose.yml"
+    compose = Path(__file__).parents[2] / "docs/serving/docker-compose.yml"
     # Its own words for NAME, or QKI if that is not given.
     text = compose.read_text().replace("${NAME:-QKI}", "QKI")
     items = re.findall(r"^ +- (.+)$", text, re.M)

@@ -2,6 +2,7 @@
 
 import json
 
+from deeprke_tf.runs import layout
 from deeprke_tf.runs import run as runs
 from deeprke_tf.serving import model_card
 
@@ -12,7 +13,7 @@ def test_the_card_has_the_facts_of_the_run(run, tmp_path):
     loaded = runs.load(run)
     model_card.write_model_card(loaded, "QKI", tmp_path, "CC-BY-4.0")
     card = json.loads((tmp_path / model_card.JSON).read_text())
-    measured = json.loads((run / runs.METRICS).read_text())
+    measured = json.loads((run / layout.METRICS).read_text())
     assert card["name"] == "QKI"
     assert card["license"] == "CC-BY-4.0"
     assert card["metrics"] == [measured]
@@ -43,9 +44,9 @@ def test_the_markdown_says_the_same(run):
 
 def test_a_test_split_comes_before_validation(run, tmp_path):
     loaded = runs.load(run)
-    validation = json.loads((run / runs.METRICS).read_text())
+    validation = json.loads((run / layout.METRICS).read_text())
     both = validation | {"split": "test", "validation": validation}
-    (tmp_path / runs.METRICS).write_text(json.dumps(both))
+    (tmp_path / layout.METRICS).write_text(json.dumps(both))
     object.__setattr__(loaded, "directory", tmp_path)
     card = model_card.model_card(loaded, "QKI", "CC0-1.0")
     assert [measured["split"] for measured in card["metrics"]] == ["test", "validation"]

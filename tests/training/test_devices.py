@@ -12,6 +12,7 @@ import tensorflow as tf
 from deeprke_tf import evaluate, export, train
 from deeprke_tf.data import batches as dataset
 from deeprke_tf.errors import UserError
+from deeprke_tf.runs import layout
 from deeprke_tf.runs import run as runs
 from deeprke_tf.training import devices, epochs
 from tests.support import fresh_processes
@@ -163,7 +164,7 @@ def test_a_mirrored_run_resumes_and_measures_exactly(mirrored):
     # Each validation site once, each test site once.
     data = mirrored / "data"
     splits = json.loads((data / "dataset.json").read_text())["splits"]
-    labels, _probabilities = runs.read_validation(mirrored / "run")
+    labels, _probabilities = layout.read_validation(mirrored / "run")
     assert len(labels) == splits["validation"]["n_sites"]
     assert labels.sum() == splits["validation"]["n_positive"]
     evaluated = mirrored / "evaluated"

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from deeprke_tf import train
-from deeprke_tf.data import records
 from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation import calibration_fit, metrics
-from deeprke_tf.runs import run, scorer
-from deeprke_tf.system import locks
+from deeprke_tf.runs import layout, run, scorer
+from deeprke_tf.system import directories, files
 from deeprke_tf.training import epochs
 from tests.support.small_models import batch_of, random_sites
 from tests.support.small_runs import ENSEMBLE
@@ -32,7 +31,7 @@ def loaded(ensemble):
 def mean_of_members(ensemble):
     """Labels and mean probabilities of the validation sites."""
     labels, probabilities = zip(
-        *(run.read_validation(ensemble / name) for name in MEMBERS), strict=True
+        *(layout.read_validation(ensemble / name) for name in MEMBERS), strict=True
     )
     assert (labels[0] == labels[1]).all()
     return labels[0], np.mean(probabilities, axis=0)
@@ -55,7 +54,7 @@ def test_an_ensemble_holds_runs_and_what_they_are_worth_together(
 
 def test_threshold_calibration_and_measures_are_those_of_the_mean(ensemble, loaded):
     labels, mean = mean_of_members(ensemble)
-    kept_labels, kept = run.read_validation(ensemble)
+    kept_labels, kept = layout.read_validation(ensemble)
     assert (kept_labels == labels).all()
     assert kept == pytest.approx(mean, abs=1e-7)
     assert loaded.threshold == metrics.best_threshold(labels, kept)
@@ -72,7 +71,7 @@ def test_the_manifest_names_the_members(ensemble, loaded):
     assert [member["seed"] for member in found] == [7, 8]
     for member in found:
         directory = ensemble / member["directory"]
-        digest = records.file_sha256(directory / "model.keras")
+        digest = files.sha256(directory / "model.keras")
         assert member["model_sha256"] == digest != loaded.manifest["model_sha256"]
         auroc = json.loads((directory / "metrics.json").read_text())["auroc"]
         assert member["validation_auroc"] == pytest.approx(auroc)
@@ -98,12 +97,12 @@ def test_members_trained_before_or_interrupted_make_the_same_ensemble(
     last = ["--data", str(data), "--out", str(out / "seed-8"), *OF_ONE, "--seed", "8"]
     assert train.main(last) == 0
     flags = ["--data", str(data), "--out", str(out), *ENSEMBLE]
-    with locks.only_process(out / "seed-7"):
+    with directories.only_process(out / "seed-7"):
         assert train.main(flags) == 1
     captured = capsys.readouterr()
     assert "another process is at it" in captured.out
     assert f"seed-7 of {out} are being trained by other" in captured.err
-    with locks.only_process(out / "seed-7"):
+    with directories.only_process(out / "seed-7"):
         assert train.main([*flags, "--overwrite"]) == 1
     assert f"would delete {out / 'seed-7'}, which another" in capsys.readouterr().err
     assert (out / "seed-8" / "manifest.json").exists()

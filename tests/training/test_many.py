@@ -7,8 +7,7 @@ import pytest
 
 from deeprke_tf import evaluate, train
 from deeprke_tf.errors import UserError
-from deeprke_tf.runs import run as runs
-from deeprke_tf.system import locks, shards
+from deeprke_tf.system import directories, files, shards
 from deeprke_tf.training import many
 from tests.support import fresh_processes
 from tests.support.small_runs import QUICK, SEQUENCE_RUN
@@ -30,7 +29,7 @@ def flags(datasets, tmp_path):
     return ["--data", f"{datasets}/*", "--out", str(tmp_path / "runs"), *SEQUENCE_RUN]
 
 
-def files(directory):
+def names_in(directory):
     return sorted(path.name for path in directory.iterdir())
 
 
@@ -41,7 +40,7 @@ def history(run):
 def test_each_dataset_gets_the_run_that_it_gets_alone_and_gets_it_once(
     flags, tmp_path, sequence_run, capsys
 ):
-    with locks.only_process(tmp_path / "runs" / "B-no-structure"):
+    with directories.only_process(tmp_path / "runs" / "B-no-structure"):
         assert train.main(flags) == 0
         table = capsys.readouterr().out
         assert "A-no-structure" in table and "trained" in table
@@ -50,7 +49,7 @@ def test_each_dataset_gets_the_run_that_it_gets_alone_and_gets_it_once(
     assert train.main(flags) == 0
     table = capsys.readouterr().out.splitlines()[-2:]
     assert [line.split("  ")[-1] for line in table] == ["done before", "trained"]
-    assert files(tmp_path / "runs") == ["A-no-structure", "B-no-structure"]
+    assert names_in(tmp_path / "runs") == ["A-no-structure", "B-no-structure"]
     for run in (tmp_path / "runs").iterdir():
         assert history(run) == history(sequence_run)
 
@@ -73,10 +72,10 @@ def test_a_finished_run_of_other_settings_or_data_is_not_taken_for_done(
     shutil.rmtree(datasets / "B")
     shutil.copytree(sequence_run, tmp_path / "runs" / "A-no-structure")
     run = tmp_path / "runs" / "A-no-structure"
-    on_validation = runs.read_json(run / "metrics.json")["auroc"]
+    on_validation = files.read_json(run / "metrics.json")["auroc"]
     given = ["--model", str(run), "--data", str(datasets / "A")]
     assert evaluate.main([*given, "--n-bootstrap", "1"]) == 0
-    assert runs.read_json(run / "metrics.json")["auroc"] != on_validation
+    assert files.read_json(run / "metrics.json")["auroc"] != on_validation
     assert train.main(flags) == 0
     shown = capsys.readouterr().out
     assert "done before" in shown and f"{on_validation:.4f}" in shown
@@ -90,7 +89,7 @@ def test_a_finished_run_of_other_settings_or_data_is_not_taken_for_done(
 
 def test_a_run_that_another_process_trains_is_left_to_it(data, tmp_path, capsys):
     run = tmp_path / "runs" / "QKI"
-    with locks.only_process(run) as is_free:
+    with directories.only_process(run) as is_free:
         assert is_free
         assert train.main(["--data", str(data), "--out", str(run), *QUICK]) == 1
     assert "Another process is training" in capsys.readouterr().err
@@ -110,7 +109,7 @@ def test_processes_share_the_datasets_out(flags, tmp_path):
         if line.endswith("  trained")
     ]
     assert sorted(trained) == [f"{name}-no-structure" for name in "AB"]
-    assert files(tmp_path / "runs") == sorted(trained)
+    assert names_in(tmp_path / "runs") == sorted(trained)
 
 
 # === Which datasets, and whose ===

@@ -9,8 +9,8 @@ import pytest
 
 from deeprke_tf import config
 from deeprke_tf.config import ModelConfig, RunConfig, TrainConfig, VectorConfig
-from deeprke_tf.runs import run as runs
-from deeprke_tf.system import locks
+from deeprke_tf.runs import layout
+from deeprke_tf.system import directories, files
 from deeprke_tf.training import run as train_run
 from deeprke_tf.tuning import results
 from deeprke_tf.tuning import trial as tune_trial
@@ -70,11 +70,11 @@ def pretended(monkeypatch):
     def pretend(_data, run, run_config, *, vectors_from, n_devices):
         given.append(vectors_from)
         run.mkdir()
-        config.save(run_config, run / runs.CONFIG)
+        config.save(run_config, run / layout.CONFIG)
         seed = run_config.train.seed
-        (run / runs.HISTORY).write_text(f"epoch,seed\n1,{seed}\n")
-        runs.write_json(run / runs.METRICS, {"auroc": seed / 10})
-        runs.write_json(run / runs.MANIFEST, {"best_epoch": 1, "n_epochs": 2})
+        (run / layout.HISTORY).write_text(f"epoch,seed\n1,{seed}\n")
+        files.write_json(run / layout.METRICS, {"auroc": seed / 10})
+        files.write_json(run / layout.MANIFEST, {"best_epoch": 1, "n_epochs": 2})
 
     monkeypatch.setattr(train_run, "train_run", pretend)
     return given
@@ -94,7 +94,7 @@ def test_a_trial_waits_for_a_worker_that_was_only_slow(
 ):
     run = results.trial_directory(task.search, "0") / "run-1"
     slow = contextlib.ExitStack()
-    slow.enter_context(locks.only_process(run))
+    slow.enter_context(directories.only_process(run))
 
     def come_to_an_end(_seconds):
         assert pretended == []
@@ -255,5 +255,5 @@ def test_a_lost_trial_ends_its_process(task, tmp_path, monkeypatch):
 
 def test_a_finished_run_needs_no_process(task, tmp_path, monkeypatch):
     monkeypatch.setattr(tune_trial, "_train", None)
-    (tmp_path / runs.MANIFEST).write_text("{}")
+    (tmp_path / layout.MANIFEST).write_text("{}")
     assert tune_trial._train_apart(task, tmp_path, TINY, lambda: None, 0.05) == ""

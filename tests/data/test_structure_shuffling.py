@@ -1,6 +1,6 @@
 import numpy as np
 
-from deeprke_tf.benchmarking.structure_shuffling import permutation
+from deeprke_tf.data.structure_shuffling import permutation
 
 LENGTHS = [10, 20, 10, 10, 20, 30] * 20
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from deeprke_tf.errors import UserError
-from deeprke_tf.scanning.q_values import NotBound, Windows, q_values_of
+from deeprke_tf.scanning.fdr import NotBound, Windows, q_values_of
 from deeprke_tf.scanning.windows import Tiling, call_sites, highest_before
 
 
