@@ -7,6 +7,7 @@ answers at once.
 
 import contextlib
 import dataclasses
+import difflib
 import importlib
 import io
 import logging
@@ -26,22 +27,40 @@ from deeprke_tf.system import tensorflow
 
 Flags = TypeVar("Flags")
 
-COMMANDS = {
-    "simulate": ("deeprke_tf.simulate", "make CLIP-like sites with a planted motif"),
-    "preprocess": ("pipelines.preprocess", "fold sites and write them as records"),
-    "vectors": ("deeprke_tf.vectors", "train k-mer vectors on a corpus of your own"),
-    "train": ("deeprke_tf.train", "train a model of one RBP"),
-    "tune": ("deeprke_tf.tune", "search for better settings"),
-    "evaluate": ("deeprke_tf.evaluate", "measure a model on labelled records"),
-    "predict": ("deeprke_tf.predict", "give new RNAs their binding probability"),
-    "score": ("pipelines.score", "the same for very large files, with Apache Beam"),
-    "scan": ("deeprke_tf.scan", "find sites in RNAs of any length"),
-    "audit": ("deeprke_tf.audit", "find shortcuts in a training set"),
-    "benchmark": ("deeprke_tf.benchmark", "run RBP-31 or RBP-24 and report"),
-    "fleet": ("deeprke_tf.fleet_train", "train many networks at once, on JAX"),
-    "export": ("deeprke_tf.export", "write a SavedModel for TF Serving"),
-    "doctor": ("deeprke_tf.doctor", "show devices, versions and speed of this machine"),
+# One flag for each setting, by its own name, wherever it is nested.
+TYRO_SETTINGS = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
+
+# By group, in the order in which a user meets them: module and summary.
+GROUPS = {
+    "data": {
+        "simulate": ("deeprke_tf.simulate", "simulate sites with a planted motif"),
+        "audit": ("deeprke_tf.audit", "find shortcuts in a training set"),
+        "preprocess": ("pipelines.preprocess", "fold sites and write TFRecords"),
+        "vectors": ("deeprke_tf.vectors", "train k-mer vectors on your own corpus"),
+    },
+    "model": {
+        "train": ("deeprke_tf.train", "train a model of one RBP, or of each of many"),
+        "evaluate": ("deeprke_tf.evaluate", "measure a model on labelled records"),
+        "tune": ("deeprke_tf.tune", "search for better hyperparameters"),
+    },
+    "use": {
+        "predict": ("deeprke_tf.predict", "give RNAs their binding probability"),
+        "scan": ("deeprke_tf.scan", "find binding sites in RNAs of any length"),
+        "export": ("deeprke_tf.export", "write a SavedModel for TF Serving"),
+    },
+    "understand": {
+        "benchmark": ("deeprke_tf.benchmark", "run RBP-31 or RBP-24 and report"),
+    },
+    "scale": {
+        "score": ("pipelines.score", "predict very large files with Apache Beam"),
+        "fleet": ("deeprke_tf.fleet_train", "train many networks at once, on JAX"),
+    },
+    "this machine": {
+        "doctor": ("deeprke_tf.doctor", "show devices, versions and speed"),
+        "completion": ("deeprke_tf.completion", "print a script of shell completion"),
+    },
 }
+COMMANDS = {name: entry for group in GROUPS.values() for name, entry in group.items()}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,11 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"deeprke_tf {__version__}")
         return 0
     if arguments[0] not in COMMANDS:
-        print(
-            f"deeprke: error: no command {arguments[0]!r}; there are: "
-            f"{', '.join(COMMANDS)}.",
-            file=sys.stderr,
-        )
+        print(f"deeprke: error: {_unknown_command(arguments[0])}", file=sys.stderr)
         return 2
     module, _summary = COMMANDS[arguments[0]]
     return importlib.import_module(module).main(arguments[1:])
@@ -106,7 +121,7 @@ def run(
         settings: dict[str, Any] = {
             "prog": f"deeprke {command}",
             "args": arguments,
-            "config": (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes),
+            "config": TYRO_SETTINGS,
             **given,
         }
         if unknown is None:
@@ -217,20 +232,26 @@ def with_dashes(message: str, arguments: Collection[str]) -> str:
     return re.sub(r"`(?P<name>[a-z_]+)(=(?P<value>[^`]+))?`", flag, message)
 
 
+def _unknown_command(name: str) -> str:
+    """Returns what is wrong with a command that does not exist."""
+    likely = difflib.get_close_matches(name.lower(), COMMANDS, n=1)
+    advice = f"did you mean {likely[0]!r}?" if likely else "deeprke --help lists them."
+    return f"no command {name!r}; {advice}"
+
+
 def _overview() -> str:
+    """Returns the help of `deeprke` itself: all commands by group."""
     width = max(map(len, COMMANDS))
-    rows = [f"  {name:<{width}}  {summary}" for name, (_, summary) in COMMANDS.items()]
-    return "\n".join(
-        [
-            "usage: deeprke <command> [--verbose] [options]",
-            "",
-            "Where an RNA-binding protein binds, from RNA sequence and structure.",
-            "",
-            *rows,
-            "",
-            "deeprke <command> --help lists its options; --version the version.",
-        ]
-    )
+    lines = [
+        "usage: deeprke <command> [--verbose] [options]",
+        "",
+        "Where an RNA-binding protein binds, from RNA sequence and structure.",
+    ]
+    for group, commands in GROUPS.items():
+        lines += ["", f"{group}:"]
+        lines += [f"  {name:<{width}}  {text}" for name, (_, text) in commands.items()]
+    lines += ["", "deeprke <command> --help lists its options; --version the version."]
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import importlib
 import os
+import shutil
 import subprocess
 import sys
 
@@ -51,15 +52,45 @@ def test_the_version_is_told(capsys):
     assert capsys.readouterr().out == f"deeprke_tf {__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["trian", "--verbose", "", "TRAIN"])
-def test_an_unknown_command_is_refused_with_the_known_ones(command, capsys):
+@pytest.mark.parametrize(
+    ("command", "advice"),
+    [
+        ("trian", "did you mean 'train'?"),
+        ("TRAIN", "did you mean 'train'?"),
+        ("preproces", "did you mean 'preprocess'?"),
+        ("--verbose", "deeprke --help lists them."),
+        ("", "deeprke --help lists them."),
+    ],
+)
+def test_an_unknown_command_is_refused_with_the_likely_one(command, advice, capsys):
     assert cli.main([command]) == 2
     said = capsys.readouterr()
     assert not said.out
-    assert said.err == (
-        f"deeprke: error: no command {command!r}; there are: "
-        f"{', '.join(cli.COMMANDS)}.\n"
-    )
+    assert said.err == f"deeprke: error: no command {command!r}; {advice}\n"
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="needs bash")
+def test_bash_completes_commands_and_flags(tmp_path, capsys):
+    assert cli.main(["completion", "bash"]) == 0
+    script = tmp_path / "completion.sh"
+    script.write_text(capsys.readouterr().out)
+
+    def completed(*words):
+        lines = [
+            f"source {script}",
+            f"COMP_WORDS=({' '.join(words)})",
+            f"COMP_CWORD={len(words) - 1}",
+            "COMPREPLY=()",
+            "$(complete -p deeprke | sed 's/.*-F \\([^ ]*\\).*/\\1/')",
+            'printf "%s\\n" "${COMPREPLY[@]}"',
+        ]
+        ended = subprocess.run(
+            ["bash", "-c", "\n".join(lines)], capture_output=True, text=True
+        )
+        return ended.stdout.split()
+
+    assert set(completed("deeprke", "pre")) == {"predict", "preprocess"}
+    assert "--max-length" in completed("deeprke", "predict", "--max")
 
 
 def test_a_command_gets_its_arguments(capsys, tmp_path):
@@ -75,7 +106,7 @@ def test_arguments_come_from_the_shell(monkeypatch, capsys):
 
 
 def test_the_module_runs_as_the_command_does():
-    command = [sys.executable, "-m", "deeprke_tf.cli", "nothing"]
+    command = [sys.executable, "-m", "deeprke_tf", "nothing"]
     ended = subprocess.run(command, capture_output=True, text=True)
     assert ended.returncode == 2
     assert "no command 'nothing'" in ended.stderr
@@ -92,7 +123,8 @@ def test_onednn_is_on_unless_the_user_turned_it_off(given, monkeypatch):
 
 # === Every command ===
 
-POSITIONAL = {"benchmark": ["rbp31"]}  # What a command asks for before its flags.
+# What a command asks for before its flags.
+POSITIONAL = {"benchmark": ["rbp31"], "completion": ["bash"]}
 
 
 @pytest.mark.parametrize("command", cli.COMMANDS)
