@@ -15,6 +15,9 @@ from deeprke_tf.errors import UserError
 
 Config = TypeVar("Config")
 
+# Settings of earlier versions that are gone, each with the value that changes nothing.
+_REMOVED = {"residual": False}
+
 
 def _require_positive(config: Any, name: str) -> None:
     value = getattr(config, name)
@@ -110,8 +113,6 @@ class ModelConfig:
     kmer_share: float = 0.0
     """Share that a logistic regression of k-mer counts, fitted before, has in the log
     odds of the trained network; 0 leaves it out."""
-    residual: bool = False
-    """Add to a convolution what it read, where it gives as many channels."""
     position_size: int = 0
     """Numbers in the learned vector of a position's place in its site; 0 for none."""
     batch_norm: bool = False
@@ -309,6 +310,13 @@ def from_dict(config_class: type[Config], settings: Any, source: str) -> Config:
             f"got {settings!r}."
         )
     types = typing.get_type_hints(config_class)
+    settings = {**settings}
+    for name in _REMOVED.keys() & settings.keys() - types.keys():
+        if settings.pop(name) != _REMOVED[name]:
+            raise UserError(
+                f"{source}: {name} is a setting of earlier versions, of which this one "
+                f"takes only {_REMOVED[name]}."
+            )
     unknown = sorted(set(settings) - set(types))
     if unknown:
         raise UserError(

@@ -103,6 +103,14 @@ def test_a_file_with_a_wrong_name_type_or_value_is_refused(tmp_path, settings, w
     assert words in str(raised.value)
 
 
+def test_a_file_of_an_earlier_version_loads_without_residual_convolutions(tmp_path):
+    path = written(tmp_path, {"model": {"lstm_units": 0, "residual": False}})
+    assert config.load(RunConfig, path) == preset("cnn-only")
+    path = written(tmp_path, {"model": {"residual": True}})
+    with pytest.raises(UserError, match=r"config\.json: model: residual is a "):
+        config.load(RunConfig, path)
+
+
 @pytest.mark.parametrize("max_bp_span", ["150", 150.0, False])
 def test_an_optional_number_is_a_number_or_nothing(tmp_path, max_bp_span):
     path = written(tmp_path, {"max_bp_span": max_bp_span})

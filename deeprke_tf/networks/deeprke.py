@@ -255,13 +255,10 @@ def cnn_module(
     name = f"{module}_cnn"
     shapes = zip(*config.shape_of(module), strict=True)
     for i, (filters, kernel_size) in enumerate(shapes, start=1):
-        before = x
         if i > n_done:
             x = Conv1D(filters, kernel_size, name=f"{name}_conv_{i}")(x)
         if config.batch_norm:
             x = layers.BatchNormalization(name=f"{name}_norm_{i}")(x, mask=mask)
-        if config.residual and i > n_done and before.shape[-1] == filters:
-            x = before + x
         valid = as_channel(mask, x.dtype)
         pool = HalvingMaxPooling1D(name=f"{name}_pool_{i}")
         x, mask = pool(x * valid), ops.squeeze(pool(valid), -1) > 0

@@ -300,23 +300,6 @@ def test_the_output_reads_the_mean_of_the_union_over_the_site():
     np.testing.assert_allclose(read[is_shown, 8:], means, rtol=1e-5, atol=1e-6)
 
 
-def test_a_residual_convolution_adds_what_it_read():
-    model = tiny_model(CONFIGS["shapes apart"])
-    site = batch_of(random_sites([40]), CONFIGS["shapes apart"].views)
-    # Silenced, the second and third one hand on what they read, halved by pooling.
-    for i in (2, 3):
-        convolution = model.get_layer(f"union_cnn_conv_{i}")
-        convolution.set_weights([0 * weight for weight in convolution.get_weights()])
-    inspected = keras.Model(
-        model.inputs, [model.get_layer(f"union_cnn_relu_{i}").output for i in (1, 3)]
-    )
-    first, third = (np.array(tensor[0]) for tensor in inspected(site))
-    assert first.any()
-    assert first.shape == (5, 5), "40 k-mers, halved three times"
-    expected = [first[:4].max(axis=0), first[4]]
-    np.testing.assert_allclose(third, expected, atol=1e-6)
-
-
 def test_with_positions_the_place_of_a_signal_counts_without_a_bilstm():
     config = dataclasses.replace(CONFIGS["cnn-only"], position_size=3)
     model = tiny_model(config)

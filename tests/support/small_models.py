@@ -46,7 +46,7 @@ CONFIGS = {
         kmer_share=0.3,
     ),
     "shapes apart": dataclasses.replace(
-        tiny(ModelConfig(residual=True, spatial_dropout=0.3)),
+        tiny(ModelConfig(spatial_dropout=0.3)),
         structure_filters=(2, 3),
         union_filters=(5, 5, 5),
         union_kernel_sizes=(3, 2, 2),

@@ -129,8 +129,8 @@ def test_what_a_network_does_not_read_does_not_vary(name, tmp_path):
     assert {"filters", "kernel_sizes", "dropout", "learning_rate"} <= set(space)
     assert not {"spatial_dropout", "position_size", "batch_norm"} & set(space)
     assert ("lstm_units" in space) == (name == "ideeps")
-    with pytest.raises(UserError, match="no setting 'residual' to search; there are: "):
-        space_of(tmp_path / "s.toml", "residual = [false, true]", start)
+    with pytest.raises(UserError, match="no setting 'batch_norm' to search; "):
+        space_of(tmp_path / "s.toml", "batch_norm = [false, true]", start)
 
 
 # === The user's file ===
