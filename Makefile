@@ -10,13 +10,14 @@ PYTEST := -n auto --maxprocesses=4 --dist loadfile --no-loadscope-reorder
 # Commands and tests start many processes: what these import is compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo test test-fast lint sample clean
+.PHONY: help install demo test test-fast lint wheel sample clean
 
 help:
 	@echo "make demo       train, evaluate, predict and export on the sample, into demo/"
 	@echo "make test       install what the tests need and run all of them"
 	@echo "make test-fast  the same without the slow ones"
 	@echo "make lint       form, style and types"
+	@echo "make wheel      build the wheel and try it in an empty environment"
 	@echo "make sample     simulate tfrecords/sample anew"
 	@echo "make clean      delete .venv and demo/"
 
@@ -46,6 +47,9 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+wheel:
+	PYTHON=$(PYTHON) .ci/wheel
 
 sample: install
 	$(DEEPRKE) simulate --out sample.train.fa.gz --test-out sample.test.fa.gz --n-sites 4000 --test-sites 1000 --seed 1
