@@ -24,7 +24,7 @@ from deeprke_tf.training import vectors
 _SHARES = (0.0, 0.1, 0.2, 0.3, 0.4)
 
 
-def by_share(run: Path, info: description.DatasetInfo) -> list[float]:
+def by_share(run: Path, info: description.Dataset) -> list[float]:
     """Returns the validation AUROC of a run for each share."""
     settings = runs.load(run).config
     labels, probabilities = layout.read_validation(run)

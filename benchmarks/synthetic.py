@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from deeprke_tf.data import description, records
-from deeprke_tf.data.description import DatasetInfo
+from deeprke_tf.data.description import Dataset
 from deeprke_tf.data.encoding import Encoding
 from deeprke_tf.data.kmers import FIRST_KMER_ID, PAD_ID
 from deeprke_tf.rna.sites import Site
@@ -43,7 +43,7 @@ def random_sites(n_sites: int, lengths: tuple[int, int], seed: int) -> Iterator[
         yield Site(f"site{number}", "".join(letters), label=number % 2)
 
 
-def write_dataset(directory: Path, n_sites: int, length: int) -> DatasetInfo:
+def write_dataset(directory: Path, n_sites: int, length: int) -> Dataset:
     """Writes a dataset of random k-mer ids, all sites of one length.
 
     Beside the shards, the training sites lie as arrays in `IDS_FILE`, for who reads no
@@ -105,7 +105,7 @@ def _write_split(
     }
 
 
-def random_vectors(info: DatasetInfo, size: int = 100) -> dict[str, np.ndarray]:
+def random_vectors(info: Dataset, size: int = 100) -> dict[str, np.ndarray]:
     """Returns k-mer vectors nobody trained, float32 [n_ids, size] by view."""
     vectors = {}
     for view in ("sequence", "structure"):

@@ -17,7 +17,6 @@ from deeprke_tf.errors import UserError
 from deeprke_tf.runs import layout
 from deeprke_tf.runs import run as runs
 from deeprke_tf.system import directories, files, tables
-from deeprke_tf.system.files import sha256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,9 +71,8 @@ def evaluate(flags: EvaluateFlags) -> None:
 
 def _own_place(run: runs.Run, flags: EvaluateFlags, measured: dict[str, Any]) -> Path:
     """Returns a directory where measures take the place of none but their own."""
-    info = flags.data / description.FILE_NAME
     trained_on = run.manifest["data"]["dataset_sha256"]
-    if flags.split == "test" and sha256(info) == trained_on:
+    if flags.split == "test" and description.read(flags.data).sha256 == trained_on:
         return flags.model
     return flags.model / "evaluated" / f"{measured['data']}-{flags.split}"
 
@@ -94,7 +92,7 @@ def measure(run: runs.Run, flags: EvaluateFlags) -> tuple[dict[str, Any], Any, A
     from deeprke_tf.runs import scorer
 
     info = description.read(flags.data)
-    dataset.require_encoding(info, run.encoding)
+    dataset.require_encoding(info, run.encoding, run.config.model.views)
     dataset.verify_shards(info, flags.split)
     batches = dataset.read_split(
         info, flags.split, run.config.model.views, flags.batch_size

@@ -16,7 +16,6 @@ from deeprke_tf import cli, config, presets, train
 from deeprke_tf.config import ModelConfig, RunConfig, TrainConfig, VectorConfig
 from deeprke_tf.errors import UserError
 from deeprke_tf.system import directories, files
-from deeprke_tf.system.files import sha256
 from deeprke_tf.tuning import results, roles
 from deeprke_tf.tuning import space as tune_space
 from deeprke_tf.tuning import trial as tune_trial
@@ -168,7 +167,7 @@ def _described(flags: TuneFlags, plan: "SearchPlan") -> dict[str, Any]:
         batches.verify_shards(info, split)
     vectors_from = flags.vectors_from and str(flags.vectors_from)
     described = {
-        "data": sha256(info.directory / description.FILE_NAME),
+        "data": info.sha256,
         "tuner": flags.tuner,
         "executions_per_trial": flags.executions_per_trial,
         "vectors_from": vectors_from,

@@ -56,6 +56,9 @@ class PreprocessFlags:
     """Background test sites, in place of --test-sites."""
     k: int = 3
     """Letters in a k-mer."""
+    structure: bool = True
+    """Fold the sites. With --no-structure the records hold sequences alone, for models
+    that do not read structure."""
     fold: FoldSettings = FoldSettings()
     validation_fraction: float = 0.1
     """Share of the training sequences of each class that goes to validation."""
@@ -98,7 +101,9 @@ def preprocess(flags: PreprocessFlags, beam_flags: Sequence[str] = ()) -> None:
         if n:
             print(f"note: {n} {count.replace('_', ' ')}")
     n_folded = contents["n_folded"]
-    print(f"folded {n_folded} sequences{'' if n_folded else ': all folds were known'}")
+    if flags.structure:
+        known = "" if n_folded else ": all folds were known"
+        print(f"folded {n_folded} sequences{known}")
     for split, info in contents["splits"].items():
         n_shards = len(info["shards"])
         print(
@@ -175,6 +180,7 @@ def to_plan(flags: PreprocessFlags, files: Callable[[str], Sequence[File]]) -> P
         **{
             name: getattr(flags, name)
             for name in (
+                "structure",
                 "validation_fraction",
                 "validation_groups",
                 "seed",

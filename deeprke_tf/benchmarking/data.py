@@ -15,7 +15,7 @@ from deeprke_tf.benchmarking.edge_masking import write_masked
 from deeprke_tf.benchmarking.linear_baselines import letters_of
 from deeprke_tf.benchmarking.tasks import N_PUBLISHED_FOLDS, Task
 from deeprke_tf.data import description, records
-from deeprke_tf.data.description import DatasetInfo
+from deeprke_tf.data.description import Dataset
 from deeprke_tf.data.structure_shuffling import permutation
 from deeprke_tf.errors import UserError
 from deeprke_tf.fleets.packs import PackedSites
@@ -26,9 +26,7 @@ from deeprke_tf.system.files import read_json, sha256, write_json
 _SOURCES = "sources.json"
 
 
-def dataset_of(
-    task: Task, part: int, out: Path, fold_flags: Sequence[str]
-) -> DatasetInfo:
+def dataset_of(task: Task, part: int, out: Path, fold_flags: Sequence[str]) -> Dataset:
     """Returns the dataset of a task, preprocessed if it is not there.
 
     Args:
@@ -152,7 +150,7 @@ def _command(name: str, arguments: Iterable[str]) -> None:
     sys.stdout.flush()
 
 
-def _write_shuffled(info: DatasetInfo, directory: Path) -> None:
+def _write_shuffled(info: Dataset, directory: Path) -> None:
     """Writes a dataset again, each site with the structure of another one."""
     from deeprke_tf.data import batches
 
@@ -182,7 +180,7 @@ def _write_shuffled(info: DatasetInfo, directory: Path) -> None:
     description.write(directory, contents)
 
 
-def site_order(info: DatasetInfo, split: str) -> np.ndarray:
+def site_order(info: Dataset, split: str) -> np.ndarray:
     """Returns the places in the shards of the sites ordered by name, then sequence.
 
     The order of the shards is another one with each seed of `preprocess`; this is not.
@@ -198,7 +196,7 @@ def site_order(info: DatasetInfo, split: str) -> np.ndarray:
     return np.array(sorted(range(len(keys)), key=keys.__getitem__), np.int64)
 
 
-def letters(info: DatasetInfo, split: str) -> PackedSites:
+def letters(info: Dataset, split: str) -> PackedSites:
     """Returns the sites of a split as letters, in the order of their shards."""
     from deeprke_tf.data import batches
 

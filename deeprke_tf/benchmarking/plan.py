@@ -17,7 +17,6 @@ from deeprke_tf.fleets import plan as fleet_plan
 from deeprke_tf.fleets.plan import Training
 from deeprke_tf.networks import word2vec
 from deeprke_tf.system import files
-from deeprke_tf.system.files import sha256
 from deeprke_tf.system.progress import progress_bar
 from deeprke_tf.training import vectors as run_vectors
 
@@ -75,7 +74,7 @@ def _training(task: Task, out: Path, fold_flags: Sequence[str], plan: Path) -> T
         experiment=task.experiment.name,
         label=task.label,
         dataset=dataset,
-        dataset_sha256=sha256(info.directory / description.FILE_NAME),
+        dataset_sha256=info.sha256,
         vectors=_vectors(task, info, plan),
         k=task.k,
         shuffled=task.shuffled,
@@ -84,11 +83,11 @@ def _training(task: Task, out: Path, fold_flags: Sequence[str], plan: Path) -> T
     )
 
 
-def _packed(info: description.DatasetInfo, plan: Path) -> str:
+def _packed(info: description.Dataset, plan: Path) -> str:
     """Packs a dataset; returns its file, the same for datasets of equal sites."""
     index_path = plan / "datasets" / _INDEX
     index = files.read_json(index_path) if index_path.exists() else {}
-    dataset_sha256 = sha256(info.directory / description.FILE_NAME)
+    dataset_sha256 = info.sha256
     if dataset_sha256 not in index:
         splits = {split: benchmark_data.letters(info, split) for split in info.splits}
         digest = hashlib.sha256()
@@ -103,7 +102,7 @@ def _packed(info: description.DatasetInfo, plan: Path) -> str:
     return index[dataset_sha256]
 
 
-def _vectors(task: Task, info: description.DatasetInfo, plan: Path) -> dict[str, str]:
+def _vectors(task: Task, info: description.Dataset, plan: Path) -> dict[str, str]:
     """Makes the k-mer vectors of a training, as `train` would.
 
     Returns:
@@ -119,14 +118,14 @@ def _vectors(task: Task, info: description.DatasetInfo, plan: Path) -> dict[str,
             key: tuple[object, ...] = (view, task.k, "one-hot")
         else:
             of_structure = task.shuffled and view == "structure"
-            data = sha256(info.directory / description.FILE_NAME)
+            data = info.sha256
             key = (view, settings.vectors, task.seed, data, of_structure)
         names[view] = f"vectors/{fleet_plan.file_name(*key)}"
         if not (plan / names[view]).exists():
             vectors = _view_vectors(task, info, view, vocabulary)
             fleet_plan.write_arrays({view: vectors}, plan / names[view])
     if settings.model.counts_kmers:
-        data = sha256(info.directory / description.FILE_NAME)
+        data = info.sha256
         key = ("k-mer weights", settings.train.class_weights, data)
         names["kmer_weights"] = f"vectors/{fleet_plan.file_name(*key)}"
         if not (plan / names["kmer_weights"]).exists():
@@ -138,7 +137,7 @@ def _vectors(task: Task, info: description.DatasetInfo, plan: Path) -> dict[str,
 
 
 def _view_vectors(
-    task: Task, info: description.DatasetInfo, view: str, vocabulary: KmerVocabulary
+    task: Task, info: description.Dataset, view: str, vocabulary: KmerVocabulary
 ) -> np.ndarray:
     from deeprke_tf.data import batches
 

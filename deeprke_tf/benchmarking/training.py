@@ -11,14 +11,12 @@ from deeprke_tf.benchmarking import data as benchmark_data
 from deeprke_tf.benchmarking import linear_baselines
 from deeprke_tf.benchmarking.linear_baselines import Labelled
 from deeprke_tf.benchmarking.tasks import Task
-from deeprke_tf.data import description
-from deeprke_tf.data.description import DatasetInfo
+from deeprke_tf.data.description import Dataset
 from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation import metrics
 from deeprke_tf.fleets import plan
 from deeprke_tf.runs import layout
 from deeprke_tf.runs import run as runs
-from deeprke_tf.system.files import sha256
 
 # Of what a fleet says of a training.
 _KEPT = ("config", "model_sha256", "best_epoch", "trunk")
@@ -63,9 +61,7 @@ class Trained:
         )
 
 
-def train(
-    task: Task, info: DatasetInfo, directory: Path, fleet: Path | None
-) -> Trained:
+def train(task: Task, info: Dataset, directory: Path, fleet: Path | None) -> Trained:
     """Trains a task's model and scores its sites.
 
     Args:
@@ -78,7 +74,7 @@ def train(
       UserError: The training fails, or the fleet has not done it, or on other data.
     """
     data = {
-        "dataset_sha256": sha256(info.directory / description.FILE_NAME),
+        "dataset_sha256": info.sha256,
         "inputs": info.contents["inputs"],
         "n_train": info.split("train").n_sites,
         "n_train_positive": info.split("train").n_positive,
@@ -99,7 +95,7 @@ def train(
     )
 
 
-def _train_linear(task: Task, info: DatasetInfo) -> Trained:
+def _train_linear(task: Task, info: Dataset) -> Trained:
     sites = {}
     for split in info.splits:
         packed = benchmark_data.letters(info, split)
@@ -116,7 +112,7 @@ def _train_linear(task: Task, info: DatasetInfo) -> Trained:
     return Trained(validation, test, facts)
 
 
-def _train_network(task: Task, info: DatasetInfo, directory: Path) -> Trained:
+def _train_network(task: Task, info: Dataset, directory: Path) -> Trained:
     import keras
 
     from deeprke_tf import evaluate

@@ -8,14 +8,14 @@ the longest one wastes little; then the batches of the window are shuffled.
 import dataclasses
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from deeprke_tf.data.description import DatasetInfo
+from deeprke_tf.data.description import Dataset
 from deeprke_tf.data.encoding import Encoding
 from deeprke_tf.data.records import FEATURES, Kind
 from deeprke_tf.errors import UserError
@@ -44,7 +44,7 @@ def parse(records: tf.Tensor) -> dict[str, tf.Tensor | tf.RaggedTensor]:
 
 
 def read_split(
-    info: DatasetInfo,
+    info: Dataset,
     split: str,
     views: tuple[str, ...],
     batch_size: int,
@@ -74,8 +74,9 @@ def read_split(
       [batch, 1].
 
     Raises:
-      UserError: The dataset has no such split, or a shard is missing.
+      UserError: The dataset has no such split or no such view, or a shard is missing.
     """
+    info.require_views(views)
     files = shard_paths(info, split)
     if shuffle_seed is not None:
         np.random.default_rng(shuffle_seed).shuffle(files)
@@ -162,7 +163,7 @@ def _shuffled(values: tf.Tensor, seed: int) -> tf.Tensor:
     return tf.gather(values, tf.argsort(keys, stable=True))
 
 
-def read_places(info: DatasetInfo, split: str, batch_size: int) -> np.ndarray:
+def read_places(info: Dataset, split: str, batch_size: int) -> np.ndarray:
     """Returns where the sites that `read_split` reads lie among those of the shards.
 
     Args:
@@ -183,7 +184,7 @@ def read_places(info: DatasetInfo, split: str, batch_size: int) -> np.ndarray:
 
 
 def sample_kmers(
-    info: DatasetInfo,
+    info: Dataset,
     split: str,
     view: str,
     n_sites: int,
@@ -197,7 +198,11 @@ def sample_kmers(
       view: "sequence_kmers" or "structure_kmers".
       n_sites: How many sites; -1 for all.
       most_kmers: Sites end with the thousand in which they have so many k-mers.
+
+    Raises:
+      UserError: The dataset has no such split or no such view, or a shard is missing.
     """
+    info.require_views([view])
     sites: list[np.ndarray] = []
     n_kmers = 0
     for features in _features(info, split, n_sites):
@@ -209,13 +214,13 @@ def sample_kmers(
     return sites
 
 
-def sample_labels(info: DatasetInfo, split: str, n_sites: int) -> np.ndarray:
+def sample_labels(info: Dataset, split: str, n_sites: int) -> np.ndarray:
     """Returns the labels of the sites of `sample_kmers`, uint8 [n_sites]."""
     labels = [some["label"].numpy() for some in _features(info, split, n_sites)]
     return np.concatenate(labels).astype(np.uint8)
 
 
-def names_and_labels(info: DatasetInfo, split: str) -> tuple[list[str], list[int]]:
+def names_and_labels(info: Dataset, split: str) -> tuple[list[str], list[int]]:
     """Returns name and label of each site of a split, in the order of its shards."""
     names: list[str] = []
     labels: list[int] = []
@@ -225,14 +230,14 @@ def names_and_labels(info: DatasetInfo, split: str) -> tuple[list[str], list[int
     return names, labels
 
 
-def _features(info: DatasetInfo, split: str, n_sites: int) -> Iterator[dict[str, Any]]:
+def _features(info: Dataset, split: str, n_sites: int) -> Iterator[dict[str, Any]]:
     """Yields the features of sites, a thousand at a time."""
     records = tf.data.TFRecordDataset(shard_paths(info, split), compression_type="GZIP")
     for some in records.take(n_sites).batch(1_000):
         yield parse(some)
 
 
-def shard_paths(info: DatasetInfo, split: str) -> list[str]:
+def shard_paths(info: Dataset, split: str) -> list[str]:
     """Returns the shards of a split in order.
 
     Raises:
@@ -247,7 +252,7 @@ def shard_paths(info: DatasetInfo, split: str) -> list[str]:
     return [str(path) for path in paths]
 
 
-def verify_shards(info: DatasetInfo, split: str) -> None:
+def verify_shards(info: Dataset, split: str) -> None:
     """Checks each shard of a split against the digest in `dataset.json`.
 
     TensorFlow reads a shard that was cut off as if it ended there: only the digest
@@ -265,14 +270,22 @@ def verify_shards(info: DatasetInfo, split: str) -> None:
             )
 
 
-def require_encoding(info: DatasetInfo, expected: Encoding) -> None:
+def require_encoding(info: Dataset, expected: Encoding, views: Sequence[str]) -> None:
     """Refuses data whose k-mer ids do not mean what a model was trained on.
 
+    Args:
+      info: The dataset.
+      expected: The encoding of the model's training data.
+      views: Features that the model reads; how structure is made does not matter to a
+        model that does not read it.
+
     Raises:
-      UserError: k, an alphabet or a fold setting differs; the message names it.
+      UserError: A view is missing, or k, an alphabet or a fold setting differs; the
+        message names it.
     """
-    found = _settings(info.encoding)
-    for name, wanted in _settings(expected).items():
+    info.require_views(views)
+    found = _settings(info.encoding, views)
+    for name, wanted in _settings(expected, views).items():
         if found[name] != wanted:
             raise UserError(
                 f"{info.directory} was preprocessed with {name} {found[name]}, but the "
@@ -281,8 +294,10 @@ def require_encoding(info: DatasetInfo, expected: Encoding) -> None:
             )
 
 
-def _settings(encoding: Encoding) -> dict[str, Any]:
-    """Returns all settings of an encoding, those of folding among them, by name."""
+def _settings(encoding: Encoding, views: Sequence[str]) -> dict[str, Any]:
+    """Returns the settings of an encoding that matter to some views, by name."""
+    if "structure_kmers" not in views:
+        return {"k": encoding.k, "sequence_alphabet": encoding.sequence_alphabet}
     settings = dataclasses.asdict(encoding)
     fold = settings.pop("fold")
     return settings | fold

@@ -1,8 +1,9 @@
 """`dataset.json`: what a directory of record shards holds, and where it came from."""
 
 import dataclasses
+import hashlib
 import json
-import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from deeprke_tf.data.encoding import Encoding
 from deeprke_tf.data.records import FORMAT_VERSION, SPLITS
 from deeprke_tf.errors import UserError
 from deeprke_tf.system.directories import Kind
+from deeprke_tf.system.files import written_aside
 
 FILE_NAME = "dataset.json"
 SKIPPED = "skipped.tsv"
@@ -18,14 +20,14 @@ DATASET = Kind("dataset", FILE_NAME, r".*\.tfrecord\.gz|skipped\.tsv")
 
 
 @dataclasses.dataclass(frozen=True)
-class SplitInfo:
-    """One split, as its readers need it.
+class Split:
+    """One split of a dataset.
 
     Attributes:
       n_sites: Sites in all its shards.
-      n_positive: Bound ones among them.
+      n_positive: Bound sites among them.
       longest_site: Length of its longest site, nucleotides.
-      shards: Name, SHA-256 and number of sites of each shard.
+      shards: Name (`file`), `sha256` and `n_sites` of each shard.
     """
 
     n_sites: int
@@ -34,23 +36,41 @@ class SplitInfo:
     shards: list[dict[str, Any]]
 
 
-@dataclasses.dataclass(frozen=True)
-class DatasetInfo:
-    """What `dataset.json` says.
+@dataclasses.dataclass(frozen=True, repr=False)
+class Dataset:
+    """A preprocessed dataset: a directory of record shards and its `dataset.json`.
 
     Attributes:
       directory: Where the shards lie.
       encoding: What the k-mer ids mean.
-      splits: The splits there are, by name.
-      contents: The file, whole.
+      splits: The splits by name: "train", "validation", "test", as far as it has them.
+      contents: The whole of `dataset.json`.
+      sha256: Digest of `dataset.json`; it covers those of the shards.
+      n_folded: Sequences that were folded to make the dataset, the others being in the
+        fold cache; None of a dataset that was made before.
     """
 
     directory: Path
     encoding: Encoding
-    splits: dict[str, SplitInfo]
+    splits: dict[str, Split]
     contents: dict[str, Any]
+    sha256: str
+    n_folded: int | None = dataclasses.field(default=None, compare=False)
 
-    def split(self, name: str) -> SplitInfo:
+    def __repr__(self) -> str:
+        splits = ", ".join(
+            f"{name} {split.n_sites:,} sites ({split.n_positive:,} bound)"
+            for name, split in self.splits.items()
+        )
+        views = "" if self.has_structure else ", no structure"
+        return f"<Dataset {self.directory}: {splits}; k = {self.encoding.k}{views}>"
+
+    @property
+    def has_structure(self) -> bool:
+        """Whether the records hold the structure view, too."""
+        return self.contents.get("structure", True)
+
+    def split(self, name: str) -> Split:
         """Returns one split.
 
         Raises:
@@ -63,22 +83,36 @@ class DatasetInfo:
             )
         return self.splits[name]
 
+    def require_views(self, views: Sequence[str]) -> None:
+        """Refuses to read a view that the records do not hold.
+
+        Args:
+          views: "sequence_kmers", "structure_kmers".
+
+        Raises:
+          UserError: Structure is asked for, and the dataset was made without it.
+        """
+        if "structure_kmers" in views and not self.has_structure:
+            raise UserError(
+                f"{self.directory} holds no structures, and the model reads them; run "
+                "`deeprke preprocess` again without --no-structure, or use a model "
+                "without structure."
+            )
+
 
 def write(directory: Path, contents: dict[str, Any]) -> None:
-    """Writes `dataset.json`, the last file of a dataset: it marks a whole one."""
-    path = Path(directory) / FILE_NAME
-    partial = path.with_name(f"{FILE_NAME}.partial")
-    partial.write_text(as_text(contents))
-    os.replace(partial, path)
+    """Writes `dataset.json`, the last file of a dataset: it marks a complete one."""
+    with written_aside(Path(directory) / FILE_NAME) as file:
+        file.write(as_text(contents))
 
 
 def as_text(contents: dict[str, Any]) -> str:
-    """Returns what `dataset.json` holds."""
+    """Returns the text of `dataset.json`."""
     described = {"format_version": FORMAT_VERSION, **contents}
     return json.dumps(described, indent=2) + "\n"
 
 
-def read(directory: Path) -> DatasetInfo:
+def read(directory: Path) -> Dataset:
     """Reads the `dataset.json` of a directory of shards.
 
     Raises:
@@ -86,7 +120,8 @@ def read(directory: Path) -> DatasetInfo:
     """
     path = Path(directory) / FILE_NAME
     try:
-        contents = json.loads(path.read_text())
+        text = path.read_bytes()
+        contents = json.loads(text)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UserError(
             f"{directory} has no {FILE_NAME}; make it with `deeprke preprocess`."
@@ -100,15 +135,16 @@ def read(directory: Path) -> DatasetInfo:
             f"{FORMAT_VERSION}; run `deeprke preprocess` again."
         )
     try:
-        return DatasetInfo(
+        return Dataset(
             Path(directory),
             config.from_dict(Encoding, contents["encoding"], f"{path}: encoding"),
             {
-                name: _checked(SplitInfo(**contents["splits"][name]))
+                name: _checked(Split(**contents["splits"][name]))
                 for name in SPLITS
                 if name in contents["splits"]
             },
             contents,
+            hashlib.sha256(text).hexdigest(),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(
@@ -117,7 +153,7 @@ def read(directory: Path) -> DatasetInfo:
         ) from error
 
 
-def _checked(split: SplitInfo) -> SplitInfo:
+def _checked(split: Split) -> Split:
     """Returns a split whose shards are described and hold the sites it has."""
     n_sites = sum(shard["n_sites"] for shard in split.shards)
     if n_sites != split.n_sites:

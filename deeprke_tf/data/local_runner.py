@@ -53,7 +53,9 @@ def run(plan: Plan) -> dict[str, Any]:
         directory_aside(
             Path(plan.out), plan.overwrite, description.DATASET
         ) as directory,
-        FoldingPool(plan.encoding.fold, plan.fold_cache, plan.workers) as pool,
+        FoldingPool(plan.encoding.fold, plan.fold_cache, plan.workers)
+        if plan.structure
+        else contextlib.nullcontext() as pool,
     ):
         return _write_dataset(plan, directory, pool)
 
@@ -70,11 +72,14 @@ def _without_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _write_dataset(plan: Plan, directory: Path, pool: FoldingPool) -> dict[str, Any]:
+def _write_dataset(
+    plan: Plan, directory: Path, pool: FoldingPool | None
+) -> dict[str, Any]:
     scratch = directory / "sites.sqlite"
+    cache = pool.cache if pool else None
     store = SiteStore(scratch, plan.seed)
     skipped_path = directory / description.SKIPPED
-    inputs, skipped = _read_sources(plan, store, pool.cache, skipped_path)
+    inputs, skipped = _read_sources(plan, store, cache, skipped_path)
     store.index()
     n_usable = {split: sum(store.counts(split).values()) for split in records.SPLITS}
     example = functools.partial(_first_skipped, skipped_path)
@@ -90,11 +95,11 @@ def _write_dataset(plan: Plan, directory: Path, pool: FoldingPool) -> dict[str, 
             counts = store.counts(split)
             checks.require_both_classes(split, counts, checks.GIVE_MORE_SITES)
     splits = [split for split in records.SPLITS if any(store.counts(split).values())]
-    n_folded = _fold(store, pool)
+    n_folded = _fold(store, pool) if pool else 0
     contents = plan.describe() | {
         "inputs": inputs,
         "splits": {
-            split: _write_split(split, plan, store, pool.cache, directory)
+            split: _write_split(split, plan, store, cache, directory)
             for split in splits
         },
         "skipped": skipped,
@@ -115,7 +120,7 @@ def _split_off_validation(plan: Plan, store: SiteStore) -> None:
 
 @_without_garbage_collection()
 def _read_sources(
-    plan: Plan, store: SiteStore, cache: FoldCache, skipped_path: Path
+    plan: Plan, store: SiteStore, cache: FoldCache | None, skipped_path: Path
 ) -> tuple[list[dict[str, Any]], dict[str, dict[str, int]]]:
     """Reads every input into the store and lists what cannot be used."""
     inputs: list[dict[str, Any]] = []
@@ -166,9 +171,12 @@ def _usable(
 
 
 def _looked_up(
-    batches: Iterator[list[Site]], cache: FoldCache
-) -> Iterator[tuple[list[Site], list[str | None]]]:
+    batches: Iterator[list[Site]], cache: FoldCache | None
+) -> Iterator[tuple[list[Site], Sequence[str | None]]]:
     """Yields sites and what is known of their structures, reading on meanwhile."""
+    if not cache:
+        yield from ((sites, [""] * len(sites)) for sites in batches)
+        return
     with concurrent.futures.ThreadPoolExecutor(1) as thread:
         last = None
         for sites in batches:
@@ -240,7 +248,7 @@ def _unknown(sequences: Iterator[str], cache: FoldCache) -> Iterator[str]:
 
 @_without_garbage_collection()
 def _write_split(
-    split: str, plan: Plan, store: SiteStore, cache: FoldCache, directory: Path
+    split: str, plan: Plan, store: SiteStore, cache: FoldCache | None, directory: Path
 ) -> dict[str, Any]:
     """Writes the shards of one split; returns its part of `dataset.json`."""
     counts = store.counts(split)
@@ -279,9 +287,12 @@ def _write_split(
 
 
 def _records(
-    batches: Iterator[list[Site]], plan: Plan, cache: FoldCache
+    batches: Iterator[list[Site]], plan: Plan, cache: FoldCache | None
 ) -> Iterator[bytes]:
     for sites in batches:
+        if not cache:
+            yield from sites_to_records(sites, None, plan.encoding)
+            continue
         folds = cache.get([site.sequence for site in sites if site.dot_bracket is None])
         dot_brackets = [site.dot_bracket or folds[site.sequence] for site in sites]
         yield from sites_to_records(sites, dot_brackets, plan.encoding)

@@ -52,6 +52,7 @@ class Plan:
       sources: Input files.
       out: Directory to make; with Beam, anywhere that its filesystems reach.
       encoding: k, alphabets and fold settings.
+      structure: Whether sites are folded; if not, records hold the sequence view alone.
       fold_cache: File of known folds, if not the one in the cache directory of the
         user that folds.
       validation_fraction: Share of each class's training sequences for validation.
@@ -68,6 +69,7 @@ class Plan:
     sources: tuple[Source, ...]
     out: str
     encoding: Encoding
+    structure: bool
     fold_cache: Path | None
     validation_fraction: float
     validation_groups: ValidationGroups
@@ -113,6 +115,7 @@ class Plan:
         """Returns the part of `dataset.json` that is known before a file is read."""
         return {
             "encoding": dataclasses.asdict(self.encoding),
+            "structure": self.structure,
             "seed": self.seed,
             "validation_fraction": self.validation_fraction,
             "validation_groups": self.validation_groups,

@@ -7,7 +7,8 @@
     structure_kmers int64     [n_kmers]      ids in the structure vocabulary
 
 Both k-mer features have the same length: position i of each covers the same
-nucleotides. Writers and readers take the names and kinds from `FEATURES` alone.
+nucleotides. A dataset made without structure lacks `structure_kmers`. Writers and
+readers take the names and kinds from `FEATURES` alone.
 
 Records are written without TensorFlow, whose import alone takes longer than writing
 100,000 of them; a test holds the bytes against TensorFlow's own.
@@ -53,7 +54,7 @@ FEATURES = {
 def serialize(
     name: str,
     sequence_kmers: np.ndarray | Sequence[int],
-    structure_kmers: np.ndarray | Sequence[int],
+    structure_kmers: np.ndarray | Sequence[int] | None,
     label: int,
 ) -> bytes:
     """Serializes one site as `tf.train.Example` does when asked to be deterministic.
@@ -61,22 +62,38 @@ def serialize(
     Args:
       name: The site's name.
       sequence_kmers: Ids, none negative, [n_kmers].
-      structure_kmers: Ids, none negative, [n_kmers].
+      structure_kmers: Ids, none negative, [n_kmers]; None for a record without them.
       label: 1 bound, 0 background.
 
     Raises:
       ValueError: The two k-mer lists differ in length.
     """
-    return serialize_all([name], [sequence_kmers], [structure_kmers], [label])[0]
+    structures = None if structure_kmers is None else [structure_kmers]
+    return serialize_all([name], [sequence_kmers], structures, [label])[0]
 
 
 def serialize_all(
     names: Sequence[str],
     sequence_kmers: Sequence[np.ndarray | Sequence[int]],
-    structure_kmers: Sequence[np.ndarray | Sequence[int]],
+    structure_kmers: Sequence[np.ndarray | Sequence[int]] | None,
     labels: Sequence[int],
 ) -> list[bytes]:
     """Serializes many sites at once, faster than one by one; see `serialize`."""
+    payloads = {
+        "label": [bytes([label]) for label in labels],
+        "name": [name.encode() for name in names],
+        "sequence_kmers": _all_varints(sequence_kmers),
+    }
+    if structure_kmers is not None:
+        _require_same_lengths(names, sequence_kmers, structure_kmers)
+        payloads["structure_kmers"] = _all_varints(structure_kmers)
+    # In the order of `FEATURES`.
+    entries = [_entries(feature, values) for feature, values in payloads.items()]
+    joined = map(b"".join, zip(*entries, strict=True))
+    return [_tag(1, len(features)) + features for features in joined]
+
+
+def _require_same_lengths(names, sequence_kmers, structure_kmers) -> None:
     for name, ids, structure_ids in zip(
         names, sequence_kmers, structure_kmers, strict=True
     ):
@@ -85,15 +102,6 @@ def serialize_all(
                 f"{name}: {len(ids)} sequence k-mers but {len(structure_ids)} "
                 "structure k-mers; use the same k for both."
             )
-    payloads = {
-        "label": [bytes([label]) for label in labels],
-        "name": [name.encode() for name in names],
-        "sequence_kmers": _all_varints(sequence_kmers),
-        "structure_kmers": _all_varints(structure_kmers),
-    }
-    entries = [_entries(feature, payloads[feature]) for feature in FEATURES]
-    joined = map(b"".join, zip(*entries, strict=True))
-    return [_tag(1, len(features)) + features for features in joined]
 
 
 def _entries(feature: str, payloads: Sequence[bytes]) -> list[bytes]:

@@ -54,13 +54,14 @@ def sequence_digests(sequences: Sequence[str], seed: int) -> np.ndarray:
 
 
 def sites_to_records(
-    sites: Sequence[Site], dot_brackets: Sequence[str], encoding: Encoding
+    sites: Sequence[Site], dot_brackets: Sequence[str] | None, encoding: Encoding
 ) -> list[bytes]:
     """Encodes and serializes labelled sites.
 
     Args:
       sites: Some thousand at once, their labels 0 or 1.
-      dot_brackets: The structure of each site, as long as its sequence.
+      dot_brackets: The structure of each site, as long as its sequence; None for
+        records of the sequence view alone.
       encoding: k, alphabets and fold settings of the dataset.
     """
     labels = []
@@ -69,5 +70,9 @@ def sites_to_records(
             raise ValueError(f"{site.name}: a record needs a label.")
         labels.append(site.label)
     names = [site.name for site in sites]
-    ids = encoding.encode_all([site.sequence for site in sites], dot_brackets)
-    return records.serialize_all(names, *ids, labels)
+    sequences = [site.sequence for site in sites]
+    if dot_brackets is None:
+        ids = encoding.sequence_vocabulary.encode_all(sequences)
+        return records.serialize_all(names, ids, None, labels)
+    both = encoding.encode_all(sequences, dot_brackets)
+    return records.serialize_all(names, *both, labels)

@@ -12,13 +12,11 @@ import keras
 
 from deeprke_tf import config
 from deeprke_tf.config import RunConfig
-from deeprke_tf.data import description
-from deeprke_tf.data.description import DatasetInfo
+from deeprke_tf.data.description import Dataset
 from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation import metrics
 from deeprke_tf.runs import ensemble, layout
 from deeprke_tf.system import directories, files, tables
-from deeprke_tf.system.files import sha256
 from deeprke_tf.training import run as train_run
 from deeprke_tf.training import start
 
@@ -121,12 +119,12 @@ def member_configs(run_config: RunConfig, n_members: int) -> dict[str, RunConfig
 
 
 def _require_member(
-    directory: Path, settings: RunConfig, info: DatasetInfo, vectors_from: Path | None
+    directory: Path, settings: RunConfig, info: Dataset, vectors_from: Path | None
 ) -> None:
     """Refuses a finished run that this ensemble would not have trained."""
     manifest = layout.read_manifest(directory)
     other = ""
-    data_sha256 = sha256(info.directory / description.FILE_NAME)
+    data_sha256 = info.sha256
     if manifest["data"]["dataset_sha256"] != data_sha256:
         other = "data"
     elif config.load(RunConfig, directory / layout.CONFIG) != settings:
@@ -141,7 +139,7 @@ def _require_member(
 
 
 def _join(
-    out: Path, run_config: RunConfig, info: DatasetInfo, names: list[str]
+    out: Path, run_config: RunConfig, info: Dataset, names: list[str]
 ) -> dict[str, Any]:
     """Measures the mean of the members on validation, and writes the manifest."""
     manifests = [layout.read_manifest(out / name) for name in names]

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from deeprke_tf.config import ModelConfig, RunConfig, TrainConfig
 from deeprke_tf.data import batches as dataset
-from deeprke_tf.data.description import DatasetInfo
+from deeprke_tf.data.description import Dataset
 from deeprke_tf.errors import UserError
 from deeprke_tf.networks.deeprke import build_model
 from deeprke_tf.runs.scorer import score_labelled, scorer
@@ -27,7 +27,7 @@ Vectors = dict[str, np.ndarray]
 
 
 def fit(
-    info: DatasetInfo,
+    info: Dataset,
     run_config: RunConfig,
     vectors: Vectors,
     strategy: tf.distribute.Strategy,
@@ -77,7 +77,7 @@ def fit(
 
 
 def compiled_model(
-    info: DatasetInfo, run_config: RunConfig, vectors: Vectors
+    info: Dataset, run_config: RunConfig, vectors: Vectors
 ) -> keras.Model:
     """Builds and compiles the network in the precision that the run asks for."""
     train = info.split("train")
@@ -126,7 +126,7 @@ def float32_copy(
 
 
 def train_epoch(
-    model: keras.Model, info: DatasetInfo, run_config: RunConfig, epoch: int
+    model: keras.Model, info: Dataset, run_config: RunConfig, epoch: int
 ) -> float:
     """Passes over the training sites once; returns the mean loss."""
     settings = run_config.train

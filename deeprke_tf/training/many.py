@@ -12,7 +12,6 @@ from deeprke_tf.data import description
 from deeprke_tf.errors import UserError
 from deeprke_tf.runs import layout
 from deeprke_tf.system.directories import only_process
-from deeprke_tf.system.files import sha256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,7 +157,7 @@ def require_same(
       UserError: It was trained on other data or vectors, or with other settings.
     """
     manifest = layout.read_manifest(run)
-    digest = sha256(data / description.FILE_NAME)
+    digest = description.read(data).sha256
     given = vectors_from.resolve().name if vectors_from else None
     other = {
         "data": manifest.get("data", {}).get("dataset_sha256") != digest,

@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from deeprke_tf import __version__
 from deeprke_tf.config import ModelConfig, RunConfig
-from deeprke_tf.data import batches, description
-from deeprke_tf.data.description import DatasetInfo
+from deeprke_tf.data import batches
+from deeprke_tf.data.description import Dataset
 from deeprke_tf.evaluation import calibration_fit, figures, metrics
 from deeprke_tf.networks.deeprke import without_kmer_counts
 from deeprke_tf.runs import layout
@@ -81,7 +81,7 @@ def train_run(
 
 def _measure(
     model: Any,
-    info: DatasetInfo,
+    info: Dataset,
     run_config: RunConfig,
     out: Path,
     state: TrainingState,
@@ -96,7 +96,7 @@ def _measure(
 
 
 def _score_validation(
-    model: Any, info: DatasetInfo, run_config: RunConfig
+    model: Any, info: Dataset, run_config: RunConfig
 ) -> tuple[np.ndarray, ...]:
     """Returns labels and probabilities of the validation sites, in one order."""
     validation = batches.read_split(
@@ -106,7 +106,7 @@ def _score_validation(
 
 
 def write_measures(
-    out: Path, info: DatasetInfo, labels: np.ndarray, probabilities: np.ndarray
+    out: Path, info: Dataset, labels: np.ndarray, probabilities: np.ndarray
 ) -> dict[str, Any]:
     """Chooses the threshold on validation, measures there, and draws the figures.
 
@@ -137,7 +137,7 @@ def write_measures(
 
 
 def _manifest(
-    info: DatasetInfo,
+    info: Dataset,
     run_config: RunConfig,
     out: Path,
     strategy: tf.distribute.Strategy,
@@ -154,7 +154,7 @@ def _manifest(
 
 
 def manifest_of(
-    info: DatasetInfo, run_config: RunConfig, out: Path, measured: dict[str, Any]
+    info: Dataset, run_config: RunConfig, out: Path, measured: dict[str, Any]
 ) -> dict[str, Any]:
     """Returns what the manifests of runs and ensembles have in common.
 
@@ -176,7 +176,7 @@ def manifest_of(
         "longest_site": info.split("train").longest_site,
         "data": {
             "directory": info.directory.resolve().name,
-            "dataset_sha256": sha256(info.directory / description.FILE_NAME),
+            "dataset_sha256": info.sha256,
             "inputs": info.contents["inputs"],
             "splits": info.contents["splits"],
         },
@@ -187,7 +187,7 @@ def manifest_of(
     }
 
 
-def network_alone_warning(model: Any, info: DatasetInfo, run_config: RunConfig) -> str:
+def network_alone_warning(model: Any, info: Dataset, run_config: RunConfig) -> str:
     """Says where the network knows nothing: k-mer counts would hide it.
 
     Args:
@@ -235,7 +235,7 @@ def chance_warning(
     return f"{found}: {advice}."
 
 
-def _data_line(info: DatasetInfo, data: Path) -> str:
+def _data_line(info: Dataset, data: Path) -> str:
     splits = {name: info.split(name) for name in ("train", "validation")}
     parts = [
         f"{name} {split.n_sites} sites ({split.n_positive} bound)"

@@ -9,11 +9,10 @@ from typing import Any
 from deeprke_tf import config
 from deeprke_tf.config import RunConfig
 from deeprke_tf.data import batches, description
-from deeprke_tf.data.description import DatasetInfo
+from deeprke_tf.data.description import Dataset
 from deeprke_tf.errors import UserError
 from deeprke_tf.runs import layout
 from deeprke_tf.system import directories, files
-from deeprke_tf.system.files import sha256
 from deeprke_tf.system.locks import lock_file
 from deeprke_tf.training import epochs, vectors
 
@@ -22,7 +21,7 @@ _STARTED = "state/started.json"
 
 def checked(
     data: Path, run_config: RunConfig, vectors_from: Path | None
-) -> tuple[DatasetInfo, epochs.Vectors]:
+) -> tuple[Dataset, epochs.Vectors]:
     """Finds all that can be wrong with what was given, before anything is written.
 
     Returns:
@@ -32,6 +31,7 @@ def checked(
       UserError: Data or vectors cannot be used.
     """
     info = description.read(data)
+    info.require_views(run_config.model.views)
     for split in ("train", "validation"):
         _require_both_classes(info, split)
         batches.verify_shards(info, split)
@@ -41,7 +41,7 @@ def checked(
 def prepare(
     out: Path,
     run_config: RunConfig,
-    info: DatasetInfo,
+    info: Dataset,
     vectors_from: Path | None,
     overwrite: bool,
     members: Sequence[str] = (),
@@ -77,7 +77,7 @@ def prepare(
             f"{out} is a finished run; name another --out, or add --overwrite."
         )
     started = {
-        "dataset_sha256": sha256(info.directory / description.FILE_NAME),
+        "dataset_sha256": info.sha256,
         "vectors_from": str(vectors_from) if vectors_from else None,
         "ensemble": len(members) or None,
     }
@@ -115,7 +115,7 @@ def _require_same(
         )
 
 
-def _require_both_classes(info: DatasetInfo, name: str) -> None:
+def _require_both_classes(info: Dataset, name: str) -> None:
     split = info.split(name)
     if not 0 < split.n_positive < split.n_sites:
         raise UserError(

@@ -9,7 +9,7 @@ import numpy as np
 
 from deeprke_tf.config import RunConfig
 from deeprke_tf.data import batches, kmers
-from deeprke_tf.data.description import DatasetInfo
+from deeprke_tf.data.description import Dataset
 from deeprke_tf.errors import UserError
 from deeprke_tf.networks import kmer_counts, kmer_regression, word2vec
 from deeprke_tf.system import files
@@ -27,7 +27,7 @@ def _path(out: Path, name: str) -> Path:
 
 
 def _vocabularies(
-    info: DatasetInfo, run_config: RunConfig
+    info: Dataset, run_config: RunConfig
 ) -> dict[str, kmers.KmerVocabulary]:
     """Returns the k-mer vocabulary of each view that the model reads."""
     vocabularies = {"sequence": info.encoding.sequence_vocabulary}
@@ -37,7 +37,7 @@ def _vocabularies(
 
 
 def given_vectors(
-    info: DatasetInfo, run_config: RunConfig, vectors_from: Path | None
+    info: Dataset, run_config: RunConfig, vectors_from: Path | None
 ) -> epochs.Vectors:
     """Returns the vectors of `vectors_from`; none where it is not given.
 
@@ -57,7 +57,7 @@ def given_vectors(
     return vectors
 
 
-def _require_same_folds(vectors_from: Path, info: DatasetInfo) -> None:
+def _require_same_folds(vectors_from: Path, info: Dataset) -> None:
     """Refuses vectors of structures that were folded otherwise than those of the data.
 
     Only `deeprke vectors` tells how; of other directories nothing is known.
@@ -77,7 +77,7 @@ def _require_same_folds(vectors_from: Path, info: DatasetInfo) -> None:
 
 
 def make_vectors(
-    info: DatasetInfo, out: Path, run_config: RunConfig, given: epochs.Vectors
+    info: Dataset, out: Path, run_config: RunConfig, given: epochs.Vectors
 ) -> epochs.Vectors:
     """Returns the k-mer vectors of each view and k-mer weights, and keeps them.
 
@@ -119,7 +119,7 @@ def make_vectors(
     return vectors
 
 
-def kmer_weights(info: DatasetInfo, run_config: RunConfig) -> np.ndarray:
+def kmer_weights(info: Dataset, run_config: RunConfig) -> np.ndarray:
     """Fits the logistic regression of k-mer counts to training sites.
 
     Args:

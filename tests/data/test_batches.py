@@ -389,9 +389,10 @@ def test_splits_come_in_one_order_whatever_that_of_the_file(tmp_path):
 def test_data_encoded_otherwise_than_the_model_was_trained_are_refused(
     info, change, words
 ):
-    dataset.require_encoding(info, Encoding())
+    dataset.require_encoding(info, Encoding(), VIEWS)
     with pytest.raises(UserError, match=f"was preprocessed with {words}"):
-        dataset.require_encoding(info, dataclasses.replace(Encoding(), **change))
+        changed = dataclasses.replace(Encoding(), **change)
+        dataset.require_encoding(info, changed, VIEWS)
 
 
 # === Sampling ===
