@@ -90,7 +90,7 @@ def _trained(one: "Training", form: str, flags: argparse.Namespace) -> dict[str,
         one.config,
         # k-mer counts would have the same share in each form.
         model=dataclasses.replace(
-            one.config.model, structure=form == "mfe", kmer_share=0.0
+            one.config.model, structure=form == "mfe", kmer_weight=0.0
         ),
     )
     inputs = {name: {**splits[name].ids} for name in SPLITS}

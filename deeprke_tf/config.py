@@ -1,79 +1,106 @@
-"""Settings: names, defaults and limits; how a run saves and reads them.
+"""Settings: names, defaults and allowed values; how a run's settings are read.
 
-Each dataclass refuses values that make no sense when it is made, wherever it is made:
-from flags, from a file, in a search. Command-line flags are derived from the fields.
+Each dataclass refuses values out of range wherever it is made: from flags, from a file,
+in a search. Command-line flags and their help are derived from the fields.
 """
 
 import dataclasses
-import json
-import math
 import typing
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 from deeprke_tf.errors import UserError
+from deeprke_tf.system import files
 
 Config = TypeVar("Config")
+
+# Settings of earlier versions that were renamed, and their names now.
+_RENAMED = {"kmer_share": "kmer_weight"}
 
 # Settings of earlier versions that are gone, each with the value that changes nothing.
 _REMOVED = {"residual": False}
 
 
-def _require_positive(config: Any, name: str) -> None:
-    value = getattr(config, name)
-    items = value if isinstance(value, tuple) else (value,)
-    if not all(0 < item < math.inf for item in items):
-        raise UserError(f"{name} must be above 0 and finite, got {value}.")
+class Between(NamedTuple):
+    """The allowed range of a number, or of each number of a tuple; ends included."""
+
+    low: float
+    high: float
+
+
+# Filters, units and channels; vectors of a k-mer.
+Width = Annotated[int, Between(1, 4096)]
+OptionalWidth = Annotated[int, Between(0, 4096)]
+Widths = Annotated[tuple[int, ...], Between(1, 4096)]
+KernelSizes = Annotated[tuple[int, ...], Between(1, 1024)]
+Count = Annotated[int, Between(1, 10**9)]
+OptionalCount = Annotated[int, Between(0, 10**9)]
+Fraction = Annotated[float, Between(0, 1)]
+DropoutRate = Annotated[float, Between(0, 0.99)]
+Seed = Annotated[int, Between(0, 2**63 - 1)]
+
+
+def check(config: Any) -> None:
+    """Refuses values that a dataclass's `Between` and `Literal` types do not allow.
+
+    Raises:
+      UserError: A value is not allowed; the message says which are.
+    """
+    hints = typing.get_type_hints(type(config), include_extras=True)
+    for name, hint in hints.items():
+        value = getattr(config, name)
+        items = value if isinstance(value, tuple) else (value,)
+        if typing.get_origin(hint) is Literal and value not in typing.get_args(hint):
+            allowed = ", ".join(map(repr, typing.get_args(hint)))
+            raise UserError(f"`{name}` must be one of {allowed}; got {value!r}.")
+        for limits in getattr(hint, "__metadata__", ()):
+            # Written so that NaN, which compares false, is refused.
+            if isinstance(limits, Between) and not all(
+                item is None or limits.low <= item <= limits.high for item in items
+            ):
+                low, high = (
+                    f"{end:,}" if isinstance(end, int) else f"{end:g}" for end in limits
+                )
+                raise UserError(f"`{name}` must be from {low} to {high}, got {value}.")
 
 
 @dataclasses.dataclass(frozen=True)
 class FoldSettings:
-    """How RNA is folded; travels with the data and with every model trained on it."""
+    """RNA folding; saved with the dataset and with every model trained on it."""
 
-    temperature: float = 37.0
+    temperature: Annotated[float, Between(-50, 150)] = 37.0
     """Folding temperature in °C."""
-    max_bp_span: int | None = None
-    """Longest distance between the partners of a base pair, in nucleotides."""
+    max_bp_span: Annotated[int | None, Between(5, 2**31 - 1)] = None
+    """Maximum distance between paired bases, in nucleotides; None: unlimited."""
     lonely_pairs: bool = False
     """Allow helices of a single base pair."""
 
     def __post_init__(self):
-        if not -50 <= self.temperature <= 150:
-            raise UserError(
-                f"temperature must be between -50 and 150 °C, got {self.temperature}."
-            )
-        if self.max_bp_span is not None and self.max_bp_span < 5:
-            raise UserError(
-                f"max_bp_span must be at least 5 nucleotides, got {self.max_bp_span}; "
-                "a hairpin loop alone has 3."
-            )
+        check(self)
 
 
 @dataclasses.dataclass(frozen=True)
 class VectorConfig:
-    """word2vec over k-mers: skip-gram with negative sampling."""
+    """word2vec embeddings of k-mers: skip-gram with negative sampling."""
 
-    vector_size: int = 100
-    """Numbers in the vector of a k-mer."""
-    window: int = 12
-    """Farthest neighbor that a k-mer is trained to predict, in k-mers."""
-    negative: int = 5
-    """Noise k-mers drawn for each true neighbor."""
-    vector_epochs: int = 2
-    """Passes over the sampled sites."""
-    vector_sites: int = 4000
-    """Training sites sampled for word2vec; 64 vectors need no more to settle."""
+    vector_size: Width = 100
+    """Dimension of the k-mer embeddings."""
+    window: Annotated[int, Between(1, 10_000)] = 12
+    """Context window of skip-gram: maximum distance of two k-mers, in k-mers."""
+    negative: Annotated[int, Between(1, 1000)] = 5
+    """Negative samples per positive pair."""
+    vector_epochs: Annotated[int, Between(1, 10_000)] = 2
+    """word2vec epochs over the sampled sites."""
+    vector_sites: Count = 4000
+    """Training sites sampled for word2vec; more change the embeddings little."""
 
     def __post_init__(self):
-        for field in dataclasses.fields(self):
-            _require_positive(self, field.name)
+        check(self)
 
 
-# What the networks of others read of `ModelConfig`; DeepRKE's own reads all of it.
-_READ_BY_ALL = {
-    *("network", "structure", "one_hot", "trainable_vectors"),
-    *("filters", "kernel_sizes", "dense_units", "dropout"),
-}
+# Settings that the baselines read; DeepRKE reads all of `ModelConfig`.
+_READ_BY_ALL = {"network", "structure", "one_hot", "trainable_vectors"}
+_READ_BY_ALL |= {"filters", "kernel_sizes", "dense_units", "dropout"}
 _READ_BY = {
     "deepbind": _READ_BY_ALL,
     "ideepv": _READ_BY_ALL,
@@ -83,94 +110,58 @@ _READ_BY = {
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
-    """Shape of the network; k and the vector size come with the data."""
+    """Network architecture; k comes with the dataset."""
 
     network: Literal["deeprke", "deepbind", "ideepv", "ideeps"] = "deeprke"
-    """Whose network; those of others are for comparison (`baseline_networks`)."""
+    """Architecture: DeepRKE, or a baseline after another paper."""
     structure: bool = True
-    """Whether the structure view is read, too, or the sequence alone."""
+    """Whether the network reads the structure view, or the sequence alone."""
     one_hot: bool = False
-    """One-hot letters in place of the word2vec vectors of k-mers."""
+    """One-hot nucleotides instead of word2vec k-mer embeddings."""
     trainable_vectors: bool = False
-    """Train the k-mer vectors along with the network instead of freezing them."""
-    filters: tuple[int, ...] = (128, 64, 32)
-    """Filters of each convolution of a CNN module."""
-    kernel_sizes: tuple[int, ...] = (8, 16, 32)
-    """k-mers that each convolution of a CNN module spans."""
-    structure_filters: tuple[int, ...] = ()
-    """Filters of the structure module, if they are not those of the sequence module."""
-    union_filters: tuple[int, ...] = ()
-    """Filters of the third module, if they are not those of the sequence module."""
-    union_kernel_sizes: tuple[int, ...] = ()
-    """Positions that its convolutions span, if not those of the sequence module."""
-    union_size: int = 0
-    """Channels to which the union of the views is brought, position by position, before
-    the third module reads it; 0 leaves it as it is."""
-    union_mean: float = 0.0
-    """Share of the sites of which the output is shown the mean of the union, too, in
-    training; 0 leaves this short way out. By it what motifs say is learned first, and
-    not missed where they say little."""
-    kmer_share: float = 0.0
-    """Share that a logistic regression of k-mer counts, fitted before, has in the log
-    odds of the trained network; 0 leaves it out."""
-    position_size: int = 0
-    """Numbers in the learned vector of a position's place in its site; 0 for none."""
+    """Train the k-mer embeddings with the network instead of freezing them."""
+    filters: Widths = (128, 64, 32)
+    """Filters of each convolution in a CNN module."""
+    kernel_sizes: KernelSizes = (8, 16, 32)
+    """Kernel size of each convolution in a CNN module, in k-mers."""
+    structure_filters: Widths = ()
+    """Filters of the structure module; if not given, as in `filters`."""
+    union_filters: Widths = ()
+    """Filters of the module on both views; if not given, as in `filters`."""
+    union_kernel_sizes: KernelSizes = ()
+    """Its kernel sizes; if not given, as in `kernel_sizes`."""
+    union_size: OptionalWidth = 0
+    """Project the concatenated views to this many channels (1x1); 0: no projection."""
+    union_mean: Fraction = 0.0
+    """Skip connection, mean-pooled union to output: its probability in training."""
+    kmer_weight: Fraction = 0.0
+    """Weight of a k-mer logistic regression in the log odds; 0: without it."""
+    position_size: OptionalWidth = 0
+    """Dimension of the learned positional embedding; 0: none."""
     batch_norm: bool = False
-    """Batch normalization after each convolution, as the paper did on RBP-24."""
-    lstm_units: int = 32
-    """Units of the BiLSTM in each direction; 0 leaves it out."""
-    dense_units: int = 32
-    """Units of the dense layer before the probability."""
-    dropout: float = 0.2
-    """Share of units dropped in training: at the union and around the dense layer."""
-    spatial_dropout: float = 0.0
-    """Share of a convolution's filters dropped for a whole site in training."""
+    """Batch normalization after each convolution."""
+    lstm_units: OptionalWidth = 32
+    """Units of the BiLSTM per direction; 0: no BiLSTM."""
+    dense_units: Width = 32
+    """Units of the dense layer before the output."""
+    dropout: DropoutRate = 0.2
+    """Dropout rate on the concatenated views and around the dense layer."""
+    spatial_dropout: DropoutRate = 0.0
+    """Spatial dropout rate after each convolution (drops whole filters)."""
 
     def __post_init__(self):
-        if not self.filters or len(self.filters) != len(self.kernel_sizes):
-            raise UserError(
-                f"filters {self.filters} and kernel_sizes {self.kernel_sizes} must "
-                "name the same number of convolutions, at least one."
-            )
-        for module in ("structure", "union"):
-            if len(self.shape_of(module)[0]) != len(self.shape_of(module)[1]):
+        check(self)
+        for module in ("sequence", "structure", "union"):
+            filters, kernel_sizes = self.shape_of(module)
+            if not filters or len(filters) != len(kernel_sizes):
                 raise UserError(
-                    f"The {module} module has filters {self.shape_of(module)[0]} but "
-                    f"kernel sizes {self.shape_of(module)[1]}; they must be as many."
+                    f"The {module} module has filters {filters} but kernel sizes "
+                    f"{kernel_sizes}; give as many of both, at least one."
                 )
-        for name in (
-            "filters",
-            "kernel_sizes",
-            "structure_filters",
-            "union_filters",
-            "union_kernel_sizes",
-            "dense_units",
-        ):
-            _require_positive(self, name)
-        networks = typing.get_args(typing.get_type_hints(ModelConfig)["network"])
-        if self.network not in networks:
-            raise UserError(
-                f"No network {self.network!r}; there are: {', '.join(networks)}."
-            )
-        for name in ("lstm_units", "position_size", "union_size"):
-            if getattr(self, name) < 0:
-                raise UserError(
-                    f"{name} must not be negative, got {getattr(self, name)}."
-                )
-        for name in ("dropout", "spatial_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UserError(f"{name} must be in [0, 1), got {getattr(self, name)}.")
-        for name in ("union_mean", "kmer_share"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UserError(f"{name} must be in [0, 1], got {getattr(self, name)}.")
-        self._require_what_others_have()
-
-    def _require_what_others_have(self) -> None:
-        """Refuses what the networks of others cannot be built with."""
         if self.network in ("deepbind", "ideepv") and self.structure:
             raise UserError(
-                f"Network {self.network!r} reads the sequence alone; structure must be "
-                "off (--no-structure)."
+                f"Network {self.network!r} reads the sequence alone; give "
+                "`structure=False`."
             )
         if self.network == "ideeps" and not (self.structure and self.lstm_units):
             raise UserError(
@@ -180,11 +171,11 @@ class ModelConfig:
 
     @property
     def counts_kmers(self) -> bool:
-        """Whether a logistic regression of k-mer counts has a share in the output."""
-        return self.kmer_share > 0 and self.reads("kmer_share")
+        """Whether a k-mer logistic regression is mixed into the output."""
+        return self.kmer_weight > 0 and self.reads("kmer_weight")
 
     def reads(self, name: str) -> bool:
-        """Tells whether the network depends on a setting, by its name."""
+        """Tells whether the network depends on the setting of this name."""
         return self.network not in _READ_BY or name in _READ_BY[self.network]
 
     @property
@@ -194,7 +185,7 @@ class ModelConfig:
         return both if self.structure else both[:1]
 
     def shape_of(self, module: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Returns the filters and kernel sizes of a CNN module, by its name."""
+        """Returns filters and kernel sizes of module sequence, structure or union."""
         filters = {"structure": self.structure_filters, "union": self.union_filters}
         sizes = self.union_kernel_sizes if module == "union" else ()
         return filters.get(module) or self.filters, sizes or self.kernel_sizes
@@ -202,65 +193,37 @@ class ModelConfig:
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
-    """One training run."""
+    """Training: Adam on binary cross-entropy, with early stopping."""
 
-    batch_size: int = 128
-    """Sites in a batch, over all devices together."""
-    epochs: int = 30
-    """Most passes over the training sites."""
-    min_steps: int = 0
-    """Steps of a training at least: on few sites there are more epochs."""
-    patience: int = 5
-    """Epochs without a better validation AUROC after which training stops."""
-    min_epochs: int = 10
-    """Epochs before which training does not stop: on few sites it takes off late."""
-    learning_rate: float = 1e-3
-    """Step size of Adam."""
-    warmup_epochs: int = 2
-    """Epochs over which the step size rises to its full value; 0 starts with it."""
+    batch_size: Annotated[int, Between(1, 10**6)] = 128
+    """Sites per batch, over all devices together."""
+    epochs: Count = 30
+    """Maximum number of epochs."""
+    min_steps: OptionalCount = 0
+    """Minimum number of steps: on few sites, `epochs` is raised to reach it."""
+    patience: Count = 5
+    """Early stopping: epochs without a better validation AUROC."""
+    min_epochs: Count = 10
+    """Early stopping starts after this many epochs; few sites learn late."""
+    learning_rate: Annotated[float, Between(1e-12, 1e38)] = 1e-3
+    """Learning rate of Adam."""
+    warmup_epochs: OptionalCount = 2
+    """Epochs of linear learning-rate warm-up; 0: none."""
     schedule: Literal["constant", "cosine"] = "constant"
-    """`cosine` lets the step size fall to a hundredth until the last epoch."""
-    clip_norm: float = 1.0
-    """Largest norm of a weight's gradient; a longer one is shortened to it."""
+    """Learning-rate decay: none, or cosine to 1 % at the last epoch."""
+    clip_norm: Annotated[float, Between(1e-12, 1e12)] = 1.0
+    """Gradient clipping: maximum norm of the gradient of each weight."""
     class_weights: Literal["none", "balanced"] = "none"
-    """`balanced` weighs both classes alike in the loss, whatever their numbers."""
-    label_smoothing: float = 0.0
-    """How far labels are drawn, in the loss, from 0 and 1 to the share of bound sites:
-    0.1 is a tenth of the way."""
+    """Class weights in the loss; `balanced` gives both classes the same total."""
+    label_smoothing: DropoutRate = 0.0
+    """Label smoothing, towards the fraction of bound sites."""
     mixed_precision: bool = False
-    """Compute in bfloat16; weights, loss and probability stay float32."""
-    seed: int = 1
-    """Settles word2vec, first weights, shuffling and dropout."""
+    """Compute in bfloat16; weights, loss and probabilities stay float32."""
+    seed: Seed = 1
+    """Random seed of word2vec, initial weights, shuffling and dropout."""
 
     def __post_init__(self):
-        for name in (
-            "batch_size",
-            "epochs",
-            "patience",
-            "min_epochs",
-            "learning_rate",
-            "clip_norm",
-        ):
-            _require_positive(self, name)
-        for name in ("warmup_epochs", "min_steps", "seed"):
-            if getattr(self, name) < 0:
-                raise UserError(
-                    f"{name} must not be negative, got {getattr(self, name)}."
-                )
-        if not 0 <= self.label_smoothing < 1:
-            raise UserError(
-                "label_smoothing must be from 0 to below 1, got "
-                f"{self.label_smoothing}."
-            )
-        for name, allowed in (
-            ("class_weights", ("none", "balanced")),
-            ("schedule", ("constant", "cosine")),
-        ):
-            if getattr(self, name) not in allowed:
-                raise UserError(
-                    f"{name} must be {' or '.join(map(repr, allowed))}, got "
-                    f"{getattr(self, name)!r}."
-                )
+        check(self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -272,33 +235,22 @@ class RunConfig:
     train: TrainConfig = TrainConfig()
 
 
-def save(config: Any, path: Path) -> None:
-    """Writes a config dataclass as JSON."""
-    path.write_text(json.dumps(dataclasses.asdict(config), indent=2) + "\n")
-
-
 def load(config_class: type[Config], path: Path) -> Config:
-    """Reads a config that `save` wrote; settings left out take their defaults.
+    """Reads a config from JSON; settings left out take their defaults.
 
     Raises:
-      UserError: The file is missing, is not JSON, or has a name or a value that the
+      UserError: The file cannot be read, is not JSON, or has a name or a value that the
         config does not allow.
     """
-    try:
-        settings = json.loads(Path(path).read_text())
-    except OSError as error:
-        raise UserError(f"Cannot read the config {path}: {error.strerror}.") from error
-    except ValueError as error:
-        raise UserError(f"{path} is not JSON: {error}.") from error
-    return from_dict(config_class, settings, source=str(path))
+    return from_dict(config_class, files.read_json(path), source=str(path))
 
 
 def from_dict(config_class: type[Config], settings: Any, source: str) -> Config:
-    """Builds a config from plain values, refusing names and types it does not have.
+    """Builds a config from plain values, refusing unknown names and wrong types.
 
     Args:
-      config_class: A dataclass of this module.
-      settings: What `dataclasses.asdict` gave, or a part of it.
+      config_class: A dataclass of settings.
+      settings: The result of `dataclasses.asdict`, or a part of it.
       source: Where the settings come from, for the error.
 
     Raises:
@@ -309,16 +261,15 @@ def from_dict(config_class: type[Config], settings: Any, source: str) -> Config:
             f"{source}: expected the settings of {config_class.__name__} as an object, "
             f"got {settings!r}."
         )
-    types = typing.get_type_hints(config_class)
-    settings = {**settings}
-    for name in _REMOVED.keys() & settings.keys() - types.keys():
-        if settings.pop(name) != _REMOVED[name]:
+    settings = {_RENAMED.get(name, name): value for name, value in settings.items()}
+    for name, only in _REMOVED.items():
+        if settings.pop(name, only) != only:
             raise UserError(
-                f"{source}: {name} is a setting of earlier versions, of which this one "
-                f"takes only {_REMOVED[name]}."
+                f"{source}: {name} is a setting of earlier versions; this one supports "
+                f"only {only}."
             )
-    unknown = sorted(set(settings) - set(types))
-    if unknown:
+    types = typing.get_type_hints(config_class)
+    if unknown := sorted(set(settings) - set(types)):
         raise UserError(
             f"{source}: unknown {config_class.__name__} settings {unknown}; "
             f"known: {sorted(types)}."
@@ -330,24 +281,22 @@ def from_dict(config_class: type[Config], settings: Any, source: str) -> Config:
     try:
         return config_class(**values)
     except UserError as error:
-        raise UserError(f"{source}: {error}") from error
+        # In a file there are settings, not arguments.
+        raise UserError(f"{source}: {error}".replace("`", "")) from error
 
 
 def _typed(expected: Any, value: Any, source: str) -> Any:
-    """Returns a JSON value as the field type asks for it."""
+    """Returns a JSON value as the field's type asks for it."""
     if dataclasses.is_dataclass(expected):
         return from_dict(typing.cast(type, expected), value, source)
     if typing.get_origin(expected) is tuple:
         if isinstance(value, list) and all(type(item) is int for item in value):
             return tuple(value)
     elif typing.get_origin(expected) is Literal:
-        if value in typing.get_args(expected):
-            return value
+        return value  # `check` knows better what to say.
     elif expected is float and type(value) is int:
         return float(value)
-    else:
-        allowed = typing.get_args(expected) or (expected,)
-        if type(value) in allowed:
-            return value
+    elif type(value) in (typing.get_args(expected) or (expected,)):
+        return value
     name = str(expected) if typing.get_args(expected) else expected.__name__
     raise UserError(f"{source} must be {name}, got {value!r}.")

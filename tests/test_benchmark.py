@@ -29,7 +29,7 @@ SMALL = dataclasses.replace(
         presets.preset("no-structure").model,
         **{"filters": (4,), "kernel_sizes": (4,), "lstm_units": 0, "dense_units": 4},
         union_mean=0.5,
-        kmer_share=0.2,
+        kmer_weight=0.2,
     ),
     vectors=config.VectorConfig(vector_size=4, vector_sites=50),
     train=config.TrainConfig(epochs=1, batch_size=20, label_smoothing=0.1),

@@ -185,7 +185,7 @@ def test_metrics_that_cannot_be_read_are_named(copied, data, capsys):
     (copied / "metrics.json").write_text("{")
     flags = ["--model", str(copied), "--data", str(data), *N_BOOTSTRAP]
     assert evaluate.main(flags) == 1
-    assert f"Cannot read {copied / 'metrics.json'}" in capsys.readouterr().err
+    assert f"{copied / 'metrics.json'} is not JSON" in capsys.readouterr().err
 
 
 def test_calibration_is_measured_before_and_after(run, evaluated, tmp_path):

@@ -12,9 +12,9 @@ ROOT = Path(__file__).parent.parent
 # From the bottom to the top: a room imports rooms of lower floors alone.
 FLOORS = (
     ("errors",),
+    ("system",),
     ("config",),
     ("presets",),
-    ("system",),
     ("rna", "evaluation"),
     ("data",),
     ("networks",),

@@ -139,7 +139,7 @@ def test_the_kept_model_has_the_kmer_weights_of_the_run(run):
 
 def test_kmer_weights_that_are_damaged_or_of_another_k_are_named(tmp_path, data):
     info = description.read(data)
-    settings = RunConfig(ModelConfig(structure=False, one_hot=True, kmer_share=0.1))
+    settings = RunConfig(ModelConfig(structure=False, one_hot=True, kmer_weight=0.1))
     run_vectors.make_vectors(info, tmp_path, settings, {})
     path = tmp_path / "kmer_weights.npy"
     whole = path.read_bytes()
@@ -316,7 +316,7 @@ def test_kmer_counts_do_not_hide_a_network_at_chance(tmp_path):
     sites = [([2 + (i % 2), *rng.integers(2, 66, 9)], i % 2) for i in range(60)]
     info = write_dataset(tmp_path, {"validation": sites})
     config = dataclasses.replace(
-        CONFIGS["no-structure"], kmer_share=0.9, batch_norm=True
+        CONFIGS["no-structure"], kmer_weight=0.9, batch_norm=True
     )
     network = tiny_model(config)
     for weight in network.trainable_variables:
@@ -429,7 +429,7 @@ def test_the_help_shows_flags_of_all_settings(flag, capsys):
     ("flags", "message"),
     [
         (["--preset", "papre"], "No preset 'papre'; there are: deeprke, deeprke-no-"),
-        (["--config", "{tmp}/none.json"], "Cannot read the config"),
+        (["--config", "{tmp}/none.json"], "none.json: No such file or directory."),
         (["--data", "{tmp}"], "has no dataset.json; make it with `deeprke preprocess`"),
         (["--out", "{tmp}/notes.txt"], "notes.txt is a file; name a directory."),
         (["--out", "{tmp}/notes.txt/run"], "notes.txt is a file; name a directory."),
@@ -439,7 +439,7 @@ def test_the_help_shows_flags_of_all_settings(flag, capsys):
         (["--devices", "0"], "devices must be at least 1, got 0."),
         (["--vectors-from", "{tmp}/none"], "Cannot read the vectors"),
         (["--vectors-from", "{tmp}", "--preset", "one-hot"], "--one-hot, not both"),
-        (["--dropout", "1.5"], "dropout must be in [0, 1), got 1.5."),
+        (["--dropout", "1.5"], "dropout must be from 0 to 0.99, got 1.5."),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

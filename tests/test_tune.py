@@ -89,7 +89,7 @@ def test_a_search_leaves_a_leaderboard_a_figure_and_a_config_to_train_with(
 
     # It was begun when a setting was not there yet.
     begun_with = json.loads((search / "search.json").read_text())
-    del begun_with["start"]["model"]["kmer_share"]
+    del begun_with["start"]["model"]["kmer_weight"]
     (search / "search.json").write_text(json.dumps(begun_with))
     # The same command has nothing left to do; one with more trials goes on.
     begun = []

@@ -138,7 +138,7 @@ def test_training_refuses_vectors_of_other_folds(corpus, data, tmp_path, capsys)
         (["--out", "{tmp}/corpus.tsv"], "corpus.tsv is a file; name a directory."),
         (["--k", "0"], "k must be between 1 and 8, got 0."),
         (["--max-length", "0"], "max_length must be at least 1, got 0."),
-        (["--vector-size", "0"], "vector_size must be above 0"),
+        (["--vector-size", "0"], "vector-size must be from 1 to 4,096"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -171,7 +171,7 @@ def with_kmer_counts(
     if kmer_weights is None:
         raise ValueError("k-mer counts have a share in the output but no weights.")
     k = round(math.log(n_kmers, len(NUCLEOTIDES)))
-    counts = KmerCounts(k, config.kmer_share, name="kmer_counts")
+    counts = KmerCounts(k, config.kmer_weight, name="kmer_counts")
     log_odds = counts(log_odds, ids)
     counts.set_weights([kmer_weights])
     return log_odds
@@ -181,7 +181,7 @@ def without_kmer_counts(network: keras.Model) -> keras.Model:
     """Returns what k-mer counts have a share in, without them; weights are shared.
 
     Args:
-      network: Of `build_model`, with `kmer_share`.
+      network: Of `build_model`, with `kmer_weight`.
     """
     log_odds = network.get_layer("log_odds").output
     return keras.Model(network.inputs, as_probability(log_odds))

@@ -253,7 +253,7 @@ def _vectors(task: TrialTask, run_config: RunConfig) -> Path | None:
             aside = Path(made) / key
             aside.mkdir()
             # k-mer weights depend on class weights: each trial fits its own.
-            model = dataclasses.replace(run_config.model, kmer_share=0.0)
+            model = dataclasses.replace(run_config.model, kmer_weight=0.0)
             views_alone = dataclasses.replace(run_config, model=model)
             vectors.make_vectors(info, aside, views_alone, given={})
             try:

@@ -66,6 +66,6 @@ def test_ideepv_keeps_where_a_kmer_is():
 
 def test_an_unknown_network_is_refused_with_the_known_ones():
     with pytest.raises(
-        UserError, match="No network 'deepbnd'; there are: deeprke, dee"
+        UserError, match="`network` must be one of 'deeprke', 'deepbind'"
     ):
         config.ModelConfig(network="deepbnd")

@@ -77,7 +77,7 @@ def test_a_share_is_given_and_none_in_training():
 
 
 def test_a_network_is_had_without_its_counts():
-    config = dataclasses.replace(CONFIGS["no-structure"], kmer_share=0.4)
+    config = dataclasses.replace(CONFIGS["no-structure"], kmer_weight=0.4)
     with_counts = tiny_model(config)
     alone = without_kmer_counts(with_counts)
     batch = batch_of(random_sites([30, 7]), config.views)

@@ -43,7 +43,7 @@ CONFIGS = {
     "positions, narrow union, k-mer counts": dataclasses.replace(
         tiny(ModelConfig(position_size=3, union_size=5, batch_norm=True)),
         union_mean=0.5,
-        kmer_share=0.3,
+        kmer_weight=0.3,
     ),
     "shapes apart": dataclasses.replace(
         tiny(ModelConfig(spatial_dropout=0.3)),

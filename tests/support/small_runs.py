@@ -20,7 +20,7 @@ ONE_EPOCH = (*TINY, "--epochs", "1")
 # The least there is, for tests that ask little of the network.
 QUICK = (*ONE_EPOCH, "--preset", "no-structure", "--lstm-units", "0")
 # Of the runs of `tests.support.run_fixtures`.
-RUN = (*TINY, "--epochs", "3", "--warmup-epochs", "0", "--kmer-share", "0.3")
+RUN = (*TINY, "--epochs", "3", "--warmup-epochs", "0", "--kmer-weight", "0.3")
 # NumPy takes 32 bits for a seed; any must do.
 SEQUENCE_RUN = (
     *(*QUICK, "--epochs", "2", "--warmup-epochs", "2"),

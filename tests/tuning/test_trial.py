@@ -70,7 +70,7 @@ def pretended(monkeypatch):
     def pretend(_data, run, run_config, *, vectors_from, n_devices):
         given.append(vectors_from)
         run.mkdir()
-        config.save(run_config, run / layout.CONFIG)
+        files.write_json(run / layout.CONFIG, dataclasses.asdict(run_config))
         seed = run_config.train.seed
         (run / layout.HISTORY).write_text(f"epoch,seed\n1,{seed}\n")
         files.write_json(run / layout.METRICS, {"auroc": seed / 10})

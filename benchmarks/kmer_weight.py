@@ -1,6 +1,6 @@
 """What share k-mer counts should have in the log odds, on validation sites.
 
-    python benchmarks/kmer_share.py --results RESULTS
+    python benchmarks/kmer_weight.py --results RESULTS
 
 RESULTS is that of `deeprke benchmark rbp31 --presets deeprke --protocols grouped`: its
 runs and datasets are read, nothing is trained but the logistic regressions, and no test
@@ -36,7 +36,7 @@ def by_share(run: Path, info: description.Dataset) -> list[float]:
         row[: len(sites[place])] = sites[place]
     counted = regression(info.encoding.k, vectors.kmer_weights(info, settings), ids)
     log_odds = special.logit(np.clip(probabilities.astype(float), 1e-7, 1 - 1e-7))
-    given = settings.model.kmer_share
+    given = settings.model.kmer_weight
     log_odds = (log_odds - given * counted) / (1 - given)
     mixed = (special.expit((1 - s) * log_odds + s * counted) for s in _SHARES)
     return [metrics.auroc(labels, some) for some in mixed]
