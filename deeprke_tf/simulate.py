@@ -8,7 +8,6 @@
 import collections
 import dataclasses
 import gzip
-import os
 import random
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,6 +17,7 @@ from deeprke_tf import cli
 from deeprke_tf.errors import UserError
 from deeprke_tf.rna.simulation import SimulationConfig, simulate
 from deeprke_tf.rna.sites import Site
+from deeprke_tf.system.files import bytes_written_aside
 from deeprke_tf.system.progress import progress_bar
 
 LINE_WIDTH = 60  # nucleotides
@@ -71,7 +71,7 @@ def _with_progress(config: SimulationConfig, description: str) -> Iterator[Site]
 def write_labelled_fasta(sites: Iterable[Site], path: Path) -> collections.Counter[int]:
     """Writes sites as FASTA with headers `> name; class:1`.
 
-    The file appears when it is complete; until then it is `<path>.partial`.
+    The file appears when it is complete.
 
     Args:
       sites: Labelled sites, taken one at a time.
@@ -86,8 +86,7 @@ def write_labelled_fasta(sites: Iterable[Site], path: Path) -> collections.Count
     """
     counts: collections.Counter[int] = collections.Counter()
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    with open(partial, "wb") as raw:
+    with bytes_written_aside(path) as raw:
         # Without name and time in its header a gzip file depends on the sites alone.
         compress = path.suffix == ".gz"
         with gzip.GzipFile("", "wb", fileobj=raw, mtime=0) if compress else raw as file:
@@ -96,7 +95,6 @@ def write_labelled_fasta(sites: Iterable[Site], path: Path) -> collections.Count
                     raise UserError(f"Site {site.name!r} has no label to write.")
                 file.write(_fasta_record(site).encode())
                 counts[site.label] += 1
-    os.replace(partial, path)
     return counts
 
 

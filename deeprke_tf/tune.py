@@ -183,7 +183,7 @@ def _describe(out: Path, described: dict[str, Any]) -> None:
         _require_same(out, described)
         return
     # Workers that are there before the chief make a place for their state.
-    begun = {f"{results.SEARCH}.partial", results.ORACLE}
+    begun = {results.ORACLE, *files.unfinished_names(results.SEARCH)}
     if {path.name for path in out.iterdir()} - begun:
         raise UserError(f"--out {out} is not empty and not a search; name another.")
     files.write_json(out / results.SEARCH, described)

@@ -25,8 +25,9 @@ from deeprke_tf.system.progress import progress_bar
 DESCRIPTION = "vectors.json"
 
 _LEFT_BY_A_KILL = {
-    *(DESCRIPTION, f"{DESCRIPTION}.partial", "sequence_vectors.npy.partial"),
-    *("structure_vectors.npy", "structure_vectors.npy.partial"),
+    *(DESCRIPTION, *files.unfinished_names(DESCRIPTION)),
+    *files.unfinished_names("sequence_vectors.npy"),
+    *("structure_vectors.npy", *files.unfinished_names("structure_vectors.npy")),
 }
 
 

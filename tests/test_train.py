@@ -513,7 +513,7 @@ def test_a_run_that_was_killed_before_it_wrote_its_settings_starts(
         raise KeyboardInterrupt
 
     (tmp_path / "run" / "state").mkdir(parents=True)
-    (tmp_path / "run" / "config.json.partial").write_text("{")
+    (tmp_path / "run" / ".config.partial.json").write_text("{")
     monkeypatch.setattr(epochs, "fit", interrupt)
     flags = ["--data", str(data), "--out", str(tmp_path / "run"), *QUICK]
     assert train.main(flags) == 130

@@ -196,9 +196,8 @@ def _write_table(rules: Sequence[Rule], path: Path) -> None:
     rows = [_row(rule) for rule in rules]
     for row in rows:
         row["auroc_low"], row["auroc_high"] = row.pop("auroc_ci")
-    partial = path.with_name(path.name + ".partial")
-    pd.DataFrame(rows).to_csv(partial, sep="\t", index=False)
-    partial.replace(path)
+    with files.written_aside(path) as file:
+        pd.DataFrame(rows).to_csv(file, sep="\t", index=False)
 
 
 def _summary(

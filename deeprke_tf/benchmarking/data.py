@@ -2,7 +2,6 @@
 
 import csv
 import hashlib
-import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ from deeprke_tf.errors import UserError
 from deeprke_tf.fleets.packs import PackedSites
 from deeprke_tf.rna.site_files import SitesFile
 from deeprke_tf.rna.sites import Site
-from deeprke_tf.system.files import read_json, sha256, write_json
+from deeprke_tf.system.files import read_json, sha256, write_json, written_aside
 
 _SOURCES = "sources.json"
 
@@ -128,8 +127,7 @@ def _write_unfolded(
     Sites that cannot be used stay in it without a sequence: they are counted again.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"partial-{os.getpid()}-{path.name}")
-    with open(partial, "w", newline="") as file:
+    with written_aside(path) as file:
         table = csv.writer(file, "excel-tab")
         table.writerow(["name", "sequence", "label", "structure"])
         for source, label in files:
@@ -140,7 +138,6 @@ def _write_unfolded(
                 else:
                     row = [site.name, "", label or 0, ""]
                 table.writerow(row)
-    os.replace(partial, path)
 
 
 def _command(name: str, arguments: Iterable[str]) -> None:

@@ -6,12 +6,12 @@ on CAPRIN1). The base before the first one was cut at, too.
 
 import gzip
 import io
-import os
 from pathlib import Path
 
 from deeprke_tf.errors import UserError
 from deeprke_tf.rna.site_files import SitesFile
 from deeprke_tf.rna.sites import Site
+from deeprke_tf.system.files import bytes_written_aside
 
 NEIGHBORS = 3  # masked on each side of an edge base
 
@@ -53,11 +53,10 @@ def write_masked(source: Path, label: int, mask: str, path: Path) -> None:
       UserError: Case marks no site.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"partial-{os.getpid()}-{path.name}")
     n_written = 0
     # Without name and time in its header, the same sites give the same bytes.
     with (
-        open(partial, "wb") as raw,
+        bytes_written_aside(path) as raw,
         gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as compressed,
         io.TextIOWrapper(compressed, encoding="utf-8") as file,
     ):
@@ -65,7 +64,5 @@ def write_masked(source: Path, label: int, mask: str, path: Path) -> None:
             if isinstance(site, Site) and site.viewpoint is not None:
                 file.write(f">{site.name}\n{masked(site, mask)}\n")
                 n_written += 1
-    if not n_written:
-        partial.unlink()
-        raise UserError(f"{source} marks no site by letter case: nothing to mask.")
-    os.replace(partial, path)
+        if not n_written:
+            raise UserError(f"{source} marks no site by letter case: nothing to mask.")

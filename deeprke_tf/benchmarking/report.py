@@ -1,7 +1,6 @@
 """The report of a benchmark: Markdown, one HTML file that holds all, and figures."""
 
 import base64
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from deeprke_tf.benchmarking.results import (
     read,
     read_published,
 )
+from deeprke_tf.system.files import written_aside
 
 __all__ = ["read_published", "report"]
 
@@ -197,6 +197,5 @@ def _images(directory: Path) -> Iterator[str]:
 
 
 def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+    with written_aside(path) as file:
+        file.write(text)

@@ -63,7 +63,7 @@ def read(out: Path, benchmark: Benchmark) -> list[dict[str, Any]]:
       UserError: A file is no result.
     """
     results = []
-    for path in sorted((out / benchmark / "results").glob("*/*.json")):
+    for path in sorted((out / benchmark / "results").glob("*/[!.]*.json")):
         try:
             result = json.loads(path.read_text())
             if not all(key in result for key in REQUIRED):

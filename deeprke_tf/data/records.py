@@ -15,14 +15,14 @@ Records are written without TensorFlow, whose import alone takes longer than wri
 """
 
 import concurrent.futures
+import contextlib
 import enum
 import functools
 import gzip
 import itertools
-import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import google_crc32c
 import numpy as np
@@ -170,7 +170,7 @@ def shard_name(split: str, index: int, n_shards: int) -> str:
 
 
 class ShardWriter:
-    """Writes one gzip-compressed TFRecord file, aside until it is complete.
+    """Writes one gzip-compressed TFRecord file by `files.path_aside`.
 
     Used as a context manager: the file takes its name when the block ends well, and
     is removed when it does not.
@@ -187,27 +187,28 @@ class ShardWriter:
         self.path = path
         self.n_records = 0
         self.sha256 = ""
-        self._partial = path.with_name(path.name + ".partial")
 
     def __enter__(self) -> "ShardWriter":
-        self._file = open(self._partial, "wb")
-        self._gzip = compressed(self._file)
-        # zlib lets Python go on: the next records are made meanwhile.
-        self._thread = concurrent.futures.ThreadPoolExecutor(1)
-        self._written: concurrent.futures.Future | None = None
+        self._writing = self._opened()
+        self._writing.__enter__()
         return self
 
-    def __exit__(self, error: type[BaseException] | None, *_rest: object) -> None:
-        try:
-            self._thread.shutdown()
-            self._gzip.close()
-            self._file.close()
-            if error is None:
+    def __exit__(self, *error: Any) -> None:
+        self._writing.__exit__(*error)
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[None]:
+        self._written: concurrent.futures.Future | None = None
+        with files.path_aside(self.path) as partial:
+            with (
+                open(partial, "wb") as file,
+                compressed(file) as self._gzip,
+                # zlib releases the GIL: the next records are made meanwhile.
+                concurrent.futures.ThreadPoolExecutor(1) as self._thread,
+            ):
+                yield
                 self._wait()
-                self.sha256 = files.sha256(self._partial)
-                os.replace(self._partial, self.path)
-        finally:
-            self._partial.unlink(missing_ok=True)
+            self.sha256 = files.sha256(partial)
 
     def write(self, records: Sequence[bytes]) -> None:
         """Appends records in TFRecord framing, compressing them in the background.

@@ -5,7 +5,6 @@ bits each, its loop contexts compressed. k-mer ids of any k are made of them aga
 """
 
 import lzma
-import os
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 
 from deeprke_tf.errors import UserError
 from deeprke_tf.rna.sites import NUCLEOTIDES
+from deeprke_tf.system.files import bytes_written_aside
 
 
 class PackedSites(NamedTuple):
@@ -46,10 +46,8 @@ def write(splits: dict[str, PackedSites], path: Path) -> None:
             f"{split}.contexts": np.frombuffer(lzma.compress(contexts), np.uint8),
             f"{split}.labels": np.asarray(sites.labels, np.uint8),
         }
-    partial = path.with_name(path.name + ".partial")
-    with open(partial, "wb") as file:
+    with bytes_written_aside(path) as file:
         np.savez_compressed(file, **arrays)
-    os.replace(partial, path)
 
 
 def read(path: Path) -> dict[str, PackedSites]:

@@ -11,7 +11,6 @@ TRAINED/<experiment>/<label>.npz    what became of each, when it is done
 import dataclasses
 import hashlib
 import json
-import os
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -112,11 +111,9 @@ def _training(entry: dict[str, Any], source: str) -> Training:
 
 
 def write_arrays(arrays: dict[str, Any], path: Path) -> None:
-    """Writes arrays by name, aside until the file is whole."""
-    partial = path.with_name(path.name + ".partial")
-    with open(partial, "wb") as file:
+    """Writes arrays by name."""
+    with files.bytes_written_aside(path) as file:
         np.savez_compressed(file, **arrays)
-    os.replace(partial, path)
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:

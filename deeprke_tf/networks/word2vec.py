@@ -4,7 +4,6 @@ A table of vectors is float32 [n_ids, size] in id order: row `PAD_ID` is zero, e
 other row is defined, also for k-mers that the corpus lacks.
 """
 
-import os
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from deeprke_tf.config import VectorConfig
 from deeprke_tf.data.kmers import FIRST_KMER_ID, PAD_ID, UNKNOWN_ID, KmerVocabulary
 from deeprke_tf.errors import UserError
+from deeprke_tf.system.files import bytes_written_aside
 
 # gensim trains on the first 10,000 words of a text and drops the rest unsaid.
 LONGEST_TEXT = 1_000  # k-mers
@@ -100,11 +100,9 @@ def one_hot_vectors(vocabulary: KmerVocabulary) -> np.ndarray:
 
 
 def save(vectors: np.ndarray, path: Path) -> None:
-    """Writes a table of vectors as `.npy`, aside until it is complete."""
-    partial = path.with_name(path.name + ".partial")
-    with open(partial, "wb") as file:
+    """Writes a table of vectors as `.npy`."""
+    with bytes_written_aside(path) as file:
         np.save(file, vectors, allow_pickle=False)
-    os.replace(partial, path)
 
 
 def load(path: Path, vocabulary: KmerVocabulary) -> np.ndarray:

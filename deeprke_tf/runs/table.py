@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TextIO
 
 from deeprke_tf.scanning import tracks
+from deeprke_tf.system.files import written_aside
 
 COLUMNS = ("name", "probability", "calibrated_probability", "bound", "skipped")
 # Behind the others, so that those keep their places whether it is there or not.
@@ -87,7 +88,7 @@ def opened(path: Path) -> Iterator[TextIO]:
         yield sys.stdout
         sys.stdout.flush()
         return
-    with tracks.written_aside(path) as file:
+    with written_aside(path) as file:
         yield file
 
 

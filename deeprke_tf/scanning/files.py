@@ -29,6 +29,7 @@ from deeprke_tf.scanning import tracks
 from deeprke_tf.scanning.store import ScoredRna, ScoreStore
 from deeprke_tf.scanning.transcripts import Annotation
 from deeprke_tf.scanning.windows import CalledSite, Tiling, call_sites, profile
+from deeprke_tf.system.files import path_aside, written_aside
 
 SITES = "sites.bed"
 GENOME_SITES = "sites.genome.bed"
@@ -100,7 +101,7 @@ class ScanWriter:
     def write_sites(self) -> dict[str, int]:
         """Writes the called sites; returns how many there are, and on how many RNAs."""
         counts = {"sites": 0, "rnas_with_sites": 0}
-        with tracks.written_aside(self.out / SITES) as file:
+        with written_aside(self.out / SITES) as file:
             file.write(self._header("sites", {"useScore": "1"}, tracks.SITE_COLUMNS))
             for rna in self.store.scored("scanned", order="name"):
                 sites = self.sites_of(rna)
@@ -113,10 +114,10 @@ class ScanWriter:
         """Writes the profile as bedGraph and, if it can, as bigWig; returns names."""
         lengths = self.store.lengths("scanned")
         with contextlib.ExitStack() as closing:
-            file = closing.enter_context(tracks.written_aside(self.out / BEDGRAPH))
+            file = closing.enter_context(written_aside(self.out / BEDGRAPH))
             bigwig = None
             if lengths and tracks.bigwig_is_available():
-                path = self.out / BIGWIG
+                path = closing.enter_context(path_aside(self.out / BIGWIG))
                 bigwig = closing.enter_context(tracks.BigWig(path, lengths))
             file.write(self._header("profile", self._bedgraph_attributes()))
             for rna in self.store.scored("scanned", order="name"):
@@ -145,7 +146,7 @@ class ScanWriter:
                     for number, site in enumerate(sites, start=1)
                 )
         counts["mapped_sites"] = len(rows)
-        with tracks.written_aside(self.out / GENOME_SITES) as file:
+        with written_aside(self.out / GENOME_SITES) as file:
             file.write(self._header("sites", {"useScore": "1"}))
             _write_rows(file, sorted(rows, key=tracks.bed_order))
         return counts
@@ -208,7 +209,7 @@ class ScanWriter:
 
     @contextlib.contextmanager
     def _table(self, name: str, columns: Sequence[str]) -> Iterator:
-        with tracks.written_aside(self.out / name) as file:
+        with written_aside(self.out / name) as file:
             file.write(tracks.header(self._comments()))
             writer = csv.writer(file, "excel-tab", lineterminator="\n")
             writer.writerow(columns)

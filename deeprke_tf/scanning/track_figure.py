@@ -4,7 +4,6 @@ Like `deeprke_tf.evaluation.figures` it draws without pyplot, and in colors that
 told apart with any color vision. It is written as SVG and as PNG.
 """
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from deeprke_tf.scanning.windows import CalledSite, profile
+from deeprke_tf.system.files import path_aside
 
 # Of Okabe and Ito. Both dangling ends are gray: a light one, a dark one.
 _BLUE, _PURPLE, _GRAY = "#0072B2", "#CC79A7", "#666666"
@@ -184,13 +184,11 @@ def _draw_contexts(axes: Axes, contexts: str) -> None:
 
 
 def _write(figure: Figure, path: Path) -> None:
-    partial = path.with_name(path.name + ".partial")
     form = path.suffix.lstrip(".")
     # The same picture is the same file: no date, no random names in it.
     metadata = {"Date": None} if form == "svg" else {}
-    try:
-        with matplotlib.rc_context({"svg.hashsalt": "deeprke"}):
-            figure.savefig(partial, dpi=150, format=form, metadata=metadata)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with (
+        path_aside(path) as partial,
+        matplotlib.rc_context({"svg.hashsalt": "deeprke"}),
+    ):
+        figure.savefig(partial, dpi=150, format=form, metadata=metadata)

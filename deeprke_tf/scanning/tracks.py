@@ -4,11 +4,9 @@ Positions count from 0, ends are exclusive. Lines that begin with `#`, and the `
 line, are read over by UCSC, IGV and bedtools.
 """
 
-import contextlib
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 
@@ -20,27 +18,6 @@ SITE_COLUMNS = (
     *("probability", "summit", "q_value", "n_windows", "calibrated_probability"),
 )
 NO_VALUE = "."
-
-
-@contextlib.contextmanager
-def written_aside(path: Path) -> Iterator[TextIO]:
-    """Opens a file that takes its name, and the place of an older one, when whole.
-
-    A pipe or a device, such as `/dev/null`, is written to as it is; of a link, the file
-    that it leads to is replaced.
-    """
-    if path.exists() and not path.is_file():
-        with open(path, "w", encoding="utf-8", newline="") as file:
-            yield file
-        return
-    path = path.resolve()
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with open(partial, "w", encoding="utf-8", newline="") as file:
-            yield file
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def header(comments: Sequence[str], attributes: Mapping[str, str] | None = None) -> str:
@@ -129,31 +106,26 @@ def _score(site: CalledSite) -> str:
 
 
 class BigWig:
-    """A bigWig file, written RNA by RNA; takes its name when it is whole.
+    """A bigWig file, written RNA by RNA.
 
     Needs pyBigWig, the extra `tracks`; see `bigwig_is_available`.
 
     Args:
-      path: File to write or replace.
+      path: File to write.
       lengths: Name and length of each RNA, in the order in which they are added.
     """
 
     def __init__(self, path: Path, lengths: Sequence[tuple[str, int]]):
         import pyBigWig
 
-        self._path = path
-        self._partial = path.with_name(path.name + ".partial")
-        self._file: Any = pyBigWig.open(str(self._partial), "w")
+        self._file: Any = pyBigWig.open(str(path), "w")
         self._file.addHeader(list(lengths))
 
     def __enter__(self) -> "BigWig":
         return self
 
-    def __exit__(self, error: type[BaseException] | None, *_rest: object) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._file.close()
-        if error is None:
-            os.replace(self._partial, self._path)
-        self._partial.unlink(missing_ok=True)
 
     def add(
         self, rna: str, starts: np.ndarray, ends: np.ndarray, values: np.ndarray

@@ -1,11 +1,13 @@
-"""Files: written whole or not at all; JSON; digests.
+"""Atomic writes, JSON and digests of files.
 
-A file that is being written lies beside its place, as `.NAME.partial`, and takes its
-place by one rename. A lock beside it keeps two processes from writing it at once; a
-killed process leaves both, and the next one that writes the file clears them away.
+A file is written to a temporary path beside its own (`partial_path`) and then renamed:
+it is never seen half written. A lock file (`locks.lock_file`) keeps two processes from
+writing it at once. A killed process leaves both; the next one to write the file removes
+them.
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -16,49 +18,68 @@ from typing import Any, BinaryIO, Protocol, TextIO
 from deeprke_tf.errors import UserError
 from deeprke_tf.system import locks
 
-_SECONDS_TO_WAIT = 10.0  # for another process that writes the same file
+SECONDS_TO_WAIT = 10.0  # for another process that writes the same file
+_DISK_IS_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class Readable(Protocol):
-    """What a digest needs of a file, wherever it lies; a `pathlib.Path` is one."""
+    """A file on any file system, as `sha256` reads it; a `pathlib.Path` is one."""
 
     def open(self, mode: str, /) -> Any:
-        """Opens it, asked for the mode "rb" alone."""
+        """Opens the file; the mode is always "rb"."""
 
 
 @contextlib.contextmanager
 def path_aside(path: Path) -> Iterator[Path]:
-    """Gives a temporary path beside `path`; what is written there becomes `path`.
+    """Yields a temporary path whose file replaces `path` when the block ends well.
 
-    For libraries that want a path. The temporary name keeps the ending, which some of
-    them read the format from. Nothing stays of it when the block raises.
+    For libraries that take a path, not an open file. The temporary path has the suffix
+    of `path`, from which some of them tell the format. It is removed when the block
+    raises. A pipe or a device, such as `/dev/null`, is not replaced: its own path is
+    yielded.
 
     Args:
-      path: The file to make or to replace; of a link, the file that it leads to.
-
-    Yields:
-      The path to write to; no file is there.
+      path: The file to make or replace. A link stays; its target is replaced.
 
     Raises:
       UserError: Another process is writing the same file.
+      OSError: The file cannot be written; `filename` is `path`.
     """
-    path = path.resolve()
-    partial = partial_path(path)
-    with locks.held(path, _SECONDS_TO_WAIT) as is_held:
-        if not is_held:
-            raise UserError(
-                f"Another process is writing {path}; wait for it, or name another file."
-            )
-        partial.unlink(missing_ok=True)
-        try:
-            yield partial
-            os.replace(partial, path)
-        finally:
+    if _is_stream(path):
+        yield path
+        return
+    target = path.resolve()
+    partial = partial_path(target)
+    try:
+        with locks.held(target, SECONDS_TO_WAIT) as is_held:
+            if not is_held:
+                raise UserError(
+                    f"Another process is writing {path}; wait for it, or name another "
+                    "file."
+                )
             partial.unlink(missing_ok=True)
+            try:
+                yield partial
+                os.replace(partial, target)
+            finally:
+                partial.unlink(missing_ok=True)
+    except OSError as error:
+        # A user knows the file by its own name; a failed write has no name at all.
+        is_full = error.filename is None and error.errno in _DISK_IS_FULL
+        if is_full or error.filename in (str(partial), str(locks.lock_file(target))):
+            error.filename = str(path)
+        raise
+
+
+def _is_stream(path: Path) -> bool:
+    # `/dev/stdout` may lead to a regular file, which others write to as well.
+    if path.absolute().parent in (Path("/dev"), Path("/dev/fd"), Path("/proc/self/fd")):
+        return True
+    return path.exists() and not path.is_file()
 
 
 def partial_path(path: Path) -> Path:
-    """Returns where a file lies while it is written.
+    """Returns the temporary path of a file that is being written.
 
     >>> partial_path(Path("runs/QKI/model.keras")).as_posix()
     'runs/QKI/.model.partial.keras'
@@ -66,32 +87,34 @@ def partial_path(path: Path) -> Path:
     return path.with_name(f".{path.stem}.partial{path.suffix}")
 
 
+def unfinished_names(name: str) -> set[str]:
+    """Returns the names of the files that a killed process leaves beside a file."""
+    return {partial_path(Path(name)).name, locks.lock_file(Path(name)).name}
+
+
 @contextlib.contextmanager
 def written_aside(path: Path) -> Iterator[TextIO]:
-    """Opens a UTF-8 text file that takes its place when it is whole.
-
-    A pipe or a device, such as `/dev/null`, is written to as it is.
-    """
-    with _opened(path, "w", encoding="utf-8", newline="") as file:
+    """Opens a UTF-8 text file to write by `path_aside`."""
+    with (
+        path_aside(path) as partial,
+        open(partial, _mode(partial, path), encoding="utf-8", newline="") as file,
+    ):
         yield file
 
 
 @contextlib.contextmanager
 def bytes_written_aside(path: Path) -> Iterator[BinaryIO]:
-    """Opens a binary file, as `written_aside` opens a text file."""
-    with _opened(path, "wb") as file:
+    """Opens a binary file to write by `path_aside`."""
+    with (
+        path_aside(path) as partial,
+        open(partial, _mode(partial, path) + "b") as file,
+    ):
         yield file
 
 
-@contextlib.contextmanager
-def _opened(path: Path, mode: str, **settings: Any) -> Iterator[Any]:
-    if path.exists() and not path.is_file():
-        with open(path, mode, **settings) as file:
-            yield file
-        return
-    # The file is closed before its path takes its place.
-    with path_aside(path) as partial, open(partial, mode, **settings) as file:
-        yield file
+def _mode(partial: Path, path: Path) -> str:
+    # Standard output that a shell appends to a file must not be cut off.
+    return "a" if partial == path else "w"
 
 
 def read_json(path: Path) -> Any:

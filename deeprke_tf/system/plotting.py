@@ -1,17 +1,16 @@
-"""How figures look, and how they are written.
+"""The style of figures, and writing them to PNG files.
 
-Figures are drawn without pyplot, so that no state is shared between them and no display
-is needed. A figure is written aside and then renamed: at its path there is never half a
-file.
+Figures are drawn without pyplot: they share no state and need no display.
 """
 
-import os
 import pathlib
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from deeprke_tf.system.files import path_aside
 
 # Of Okabe and Ito: told apart with any color vision.
 BLUE, VERMILION, GRAY = "#0072B2", "#D55E00", "#666666"
@@ -37,9 +36,5 @@ def style(axes: Axes) -> None:
 
 def write(figure: Figure, path: pathlib.Path) -> None:
     """Writes a figure as a PNG file."""
-    partial = path.with_name(path.name + ".partial")
-    try:
+    with path_aside(path) as partial:
         figure.savefig(partial, dpi=150, format="png")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)

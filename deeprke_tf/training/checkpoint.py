@@ -1,6 +1,5 @@
 """What an unfinished training run goes on from, safe against being killed."""
 
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -66,9 +65,8 @@ class TrainingState:
         """Keeps an epoch: its row of the history, weights and optimizer."""
         self.history.append(row)
         path = self._model(self.n_epochs)
-        partial = path.with_name(f"partial-{path.name}")  # Keras wants the ending.
-        model.save(partial)
-        os.replace(partial, path)
+        with files.path_aside(path) as partial:
+            model.save(partial)
         files.write_json(self._directory / _PROGRESS, self.history)
         self._write_history()
         kept = {self._model(self.n_epochs), self._model(self.best_epoch)}
@@ -80,9 +78,8 @@ class TrainingState:
         shutil.rmtree(self._directory)
 
     def _write_history(self) -> None:
-        partial = self._history_path.with_name(self._history_path.name + ".partial")
-        pd.DataFrame(self.history).to_csv(partial, index=False)
-        os.replace(partial, self._history_path)
+        with files.written_aside(self._history_path) as file:
+            pd.DataFrame(self.history).to_csv(file, index=False)
 
     def _model(self, epoch: int) -> Path:
         return self._directory / f"epoch-{epoch:04d}.keras"

@@ -63,8 +63,8 @@ def train_run(
     model = epochs.fit(info, run_config, vectors, strategy, state, out / layout.LOGS)
     seconds = time.monotonic() - started
     measured = _measure(model, info, run_config, out, state)
-    model.save(out / f"partial-{layout.MODEL}")
-    (out / f"partial-{layout.MODEL}").rename(out / layout.MODEL)
+    with files.path_aside(out / layout.MODEL) as partial:
+        model.save(partial)
     manifest = _manifest(info, run_config, out, strategy, state, measured)
     manifest["vectors"] = run_vectors.describe(vectors, out, vectors_from)
     files.write_json(out / layout.MANIFEST, manifest)

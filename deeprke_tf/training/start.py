@@ -62,7 +62,7 @@ def prepare(
     """
     directories.make_directory(out)
     # A run that was killed at its very start has no config yet.
-    begun = {layout.STATE, f"{layout.CONFIG}.partial", *members}
+    begun = {layout.STATE, *files.unfinished_names(layout.CONFIG), *members}
     begun |= {lock_file(out / name).name for name in members}
     is_run = (out / layout.CONFIG).exists() and (
         (out / layout.MANIFEST).exists() or (out / _STARTED).exists()

@@ -6,7 +6,6 @@ told apart with any color vision.
 
 import json
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from deeprke_tf.system import plotting
 from deeprke_tf.tuning.space import Choices, Range, Space
 
 # Of Okabe and Ito.
@@ -69,9 +69,7 @@ def objective_figure(
         ncols=len(entries),
         frameon=False,
     )
-    partial = path.with_name(path.name + ".partial")
-    figure.savefig(partial, dpi=150, format="png")
-    os.replace(partial, path)
+    plotting.write(figure, path)
 
 
 def _draw(

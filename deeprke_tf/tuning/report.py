@@ -1,7 +1,6 @@
 """What a search tells: trials as they end, the leaderboard, the best settings."""
 
 import dataclasses
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -114,10 +113,9 @@ class Report:
         import pandas as pd
 
         path = self._search / tune_results.LEADERBOARD
-        partial = path.with_name(path.name + ".partial")
         rows = [self._row(rank, result) for rank, result in enumerate(results, 1)]
-        pd.DataFrame(rows).to_csv(partial, index=False)
-        os.replace(partial, path)
+        with files.written_aside(path) as file:
+            pd.DataFrame(rows).to_csv(file, index=False)
         if not results[0].failed:
             best = self._with_all_epochs(self._config(results[0]))
             files.write_json(

@@ -130,7 +130,7 @@ def test_the_page_needs_no_other_file(tmp_path, published):
     page = (tmp_path / "rbp31" / "report.html").read_text()
     assert page.count('src="data:image/png;base64,') == page.count("<img") == 2
     assert "<table>" in page and "http" not in page
-    assert not list((tmp_path / "rbp31").glob("*.partial"))
+    assert not list((tmp_path / "rbp31").glob(".*"))
 
 
 def test_without_results_there_is_a_report_that_says_so(tmp_path):

@@ -174,13 +174,3 @@ def test_a_scan_without_any_rna_writes_files_without_rows(tmp_path):
         assert writer.write_sites() == {"sites": 0, "rnas_with_sites": 0}
         assert writer.write_profile() == ["profile.bedgraph"]
     assert data_lines(tmp_path / "empty/profile.bedgraph") == []
-
-
-def test_an_interrupted_file_leaves_the_older_one(tmp_path):
-    path = tmp_path / "sites.bed"
-    path.write_text("old")
-    with pytest.raises(KeyboardInterrupt), tracks.written_aside(path) as file:
-        file.write("new")
-        raise KeyboardInterrupt
-    assert [p.name for p in tmp_path.iterdir()] == ["sites.bed"]
-    assert path.read_text() == "old"
