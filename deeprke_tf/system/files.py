@@ -9,6 +9,7 @@ them.
 import contextlib
 import errno
 import hashlib
+import io
 import json
 import os
 from collections.abc import Iterator
@@ -96,8 +97,8 @@ def unfinished_names(name: str) -> set[str]:
 def written_aside(path: Path) -> Iterator[TextIO]:
     """Opens a UTF-8 text file to write by `path_aside`."""
     with (
-        path_aside(path) as partial,
-        open(partial, _mode(partial, path), encoding="utf-8", newline="") as file,
+        bytes_written_aside(path) as raw,
+        io.TextIOWrapper(raw, encoding="utf-8", newline="") as file,
     ):
         yield file
 
@@ -105,16 +106,10 @@ def written_aside(path: Path) -> Iterator[TextIO]:
 @contextlib.contextmanager
 def bytes_written_aside(path: Path) -> Iterator[BinaryIO]:
     """Opens a binary file to write by `path_aside`."""
-    with (
-        path_aside(path) as partial,
-        open(partial, _mode(partial, path) + "b") as file,
-    ):
-        yield file
-
-
-def _mode(partial: Path, path: Path) -> str:
-    # Standard output that a shell appends to a file must not be cut off.
-    return "a" if partial == path else "w"
+    with path_aside(path) as partial:
+        # Standard output that a shell appends to a file must not be cut off.
+        with open(partial, "ab") if partial == path else open(partial, "wb") as file:
+            yield file
 
 
 def read_json(path: Path) -> Any:
