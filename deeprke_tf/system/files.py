@@ -106,10 +106,12 @@ def written_aside(path: Path) -> Iterator[TextIO]:
 @contextlib.contextmanager
 def bytes_written_aside(path: Path) -> Iterator[BinaryIO]:
     """Opens a binary file to write by `path_aside`."""
-    with path_aside(path) as partial:
+    with (
+        path_aside(path) as partial,
         # Standard output that a shell appends to a file must not be cut off.
-        with open(partial, "ab") if partial == path else open(partial, "wb") as file:
-            yield file
+        open(partial, "ab") if partial == path else open(partial, "wb") as file,
+    ):
+        yield file
 
 
 def read_json(path: Path) -> Any:
