@@ -15,6 +15,7 @@ from deeprke_tf.data import records
 from deeprke_tf.runs import run as runs
 from deeprke_tf.runs import scorer
 from deeprke_tf.runs.ensemble import Ensemble
+from deeprke_tf.serving.export import export_run
 
 pytest_plugins = ["tests.support.run_fixtures"]
 
@@ -147,7 +148,7 @@ def test_an_ensemble_is_one_model_with_the_outputs_of_predict(
     manifest = json.loads((ensemble / "manifest.json").read_text())
     for name in ("members", "threshold", "calibration"):
         assert card[name] == manifest[name]
-    text = (directory / "1" / "MODEL_CARD.md").read_text()
+    text = " ".join((directory / "1" / "MODEL_CARD.md").read_text().split())
     for member in manifest["members"]:
         assert f"| {member['directory']} | {member['seed']} | " in text
     assert "the mean of 2 trainings that differ in their seed" in text
@@ -167,22 +168,25 @@ def test_an_export_that_fails_leaves_nothing_half_done(run, tmp_path, monkeypatc
 def test_exports_at_once_get_a_version_each(run, sequence_run, tmp_path, monkeypatch):
     loaded, other = runs.load(run), runs.load(sequence_run)
     second = threading.Thread(
-        target=export.write_version, args=(other, tmp_path / "served", "CC0-1.0")
+        target=export_run, args=(other, tmp_path / "served", "CC0-1.0")
     )
 
-    def write(written, _name, path, _license):
+    def save(model, _encoding, path, *_rest):
         path.mkdir()
-        if written is loaded:
+        if model is loaded.model:
             second.start()
             second.join(timeout=0.3)  # long enough to get in the way
-        (path / "model").write_text(written.directory.name)
+        return {}
 
-    monkeypatch.setattr(export, "_write", write)
-    export.write_version(loaded, tmp_path / "served", "CC0-1.0")
+    monkeypatch.setattr("deeprke_tf.serving.signatures.save", save)
+    export_run(loaded, tmp_path / "served", "CC0-1.0")
     second.join()
-    models = [tmp_path / "served" / str(version) / "model" for version in (1, 2)]
-    assert [model.read_text() for model in models] == ["run", sequence_run.name]
-    assert len(list((tmp_path / "served").iterdir())) == 2
+    cards = [tmp_path / f"served/{version}/model_card.json" for version in (1, 2)]
+    exported = [json.loads(card.read_text())["model"]["structure"] for card in cards]
+    assert exported == [True, False]
+    assert {path.name for path in (tmp_path / "served").iterdir()} == {
+        *("1", "2", "models.config", "batching.config")
+    }
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,5 @@
-"""What is sent to a server and what it answers: believed only in the form of an export.
+"""Validation of a server's URL, signatures and answers, the same for REST and gRPC."""
 
-A URL, the signature that is asked, and the outputs of it, whichever the protocol is.
-"""
-
-import math
 import re
 from typing import Any, TypeAlias
 
@@ -23,32 +19,25 @@ def matched_url(url: str, pattern: re.Pattern[str], expected: str) -> re.Match[s
     """Returns the parts of a model's URL.
 
     Raises:
-      UserError: It is not of the form of the pattern; says what was expected.
+      UserError: The URL does not match the pattern; says what was expected.
     """
     parts = pattern.fullmatch(url)
     if not parts:
-        raise UserError(f"--server {url} is not a served model; expected {expected}.")
+        raise UserError(
+            f"`server={url}` is no URL of a served model; expected {expected}."
+        )
     return parts
 
 
-def tried(n_tries: int) -> str:
-    """Returns what an error says, at its end, of the number of tries.
-
-    >>> tried(1), tried(3)
-    ('', '; tried 3 times')
-    """
-    return f"; tried {n_tries} times" if n_tries > 1 else ""
-
-
 def describe_model(signatures: Any, url: str) -> tuple[bool, tuple[str, ...]]:
-    """Returns whether a model takes structures, and the outputs to ask it for.
+    """Returns whether a model takes structures, and which outputs to ask for.
 
     Args:
-      signatures: By name, as SignatureDef messages are in JSON.
+      signatures: SignatureDef messages as JSON, by name.
       url: Of the model, for the error.
 
     Raises:
-      UserError: The model is not one of `deeprke export`.
+      UserError: `deeprke export` did not write this model.
     """
     try:
         signature = signatures[SIGNATURE]
@@ -63,8 +52,8 @@ def describe_model(signatures: Any, url: str) -> tuple[bool, tuple[str, ...]]:
     structure = "dot_bracket" in inputs
     if not structure:
         del texts["dot_bracket"]
-    # The first versions of the package exported no calibrated probability, and only an
-    # ensemble has a standard deviation.
+    # Early exports lack the calibrated probability; only ensembles have a standard
+    # deviation.
     asked = [PROBABILITY, *(name for name in (CALIBRATED, SD) if name in outputs)]
     if inputs != texts or any(outputs.get(name) != "DT_FLOAT" for name in asked):
         raise UserError(
@@ -76,13 +65,13 @@ def describe_model(signatures: Any, url: str) -> tuple[bool, tuple[str, ...]]:
 
 
 def checked(answer: Any, n_sites: int, url: str) -> list[float]:
-    """Returns the probabilities of an output, NaN for rows that are no site.
+    """Returns the probabilities of one output; NaN for rows that are no valid site.
 
     >>> checked([[0.25], [float("nan")]], n_sites=2, url="")
     [0.25, nan]
 
     Raises:
-      UserError: It is not one row with one probability for each site.
+      UserError: The output does not have one probability for each site.
     """
     rows = answer if isinstance(answer, list) else []
     probabilities = [
@@ -96,13 +85,16 @@ def checked(answer: Any, n_sites: int, url: str) -> list[float]:
             "rows of one probability, as many as sites."
         )
     for probability in probabilities:
-        if not (0 <= probability <= 1 or math.isnan(probability)):
-            raise UserError(f"{url} answered a probability of {probability}.")
+        # Not isnan, which fails for integers of hundreds of digits.
+        if not (0 <= probability <= 1 or probability != probability):
+            raise UserError(
+                f"{url} answered a probability of {shorten(str(probability))}."
+            )
     return probabilities
 
 
 def shorten(text: str) -> str:
-    """Returns what a server answered as one line that a terminal can show."""
+    """Returns the text of a server as one short, printable line."""
     text = " ".join(text.split())
     if len(text) > _LONGEST_SHOWN:
         text = text[: _LONGEST_SHOWN - 3] + "..."

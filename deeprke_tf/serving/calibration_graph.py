@@ -8,11 +8,11 @@ from deeprke_tf.evaluation.calibration import LEAST, MOST, Calibration
 
 
 def in_graph(calibration: Calibration) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Returns the function that `calibration` is, at its own prior.
+    """Returns a calibration, at its own prior, as a function of tensors.
 
     Returns:
-      From raw to calibrated probabilities, float32 of any shape; within 1e-5 of what
-      the calibration itself gives.
+      A function from raw to calibrated probabilities, float32 of any shape, that
+      agrees with the calibration to 1e-5.
     """
     if calibration.method == "temperature":
         return lambda raw: _temperature(raw, calibration)
@@ -22,7 +22,7 @@ def in_graph(calibration: Calibration) -> Callable[[tf.Tensor], tf.Tensor]:
 
 
 def _temperature(raw: tf.Tensor, calibration: Calibration) -> tf.Tensor:
-    # In float64: float32 has no logit of its own probabilities next to 1.
+    # float32 cannot hold the logit of a probability next to 1.
     clipped = tf.clip_by_value(tf.cast(raw, tf.float64), LEAST, MOST)
     logits = tf.math.log(clipped) - tf.math.log1p(-clipped)
     calibrated = tf.sigmoid(calibration.slope * logits + calibration.intercept)
@@ -30,7 +30,7 @@ def _temperature(raw: tf.Tensor, calibration: Calibration) -> tf.Tensor:
 
 
 def _isotonic(raw: tf.Tensor, calibration: Calibration) -> tf.Tensor:
-    """Interpolates between the knots; level outside of them."""
+    """Interpolates linearly between the knots; constant outside of them."""
     x, y = (
         tf.constant(values, tf.float32)
         for values in zip(*calibration.knots, strict=True)
@@ -40,7 +40,7 @@ def _isotonic(raw: tf.Tensor, calibration: Calibration) -> tf.Tensor:
     after = tf.clip_by_value(tf.searchsorted(x, flat, side="right"), 0, last)
     before = tf.maximum(after - 1, 0)
     width = tf.gather(x, after) - tf.gather(x, before)
-    share = tf.math.divide_no_nan(flat - tf.gather(x, before), width)
-    share = tf.clip_by_value(share, 0.0, 1.0)
+    weight = tf.math.divide_no_nan(flat - tf.gather(x, before), width)
+    weight = tf.clip_by_value(weight, 0.0, 1.0)
     low, high = tf.gather(y, before), tf.gather(y, after)
-    return tf.reshape(low + share * (high - low), tf.shape(raw))
+    return tf.reshape(low + weight * (high - low), tf.shape(raw))

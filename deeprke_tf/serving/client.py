@@ -1,13 +1,14 @@
-"""Asks a server for probabilities: sites are read and folded here, scored there.
+"""Client of a served model: sites are folded here and scored on the server.
 
-The server is TF Serving, or what speaks as it does, with a model of `deeprke export`:
+The server is TF Serving, or one that speaks its protocols, with a model that
+`deeprke export` wrote:
 
     http://host:8501/v1/models/QKI  REST, also https
     grpc://host:8500/QKI            gRPC, not encrypted
 
-Both may go on with /versions/3 or /labels/stable. Without, the newest version when work
-begins scores all of it: one table is of one model. Letters are sent, to the signature
-`serving_default`; what k-mers are is the server's own business.
+Both URLs may end with /versions/3 or /labels/stable. Without, the newest version when
+work begins scores all sites, so that one table comes from one model. The client sends
+letters to the signature `serving_default`; the server computes the k-mers.
 """
 
 import concurrent.futures
@@ -29,9 +30,6 @@ from deeprke_tf.serving.answers import (
     describe_model,
 )
 
-BACK_OFF = 0.5  # seconds; doubles from one try to the next
-LONGEST_BACK_OFF = 30.0  # seconds
-
 NOT_SCORED = "no probability from the server"
 _NOT_SCORED_DETAIL = "shorter than k, or no k-mer without N"
 
@@ -40,56 +38,55 @@ _SITES_AT_ONCE = 2_048
 
 @dataclasses.dataclass(frozen=True)
 class RequestSettings:
-    """How a server is asked."""
+    """Requests to a server."""
 
     timeout: float = 60.0
-    """Seconds to wait for an answer of --server."""
+    """Seconds to wait for a whole answer of --server."""
     tries: int = 5
-    """Times to send a request while the server is away or busy, waiting in between."""
+    """Attempts for a request while the server is away or busy, with growing pauses."""
     requests_at_once: int = 4
-    """Requests under way at the same time."""
+    """Requests in flight at the same time."""
 
     def __post_init__(self):
         if not 0 < self.timeout < math.inf:
-            raise UserError(f"timeout must be above 0 seconds, got {self.timeout:g}.")
+            raise UserError(f"`timeout` must be above 0 seconds, got {self.timeout:g}.")
         for name in ("tries", "requests_at_once"):
             if getattr(self, name) < 1:
-                raise UserError(f"{name} must be at least 1.")
+                raise UserError(f"`{name}` must be at least 1.")
 
 
 class Client(Protocol):
-    """One served model, asked in one protocol, from several threads if wanted.
+    """A served model over one protocol; safe to use from several threads.
 
-    Both methods raise a `UserError` that says what the server answered.
+    Its methods raise a `UserError` that quotes the server.
     """
 
     def describe(self) -> tuple[int, Any]:
-        """Returns the version, asked from here on, and the signatures by name.
+        """Returns the version, used from here on, and the signatures by name.
 
-        Signatures are as SignatureDef messages are in JSON.
+        Signatures are SignatureDef messages as JSON.
         """
 
     def ask(self, inputs: Inputs, outputs: Sequence[str]) -> dict[str, Any]:
-        """Returns the outputs of these names for a batch, as nested lists."""
+        """Returns the named outputs for a batch, as nested lists."""
 
     def close(self) -> None:
-        """Ends all connections."""
+        """Closes all connections."""
 
 
 class ServedModel:
     """A model of this package on a server; a context manager.
 
     Attributes:
-      url: As given.
-      version: The version that scores.
-      reads_structure: Whether it wants a dot-bracket with each sequence.
-      outputs: What it is asked for: `probability`; `calibrated_probability`, but for an
-        export of a version of this package that had none; `probability_sd` of an
-        ensemble.
+      url: URL of the model.
+      version: Version that scores.
+      reads_structure: Whether the model takes a dot-bracket with each sequence.
+      outputs: Names of the outputs to ask for: `probability`, `calibrated_probability`
+        unless the export is too old, and `probability_sd` of an ensemble.
 
     Raises:
-      UserError: `url` is not of a form of this module, the server cannot be reached, or
-        what it serves is not a model of `deeprke export`.
+      UserError: The URL has another form, the server cannot be reached, or it serves a
+        model that `deeprke export` did not write.
     """
 
     def __init__(self, url: str, settings: RequestSettings):
@@ -113,20 +110,20 @@ class ServedModel:
     ) -> Iterator["ScoredSite"]:
         """Scores sites as they come, some thousand at a time.
 
-        While the server scores some, the next are folded.
+        The next sites are folded while the server scores.
 
         Args:
-          sites: From `readers.SitesFile(path, k=1, labelled=False)`, or made.
-          pool: Folds as the training data of the model were folded; not used for a
-            model without structure.
+          sites: From `SitesFile(path, k=1, labelled=False)`, or made.
+          pool: Folds with the settings of the training data; not used for a model
+            without structure.
           batch_size: Sites in a request; servers have a limit.
 
         Yields:
-          Each site in order with its probabilities; NaN with a skipped site, which it
-          becomes if the server has no probability for it.
+          Each site in order with its probabilities. A site that the server cannot
+          score becomes a skipped site; skipped sites have NaN.
 
         Raises:
-          UserError: The server refuses, fails for too long or answers nonsense.
+          UserError: The server refuses, fails on every try, or sends no valid answer.
         """
         threads = concurrent.futures.ThreadPoolExecutor(self._n_at_once)
         stream = iter(sites)
@@ -165,14 +162,11 @@ class ServedModel:
     def _inputs(self, sites: list[Site], pool: FoldingPool) -> Inputs:
         inputs = {"sequence": [site.sequence for site in sites]}
         if self.reads_structure:
-            folds = pool.structures(s.sequence for s in sites if not s.dot_bracket)
-            inputs["dot_bracket"] = [
-                site.dot_bracket or folds[site.sequence] for site in sites
-            ]
+            inputs["dot_bracket"] = pool.structures_of(sites)
         return inputs
 
     def _probabilities(self, inputs: Inputs) -> list[tuple[float, ...]]:
-        """Returns what a `ScoredSite` has, of each site; NaN for a row that is none."""
+        """Returns the probabilities of a `ScoredSite` for each site of a batch."""
         n_sites = len(inputs["sequence"])
         answer = self._client.ask(inputs, self.outputs)
         unknown = [math.nan] * n_sites
@@ -186,13 +180,13 @@ class ServedModel:
 
 
 class ScoredSite(NamedTuple):
-    """A site and what the server says of it.
+    """A site and its probabilities from the server.
 
     Attributes:
-      site: A skipped one has NaN.
-      probability: In [0, 1].
-      calibrated_probability: In [0, 1]; NaN too where the model has no such output.
-      probability_sd: The same.
+      site: The site, or why it was skipped.
+      probability: In [0, 1]; NaN for a skipped site.
+      calibrated_probability: In [0, 1]; NaN also where the model lacks this output.
+      probability_sd: At least 0; NaN also where the model is no ensemble.
     """
 
     site: Site | SkippedSite
@@ -202,11 +196,11 @@ class ScoredSite(NamedTuple):
 
 
 class _Asked(NamedTuple):
-    """Sites, and requests for the probabilities of those that are not skipped.
+    """Sites, and the requests under way for them.
 
     Attributes:
-      sites: In the order of the input.
-      requests: Places in `sites`, and their outputs to come.
+      sites: Sites in the order of the input.
+      requests: For each request the indices in `sites` and the future outputs.
     """
 
     sites: list[Site | SkippedSite]
@@ -216,7 +210,7 @@ class _Asked(NamedTuple):
 def _scored(
     asked: _Asked,
 ) -> Iterator[tuple[Site | SkippedSite, tuple[float, ...]]]:
-    """Yields sites with their outputs; NaN where there is none."""
+    """Yields sites with their outputs; NaN for skipped sites."""
     answers: list[tuple[float, ...]] = [(math.nan,)] * len(asked.sites)
     for places, future in asked.requests:
         for place, answer in zip(places, future.result(), strict=True):
@@ -225,7 +219,7 @@ def _scored(
 
 
 def _one_ahead(items: Iterable[_Asked]) -> Iterator[_Asked]:
-    """Yields each item when the one after it has been made."""
+    """Yields each item once the next one has been made."""
     waiting: list[_Asked] = []
     for item in items:
         yield from waiting
@@ -234,7 +228,7 @@ def _one_ahead(items: Iterable[_Asked]) -> Iterator[_Asked]:
 
 
 def _client(url: str, settings: RequestSettings) -> Client:
-    """Returns the client of the URL's protocol."""
+    """Returns a client for the protocol of the URL."""
     if url.startswith("grpc://"):
         from deeprke_tf.system import tensorflow
 

@@ -1,9 +1,9 @@
 """Configuration files of TF Serving, beside the versions of a served model.
 
-    models.config    which model to serve, from where
-    batching.config  how requests of several clients are joined into one batch
+    models.config    name and path of the served model
+    batching.config  how requests of several clients are batched
 
-Both are text protos that a user may edit: what is there already is left alone.
+Both are text protos that a user may edit: existing files are left alone.
 """
 
 import json
@@ -44,10 +44,10 @@ allowed_batch_sizes: 256
 
 
 def write_serving_config(directory: Path) -> list[Path]:
-    """Writes the files that are not there yet; returns them.
+    """Writes the files that do not exist yet; returns their paths.
 
     Args:
-      directory: Of the served model; its name is the model's.
+      directory: Directory of the served model, named as the model.
     """
     name = directory.resolve().name
     texts = {

@@ -1,13 +1,13 @@
 """From RNA letters to k-mer ids inside a TensorFlow graph, for serving.
 
-The same as `sites.clean_site`, `structure.loop_contexts` and `encoding.Encoding` do in
-Python, in core TensorFlow operations alone: a SavedModel that holds them loads where
-neither this package nor TensorFlow Text is installed. Tests hold both against each
-other. What Python skips with a reason becomes a row of one unknown k-mer, which stands
-for a site without a probability: a batch does not fail for one of its rows.
+The same encoding as `sites.clean_site`, `structure.loop_contexts` and
+`encoding.Encoding`, in core TensorFlow operations alone, so that a SavedModel loads
+where neither this package nor TensorFlow Text is installed. Tests compare the two. A
+site that Python skips becomes a row of one unknown k-mer, which later gets NaN: one bad
+row does not fail its batch.
 
-Texts are string [batch]; within, one number stands for each letter, [batch, width],
-where width is that of the longest text. The only TensorFlow Text import.
+Strings are [batch]; letters are numbers, [batch, width], where width is the length of
+the longest string. The only TensorFlow Text import.
 """
 
 from collections.abc import Callable
@@ -23,14 +23,14 @@ from deeprke_tf.rna.structure import LOOP_CONTEXTS
 
 Views = dict[str, tf.RaggedTensor]
 
-# Numbers of what is no letter of an alphabet.
+# Numbers of letters outside an alphabet.
 _UNKNOWN = -1
 _FOREIGN = -2
 
 _STEPS = {"(": 1, ".": 0, ")": -1}
 _FOREIGN_STEP = 2
 
-# The white space of `str.split` that is ASCII.
+# ASCII white space, as `str.split` has it.
 _WHITE_SPACE = r"[\t-\r\x1c-\x1f ]+"
 
 
@@ -43,20 +43,20 @@ def encode(
 ) -> Views:
     """Encodes the views of a batch of sites.
 
-    N padding at the ends is cut off, with its structure. A row is valid if
-    `sites.clean_site` would make a site of it; loop contexts must be as many as the
-    letters and must not pair the padding.
+    N padding at the ends is removed, with its structure. A row is valid if
+    `sites.clean_site` accepts it; loop contexts must be as long as the sequence and
+    must not pair the padding.
 
     Args:
-      encoding: What the ids mean.
+      encoding: Encoding of the ids.
       sequence: DNA or RNA letters, string [batch]; white space is dropped.
       dot_bracket: Structures, string [batch], each as long as its sequence.
       contexts: Loop contexts in place of structures, string [batch]; with neither, the
         sequence is encoded alone.
 
     Returns:
-      The ids of each view, ragged int64 [batch, (n_kmers)], by names of the record
-      format. A valid row has a known sequence k-mer, another is `UNKNOWN_ID` alone.
+      The ids of each view by feature name, ragged int64 [batch, (n_kmers)]. A valid row
+      has a known sequence k-mer; an invalid row is a single `UNKNOWN_ID`.
     """
     sequence = tf.strings.regex_replace(sequence, _WHITE_SPACE, "")
     n_letters = tf.strings.length(sequence)
@@ -77,7 +77,7 @@ def encode(
 
 
 def _in_site(letters: tf.Tensor) -> tf.Tensor:
-    """Marks all from the first to the last known nucleotide, bool [batch, width]."""
+    """Marks the range from first to last known nucleotide, bool [batch, width]."""
     known = tf.cast(letters >= 0, tf.int32)
     before, after = tf.cumsum(known, axis=1), tf.cumsum(known, axis=1, reverse=True)
     return (before > 0) & (after > 0)
@@ -90,20 +90,20 @@ def _paired(loops: tf.Tensor, vocabulary: KmerVocabulary) -> tf.Tensor:
 def loop_contexts(
     dot_bracket: tf.Tensor, width: tf.Tensor, alphabet: str = LOOP_CONTEXTS
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Names the loop that each nucleotide of a batch of structures lies in.
+    """Returns the loop context of each nucleotide in a batch of structures.
 
-    Positions are ordered by the depth before them: those of one loop then lie side by
-    side, its closing bracket last.
+    Sorted by the depth before them, the positions of one loop are adjacent, and its
+    closing bracket is the last.
 
     Args:
       dot_bracket: Structures, string [batch].
-      width: Positions to look at, at least 1; what is longer is cut.
+      width: Number of positions, at least 1; longer structures are cut.
       alphabet: Loop contexts in the order of their numbers.
 
     Returns:
       The number of each loop context, int32 [batch, width], -1 past the end of a
-      structure, and which structures are balanced dot-bracket, bool [batch]; the
-      numbers of the others mean nothing.
+      structure; and which structures are balanced dot-bracket, bool [batch]. Numbers of
+      unbalanced structures are meaningless.
     """
     steps, inside = _steps(dot_bracket, width)
     depth = tf.cumsum(steps, axis=1)
@@ -128,7 +128,7 @@ def loop_contexts(
 
 
 def _steps(dot_bracket: tf.Tensor, width: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Numbers the symbols by how the depth changes; see `_looked_up`."""
+    """Returns the change of depth at each symbol; see `_looked_up`."""
     table = np.full(256, _FOREIGN_STEP, np.int32)
     for symbol, step in _STEPS.items():
         table[ord(symbol)] = step
@@ -144,7 +144,7 @@ def _inner_pairs(steps: tf.Tensor) -> tf.Tensor:
         [batch, width].
 
     Returns:
-      int32 [batch, width]; means nothing where a position is paired or exterior.
+      int32 [batch, width]; meaningless where a position is paired or exterior.
     """
     shape = tf.shape(steps)
     # An opening bracket belongs to the loop outside it, a closing one to the loop that

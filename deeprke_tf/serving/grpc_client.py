@@ -1,8 +1,6 @@
-"""Asks TF Serving over gRPC. Loads TensorFlow, which holds the messages."""
+"""Client of TF Serving's gRPC API. Imports TensorFlow, which has the messages."""
 
-import random
 import re
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,9 +11,9 @@ from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2
 from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
 
 from deeprke_tf.errors import UserError
-from deeprke_tf.serving import client
-from deeprke_tf.serving.answers import SIGNATURE, Inputs, matched_url, shorten, tried
+from deeprke_tf.serving.answers import SIGNATURE, Inputs, matched_url, shorten
 from deeprke_tf.serving.client import RequestSettings
+from deeprke_tf.serving.retries import TransientError, with_retries
 
 _URL = re.compile(
     r"grpc://(?P<host>[^/@]+)/(?P<name>[^/?#]+)"
@@ -35,17 +33,17 @@ _OPTIONS = (
 
 
 class GrpcClient:
-    """A model behind TF Serving's gRPC API; see `serving_client.Client`.
+    """A model behind TF Serving's gRPC API; see `client.Client`.
 
-    Requests are tried again while the server cannot be reached, is busy, or does not
+    A request is sent again while the server cannot be reached, is busy, or does not
     answer in time.
 
     Args:
-      url: Of the model, as grpc://host:8500/NAME.
-      settings: How to ask.
+      url: Of the model, such as grpc://host:8500/NAME.
+      settings: Timeout and number of tries.
 
     Raises:
-      UserError: `url` is not of this form.
+      UserError: `url` does not have this form.
     """
 
     def __init__(self, url: str, settings: RequestSettings):
@@ -61,7 +59,7 @@ class GrpcClient:
         self._service = PredictionServiceStub(self._channel)
 
     def describe(self) -> tuple[int, Any]:
-        """Returns the version, asked from here on, and the signatures by name."""
+        """Returns the version, used from here on, and the signatures by name."""
         request = get_model_metadata_pb2.GetModelMetadataRequest(
             model_spec=self._spec, metadata_field=["signature_def"]
         )
@@ -78,7 +76,7 @@ class GrpcClient:
         return version, by_name.get("signature_def")
 
     def ask(self, inputs: Inputs, outputs: Sequence[str]) -> dict[str, Any]:
-        """Returns the outputs of these names for a batch, as nested lists."""
+        """Returns the named outputs for a batch, as nested lists."""
         spec = {**self._spec, "signature_name": SIGNATURE}
         request = predict_pb2.PredictRequest(model_spec=spec, output_filter=outputs)
         for name, values in inputs.items():
@@ -92,23 +90,18 @@ class GrpcClient:
         }
 
     def close(self) -> None:
-        """Ends all connections."""
+        """Closes the channel."""
         self._channel.close()
 
     def _answer(self, method: Callable, request: Any) -> Any:
-        wait = client.BACK_OFF
-        for left in reversed(range(self._settings.tries)):
+        def send() -> Any:
             try:
                 return method(request, timeout=self._settings.timeout)
             except grpc.RpcError as error:
-                code = error.code()
-                if code in _BUSY and left:
-                    time.sleep(wait * random.uniform(0.5, 1.5))
-                    wait = min(2 * wait, client.LONGEST_BACK_OFF)
-                    continue
                 message = shorten(error.details() or "no message").rstrip(".")
-                raise UserError(
-                    f"{self._url} answered {code.name}: {message}"
-                    f"{tried(self._settings.tries - left)}."
-                ) from error
-        raise AssertionError("There is at least one try.")
+                said = f" answered {error.code().name}: {message}"
+                if error.code() in _BUSY:
+                    raise TransientError(said) from error
+                raise UserError(f"{self._url}{said}.") from error
+
+        return with_retries(send, self._url, self._settings.tries)

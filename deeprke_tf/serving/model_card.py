@@ -1,7 +1,7 @@
-"""The model card: what a served model was made from, how good it is, and its limits.
+"""The model card of an export: data, training protocol, performance and limits.
 
-`model_card.json` holds the facts, taken from the run and nowhere else; `MODEL_CARD.md`
-says the same to a reader.
+`model_card.json` holds the facts, all taken from the run; `MODEL_CARD.md` shows them to
+a reader.
 """
 
 import dataclasses
@@ -11,43 +11,45 @@ from typing import Any
 from deeprke_tf.evaluation.calling import as_text
 from deeprke_tf.evaluation.metrics import MEASURES
 from deeprke_tf.runs import layout
-from deeprke_tf.runs import run as runs
+from deeprke_tf.runs.run import Run
 from deeprke_tf.system import files
+from deeprke_tf.system.tables import markdown_table
 
 JSON = "model_card.json"
 MARKDOWN = "MODEL_CARD.md"
 
 _LIMITS = (
-    "The probability holds for sites like those of training: {n_positive:,} of its "
+    "The probability holds for sites like the training sites: {n_positive:,} of its "
     "{n_sites:,} sites were bound. Among random windows of a transcriptome far fewer "
-    "are, and the same threshold gives more false calls there.",
+    "are, and the same threshold gives more false positives there.",
     "Training sites have at most {longest_site} nt; longer ones are extrapolated.",
-    "A site that CLIP saw bound in one cell type need not be bound in another.",
-    "The model learns whatever tells bound from background sites of these data, also "
-    "biases of the experiment such as the cut of the RNase at a site's end.",
-    "Measured on sites of the same experiment; it says nothing of other experiments.",
-    "Not made for clinical use.",
+    "A site that is bound in one cell type need not be bound in another.",
+    "The model learns whatever separates bound from background sites in these data, "
+    "including biases of the experiment such as RNase cut sites at the ends of peaks.",
+    "Performance was measured on sites of the same experiment; other experiments were "
+    "not tested.",
+    "Not for clinical use.",
 )
 _ENSEMBLE_LIMIT = (
-    "`probability_sd` says how far the probability would move with another training, "
-    "not how far it is from the truth."
+    "`probability_sd` is the variation between trainings with other seeds, not the "
+    "error of the probability."
 )
 _STRUCTURE_LIMIT = (
-    "Structures must come from ViennaRNA's minimum free energy fold with the settings "
-    "under Encoding; others shift the probability."
+    "Structures must be minimum free energy structures from ViennaRNA, with the "
+    "settings under Encoding; other structures shift the probability."
 )
 
 
 def write_model_card(
-    run: runs.Run, name: str, version: Path, license_name: str
+    run: Run, name: str, version: Path, license_name: str
 ) -> list[Path]:
-    """Writes both files into a version directory; returns them.
+    """Writes both files of the card into a version directory; returns their paths.
 
     Args:
-      run: The run or ensemble that is exported.
-      name: Of the served model.
+      run: The run or ensemble to export.
+      name: Name of the served model.
       version: Directory of the SavedModel.
-      license_name: Of the model, an SPDX identifier.
+      license_name: License of the model, an SPDX identifier.
 
     Raises:
       UserError: The metrics of the run cannot be read.
@@ -58,7 +60,7 @@ def write_model_card(
     return [version / MARKDOWN, version / JSON]
 
 
-def model_card(run: runs.Run, name: str, license_name: str) -> dict[str, Any]:
+def model_card(run: Run, name: str, license_name: str) -> dict[str, Any]:
     """Returns the facts of the card, ready for JSON.
 
     Raises:
@@ -87,7 +89,6 @@ def model_card(run: runs.Run, name: str, license_name: str) -> dict[str, Any]:
         "threshold": run.threshold,
         "calibration": run.calibration.to_json(),
         "data": _data(manifest["data"]),
-        # Of an ensemble alone: who its members are, and what each is worth.
         **({"members": manifest["members"]} if run.members else {}),
         "protocol": _protocol(run),
         "metrics": _metrics(run.directory),
@@ -96,10 +97,10 @@ def model_card(run: runs.Run, name: str, license_name: str) -> dict[str, Any]:
     }
 
 
-def _protocol(run: runs.Run) -> dict[str, Any]:
+def _protocol(run: Run) -> dict[str, Any]:
     protocol = dataclasses.asdict(run.config.train)
     if run.members:
-        del protocol["seed"]  # Each member has its own, and its own best epoch.
+        del protocol["seed"]  # Each member has its own seed and best epoch.
     else:
         protocol |= {name: run.manifest[name] for name in ("best_epoch", "n_epochs")}
     of_mean = ", mean probability of the members" if run.members else ""
@@ -141,8 +142,8 @@ def as_markdown(card: dict[str, Any]) -> str:
         "Data": "\n\n".join(
             [
                 f"Dataset `{card['data']['dataset']}`.",
-                _table(["split", "sites", "bound"], splits),
-                _table(["file", "split", "sites", "SHA-256"], inputs),
+                markdown_table(["split", "sites", "bound"], splits),
+                markdown_table(["file", "split", "sites", "SHA-256"], inputs),
             ]
         ),
         "Protocol": _settings(card["protocol"]),
@@ -171,12 +172,12 @@ def _members(members: list[dict[str, Any]]) -> str:
     header = ["member", "seed", "best epoch", "validation AUROC", "SHA-256"]
     return (
         "`probability` is the mean of the members, `probability_sd` their sample "
-        f"standard deviation (n - 1).\n\n{_table(header, rows)}"
+        f"standard deviation (n - 1).\n\n{markdown_table(header, rows)}"
     )
 
 
 def _metrics(directory: Path) -> list[dict[str, Any]]:
-    """Returns what was measured on each split; a test split, if any, comes first."""
+    """Returns the measures of each split, those of the test split first."""
     measured = dict(files.read_json(directory / layout.METRICS))
     validation = measured.pop("validation", None)
     return [measured] if validation is None else [measured, validation]
@@ -194,25 +195,20 @@ def _measured(measured: dict[str, Any]) -> str:
         f"of a stratified bootstrap, {measured['n_bootstrap']:,} resamples."
     )
     interval = f"{measured['confidence']:.0%} interval"
-    return f"{about}\n\n{_table(['measure', 'value', interval], rows)}"
+    return f"{about}\n\n{markdown_table(['measure', 'value', interval], rows)}"
 
 
 def _calibration(calibration: dict[str, Any]) -> str:
-    """Returns what `calibrated_probability` is, without the knots of isotonic."""
+    """Describes the calibration, without the knots of an isotonic one."""
     prior = calibration["prior"]
     shown = {name: calibration[name] for name in calibration if name != "knots"}
     shown["prior"] = "not known" if prior is None else f"{prior:.4g}"
     return (
-        "`calibrated_probability` holds where the share of bound sites is the prior; "
-        "the threshold is one of `probability`, which is not calibrated.\n\n"
+        "`calibrated_probability` holds where the fraction of bound sites equals the "
+        "prior. The threshold applies to `probability`, which is not calibrated.\n\n"
         + _settings(shown)
     )
 
 
 def _settings(settings: dict[str, Any]) -> str:
     return "\n".join(f"- {name}: {value}" for name, value in settings.items())
-
-
-def _table(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

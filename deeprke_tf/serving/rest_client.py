@@ -1,9 +1,10 @@
-"""Asks TF Serving over REST. The only import of requests."""
+"""Client of TF Serving's REST API. The only import of requests."""
 
+import concurrent.futures
 import json
-import logging
 import re
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import requests
@@ -11,29 +12,31 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from deeprke_tf.errors import UserError
-from deeprke_tf.serving import client
-from deeprke_tf.serving.answers import SIGNATURE, Inputs, matched_url, shorten, tried
+from deeprke_tf.serving.answers import SIGNATURE, Inputs, matched_url, shorten
 from deeprke_tf.serving.client import RequestSettings
+from deeprke_tf.serving.retries import TransientError, with_retries
 
 _URL = re.compile(
     r"(?P<model>https?://[^/@]+(/[^?#]*)?/v1/models/[^/:?#]+)"
     r"(?P<version>/(versions/\d+|labels/[^/:?#]+))?/?"
 )
 _BUSY = (429, 503, 504)
+# Far above any answer of TF Serving: some 100 bytes a site, and its metadata.
+_LARGEST_ANSWER = 64 << 20  # bytes
 
 
 class RestClient:
-    """A model behind TF Serving's REST API; see `serving_client.Client`.
+    """A model behind TF Serving's REST API; see `client.Client`.
 
-    Connections that are refused or break, answers that do not come in time, and those
-    that say that the server is busy are tried again.
+    A request is sent again if the connection is refused or breaks, if the whole answer
+    does not arrive in time, or if the server says that it is busy.
 
     Args:
-      url: Of the model, as http://host:8501/v1/models/NAME.
-      settings: How to ask.
+      url: Of the model, such as http://host:8501/v1/models/NAME.
+      settings: Timeout, number of tries, requests at once.
 
     Raises:
-      UserError: `url` is not of this form.
+      UserError: `url` does not have this form.
     """
 
     def __init__(self, url: str, settings: RequestSettings):
@@ -43,25 +46,12 @@ class RestClient:
         self._url = self._model + (parts["version"] or "")
         self._settings = settings
         self._session = requests.Session()
-        retry = urllib3.Retry(
-            settings.tries - 1,
-            allowed_methods=None,  # POST too: to score twice does no harm.
-            status_forcelist=_BUSY,
-            backoff_factor=client.BACK_OFF,
-            backoff_max=client.LONGEST_BACK_OFF,
-            backoff_jitter=client.BACK_OFF,
-            # It may say hours.
-            respect_retry_after_header=False,
-            raise_on_status=False,
-        )
-        # It would print each try; what the last one said is in the error.
-        logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
-        adapter = HTTPAdapter(pool_maxsize=settings.requests_at_once, max_retries=retry)
+        adapter = HTTPAdapter(pool_maxsize=settings.requests_at_once)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
 
     def describe(self) -> tuple[int, Any]:
-        """Returns the version, asked from here on, and the signatures by name."""
+        """Returns the version, used from here on, and the signatures by name."""
         url = f"{self._url}/metadata"
         answer = self._answer("GET", url)
         try:
@@ -75,7 +65,7 @@ class RestClient:
         return version, signatures
 
     def ask(self, inputs: Inputs, outputs: Sequence[str]) -> dict[str, Any]:
-        """Returns the outputs of these names for a batch, as nested lists."""
+        """Returns the named outputs for a batch, as nested lists."""
         url = f"{self._url}:predict"
         body = {"signature_name": SIGNATURE, "inputs": inputs}
         answer = self._answer("POST", url, body)
@@ -92,56 +82,119 @@ class RestClient:
         return by_name
 
     def close(self) -> None:
-        """Ends all connections."""
+        """Closes all connections."""
         self._session.close()
 
     def _answer(self, method: str, url: str, body: Any = None) -> Any:
+        def send() -> bytes:
+            return _within(
+                self._settings.timeout, lambda: self._content(method, url, body)
+            )
+
+        content = with_retries(send, url, self._settings.tries)
         try:
-            response = self._session.request(
+            # Not response.json(): that may refuse the NaN of TF Serving.
+            return json.loads(content)
+        except (ValueError, RecursionError) as error:
+            text = content[:1_000].decode(errors="replace")
+            raise UserError(
+                f"{url} answered what is not JSON: {shorten(text)}."
+            ) from error
+
+    def _content(self, method: str, url: str, body: Any) -> bytes:
+        """Sends one request and reads its answer.
+
+        Raises:
+          TransientError: Another try may succeed.
+          UserError: The server refuses the request, or sends far too much.
+        """
+        try:
+            with self._session.request(
                 method,
                 url,
                 json=body,
                 timeout=self._settings.timeout,
-                # A POST would be followed by a GET.
+                # A redirected POST would become a GET.
                 allow_redirects=False,
-            )
+                stream=True,
+            ) as response:
+                content = _read(response)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise UserError(f"{url}: {self._cause(error)}.") from error
-        status = response.status_code
-        if status != 200:
-            times = self._tried if status in _BUSY else ""
-            raise UserError(f"{url} answered {status}: {_message(response)}{times}.")
-        try:
-            # Not response.json(): that may refuse the NaN of TF Serving.
-            return json.loads(response.content)
-        except ValueError as error:
+            if isinstance(error, requests.exceptions.ContentDecodingError):
+                raise UserError(f"{url}: {shorten(str(error))}.") from error
+            raise TransientError(f": {_cause(error)}") from error
+        if response.status_code == 200:
+            return content
+        said = f" answered {response.status_code}: {_message(response, content)}"
+        if response.status_code in _BUSY:
+            raise TransientError(said)
+        raise UserError(f"{url}{said}.")
+
+
+def _read(response: requests.Response) -> bytes:
+    """Returns the whole, decoded body of an answer.
+
+    Raises:
+      UserError: It is larger than any answer of TF Serving.
+    """
+    content = bytearray()
+    for chunk in response.iter_content(1 << 16):
+        content += chunk
+        if len(content) > _LARGEST_ANSWER:
             raise UserError(
-                f"{url} answered what is not JSON: {shorten(response.text)}."
-            ) from error
-
-    @property
-    def _tried(self) -> str:
-        return tried(self._settings.tries)
-
-    def _cause(self, error: Exception) -> str:
-        """Returns why there is no answer, without the wrappings of the libraries."""
-        wrapped = error.args[0] if error.args else None
-        if not isinstance(wrapped, urllib3.exceptions.MaxRetryError):
-            return shorten(str(error))
-        reason: BaseException = wrapped.reason or wrapped
-        if isinstance(reason, urllib3.exceptions.ReadTimeoutError):
-            return f"no answer in {self._settings.timeout:g} s{self._tried}"
-        causes = [reason, *(arg for arg in reason.args if isinstance(arg, OSError))]
-        while deeper := causes[-1].__cause__ or causes[-1].__context__:
-            causes.append(deeper)
-        told = [c.strerror for c in causes if isinstance(c, OSError) and c.strerror]
-        return f"{told[-1] if told else shorten(str(causes[-1]))}{self._tried}"
+                f"{response.url} answered more than {_LARGEST_ANSWER >> 20} MiB: it is "
+                "no model of `deeprke export`."
+            )
+    return bytes(content)
 
 
-def _message(response: requests.Response) -> str:
-    """Returns what a server says of an error; TF Serving says it in JSON."""
+def _within(seconds: float, send: Callable[[], bytes]) -> bytes:
+    """Returns what `send` returns, if it does so in time.
+
+    The timeout of requests starts anew with every byte that arrives; a server that
+    sends one a second would never end.
+
+    Raises:
+      TransientError: It takes longer. Its thread is left behind: it ends with its
+        connection, or with this process.
+    """
+    answer: concurrent.futures.Future[bytes] = concurrent.futures.Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(send())
+        except BaseException as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
     try:
-        text = json.loads(response.content)["error"]
-    except (ValueError, KeyError, TypeError):
-        text = response.text
+        return answer.result(seconds)
+    except concurrent.futures.TimeoutError as error:
+        raise TransientError(f": no answer in {seconds:g} s") from error
+
+
+def _cause(error: BaseException) -> str:
+    """Returns why there is no answer, without the wrappings of the libraries."""
+    if isinstance(error, requests.exceptions.Timeout):
+        return "no answer in time"
+    causes = [error]
+    while True:
+        inner = [arg for arg in causes[-1].args if isinstance(arg, BaseException)]
+        reason = getattr(causes[-1], "reason", None)
+        deeper = (reason if isinstance(reason, BaseException) else None) or (
+            inner[-1] if inner else causes[-1].__cause__ or causes[-1].__context__
+        )
+        if deeper is None or deeper in causes:
+            break
+        causes.append(deeper)
+    told = [c.strerror for c in causes if isinstance(c, OSError) and c.strerror]
+    return told[-1] if told else shorten(str(causes[-1])).rstrip(".")
+
+
+def _message(response: requests.Response, content: bytes) -> str:
+    """Returns what a server says about an error; TF Serving says it in JSON."""
+    try:
+        text = json.loads(content)["error"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        text = content[:1_000].decode(errors="replace")
     return shorten(str(text)).rstrip(".") or str(response.reason)

@@ -8,19 +8,20 @@
     sequence         DNA or RNA letters of either case; N padding is cut off
     dot_bracket      its structure, folded with the settings of the training data
     contexts         its loop contexts, `structure.LOOP_CONTEXTS` letters
-    sequence_kmers,  k-mer ids, padded with 0 behind
+    sequence_kmers,  k-mer ids, right-padded with 0
     structure_kmers
-    records          serialized tf.train.Example with the two k-mer features; others,
-                     such as a label, are not looked at
+    records          serialized tf.train.Example with the two k-mer features; other
+                     features, such as the label, are ignored
 
-Each gives `probability`, that the RBP binds, and `calibrated_probability`, both float32
-[batch, 1] and NaN for a row that is not a site: what `deeprke predict` skips with a
-reason, or ids that are padded differently in the two views, are not of the vocabulary
-or hold no known k-mer. Other rows of the batch keep their probability.
+Each returns `probability`, the probability that the RBP binds, and
+`calibrated_probability`, both float32 [batch, 1]. A row that is no valid site gets NaN
+and leaves the others alone: a site that `deeprke predict` skips, or ids that are padded
+differently in the two views, lie outside the vocabulary or hold no known k-mer. Inputs
+of different shapes fail the request.
 
-An ensemble gives the mean of its members as `probability`, what its calibration makes
-of that mean as `calibrated_probability`, and a third output, `probability_sd`: the
-sample standard deviation over the members, with n - 1.
+For an ensemble, `probability` is the mean over its members, `calibrated_probability`
+the calibrated mean, and a third output, `probability_sd`, the sample standard deviation
+(n - 1).
 
 A model that reads no structure lacks `contexts` and every structure input.
 """
@@ -52,8 +53,8 @@ def save(
     """Writes a SavedModel with all signatures of a model.
 
     Args:
-      model: A network of `model.build_model`.
-      encoding: What its k-mer ids mean.
+      model: A network from `networks.deeprke.build_model`.
+      encoding: Encoding of its k-mer ids.
       path: Directory to write.
       calibrate: See `signatures`.
       members: See `signatures`.
@@ -79,16 +80,16 @@ def signatures(
     """Returns a function for each signature of a model, to trace with `input_specs`.
 
     Args:
-      model: A network of `model.build_model`.
-      encoding: What its k-mer ids mean.
-      calibrate: From probabilities, float32 [batch, 1], to calibrated ones, in
+      model: A network from `networks.deeprke.build_model`.
+      encoding: Encoding of its k-mer ids.
+      calibrate: Function from probabilities, float32 [batch, 1], to calibrated ones, in
         TensorFlow operations.
-      members: The networks that `model` is the mean of, if it is one.
+      members: The networks that `model` averages, if it is an ensemble.
     """
     views = tuple(tensor.name for tensor in model.inputs)
     spec = {view: tf.TensorSpec([None, None], tf.int64, view) for view in views}
 
-    # Traced once for all signatures: that is most of the time that saving takes.
+    # Traced once for all signatures, as tracing takes most of the time of saving.
     @tf.function(input_signature=[spec])
     def network(rows: Inputs) -> tf.Tensor:
         each = [
@@ -98,6 +99,7 @@ def signatures(
         return tf.concat(each, axis=1)  # [batch, n_members]
 
     def ids(inputs: Inputs) -> Outputs:
+        _require_equal_shapes(inputs)
         valid = _are_sites(inputs, encoding)
         rows = _harmless(inputs, valid)
         outputs = _outputs(network(rows)[: tf.shape(valid)[0]], calibrate)
@@ -108,6 +110,7 @@ def signatures(
         }
 
     def texts(inputs: Inputs) -> Outputs:
+        _require_equal_shapes(inputs)
         return ids(_padded(graph_encoding.encode(encoding, **inputs)))
 
     def records(inputs: Inputs) -> Outputs:
@@ -145,8 +148,19 @@ def input_specs(views: tuple[str, ...]) -> dict[str, dict[str, tf.TensorSpec]]:
     }
 
 
+def _require_equal_shapes(inputs: Inputs) -> None:
+    """Fails a request whose inputs differ in shape.
+
+    TensorFlow would broadcast an input of one row over all rows of another.
+    """
+    (first, expected), *others = inputs.items()
+    for name, values in others:
+        message = f"{first} and {name} must have the same shape, one row for each site"
+        tf.debugging.assert_equal(tf.shape(expected), tf.shape(values), message)
+
+
 def _outputs(each: tf.Tensor, calibrate: Calibrate) -> Outputs:
-    """Returns the outputs by name from the probabilities of each member.
+    """Returns the named outputs from the probabilities of the members.
 
     Args:
       each: float32 [batch, n_members].
@@ -165,14 +179,14 @@ def _outputs(each: tf.Tensor, calibrate: Calibrate) -> Outputs:
 
 
 def _padded(views: graph_encoding.Views) -> Inputs:
-    """Pads all views to the longest row of any."""
+    """Pads all views to the longest row of any view."""
     shapes = [ids.bounding_shape() for ids in views.values()]
     shape = functools.reduce(tf.maximum, shapes)
     return {name: ids.to_tensor(PAD_ID, shape=shape) for name, ids in views.items()}
 
 
 def _are_sites(inputs: Inputs, encoding: Encoding) -> tf.Tensor:
-    """Returns which rows of padded ids the network can score, bool [batch]."""
+    """Tells which rows of padded ids are valid sites, bool [batch]."""
     vocabularies = {
         "sequence_kmers": encoding.sequence_vocabulary,
         "structure_kmers": encoding.structure_vocabulary,
@@ -189,9 +203,9 @@ def _are_sites(inputs: Inputs, encoding: Encoding) -> tf.Tensor:
 
 
 def _harmless(inputs: Inputs, valid: tf.Tensor) -> Inputs:
-    """Puts one unknown k-mer in the place of each row that is not valid.
+    """Replaces each invalid row by one unknown k-mer.
 
-    A network cannot compute on no rows or no columns: there will be one of each.
+    A network cannot compute on an empty batch: there is at least one row and column.
     """
     shape = tf.shape(inputs["sequence_kmers"])
     missing = tf.maximum(1 - shape, 0)

@@ -1,9 +1,8 @@
-"""Warm-up requests: what TF Serving runs before a new version takes over.
+"""Warm-up requests, which TF Serving runs before a new version takes over.
 
 The first requests of a SavedModel are slow, while TensorFlow optimizes its graph. TF
-Serving sends itself what it finds in `assets.extra/tf_serving_warmup_requests`, a
-TFRecord file of PredictionLog messages. The only import of the tensorflow-serving-api
-package, which holds those messages.
+Serving replays the PredictionLog messages in the TFRecord file
+`assets.extra/tf_serving_warmup_requests`.
 """
 
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from deeprke_tf.rna.structure import loop_contexts
 
 FILE = Path("assets.extra") / "tf_serving_warmup_requests"
 
-LENGTHS = (41, 101, 375)  # nucleotides; of short, RBP-31 and RBP-24 sites
+LENGTHS = (41, 101, 375)  # nucleotides: short sites, RBP-31, RBP-24
 BATCH_SIZES = (1, 32)
 
 
@@ -34,12 +33,12 @@ def write_warmup(
 
     Args:
       version: Directory of the SavedModel.
-      name: Of the served model.
-      specs: Inputs of each signature, of `signatures.input_specs`.
-      encoding: What the k-mer ids mean.
+      name: Name of the served model.
+      specs: Inputs of each signature, from `signatures.input_specs`.
+      encoding: Encoding of the model.
 
     Returns:
-      The file: a request for each signature, length and batch size.
+      The file, with a request for each signature, length and batch size.
     """
     path = version / FILE
     path.parent.mkdir(exist_ok=True)
@@ -52,7 +51,7 @@ def write_warmup(
 def prediction_logs(
     name: str, specs: dict[str, dict[str, tf.TensorSpec]], encoding: Encoding
 ) -> Iterator[PredictionLog]:
-    """Yields the requests of `write_warmup`."""
+    """Yields the requests that `write_warmup` writes."""
     for signature, inputs in specs.items():
         for length in LENGTHS:
             values = _site(length, encoding)
@@ -70,7 +69,7 @@ def prediction_logs(
 
 
 def _site(length: int, encoding: Encoding) -> dict[str, Any]:
-    """Returns every input that a signature may have, for one site: a long hairpin."""
+    """Returns every possible input of a signature, for one site: a long hairpin."""
     sequence = ("ACGU" * length)[:length]
     stem = length // 3
     dot_bracket = "(" * stem + "." * (length - 2 * stem) + ")" * stem
@@ -82,6 +81,6 @@ def _site(length: int, encoding: Encoding) -> dict[str, Any]:
         "contexts": loop_contexts(dot_bracket).encode(),
         "sequence_kmers": sequence_kmers,
         "structure_kmers": structure_kmers,
-        # As an object: NumPy would cut zero bytes off the end.
+        # As an object, or NumPy would cut zero bytes off its end.
         "records": np.array(record, object),
     }

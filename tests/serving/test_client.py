@@ -24,7 +24,7 @@ from deeprke_tf.rna.folding import FoldingPool
 from deeprke_tf.rna.sites import Site
 from deeprke_tf.runs import predictions, scorer
 from deeprke_tf.runs import run as runs
-from deeprke_tf.serving import answers, calibration_graph, client, signatures
+from deeprke_tf.serving import answers, calibration_graph, client, retries, signatures
 from deeprke_tf.serving.client import RequestSettings, ServedModel
 from tests.support import serving_stub
 from tests.support.small_models import CONFIGS, trained_model
@@ -38,7 +38,7 @@ CALIBRATION = Calibration("temperature", prior=0.3, slope=0.5, intercept=-1)
 def _loopback_without_waiting(monkeypatch):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(client, "BACK_OFF", 0.01)
+    monkeypatch.setattr(retries, "BACK_OFF", 0.01)
 
 
 def tiny_run(name):
@@ -372,7 +372,14 @@ def test_only_some_sites_are_held_at_a_time(rest_url, pool, monkeypatch):
 
 @pytest.mark.parametrize(
     "faults",
-    [["503", "503"], ["reset"], ["hang up"], ["429", "504"], ["reset", "503", "reset"]],
+    [
+        ["503", "503"],
+        ["reset"],
+        ["hang up"],
+        ["half"],
+        ["429", "504"],
+        ["reset", "503", "reset"],
+    ],
 )
 def test_rest_requests_are_tried_again(rest_url, sites, stub, faults, tmp_path):
     stub.faults.extend(faults)
@@ -406,6 +413,12 @@ def test_a_slow_answer_is_asked_for_again(url, sites, stub, tmp_path):
         (["reset"] * 3, "Connection reset by peer; tried 3 times."),
         (["hang up"] * 3, "end closed connection without response; tried 3 times."),
         (["slow"] * 3, "no answer in 0.3 s; tried 3 times."),
+        (["half"] * 3, "IncompleteRead(11 bytes read, 989 more expected); tried 3"),
+        (["stall"] * 3, "no answer in 0.3 s; tried 3 times."),
+        (["drip"] * 3, "no answer in 0.3 s; tried 3 times."),
+        (["endless"], "answered more than 64 MiB"),
+        (["deep"], "answered what is not JSON: [[["),
+        (["digits"], "answered a probability of 1000"),
         (["not JSON"], "answered what is not JSON: {"),
         (["rows missing"], " for 40 sites; expected rows of one probability, as many"),
         (["flat"], " for 40 sites; expected rows of one probability"),
@@ -420,7 +433,7 @@ def test_a_rest_server_that_fails_ends_with_what_it_said(
     rest_url, sites, stub, faults, message, tmp_path, capsys
 ):
     stub.faults.extend(faults)
-    timeout = 0.3 if "slow" in faults else 30
+    timeout = 0.3 if {"slow", "stall", "drip"} & set(faults) else 30
     flags = ["--tries", 3, "--timeout", timeout]
     error = refused(rest_url, sites, tmp_path, capsys, *flags)
     assert f"error: {rest_url}" in error
@@ -522,9 +535,18 @@ def test_signatures_of_any_form_are_refused(signatures):
         ([], "Give --model RUN or --server URL, one of the two."),
         (["--model", "run", "--server", "http://h/v1/models/M"], "one of the two."),
         (["--server", "localhost:8501"], "expected http://host:8501/v1/models/NAME"),
-        (["--server", "http://localhost:8501"], "is not a served model; expected http"),
-        (["--server", "http://h/v1/models/M:predict"], "is not a served model"),
-        (["--server", "http://me:secret@h/v1/models/M"], "is not a served model"),
+        (
+            ["--server", "http://localhost:8501"],
+            "no URL of a served model; expected http",
+        ),
+        (
+            ["--server", "http://h/v1/models/M:predict"],
+            "no URL of a served model",
+        ),
+        (
+            ["--server", "http://me:secret@h/v1/models/M"],
+            "no URL of a served model",
+        ),
         (["--server", "grpc://localhost:8500"], "expected grpc://host:8500/NAME."),
         (
             ["--server", "http://h/v1/models/M", "--tries", "0"],

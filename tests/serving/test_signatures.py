@@ -124,6 +124,20 @@ def test_all_signatures_agree_with_python(loaded):
             )
 
 
+@pytest.mark.parametrize("n_structures", [1, 3])
+def test_inputs_of_different_numbers_of_sites_are_refused(loaded, n_structures):
+    inputs = inputs_of([("ACGUACGU", "........")] * 3)
+    for signature, (first, second) in {
+        "serving_default": ("sequence", "dot_bracket"),
+        "contexts": ("sequence", "contexts"),
+        "ids": ("sequence_kmers", "structure_kmers"),
+    }.items():
+        given = {first: inputs[first][:2], second: inputs[second][:n_structures]}
+        with pytest.raises(tf.errors.InvalidArgumentError) as error:
+            loaded.signatures[signature](**given)
+        assert f"{first} and {second} must have the same shape" in str(error.value)
+
+
 def test_a_model_without_structure_takes_the_sequence_alone(tmp_path):
     name = "one-hot"
     signatures.save(trained_model(name), ENCODING, tmp_path / "1")

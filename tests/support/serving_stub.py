@@ -183,6 +183,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             time.sleep(SLOW)
             self.close_connection = True
             return  # Who asked has gone: nothing of it is to reach the next test.
+        if fault in ("half", "stall", "drip", "endless"):
+            self.close_connection = True
+            self._send_part_of_an_answer(fault)
+            return
         if fault == "late":
             time.sleep(LATE)
         columns = request.get("inputs")
@@ -200,6 +204,22 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             rows = zip(*outputs.values(), strict=True)
             answer = {"predictions": [dict(zip(outputs, r, strict=True)) for r in rows]}
         self._answer(200, _spoiled(json.dumps(answer, indent=4), fault))
+
+    def _send_part_of_an_answer(self, fault):
+        with contextlib.suppress(OSError):  # The client may have given up.
+            self.send_response(200)
+            if fault != "endless":
+                self.send_header("Content-Length", "1000")
+            self.end_headers()
+            if fault == "endless":
+                while True:
+                    self.wfile.write(b" " * (1 << 20))
+            self.wfile.write(b'{"outputs":')
+            if fault == "stall":
+                time.sleep(SLOW)
+            for _ in range(20 if fault == "drip" else 0):
+                self.wfile.write(b" ")
+                time.sleep(SLOW / 10)
 
     def _answer(self, status, text):
         body = text.encode()
@@ -230,6 +250,10 @@ def _spoiled(text, fault):
         answer["outputs"]["probability"][0] = ["0.5"]
     elif fault == "above 1":
         answer["outputs"]["probability"][0] = [1.5]
+    elif fault == "digits":
+        answer["outputs"]["probability"][0] = [10**400]
+    elif fault == "deep":
+        return "[" * 100_000
     elif fault == "infinite":
         answer["outputs"]["probability"][0] = [float("inf")]
     elif fault == "no output":

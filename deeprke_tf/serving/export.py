@@ -1,0 +1,54 @@
+"""Export of a run: the next version of a served model, with all that belongs to it."""
+
+import os
+import shutil
+from pathlib import Path
+
+from deeprke_tf.runs.run import Run
+from deeprke_tf.serving import calibration_graph, model_card, signatures, warm_up
+from deeprke_tf.serving.config import write_serving_config
+from deeprke_tf.system.directories import make_directory, only_process
+
+
+def export_run(
+    run: Run, directory: Path, license_name: str = "not stated"
+) -> tuple[Path, list[Path]]:
+    """Writes a SavedModel, its card and warm-up requests as the next free version.
+
+    The version appears when it is whole. Several processes take turns.
+
+    Args:
+      run: A finished run or ensemble.
+      directory: TF Serving's `model_base_path`; its name is the name of the served
+        model.
+      license_name: License of the model for its card, an SPDX identifier.
+
+    Returns:
+      The directory of the new version, and the configuration files of TF Serving that
+      were not there yet.
+
+    Raises:
+      UserError: `directory` is a file or cannot be written to, or the metrics of the
+        run cannot be read.
+    """
+    make_directory(directory)
+    with only_process(directory, wait=True):
+        versions = [int(p.name) for p in directory.iterdir() if p.name.isdecimal()]
+        path = directory / str(max(versions, default=0) + 1)
+        # TF Serving looks at integer names only: it never sees this one.
+        partial = directory / f"{path.name}.partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        try:
+            _write(run, directory.resolve().name, partial, license_name)
+            os.replace(partial, path)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+        return path, write_serving_config(directory)
+
+
+def _write(run: Run, name: str, path: Path, license_name: str) -> None:
+    calibrate = calibration_graph.in_graph(run.calibration)
+    members = [member.model for member in run.members]
+    specs = signatures.save(run.model, run.encoding, path, calibrate, members)
+    warm_up.write_warmup(path, name, specs, run.encoding)
+    model_card.write_model_card(run, name, path, license_name)
