@@ -239,7 +239,7 @@ def _network(
     from keras import ops
 
     from deeprke_tf.data.kmers import PAD_ID
-    from deeprke_tf.networks import deeprke
+    from deeprke_tf.networks import blocks, deeprke
     from deeprke_tf.networks.vmap_layers import Conv1D
 
     if not channels:
@@ -249,7 +249,7 @@ def _network(
     ids = keras.Input([None], dtype="int64", name="sequence_kmers")
     dense = keras.Input([None, channels], dtype="float16", name="structure")
     mask = ops.not_equal(ids, PAD_ID)
-    x = deeprke.kmer_convolution(vectors["sequence"], config, "sequence")(ids)
+    x = blocks.kmer_convolution(vectors["sequence"], config, "sequence")(ids)
     sequence, view_mask = deeprke.view_module(x, mask, config, "sequence")
     (filters, *_), (size, *_) = config.shape_of("structure")
     if channels != vectors["structure"].shape[1]:
@@ -257,8 +257,8 @@ def _network(
     x = Conv1D(filters, size, name="structure_cnn_conv_1")(ops.cast(dense, "float32"))
     structure, _ = deeprke.view_module(x, mask, config, "structure")
     modules = [sequence, structure]
-    log_odds = deeprke.prediction(modules, view_mask, config, bound_fraction)
-    probability = deeprke.as_probability(log_odds)
+    log_odds = deeprke.union_log_odds(modules, view_mask, config, bound_fraction)
+    probability = blocks.as_probability(log_odds)
     return keras.Model({"sequence_kmers": ids, "structure": dense}, probability)
 
 

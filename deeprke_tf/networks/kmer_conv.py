@@ -1,9 +1,9 @@
-"""A convolution over k-mer vectors that looks its products up in a table.
+"""A convolution over k-mer vectors, computed by looking products up in a table.
 
-There are few distinct k-mers: the products of all their vectors with the kernel make
-a table of [kernel_size, n_ids, filters], once a batch. A position of the output is the
-sum of one row for each position of the kernel: additions in place of matrix products,
-and equal to a `Conv1D` over the vectors but for the rounding of sums.
+There are few distinct k-mers. The products of all their vectors with the kernel make a
+table [kernel_size, n_ids, filters], once a batch; each output position is the sum of
+one row for each position of the kernel. Additions replace matrix products, and the
+result equals a `Conv1D` over the vectors but for rounding.
 """
 
 from typing import Any
@@ -14,20 +14,20 @@ from keras import layers, ops
 from deeprke_tf.data.kmers import PAD_ID
 from deeprke_tf.networks.vmap_layers import Conv1D
 
-# Beyond this, making the table costs more than it saves.
-_MOST_IDS = 4_096
+# With more ids, making the table costs more than it saves.
+MOST_IDS = 4_096
 
 
 @keras.saving.register_keras_serializable("deeprke_tf")
 class KmerConv1D(layers.Layer):
-    """Looks k-mer ids up as vectors and convolves them, padded to the same length.
+    """Embeds k-mer ids and convolves their vectors, with padding "same".
 
-    The vector of padding counts as zero, whatever training does to it.
+    The vector of padding counts as zero, also when vectors are trained.
 
     Args:
-      n_ids: k-mer ids, that of padding included.
-      vector_size: Size of a k-mer's vector.
-      filters: Of the convolution.
+      n_ids: Number of k-mer ids, with that of padding.
+      vector_size: Size of the vector of a k-mer.
+      filters: Filters of the convolution.
       kernel_size: k-mers that the convolution spans.
       trainable_vectors: Whether training changes the vectors, too.
 
@@ -72,26 +72,25 @@ class KmerConv1D(layers.Layer):
 
     def call(self, ids: Any) -> Any:
         """Returns float [batch, n_kmers, filters] of ids, int [batch, n_kmers]."""
-        return self._by_table(ids) if self._has_table() else self.convolved(ids)
+        return self._by_table(ids) if self.has_table() else self.convolved(ids)
 
     def convolved(self, ids: Any) -> Any:
-        """Does the same without a table, on any backend of Keras."""
+        """Returns the same without the table, on any backend of Keras."""
         x = self.vectors(ids)
         is_kmer = ops.cast(ops.not_equal(ids, PAD_ID), x.dtype)
         return self.convolution(x * ops.expand_dims(is_kmer, -1))
 
-    def _has_table(self) -> bool:
+    def has_table(self) -> bool:
+        """Returns whether `call` uses the table."""
         if keras.backend.backend() != "tensorflow":
             return False
         import tensorflow as tf
 
-        # Not measured on GPUs, whose strength is the matrix product.
+        # Not measured on GPUs, which are fast at matrix products.
         has_gpu = bool(tf.config.list_physical_devices("GPU"))
-        return self._shape["n_ids"] <= _MOST_IDS and not has_gpu
+        return self._shape["n_ids"] <= MOST_IDS and not has_gpu
 
     def _by_table(self, ids: Any) -> Any:
-        from deeprke_tf.networks.kmer_table import summed_rows
-
         size, n_ids, n = (
             self._shape[name] for name in ("kernel_size", "n_ids", "vector_size")
         )
@@ -100,8 +99,61 @@ class KmerConv1D(layers.Layer):
         kernel = ops.reshape(ops.transpose(self.convolution.kernel, [1, 0, 2]), [n, -1])
         products = ops.reshape(ops.matmul(vectors, kernel), [n_ids, size, -1])
         table = ops.transpose(products, [1, 0, 2])
-        return summed_rows(table, ids) + self.convolution.bias
+        return _summed_rows(table, ids) + self.convolution.bias
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments that make an equal layer."""
         return super().get_config() | self._shape
+
+
+def _summed_rows(table: Any, ids: Any) -> Any:
+    """Sums, at each position, the rows of the ids around it, on TensorFlow.
+
+    Args:
+      table: float [kernel_size, n_ids, filters]; zero for padding.
+      ids: int64 [batch, n_kmers].
+
+    Returns:
+      float [batch, n_kmers, filters].
+    """
+    # Not at the top: other backends of Keras do without it.
+    import tensorflow as tf
+
+    kernel_size, n_ids, filters = table.shape
+    batch, n_kmers = tf.unstack(tf.shape(ids))
+    before = (kernel_size - 1) // 2  # as padding="same" has it
+    offsets = tf.range(kernel_size)
+    ids = tf.cast(ids, tf.int32)
+
+    @tf.custom_gradient
+    def summed(table: Any) -> tuple[Any, Any]:
+        sides = [[0, 0], [before, kernel_size - 1 - before]]
+        padded = tf.pad(ids, sides, constant_values=PAD_ID)
+        around = [padded[:, j : j + n_kmers] + j * n_ids for j in range(kernel_size)]
+        y = tf.raw_ops.SparseSegmentSum(
+            data=tf.reshape(table, [-1, filters]),
+            indices=tf.reshape(tf.stack(around, axis=-1), [-1]),
+            segment_ids=tf.repeat(tf.range(batch * n_kmers), kernel_size),
+        )
+
+        def gradient(dy: Any) -> Any:
+            # The row of an id at one kernel position gathers the gradient from every
+            # output that read it there.
+            sides = [[0, 0], [kernel_size - 1 - before, before], [0, 0]]
+            dy = tf.pad(tf.reshape(dy, [batch, n_kmers, filters]), sides)
+            flat = tf.reshape(ids, [-1])
+            order = tf.argsort(flat, stable=True)
+            row, column = order // n_kmers, order % n_kmers
+            places = row * (n_kmers + kernel_size - 1) + column + kernel_size - 1
+            rows = tf.gather(flat, order) + offsets[:, tf.newaxis] * n_ids
+            summed_by_id = tf.raw_ops.SparseSegmentSumWithNumSegments(
+                data=tf.reshape(dy, [-1, filters]),
+                indices=tf.reshape(places - offsets[:, tf.newaxis], [-1]),
+                segment_ids=tf.reshape(rows, [-1]),
+                num_segments=kernel_size * n_ids,
+            )
+            return tf.reshape(summed_by_id, [kernel_size, n_ids, filters])
+
+        return tf.reshape(y, [batch, n_kmers, filters]), gradient
+
+    return summed(table)

@@ -1,9 +1,10 @@
-"""The share that counts of k-mers have in the network's output.
+"""The k-mer counts of a site, weighted by a logistic regression, in the output.
 
-Where motifs say little, counts of k-mers say as much as a network learns, and elsewhere
-the two err on different sites. Counted are k-mers and longer ones of up to 6 letters,
-which two k-mers side by side tell (3, 5 and 6 letters where k is 3), and the letters at
-each place around the center of the site.
+For RBPs without a clear motif, k-mer counts predict as well as the network; for others
+the two err on different sites, so that their mean is better than either. Counted are
+k-mers, and longer ones of up to 6 letters that two neighboring k-mers spell (3, 5 and 6
+letters if k is 3). Added to them is one weight for each letter at each position around
+the center of the site.
 """
 
 from typing import Any
@@ -14,7 +15,7 @@ from keras import layers, ops
 from deeprke_tf.data.kmers import FIRST_KMER_ID, PAD_ID
 from deeprke_tf.rna.sites import NUCLEOTIDES
 
-# Counts are of so many k-mers, whatever the length of the site.
+# Counts are scaled to a site of this many k-mers, whatever its length.
 PER_KMERS = 100
 
 _N_LETTERS = len(NUCLEOTIDES)
@@ -23,7 +24,7 @@ _REACH = 64  # k-mers to either side of the center
 
 
 def lengths(k: int) -> list[int]:
-    """Returns the letters of the k-mers that are counted, ascending.
+    """Returns the lengths of the k-mers that are counted, ascending.
 
     >>> lengths(3), lengths(4), lengths(7)
     ([3, 5, 6], [4, 6], [7])
@@ -33,21 +34,22 @@ def lengths(k: int) -> list[int]:
 
 
 def n_weights(k: int) -> int:
-    """Returns how many numbers the regression has: intercept, k-mers, and letters."""
+    """Returns the number of weights: intercept, k-mers, letters by position."""
     n_kmers = sum(_N_LETTERS**length for length in lengths(k))
     return 1 + n_kmers + _N_LETTERS * (2 * _REACH + 1)
 
 
 def places(ids: Any, k: int) -> tuple[list[Any], Any]:
-    """Returns where the weights stand of what is counted.
+    """Returns, for each k-mer of a site, the indices of the weights it adds.
 
     Args:
-      ids: Of sequence k-mers, int [batch, n_kmers].
-      k: Their letters.
+      ids: Sequence k-mer ids, int [batch, n_kmers].
+      k: Letters of a k-mer.
 
     Returns:
-      Of the k-mers of each of `lengths`, and of the letters that k-mers begin with by
-      their place: int32 [batch, n_kmers], 0 where there is no known one.
+      For the k-mers of each of `lengths`, int32 [batch, n_kmers], the index of their
+      weight; and the same for the first letter of each k-mer at its position. 0 where
+      there is no k-mer, or one with an unknown letter.
     """
     numbers = ops.cast(ids, "int32") - FIRST_KMER_ID
     of_kmers = []
@@ -71,14 +73,14 @@ def places(ids: Any, k: int) -> tuple[list[Any], Any]:
 
 @keras.saving.register_keras_serializable("deeprke_tf")
 class KmerCounts(layers.Layer):
-    """Gives a share of the network's log odds to those of a logistic regression.
+    """Returns the weighted mean of the log odds of network and logistic regression.
 
-    Only of a trained network: in training its log odds pass as they are, so that it is
-    trained as it would be without.
+    In training the log odds of the network pass unchanged: it is trained as it would be
+    without the regression.
 
     Args:
       k: Letters of a k-mer.
-      share: Of the regression in the log odds, in [0, 1].
+      share: Weight of the regression, in [0, 1].
     """
 
     def __init__(self, k: int, share: float, **kwargs: Any):
@@ -88,7 +90,7 @@ class KmerCounts(layers.Layer):
         self.share = share
 
     def build(self, *_shapes: tuple[int | None, ...]) -> None:
-        """Makes the weights, to be set to those of `kmer_regression.fit`."""
+        """Makes the weights, which `kmer_regression.fit` gives the values of."""
         self.table = self.add_weight(
             name="weights",
             shape=(n_weights(self.k),),
@@ -101,22 +103,22 @@ class KmerCounts(layers.Layer):
         """Returns log odds, float32 [batch, 1].
 
         Args:
-          log_odds: Of the network, float [batch, 1].
-          ids: Of sequence k-mers, int [batch, n_kmers].
+          log_odds: Log odds from the network, float [batch, 1].
+          ids: Sequence k-mer ids, int [batch, n_kmers].
           training: Whether the network is being trained.
         """
         if training:
             return log_odds
         inside = ops.cast(ops.not_equal(ids, PAD_ID), "float32")
         of_kmers, of_letters = places(ids, self.k)
-        total = sum(self._summed(some) for some in of_kmers)
+        total = sum(self._summed_weights(places) for places in of_kmers)
         counted = PER_KMERS * total / ops.sum(inside, axis=1, keepdims=True)
-        regression = self.table[0] + counted + self._summed(of_letters)
+        regression = self.table[0] + counted + self._summed_weights(of_letters)
         return (1 - self.share) * log_odds + self.share * regression
 
-    def _summed(self, some: Any) -> Any:
-        # At place 0, of what is not known, stands the intercept.
-        weights = ops.where(some > 0, ops.take(self.table, some, axis=0), 0.0)
+    def _summed_weights(self, places: Any) -> Any:
+        # Place 0, for unknown k-mers, holds the intercept.
+        weights = ops.where(places > 0, ops.take(self.table, places, axis=0), 0.0)
         return ops.sum(weights, axis=1, keepdims=True)
 
     def get_config(self) -> dict[str, Any]:

@@ -1,7 +1,4 @@
-"""A logistic regression of how often k-mers occur in a site, and of letters by place.
-
-Its log odds have a share in those of the network (`kmer_counts`).
-"""
+"""Fits the logistic regression of k-mer counts that `kmer_counts` applies."""
 
 from collections.abc import Sequence
 
@@ -12,10 +9,10 @@ from sklearn.linear_model import LogisticRegression
 from deeprke_tf.data.kmers import PAD_ID
 from deeprke_tf.networks.kmer_counts import PER_KMERS, n_weights, places
 
-# Inverse strength of L2: small, as most k-mers say nothing.
+# Inverse strength of L2: small, since most k-mers carry no signal.
 _C = 0.003
 
-# What it is fitted to at most: its memory grows with them.
+# Limits of the training sites that are used, since memory grows with both.
 MOST_SITES = 40_000
 MOST_KMERS = 5_000_000
 
@@ -26,17 +23,17 @@ def fit(
     k: int,
     class_weights: tuple[float, float],
 ) -> np.ndarray:
-    """Fits the regression: L2, liblinear, which gives the same weights each time.
+    """Fits the regression, with L2 and by liblinear, which is deterministic.
 
     Args:
       sites: The sequence k-mer ids of each training site, int [n_kmers].
       labels: 1 bound, 0 background, [n_sites].
       k: Letters of a k-mer.
-      class_weights: Of a background and of a bound site in the loss.
+      class_weights: Weight in the loss of a background and of a bound site.
 
     Returns:
-      The intercept and the weights by `places`, float32 [n_weights]; all 0 where the
-      sites are of one class.
+      The intercept and the weights, as `kmer_counts.places` indexes them, float32
+      [n_weights]; all 0 if the sites are of one class.
     """
     weights = np.zeros(n_weights(k), np.float32)
     if labels.min() == labels.max():
@@ -44,7 +41,7 @@ def fit(
     regression = LogisticRegression(
         C=_C,
         solver="liblinear",
-        # Large, so that the intercept is not held back as the weights are.
+        # Large, so that the intercept is hardly regularized.
         intercept_scaling=PER_KMERS,
         class_weight=dict(enumerate(class_weights)),
         random_state=0,
@@ -56,11 +53,7 @@ def fit(
 
 
 def _counts(sites: Sequence[np.ndarray], k: int) -> sparse.csr_matrix:
-    """Counts what the weights behind the intercept are of, for each site.
-
-    Returns:
-      float32 [n_sites, n_weights - 1].
-    """
+    """Returns the features of each site, float32 [n_sites, n_weights - 1]."""
     parts = []
     for start in range(0, len(sites), 1_000):
         some = sites[start : start + 1_000]
@@ -71,9 +64,9 @@ def _counts(sites: Sequence[np.ndarray], k: int) -> sparse.csr_matrix:
         columns = np.concatenate([*map(np.asarray, of_kmers), of_letters], axis=1)
         rows, where = np.nonzero(columns)
         per_site = [PER_KMERS / len(ids) for ids in some]
-        worth = np.array(per_site, np.float32)[rows]
-        worth[where >= len(of_kmers) * padded.shape[1]] = 1  # a letter at its place
+        values = np.array(per_site, np.float32)[rows]
+        values[where >= len(of_kmers) * padded.shape[1]] = 1  # letters by position
         shape = (len(some), n_weights(k) - 1)
-        entries = (worth, (rows, columns[rows, where] - 1))
+        entries = (values, (rows, columns[rows, where] - 1))
         parts.append(sparse.csr_matrix(entries, shape))
     return sparse.vstack(parts, format="csr")

@@ -1,25 +1,25 @@
-"""Learned vectors of where in its site a position lies."""
+"""A learned embedding of where in its site a position lies."""
 
 from typing import Any
 
 import keras
 from keras import layers, ops
 
-# Beyond this distance from an end, in k-mers, positions share a vector.
-_FARTHEST = 255
+# Farther from an end than this, in k-mers, all positions share one vector.
+_LARGEST_DISTANCE = 255
 
 
 @keras.saving.register_keras_serializable("deeprke_tf")
-class AddPositions(layers.Layer):
-    """Adds to each position of a site what was learned about its place.
+class PositionalEmbedding(layers.Layer):
+    """Adds to each position a learned vector of its distance to both ends of the site.
 
-    A place is the distance to the 5' end and to the 3' end of the site, however far its
-    batch is padded. Each distance has a vector; their sum, mapped to the channels, is
-    added to them. After a convolution and before its ReLU, this lets a motif count in
-    one part of the site and not in another.
+    Each distance to the 5' end and each to the 3' end has a vector; their sum is mapped
+    to the channels and added to them. Padding does not change the distances. After a
+    convolution and before its ReLU, this lets a motif count in one part of the site and
+    not in another.
 
     Args:
-      size: Numbers in the vector of a distance.
+      size: Size of the vector of a distance.
     """
 
     def __init__(self, size: int, **kwargs: Any):
@@ -29,11 +29,11 @@ class AddPositions(layers.Layer):
     def build(
         self, x_shape: tuple[int | None, ...], inside_shape: tuple[int | None, ...]
     ) -> None:
-        """Makes the weights."""
+        """Makes the weights: two of [256, size], and the kernel [size, channels]."""
         self.from_start, self.from_end = (
             self.add_weight(
                 name=name,
-                shape=(_FARTHEST + 1, self.size),
+                shape=(_LARGEST_DISTANCE + 1, self.size),
                 initializer=keras.initializers.RandomNormal(stddev=0.05),
             )
             for name in ("from_start", "from_end")
@@ -46,7 +46,7 @@ class AddPositions(layers.Layer):
 
         Args:
           x: float [batch, length, channels].
-          inside: bool [batch, length], True where the site is.
+          inside: bool [batch, length], True inside the site.
         """
         places = ops.cumsum(ops.cast(inside, "int32"), axis=1) - 1  # [batch, length]
         to_end = ops.max(places, axis=1, keepdims=True) - places
@@ -59,5 +59,13 @@ class AddPositions(layers.Layer):
         return super().get_config() | {"size": self.size}
 
 
+@keras.saving.register_keras_serializable("deeprke_tf")
+class AddPositions(PositionalEmbedding):
+    """The same layer, as models saved by version 0.1.0 name it.
+
+    A class of its own, since Keras derives the names of saved weights from the class.
+    """
+
+
 def _clipped(distances: Any) -> Any:
-    return ops.clip(distances, 0, _FARTHEST)
+    return ops.clip(distances, 0, _LARGEST_DISTANCE)

@@ -1,9 +1,10 @@
-"""Convolution and pooling that several networks at once compute fast on JAX.
+"""Convolution and pooling that are fast where `jax.vmap` maps over several networks.
 
-Networks of one shape train together where `jax.vmap` maps a step over their weights
-(`deeprke_tf.fleets.fleet`). It makes grouped convolutions of theirs, slow on GPUs, and
-windowed maxima with slow gradients. Written as matrix product and maximum over pairs,
-they stay what GPUs are fast at. On other backends these are Keras's own layers.
+They stay as long as published results rest on the JAX fleet (`deeprke_tf.fleets`); then
+Keras's own layers take their place. The fleet trains networks of one shape together:
+`vmap` over their weights makes grouped convolutions, slow on GPUs, and windowed maxima
+with slow gradients. A matrix product and a maximum over pairs stay fast. On other
+backends these are Keras's own layers.
 """
 
 from typing import Any
@@ -14,7 +15,7 @@ from keras import layers, ops
 
 @keras.saving.register_keras_serializable("deeprke_tf")
 class Conv1D(layers.Conv1D):
-    """A convolution with stride 1, padded to the same length."""
+    """A convolution with stride 1 and padding "same"."""
 
     def __init__(self, filters: int, kernel_size: int, **kwargs: Any):
         super().__init__(filters, kernel_size, **kwargs | {"padding": "same"})
@@ -34,7 +35,7 @@ class Conv1D(layers.Conv1D):
 
 @keras.saving.register_keras_serializable("deeprke_tf")
 class HalvingMaxPooling1D(layers.MaxPooling1D):
-    """The maximum of each two neighbors; a last one that is left over pairs with 0."""
+    """The maximum of each pair of neighbors; a last single position pairs with 0."""
 
     def __init__(self, **kwargs: Any):
         super().__init__(**kwargs | {"pool_size": 2, "padding": "same"})

@@ -1,14 +1,15 @@
-"""k-mer vectors: word2vec over k-mers, and fixed one-hot letters in their place.
+"""k-mer vectors: trained by word2vec, or fixed one-hot letters; their files.
 
-A table of vectors is float32 [n_ids, size] in id order: row `PAD_ID` is zero, every
-other row is defined, also for k-mers that the corpus lacks.
+A table of vectors is float32 [n_ids, size] in id order. Row `PAD_ID` is zero, and every
+other row has values, also if the corpus lacks its k-mer.
 """
 
+import os
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import ModuleType
 
-import gensim.models
 import numpy as np
 
 from deeprke_tf.config import VectorConfig
@@ -16,8 +17,8 @@ from deeprke_tf.data.kmers import FIRST_KMER_ID, PAD_ID, UNKNOWN_ID, KmerVocabul
 from deeprke_tf.errors import UserError
 from deeprke_tf.system.files import bytes_written_aside
 
-# gensim trains on the first 10,000 words of a text and drops the rest unsaid.
-LONGEST_TEXT = 1_000  # k-mers
+# gensim trains on the first 10,000 words of a text and silently drops the rest.
+_LONGEST_TEXT = 1_000  # k-mers
 
 
 def train_vectors(
@@ -26,16 +27,15 @@ def train_vectors(
     settings: VectorConfig,
     seed: int,
 ) -> np.ndarray:
-    """Trains a vector for each k-mer: skip-gram, negative sampling.
+    """Trains a vector for each k-mer by skip-gram with negative sampling.
 
-    k-mers that no site has, and the unknown k-mer, get the mean of the trained
-    vectors: the least that can be said of a k-mer is that it is one.
+    k-mers that occur in no site, and the unknown k-mer, get the mean vector.
 
     Args:
       sites: The k-mer ids of each site, [n_kmers].
       vocabulary: Gives the number of ids.
       settings: Vector size, window and passes.
-      seed: Settles the result; one thread trains, so that it does.
+      seed: Determines the result, since one thread trains.
 
     Returns:
       float32 [len(vocabulary), settings.vector_size].
@@ -46,7 +46,7 @@ def train_vectors(
     corpus = list(_texts(sites))
     if not corpus:
         raise UserError("No site has a k-mer of known letters to train vectors on.")
-    model = gensim.models.Word2Vec(
+    model = _gensim_models().Word2Vec(
         corpus,
         vector_size=settings.vector_size,
         window=settings.window,
@@ -56,7 +56,7 @@ def train_vectors(
         min_count=1,
         workers=1,
         seed=seed % 2**32,
-        # Down-sampling of frequent words is for texts: here every k-mer is frequent.
+        # No down-sampling of frequent words: every k-mer is frequent.
         sample=0,
     )
     trained = [int(word) for word in model.wv.index_to_key]
@@ -67,20 +67,34 @@ def train_vectors(
     return vectors
 
 
+def _gensim_models() -> ModuleType:
+    """Imports gensim; smart_open, which it uses, fails without a home directory."""
+    has_home = os.path.expanduser("~") != "~"
+    if not has_home:
+        os.environ["HOME"] = os.devnull
+    try:
+        import gensim.models
+
+        return gensim.models
+    finally:
+        if not has_home:
+            del os.environ["HOME"]
+
+
 def _texts(sites: Iterable[np.ndarray]) -> Iterator[list[str]]:
-    """Yields the known k-mers of each site as words, long sites in pieces."""
+    """Yields the known k-mers of each site as words, and long sites in pieces."""
     for ids in sites:
         words = [str(i) for i in ids if i >= FIRST_KMER_ID]
-        for start in range(0, len(words), LONGEST_TEXT):
-            yield words[start : start + LONGEST_TEXT]
+        for start in range(0, len(words), _LONGEST_TEXT):
+            yield words[start : start + _LONGEST_TEXT]
 
 
 def one_hot_vectors(vocabulary: KmerVocabulary) -> np.ndarray:
-    """Returns each k-mer's letters, one-hot, side by side.
+    """Returns the one-hot letters of each k-mer, side by side.
 
-    A convolution over these reads what it would read from one-hot nucleotides, so that
-    comparing it with word2vec vectors compares the vectors alone. The letters of the
-    unknown k-mer are spread evenly.
+    A convolution over them sees what it would see in one-hot nucleotides. So a
+    comparison with word2vec vectors compares the vectors alone. Each letter of the
+    unknown k-mer is spread evenly over the alphabet.
 
     >>> one_hot_vectors(KmerVocabulary("AC", k=2))[2:4].tolist()
     [[1.0, 0.0, 1.0, 0.0], [1.0, 0.0, 0.0, 1.0]]
@@ -113,7 +127,7 @@ def load(path: Path, vocabulary: KmerVocabulary) -> np.ndarray:
         for each id, or its padding row is not zero.
     """
     try:
-        # A pickled array could run code: it is refused.
+        # A pickled array could run code.
         vectors = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"Cannot read the vectors {path}: {error}.") from error

@@ -16,8 +16,8 @@ from tests.support.small_models import (
     trained_model,
 )
 
-# What could differ is in it: both views, BiLSTM, positions, k-mer counts, and batch
-# normalization.
+# It has all that could differ: both views, BiLSTM, positional embedding, k-mer counts
+# and batch normalization.
 NAME = "positions, narrow union, k-mer counts"
 
 # Loads the network on JAX, scores the same sites, and trains it for a step.

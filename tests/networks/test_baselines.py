@@ -30,7 +30,7 @@ def network(name, bound_fraction=0.5):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_padding_and_company_do_not_change_the_probability(name):
+def test_padding_and_other_sites_do_not_change_the_probability(name):
     model = network(name)
     views = presets.preset(name).model.views
     train_steps(model, views, n_steps=2)
@@ -52,7 +52,7 @@ def test_a_network_reads_the_views_of_its_preset_and_learns(name):
         assert not np.array_equal(old, new.numpy()), new.path
 
 
-def test_ideepv_keeps_where_a_kmer_is():
+def test_ideepv_reads_the_position_of_a_kmer():
     model = network("ideepv")
     ids = np.full(60, 5)
     first, last = ids.copy(), ids.copy()

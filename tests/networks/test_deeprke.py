@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from deeprke_tf.config import ModelConfig
-from deeprke_tf.networks.deeprke import build_model, masked_pooling
+from deeprke_tf.networks.blocks import masked_pooling
+from deeprke_tf.networks.deeprke import build_model
 from deeprke_tf.presets import preset
 from tests.support.small_models import (
     CONFIGS,
@@ -34,7 +35,7 @@ def one_by_one(model, sites):
     return np.concatenate([probabilities(model, [site]) for site in sites])
 
 
-# === A site's probability is its own ===
+# === The probability of a site does not depend on its batch ===
 
 
 @every_network
@@ -48,11 +49,11 @@ def test_padding_does_not_change_the_probability(name):
 
 
 @every_network
-def test_the_sites_of_a_mixed_batch_get_what_they_get_one_by_one(name):
+def test_a_site_has_the_same_probability_alone_and_in_a_mixed_batch(name):
     model = trained_model(name)
     sites = random_sites([373, 1, 99, 5, 2, 1, 8])
     together = probabilities(model, sites)
-    assert np.ptp(together) > 0.02, "all alike: nothing would be tested"
+    assert np.ptp(together) > 0.02, "all alike: the test would show nothing"
     np.testing.assert_allclose(together, one_by_one(model, sites), atol=1e-5)
 
 
@@ -124,7 +125,7 @@ def test_vectors_are_trained_only_on_request(name, trainable):
         assert np.array_equal(vectors, before) == (not trainable), view
 
 
-def test_training_the_vectors_leaves_that_of_padding_zero():
+def test_training_leaves_the_vector_of_padding_zero():
     model = tiny_model(CONFIGS["trainable-vectors"])
     train_steps(model, CONFIGS["trainable-vectors"].views, n_steps=5)
     for vectors in vectors_of(model).values():
@@ -153,7 +154,7 @@ def test_a_network_without_structure_needs_no_structure_vectors():
 # === Layers ===
 
 
-def test_layers_are_named_after_view_module_and_place():
+def test_layers_are_named_after_their_view_module_and_number():
     model = trained_model("batch-norm")
     modules = [
         f"{module}_{layer}_{i}"
@@ -198,7 +199,7 @@ def test_the_two_views_have_cnn_modules_of_their_own():
 
 
 def bilstm_tensors(model):
-    """What the BiLSTM reads, [batch, length, channels], and what it gives."""
+    """Input, [batch, length, channels], and output of the BiLSTM."""
     bilstm = model.get_layer("bilstm")
     inputs = bilstm.input
     return (inputs[0] if isinstance(inputs, list) else inputs), bilstm.output
@@ -238,7 +239,7 @@ def test_the_bilstm_runs_over_positions_both_ways():
 @pytest.mark.parametrize(
     ("name", "reads_place"), [("paper", True), ("cnn-only", False)]
 )
-def test_the_place_of_a_signal_is_read_by_the_bilstm_alone(name, reads_place):
+def test_only_the_bilstm_reads_the_position_of_a_signal(name, reads_place):
     def site(place):
         ids = np.full(160, 7)
         ids[place : place + 3] = [20, 40, 60]
@@ -249,7 +250,7 @@ def test_the_place_of_a_signal_is_read_by_the_bilstm_alone(name, reads_place):
     assert (abs(near - far) > 1e-5) == reads_place
 
 
-# === Shapes beyond the paper's ===
+# === Settings beyond the paper's ===
 
 
 def test_each_module_takes_the_filters_and_kernels_given_for_it():
@@ -291,16 +292,16 @@ def test_the_output_reads_the_mean_of_the_union_over_the_site():
     for i, length in enumerate((10, 7)):  # 40 and 25 k-mers, halved twice
         mean = union[i, :length].mean(axis=0)
         np.testing.assert_allclose(read[i, 8:], mean, rtol=1e-5, atol=1e-6)
-    # In training of all or nothing, and as much on average.
+    # In training it is dropped for half of the sites, and scaled up for the others.
     many = {view: np.repeat(ids[:1], 100, axis=0) for view, ids in batch.items()}
     union, _dense, read = map(np.array, inspected(many, training=True))
-    is_shown = read[:, 8:].any(axis=1)
-    assert 25 < is_shown.sum() < 75
-    means = 2 * union.mean(axis=1)[is_shown]
-    np.testing.assert_allclose(read[is_shown, 8:], means, rtol=1e-5, atol=1e-6)
+    is_kept = read[:, 8:].any(axis=1)
+    assert 25 < is_kept.sum() < 75
+    means = 2 * union.mean(axis=1)[is_kept]
+    np.testing.assert_allclose(read[is_kept, 8:], means, rtol=1e-5, atol=1e-6)
 
 
-def test_with_positions_the_place_of_a_signal_counts_without_a_bilstm():
+def test_with_a_positional_embedding_the_position_of_a_signal_counts():
     config = dataclasses.replace(CONFIGS["cnn-only"], position_size=3)
     model = tiny_model(config)
     train_steps(model, config.views, n_steps=5)
@@ -403,7 +404,7 @@ def test_dropout_acts_in_training_alone():
     assert len({float(model(batch, training=False)[0, 0]) for _ in range(8)}) == 1
 
 
-def test_a_model_config_of_one_convolution_will_do():
+def test_a_network_may_have_a_single_convolution():
     config = ModelConfig(structure=False, filters=(2,), kernel_sizes=(1,), lstm_units=1)
     model = tiny_model(config)
     sites = random_sites(LENGTHS)

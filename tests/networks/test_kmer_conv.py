@@ -1,4 +1,4 @@
-"""The convolution that looks its products up."""
+"""The convolution over k-mer vectors by table lookup."""
 
 import keras
 import numpy as np
@@ -33,7 +33,7 @@ def padded_ids(*lengths, n_padding=0):
 
 
 def value_and_gradients(layer, function, ids):
-    """What a function of ids gives, and the gradients of a sum over it."""
+    """Values of a function of ids, and the gradients of a sum over them."""
     with tf.GradientTape() as tape:
         y = function(ids)
         weights = tf.random.stateless_normal(tf.shape(y), [4, 5])
@@ -45,12 +45,12 @@ def value_and_gradients(layer, function, ids):
 @pytest.mark.parametrize("trainable_vectors", [False, True])
 @pytest.mark.parametrize("kernel_size", [1, 2, 7, 8, 40])
 @pytest.mark.parametrize("lengths", [(1,), (9,), (3, 12, 30)])
-def test_values_and_gradients_are_those_of_a_convolution(
+def test_values_and_gradients_equal_those_of_a_convolution(
     trainable_vectors, kernel_size, lengths
 ):
     layer = layer_with_vectors(kernel_size, trainable_vectors=trainable_vectors)
     ids = padded_ids(*lengths)
-    assert layer._has_table()
+    assert layer.has_table()
     found, gradients = value_and_gradients(layer, layer, ids)
     expected, expected_gradients = value_and_gradients(layer, layer.convolved, ids)
     np.testing.assert_allclose(found, expected, atol=1e-5)
@@ -84,16 +84,16 @@ def test_half_precision_stays_near_full_precision():
     np.testing.assert_allclose(gradients[0], expected[0], atol=0.5, rtol=0.05)
 
 
-def test_more_ids_than_a_table_pays_for_are_convolved(monkeypatch):
+def test_with_many_ids_no_table_is_made(monkeypatch):
     layer = layer_with_vectors()
     ids = padded_ids(7)
     expected = layer(ids)
-    monkeypatch.setattr(kmer_conv, "_MOST_IDS", N_IDS - 1)
-    assert not layer._has_table()
+    monkeypatch.setattr(kmer_conv, "MOST_IDS", N_IDS - 1)
+    assert not layer.has_table()
     np.testing.assert_allclose(layer(ids), expected, atol=1e-5)
 
 
-def test_a_saved_layer_reads_back_with_its_settings(tmp_path):
+def test_a_saved_layer_loads_with_its_settings(tmp_path):
     inputs = keras.Input([None], dtype="int64")
     layer = layer_with_vectors(trainable_vectors=True, name="first")
     keras.Model(inputs, layer(inputs)).save(tmp_path / "model.keras")

@@ -54,7 +54,7 @@ def by_hand(weights, sequence, k):
 
 
 @pytest.mark.parametrize("k", [1, 3, 4])
-def test_log_odds_are_those_of_the_letters(k):
+def test_log_odds_equal_those_counted_from_the_letters(k):
     rng = np.random.default_rng(k)
     sequences = [letters(rng, n) for n in (30, k, k + 1, 200)]
     sequences.append(f"{letters(rng, 9)}N{letters(rng, 8)}NN{letters(rng, 5)}")
@@ -66,7 +66,7 @@ def test_log_odds_are_those_of_the_letters(k):
     np.testing.assert_allclose(wider, given, rtol=1e-4, atol=1e-3)
 
 
-def test_a_share_is_given_and_none_in_training():
+def test_the_regression_has_its_weight_except_in_training():
     ids = padded(["ACGUACGGUACGGAC"], 3)
     weights = random_kmer_weights()
     alone = log_odds_of(weights, ids, 3)
@@ -76,7 +76,7 @@ def test_a_share_is_given_and_none_in_training():
     assert given == [1.5]
 
 
-def test_a_network_is_had_without_its_counts():
+def test_the_regression_can_be_taken_out_of_a_network():
     config = dataclasses.replace(CONFIGS["no-structure"], kmer_weight=0.4)
     with_counts = tiny_model(config)
     alone = without_kmer_counts(with_counts)
@@ -86,7 +86,7 @@ def test_a_network_is_had_without_its_counts():
     assert not np.allclose(with_counts(batch), expected, atol=1e-3)
 
 
-def test_what_bound_sites_have_in_common_is_found():
+def test_a_motif_of_the_bound_sites_gets_the_largest_weight():
     rng = np.random.default_rng(0)
     sites = [letters(rng, 40) for _ in range(600)]
     labels = np.arange(600) % 2
@@ -103,12 +103,12 @@ def test_what_bound_sites_have_in_common_is_found():
     np.testing.assert_array_equal(weights, again)
     odds = log_odds_of(weights, padded(sites, 3), 3)
     assert odds[labels == 1].mean() - odds[labels == 0].mean() > 1
-    # Bound sites that weigh more are thought likelier.
+    # A larger class weight raises the log odds.
     heavy = kmer_regression.fit(ids, labels, 3, (0.5, 1.5))
     assert log_odds_of(heavy, padded(sites, 3), 3).mean() > odds.mean() + 0.5
 
 
-def test_the_place_of_a_letter_is_found():
+def test_the_position_of_a_letter_is_found():
     rng = np.random.default_rng(1)
     sites = [letters(rng, 41) for _ in range(400)]
     labels = np.array([int(site[20] == "G") for site in sites])
@@ -119,19 +119,19 @@ def test_the_place_of_a_letter_is_found():
     assert np.unravel_index(by_place.argmax(), by_place.shape) == (64 + 1, 2)
 
 
-def test_sites_of_one_class_say_nothing():
+def test_sites_of_one_class_give_zero_weights():
     ids = [np.array([2, 3, 4]), np.array([5])]
     weights = kmer_regression.fit(ids, np.ones(2), 3, (1.0, 1.0))
     assert weights.shape == (kmer_counts.n_weights(3),) and not weights.any()
 
 
-def test_the_layer_reads_back_from_its_config():
+def test_the_layer_can_be_made_from_its_config():
     layer = KmerCounts(4, 0.25, name="counts")
     copy = KmerCounts.from_config(layer.get_config())
     assert (copy.k, copy.share, copy.name) == (4, 0.25, "counts")
     assert copy.compute_dtype == "float32"
 
 
-def test_padding_alone_begins_no_kmer():
+def test_padding_has_no_kmers():
     of_kmers, of_letters = kmer_counts.places(np.full([1, 4], PAD_ID), 3)
     assert not any(np.any(some) for some in [*of_kmers, of_letters])

@@ -1,5 +1,7 @@
 import io
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -44,7 +46,7 @@ def test_rows_are_in_the_order_of_the_ids():
             np.testing.assert_allclose(vectors[i], mean, atol=1e-6)
 
 
-def test_padding_is_zero_and_an_unknown_kmer_the_mean(corpus):
+def test_absent_and_unknown_kmers_get_the_mean_vector_and_padding_zero(corpus):
     vectors = train_vectors(corpus, PAIRS, SMALL, seed=1)
     seen = np.unique(np.concatenate(corpus))
     unseen = np.setdiff1d(np.arange(1, len(PAIRS)), seen)
@@ -54,7 +56,7 @@ def test_padding_is_zero_and_an_unknown_kmer_the_mean(corpus):
     np.testing.assert_allclose(vectors[unseen], [mean] * len(unseen), atol=1e-5)
 
 
-def test_unknown_kmers_and_padding_in_a_site_are_passed_over(corpus):
+def test_unknown_kmers_and_padding_in_a_site_are_ignored(corpus):
     clean, *rest = corpus
     with_gaps = np.concatenate([[1, 1], clean[:5], [1], clean[5:], [0, 0]])
     assert np.array_equal(
@@ -63,7 +65,7 @@ def test_unknown_kmers_and_padding_in_a_site_are_passed_over(corpus):
     )
 
 
-def test_kmers_that_are_neighbors_in_sites_are_more_alike_than_others(corpus):
+def test_kmers_that_occur_together_have_similar_vectors(corpus):
     settings = VectorConfig(vector_size=8, window=5, vector_epochs=10)
     vectors = train_vectors(corpus, PAIRS, settings, seed=1)
     families = [
@@ -97,7 +99,7 @@ def test_kmers_far_along_a_long_rna_are_trained_too():
     settings = VectorConfig(vector_size=8, window=5, vector_epochs=5)
     vectors = train_vectors([PAIRS.encode(ac + gu)], PAIRS, settings, seed=1)
     late = vectors[[PAIRS.encode(kmer)[0] for kmer in ("GG", "GU", "UG", "UU")]]
-    # Untrained ones would point in directions of chance.
+    # Untrained ones would have random directions.
     assert min(cosine(a, b) for a in late for b in late) > 0.6
 
 
@@ -111,6 +113,27 @@ def test_a_single_kmer_is_enough():
     vectors = train_vectors([np.array([7])], PAIRS, SMALL, seed=1)
     assert np.isfinite(vectors).all()
     np.testing.assert_allclose(vectors[1:], [vectors[7]] * 17)
+
+
+WITHOUT_HOME = """
+import os, pwd
+import numpy as np
+os.environ.pop("HOME", None)
+
+def no_entry(*_user):
+    raise KeyError
+
+pwd.getpwuid = pwd.getpwnam = no_entry
+from deeprke_tf.config import VectorConfig
+from deeprke_tf.data.kmers import KmerVocabulary
+from deeprke_tf.networks import word2vec
+word2vec.train_vectors([np.array([7])], KmerVocabulary("ACGU", 2), VectorConfig(), 1)
+assert "HOME" not in os.environ
+"""
+
+
+def test_vectors_can_be_trained_by_a_user_without_a_home_directory():
+    subprocess.run([sys.executable, "-c", WITHOUT_HOME], check=True)
 
 
 # === One-hot letters ===
