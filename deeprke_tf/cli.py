@@ -219,6 +219,8 @@ def with_dashes(message: str, arguments: Collection[str]) -> str:
       message: Of a `UserError`.
       arguments: Names of the command's flags; other words in backticks stay.
     """
+    if "no_calibration" in arguments:
+        message = message.replace("`calibrate=False`", "--no-calibration")
 
     def flag(match: re.Match[str]) -> str:
         name, value = match["name"], match["value"]

@@ -14,7 +14,6 @@ from deeprke_tf import export
 from deeprke_tf.data import records
 from deeprke_tf.runs import run as runs
 from deeprke_tf.runs import scorer
-from deeprke_tf.runs.ensemble import Ensemble
 from deeprke_tf.serving.export import export_run
 
 pytest_plugins = ["tests.support.run_fixtures"]
@@ -126,7 +125,7 @@ def test_an_ensemble_is_one_model_with_the_outputs_of_predict(
     ensemble, exported_ensemble, sites
 ):
     directory = exported_ensemble
-    python = Ensemble((runs.load(ensemble),)).scorer(batch_size=2)(sites)
+    python = runs.load(ensemble).scorer(batch_size=2)(sites)
     assert python.probability_sd.max() > 1e-4
     serialized = [records.serialize("site", *site.values(), 1) for site in sites]
     inputs = {

@@ -1,227 +1,376 @@
-"""What gives predictions: runs of `deeprke train`, or a server with an export."""
+"""Predictions for sites, as they come, of a run or of another model."""
 
 import contextlib
 import dataclasses
 import itertools
+import logging
 import math
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from deeprke_tf.config import FoldSettings
+from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation.calibration import describe
 from deeprke_tf.rna.folding import FoldingPool
-from deeprke_tf.rna.sites import Site, SkippedSite
-from deeprke_tf.runs import run as runs
+from deeprke_tf.rna.site_files import SitesFile
+from deeprke_tf.rna.sites import Site, SkippedSite, clean_site, refuse_long
+from deeprke_tf.runs import table
+from deeprke_tf.runs.ensemble import Scores
+from deeprke_tf.runs.run import Run
 from deeprke_tf.runs.table import Prediction
-from deeprke_tf.serving.answers import CALIBRATED, SD
-from deeprke_tf.serving.client import RequestSettings, ServedModel
+from deeprke_tf.system.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from deeprke_tf.evaluation.calling import Aim
-    from deeprke_tf.runs.ensemble import Ensemble, Scores
+
+logger = logging.getLogger(__name__)
 
 _SITES_AT_ONCE = 2_048
 _UNKNOWN = (math.nan, math.nan, math.nan)
+# Sites below this fraction of the longest training site are noted.
+_SHORT = 0.25
+
+Score = Callable[
+    [Iterable[Site | SkippedSite], FoldingPool | None], Iterator[Prediction]
+]
 
 
 @dataclasses.dataclass(frozen=True)
-class Source:
-    """What gives the probabilities of a table.
+class Predictor:
+    """Scores sites, and says what its probabilities are.
 
     Attributes:
-      k: A site needs that many letters.
-      fold: How sites are to be folded.
+      score: From sites, and a pool to fold them, to a prediction each.
+      comments: Model, threshold and calibration, one line each.
+      k: Shortest site that can be scored, in nucleotides.
+      fold: How sites are folded; None: the model does not read structure.
       threshold: Probability from which a site is called bound; None: not known.
-      comments: What the table says of model, threshold and calibration, by line.
       has_sd: Whether predictions have a standard deviation.
-      predictions: Scores sites as they come.
-      doubt: As that of a `calling.Calling`.
-      longest_site: That the model was trained on, nucleotides; None: not known.
+      note: Why the threshold may miss its target; may be empty.
+      longest_site: Longest training site, in nucleotides; None: not known.
     """
 
-    k: int
-    fold: FoldSettings
-    threshold: float | None
+    score: Score
     comments: list[str]
+    k: int
+    fold: FoldSettings | None
+    threshold: float | None
     has_sd: bool
-    predictions: Callable[
-        [Iterable[Site | SkippedSite], FoldingPool], Iterator[Prediction]
-    ]
-    doubt: str = ""
+    note: str = ""
     longest_site: int | None = None
 
 
-def of_runs(
-    directories: Sequence[Path],
-    batch_size: int,
+def predictor_of(
+    run: Run,
     *,
     threshold: float | None = None,
     aim: "Aim | None" = None,
     prior: float | None = None,
     calibrate: bool = True,
-) -> Source:
-    """Loads runs and ensembles; several are averaged.
+    batch_size: int = 256,
+) -> Predictor:
+    """Prepares a run to score sites.
 
     Args:
-      directories: Of finished ones, at least one.
-      batch_size: Sites that a network sees at once.
+      run: The model.
       threshold: Probability from which a site is called bound.
-      aim: Without a threshold: what it is chosen for; None: the largest MCC.
-      prior: Share of bound sites to expect; None: that of the validation sites.
+      aim: Without a threshold: the target that it is chosen for; see `target`.
+      prior: Fraction of bound sites to expect; None: that of the validation sites.
       calibrate: Whether to apply the calibration.
+      batch_size: Sites that a network scores at once.
 
     Raises:
-      UserError: A run cannot be used, they do not go together, or no threshold does
-        what is asked for.
+      UserError: An argument is out of range, no threshold reaches the target, or the
+        members of the run were validated on different sites.
     """
-    from deeprke_tf.evaluation import calling
-    from deeprke_tf.runs import ensemble as ensembles
-
-    ensemble = ensembles.load(directories)
-    calibration = ensemble.calibration(calibrate)
-    calibration([], prior)  # refuses a prior that cannot be
-    if threshold is None:
-        called = ensemble.calling(aim, prior)
-    else:
-        called = calling.Calling(threshold, calling.GIVEN)
-    comments = [
-        f"deeprke predict, {_names(ensemble)}",
-        f"threshold {called}",
-        describe([calibration], prior, applied=calibrate),
-    ]
+    calibration = run.applied_calibration(calibrate)
+    calibration([], prior)  # refuses a prior out of range
+    calling = run.calling(threshold, aim, prior)
 
     def score(
-        sites: Iterable[Site | SkippedSite], pool: FoldingPool
+        sites: Iterable[Site | SkippedSite], pool: FoldingPool | None
     ) -> Iterator[Prediction]:
-        return _predictions(
-            ensemble,
-            sites,
-            pool,
-            called.threshold,
-            ensemble.scorer(batch_size, prior, calibrate),
-        )
+        score_encoded = run.scorer(batch_size, prior, calibrate)
+        stream = iter(sites)
+        while some := list(itertools.islice(stream, _SITES_AT_ONCE)):
+            usable = [site for site in some if isinstance(site, Site)]
+            scores = score_encoded(encode_sites(run, usable, pool))
+            yield from _predictions(some, scores, calling.threshold)
 
-    encoding = ensemble.encoding
-    has_sd = len(ensemble.members) > 1
-    return Source(
-        *(encoding.k, encoding.fold, called.threshold, comments, has_sd, score),
-        *(called.doubt, ensemble.longest_site),
+    n_trainings = len(run.trainings)
+    model = f"model {run.name}"
+    if n_trainings > 1:
+        names = ", ".join(run.training_names)
+        model = (
+            f"mean of {n_trainings} models: {names}; probability_sd is the sample "
+            "standard deviation (n - 1)"
+        )
+    return Predictor(
+        score,
+        comments=[
+            f"deeprke predict, {model}",
+            f"threshold {calling}",
+            describe([calibration], prior, applied=calibrate),
+        ],
+        k=run.encoding.k,
+        fold=run.encoding.fold if run.reads_structure else None,
+        threshold=calling.threshold,
+        has_sd=n_trainings > 1,
+        note=calling.doubt,
+        longest_site=run.longest_site,
     )
 
 
-@contextlib.contextmanager
-def of_server(
-    url: str,
-    settings: RequestSettings,
-    fold: FoldSettings,
-    batch_size: int,
-    threshold: float | None,
-) -> Iterator[Source]:
-    """Connects to a served model.
-
-    Args:
-      url: Of the model, as `serving_client` has it.
-      settings: How to ask.
-      fold: How the training data of the model were folded.
-      batch_size: Sites in a request.
-      threshold: Probability from which a site is called bound; None: not known.
-
-    Raises:
-      UserError: The server cannot be reached or does not serve such a model.
-    """
-    with ServedModel(url, settings) as served:
-        print(f"asking {url}, version {served.version}", file=sys.stderr)
-        chosen = "not known: a server tells none, give --threshold"
-        if threshold is not None:
-            from deeprke_tf.evaluation import calling
-
-            chosen = str(calling.Calling(threshold, calling.GIVEN))
-        calibration = "as exported with the model"
-        if CALIBRATED not in served.outputs:
-            calibration = f"not known: the export has no {CALIBRATED}"
-        comments = [
-            f"deeprke predict, server {url}, version {served.version}",
-            f"threshold {chosen}",
-            f"calibration {calibration}",
-        ]
-
-        def ask(
-            sites: Iterable[Site | SkippedSite], pool: FoldingPool
-        ) -> Iterator[Prediction]:
-            for scored in served.score(sites, pool, batch_size):
-                yield _prediction(*scored, threshold)
-
-        # Letters are sent; what is shorter than k, the server knows.
-        yield Source(1, fold, threshold, comments, SD in served.outputs, ask)
+def check(max_length: int, batch_size: int) -> None:
+    """Refuses settings below 1, before a model is loaded."""
+    for name, value in (("max_length", max_length), ("batch_size", batch_size)):
+        if value < 1:
+            raise UserError(f"`{name}` must be at least 1, got {value}.")
 
 
-def predictions(
-    run: runs.Run | Sequence[runs.Run],
-    sites: Iterable[Site | SkippedSite],
-    pool: FoldingPool,
-    batch_size: int = 256,
+def target(
     *,
     threshold: float | None = None,
-    prior: float | None = None,
-    calibrate: bool = True,
-) -> Iterator[Prediction]:
-    """Scores sites as they come, some thousand at a time.
+    fdr: float | None = None,
+    precision: float | None = None,
+    recall: float | None = None,
+) -> "Aim | None":
+    """Returns the target that a threshold is chosen for.
+
+    >>> target(fdr=0.05), target(threshold=0.5)
+    (('fdr', 0.05), None)
 
     Args:
-      run: The model, a run or an ensemble, or several to average: see
-        `deeprke_tf.runs.ensemble`.
-      sites: From `readers.SitesFile(path, k=run.encoding.k, labelled=False)`, or made.
-      pool: Folds under `run.encoding.fold`; not used for a model without structure.
-      batch_size: Sites that the network sees at once; does not change a probability.
-      threshold: Probability from which a site is called bound; None: the one with the
-        largest MCC on the validation sites.
-      prior: Share of bound sites to expect, for calibrated probability and threshold;
-        None: that of the validation sites.
-      calibrate: Whether to apply the calibration.
+      threshold: A decision threshold, in place of a target.
+      fdr: At most this false discovery rate.
+      precision: At least this precision.
+      recall: At least this recall.
+
+    Returns:
+      A measure and its value; None: no target is given.
+
+    Raises:
+      UserError: More than one is given, or the threshold is not in [0, 1].
+    """
+    aims: list[Aim] = []
+    if fdr is not None:
+        aims.append(("fdr", fdr))
+    if precision is not None:
+        aims.append(("precision", precision))
+    if recall is not None:
+        aims.append(("recall", recall))
+    given = ["`threshold`"] if threshold is not None else []
+    given += [f"`{measure}`" for measure, _value in aims]
+    if len(given) > 1:
+        raise UserError(f"Give one of {', '.join(given)}, not several.")
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise UserError(f"`threshold` must be in [0, 1], got {threshold:g}.")
+    return aims[0] if aims else None
+
+
+def sites_of(sites: Any, k: int) -> SitesFile | Iterator[Site | SkippedSite]:
+    """Returns the sites of a file, or cleaned sites made of what a caller holds.
+
+    Args:
+      sites: A path, or an iterable of sequences and sites; a sequence gets its number
+        for a name.
+      k: Shortest site that can be scored, in nucleotides.
+
+    Raises:
+      UserError: The file cannot be read or is not a sites file.
+    """
+    if isinstance(sites, (str, Path)) or hasattr(sites, "__fspath__"):
+        return SitesFile(sites, k=k, labelled=False)
+    return (_cleaned(site, row, k) for row, site in enumerate(sites, start=1))
+
+
+def _cleaned(site: Any, row: int, k: int) -> Site | SkippedSite:
+    if isinstance(site, SkippedSite):
+        return site
+    if isinstance(site, str):
+        return clean_site(f"site{row}", row, site, k=k)
+    if not isinstance(site, Site):
+        raise UserError(
+            f"`sites` must be a path, or hold sequences or `Site`s; item {row} is of "
+            f"type {type(site).__name__}."
+        )
+    return clean_site(site.name, row, site.sequence, k=k, dot_bracket=site.dot_bracket)
+
+
+def predict(
+    predictor: Predictor,
+    sites: Iterable[Site | SkippedSite],
+    *,
+    max_length: int = 5000,
+    workers: int | None = None,
+    fold_cache: Path | None = None,
+    progress: Progress = no_progress,
+) -> Iterator[Prediction]:
+    """Scores sites as they come, in constant memory; logs what a user should know.
+
+    Args:
+      predictor: The model.
+      sites: Of `sites_of`.
+      max_length: Longest site to score, in nucleotides.
+      workers: Folding processes; None: all cores.
+      fold_cache: File of known folds; None: the user's.
+      progress: Shows how many sites are scored.
 
     Yields:
       One prediction a site, in order.
 
     Raises:
-      UserError: The runs do not go together, or there is no threshold for them.
+      UserError: The sites or the fold cache cannot be read.
     """
-    from deeprke_tf.runs.ensemble import Ensemble
+    if predictor.note:
+        logger.info("note: %s", predictor.note)
+    lengths = _Lengths(predictor.longest_site)
+    with contextlib.ExitStack() as closing:
+        pool = None
+        if predictor.fold is not None:
+            pool = FoldingPool(predictor.fold, fold_cache, workers)
+            closing.enter_context(pool)
+        bar = closing.enter_context(progress(None, "site", "predicting"))
+        usable = (
+            lengths.counted(refuse_long(site, row, max_length))
+            for row, site in enumerate(sites, start=1)
+        )
+        for prediction in predictor.score(usable, pool):
+            yield prediction
+            bar.update()
+    for note in lengths.notes():
+        logger.info("note: %s", note)
 
-    ensemble = Ensemble((run,) if isinstance(run, runs.Run) else tuple(run))
-    if threshold is None:
-        threshold = ensemble.calling(prior=prior).threshold
-    score = ensemble.scorer(batch_size, prior, calibrate)
-    yield from _predictions(ensemble, sites, pool, threshold, score)
+
+@dataclasses.dataclass
+class _Lengths:
+    """Counts sites of other lengths than the training sites."""
+
+    longest_site: int | None
+    n_scored: int = 0
+    n_skipped: int = 0
+    n_longer: int = 0
+    n_short: int = 0
+
+    def counted(self, site: Site | SkippedSite) -> Site | SkippedSite:
+        if isinstance(site, SkippedSite):
+            self.n_skipped += 1
+            return site
+        self.n_scored += 1
+        if self.longest_site:
+            self.n_longer += len(site.sequence) > self.longest_site
+            self.n_short += len(site.sequence) < _SHORT * self.longest_site
+        return site
+
+    def notes(self) -> Iterator[str]:
+        if self.n_skipped and not self.n_scored:
+            yield (
+                f"no site has a probability: all {self.n_skipped} were skipped; the "
+                "column `skipped` says why"
+            )
+        if self.n_longer:
+            yield (
+                f"{self.n_longer} sites are longer than those that the model was "
+                f"trained on, {self.longest_site} nt at most, and have one probability "
+                "as a whole; `deeprke scan` finds sites in them"
+            )
+        if self.n_short:
+            yield (
+                f"{self.n_short} sites are much shorter than those that the model was "
+                f"trained on, {self.longest_site} nt at most; their probabilities may "
+                "mean little"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class Written:
+    """How many sites a written table has.
+
+    Attributes:
+      format: Of the sites file, in words.
+      n_sites: All sites.
+      n_skipped: Sites without a probability.
+      n_bound: Sites that are called bound.
+    """
+
+    format: str
+    n_sites: int
+    n_skipped: int
+    n_bound: int
+
+
+def write_table(
+    predictor: Predictor, sites: Path, out: Path, **settings: Any
+) -> Written:
+    """Writes the table of `deeprke predict`.
+
+    Args:
+      predictor: The model.
+      sites: A sites file; `-` is standard input.
+      out: The table; `-` is standard output.
+      **settings: As for `predict`.
+
+    Raises:
+      UserError: As for `predict`.
+    """
+    file = SitesFile(sites, k=predictor.k, labelled=False)
+    n_sites = n_skipped = n_bound = 0
+    with table.opened(out) as text:
+        writer = table.TableWriter(text, predictor.comments, predictor.has_sd)
+        for prediction in predict(predictor, file, **settings):
+            writer.write(prediction)
+            n_sites += 1
+            n_skipped += bool(prediction.skipped)
+            n_bound += bool(prediction.bound)
+    return Written(file.format, n_sites, n_skipped, n_bound)
+
+
+def encode_sites(
+    run: Run, sites: Sequence[Site], pool: FoldingPool | None
+) -> list[dict]:
+    """Encodes sites as a model reads them, folding where it reads structure.
+
+    Args:
+      run: The model.
+      sites: Usable sites; a structure of their own is taken as it is.
+      pool: Folds under `run.encoding.fold`; None will do for a model that does not
+        read structure.
+
+    Returns:
+      The k-mer ids of each site by view, int64 [n_kmers].
+    """
+    if not run.reads_structure:
+        return [
+            {"sequence_kmers": run.encoding.encode_sequence(site.sequence)}
+            for site in sites
+        ]
+    if pool is None:
+        raise ValueError("The model reads structure: it needs a folding pool.")
+    views = run.encoding.encode_all(
+        [site.sequence for site in sites], pool.structures_of(sites)
+    )
+    return [dict(zip(run.views, ids, strict=True)) for ids in zip(*views, strict=True)]
 
 
 def _predictions(
-    ensemble: "Ensemble",
-    sites: Iterable[Site | SkippedSite],
-    pool: FoldingPool,
-    threshold: float,
-    score: Callable[[Sequence[dict]], "Scores"],
+    sites: Sequence[Site | SkippedSite], scores: Scores, threshold: float
 ) -> Iterator[Prediction]:
-    stream = iter(sites)
-    while some := list(itertools.islice(stream, _SITES_AT_ONCE)):
-        usable = [site for site in some if isinstance(site, Site)]
-        scores = score(encode_sites(ensemble.widest, usable, pool))
-        rows = iter(zip(*(column.tolist() for column in scores), strict=True))
-        for site in some:
-            scored = isinstance(site, Site)
-            probability, calibrated, sd = next(rows) if scored else _UNKNOWN
-            yield _prediction(site, probability, calibrated, sd, threshold)
+    """Yields predictions; the scores are those of the sites that are not skipped."""
+    rows = iter(zip(*(column.tolist() for column in scores), strict=True))
+    for site in sites:
+        probability, calibrated, sd = next(rows) if isinstance(site, Site) else _UNKNOWN
+        yield prediction_of(site, probability, calibrated, sd, threshold)
 
 
-def _prediction(
+def prediction_of(
     site: Site | SkippedSite,
     probability: float,
     calibrated_probability: float,
     probability_sd: float,
     threshold: float | None,
 ) -> Prediction:
-    """Makes a row of the table; NaN is what is not known."""
+    """Makes the prediction of a site of its scores; NaN stands for an unknown one."""
     if isinstance(site, SkippedSite):
         reason = f"{site.reason}: {site.detail}" if site.detail else site.reason
         return Prediction(site.name, None, None, reason)
@@ -236,43 +385,4 @@ def _prediction(
         bound,
         calibrated_probability=calibrated,
         probability_sd=sd,
-    )
-
-
-def encode_sites(run: runs.Run, sites: list[Site], pool: FoldingPool) -> list[dict]:
-    """Encodes sites as a model reads them, folding where it reads structure.
-
-    Args:
-      run: The model.
-      sites: Usable sites; a structure of their own is taken as it is.
-      pool: Folds under `run.encoding.fold`.
-
-    Returns:
-      The k-mer ids of each site by view, int64 [n_kmers].
-    """
-    if not run.config.model.structure:
-        return [
-            {"sequence_kmers": run.encoding.encode_sequence(site.sequence)}
-            for site in sites
-        ]
-    views = run.encoding.encode_all(
-        [site.sequence for site in sites], pool.structures_of(sites)
-    )
-    names = run.config.model.views
-    return [dict(zip(names, ids, strict=True)) for ids in zip(*views, strict=True)]
-
-
-def _names(ensemble: "Ensemble") -> str:
-    """Returns what is averaged, for the head of a table."""
-    given = [run.directory.resolve().name for run in ensemble.given]
-    if len(ensemble.members) == 1:
-        return f"model {given[0]}"
-    names = [
-        f"{name}/{member.directory.name}" if run.members else name
-        for name, run in zip(given, ensemble.given, strict=True)
-        for member in run.trainings
-    ]
-    return (
-        f"mean of {len(names)} models: {', '.join(names)}; probability_sd is the "
-        "sample standard deviation (n - 1)"
     )

@@ -1,9 +1,12 @@
-"""A finished run, or an ensemble of them, loaded from its directory."""
+"""A finished run, an ensemble of runs, or several of them averaged, as one model."""
 
-import dataclasses
+import functools
 import zipfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from deeprke_tf import config
 from deeprke_tf.config import RunConfig
@@ -11,73 +14,300 @@ from deeprke_tf.data.encoding import Encoding
 from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation.calibration import Calibration
 from deeprke_tf.runs import layout
+from deeprke_tf.runs.ensemble import Scores, mean_and_sd, mean_validation
 from deeprke_tf.system import files
 
 if TYPE_CHECKING:
     import keras
+    from typing_extensions import Self
+
+    from deeprke_tf.evaluation.calling import Aim, Calling
+    from deeprke_tf.runs.scorer import Scorer
 
 
-@dataclasses.dataclass(frozen=True)
 class Run:
-    """A finished training run, or an ensemble of them.
+    """A model: a single training, or the mean of several.
+
+    `load` makes one from directories.
+
+    Args:
+      threshold: Decision threshold; None: the largest MCC on validation.
+      calibration: From probabilities to calibrated ones; None: fitted on validation.
+      model: The network; None: the mean of the members' networks.
+      (The others are attributes.)
 
     Attributes:
-      directory: Where it lies.
-      config: All its settings; of an ensemble, those of its first member.
-      encoding: What the k-mer ids of the model mean.
-      threshold: Probability from which a site is called bound, chosen on validation.
-      calibration: From the network's probabilities to calibrated ones, fitted there.
-      manifest: The manifest, whole.
-      model: The trained network; of an ensemble, one that gives the mean probability.
-      members: The runs that an ensemble averages; none of a single training.
+      directory: Where it lies; of runs that were given together, the first one's.
+      config: All settings; of an ensemble, those of its first member.
+      encoding: How the model's k-mer ids are made.
+      manifest: Contents of `manifest.json`; of runs that were given together, the
+        first one's.
+      members: The trainings that are averaged; none for a single training.
+      given: Runs and ensembles that were given together; none for a single directory.
     """
 
-    directory: Path
-    config: RunConfig
-    encoding: Encoding
-    threshold: float
-    calibration: Calibration
-    manifest: dict[str, Any]
-    model: "keras.Model"
-    members: tuple["Run", ...] = ()
+    def __init__(
+        self,
+        directory: Path,
+        config: RunConfig,
+        encoding: Encoding,
+        manifest: dict[str, Any],
+        *,
+        threshold: float | None = None,
+        calibration: Calibration | None = None,
+        model: "keras.Model | None" = None,
+        members: Sequence["Self"] = (),
+        given: Sequence["Self"] = (),
+    ):
+        self.directory = directory
+        self.config = config
+        self.encoding = encoding
+        self.manifest = manifest
+        self.members = tuple(members)
+        self.given = tuple(given)
+        self._threshold = threshold
+        self._calibration = calibration
+        self._model = model
+
+    @classmethod
+    def load(cls, *directories: Path) -> "Self":
+        """Loads finished runs and ensembles; nothing in their files can run code.
+
+        Args:
+          directories: One, or several to average: the members of an ensemble count as
+            one run each. They may differ in all settings but the encoding.
+
+        Raises:
+          UserError: There is none, a directory is neither a run nor an ensemble, a file
+            is damaged, one is given twice, or they differ in k, an alphabet or a fold
+            setting.
+        """
+        if len(directories) == 1:
+            return cls._load_one(Path(directories[0]))
+        return cls.average([cls._load_one(Path(path)) for path in directories])
+
+    @classmethod
+    def average(cls, runs: Sequence["Self"]) -> "Self":
+        """Returns the mean of runs and ensembles as one model.
+
+        Raises:
+          UserError: As for `load`.
+        """
+        if not runs:
+            raise UserError("An ensemble needs at least one run.")
+        members = [member for run in runs for member in run.trainings]
+        first = members[0]
+        for i, run in enumerate(members):
+            _require_same_encoding(first, run)
+            for other in members[:i]:
+                if run.model_sha256 == other.model_sha256:
+                    raise UserError(
+                        f"{other.directory} and {run.directory} are the same model; an "
+                        "ensemble needs different trainings, as of several --seed."
+                    )
+        return cls(
+            *(first.directory, first.config, first.encoding, first.manifest),
+            members=members,
+            given=runs,
+        )
+
+    @classmethod
+    def _load_one(cls, directory: Path) -> "Self":
+        manifest = layout.read_manifest(directory)
+        run_config = config.load(RunConfig, directory / layout.CONFIG)
+        try:
+            source = str(directory / layout.MANIFEST)
+            encoding = config.from_dict(
+                Encoding, manifest["encoding"], f"{source}: encoding"
+            )
+            threshold = float(manifest["threshold"])
+            calibration = Calibration.from_json(manifest["calibration"], source)
+            members = cls._load_members(directory, manifest)
+            return cls(
+                *(directory, run_config, encoding, manifest),
+                threshold=threshold,
+                calibration=calibration,
+                model=None if members else _load_model(directory, manifest),
+                members=members,
+            )
+        except KeyError as error:
+            raise UserError(
+                f"The run {directory} is damaged: {layout.MANIFEST} lacks {error}."
+            ) from error
+        except (TypeError, ValueError, OSError, zipfile.BadZipFile) as error:
+            cause = (str(error).splitlines() or [type(error).__name__])[0]
+            raise UserError(f"The run {directory} is damaged: {cause}") from error
+
+    @classmethod
+    def _load_members(cls, directory: Path, manifest: dict[str, Any]) -> list["Self"]:
+        members = []
+        for facts in manifest.get("members", ()):
+            member = cls._load_one(directory / facts["directory"])
+            if member.manifest["model_sha256"] != facts["model_sha256"]:
+                raise ValueError(
+                    f"{facts['directory']} is not the run that the ensemble was made "
+                    "of."
+                )
+            members.append(member)
+        return members
 
     @property
-    def trainings(self) -> tuple["Run", ...]:
+    def trainings(self) -> tuple["Self", ...]:
         """The members of an ensemble, or the run itself."""
         return self.members or (self,)
 
+    @property
+    def name(self) -> str:
+        """The name of its directory; of runs given together, of each of them."""
+        runs = self.given or (self,)
+        return ", ".join(run.directory.resolve().name for run in runs)
 
-def load(directory: Path) -> Run:
-    """Loads a finished run or ensemble; nothing in its files can run code.
+    @property
+    def training_names(self) -> list[str]:
+        """The names of the directories of all trainings."""
+        return [
+            f"{run.name}/{training.directory.name}" if run.members else run.name
+            for run in self.given or (self,)
+            for training in run.trainings
+        ]
 
-    Raises:
-      UserError: The directory is neither, or one of its files is damaged.
-    """
-    directory = Path(directory)
-    manifest = layout.read_manifest(directory)
-    run_config = config.load(RunConfig, directory / layout.CONFIG)
-    try:
-        encoding = config.from_dict(
-            Encoding, manifest["encoding"], f"{directory / layout.MANIFEST}: encoding"
-        )
-        threshold = float(manifest["threshold"])
-        calibration = Calibration.from_json(
-            manifest["calibration"], str(directory / layout.MANIFEST)
-        )
-        members = _load_members(directory, manifest)
-        model = _mean_network(members) if members else _load_model(directory, manifest)
-    except KeyError as error:
-        raise UserError(
-            f"The run {directory} is damaged: {layout.MANIFEST} lacks {error}."
-        ) from error
-    except (TypeError, ValueError, OSError, zipfile.BadZipFile) as error:
-        raise UserError(
-            f"The run {directory} is damaged: {_first_line(error)}"
-        ) from error
-    return Run(
-        *(directory, run_config, encoding, threshold, calibration, manifest, model),
-        members,
-    )
+    @property
+    def model_sha256(self) -> str | None:
+        """Digest of the network; of an ensemble, of all its networks."""
+        return self.manifest.get("model_sha256")
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The features of a site that the model, or any of its members, reads."""
+        return max((run.config.model.views for run in self.trainings), key=len)
+
+    @property
+    def reads_structure(self) -> bool:
+        """Whether sites must be folded to be scored."""
+        return any(run.config.model.structure for run in self.trainings)
+
+    @property
+    def longest_site(self) -> int | None:
+        """Length of the longest training site of every member; None: not known."""
+        known = [run.manifest.get("longest_site") for run in self.trainings]
+        return min((n for n in known if isinstance(n, int)), default=None)
+
+    @functools.cached_property
+    def model(self) -> "keras.Model":
+        """The network; of an ensemble, one that gives the mean probability."""
+        if self._model is None:
+            from deeprke_tf.networks.mean_network import mean_network
+
+            return mean_network([member.model for member in self.members])
+        return self._model
+
+    # === Threshold and calibration ===
+
+    @functools.cached_property
+    def validation(self) -> tuple[np.ndarray, np.ndarray]:
+        """Labels, int64, and probabilities, float32, of the validation sites.
+
+        Raises:
+          UserError: They cannot be read, or the members were validated on different
+            sites; this holds for threshold and calibration of runs given together too.
+        """
+        if self.given:
+            return mean_validation(
+                [(run.directory, run.manifest) for run in self.members]
+            )
+        return layout.read_validation(self.directory)
+
+    @property
+    def threshold(self) -> float:
+        """Probability from which a site is called bound."""
+        return self.calling().threshold
+
+    @functools.cached_property
+    def calibration(self) -> Calibration:
+        """From probabilities to calibrated probabilities."""
+        if self._calibration is None:
+            from deeprke_tf.evaluation import calibration_fit
+
+            return calibration_fit.fit(*self.validation)
+        return self._calibration
+
+    def calling(
+        self,
+        threshold: float | None = None,
+        aim: "Aim | None" = None,
+        prior: float | None = None,
+    ) -> "Calling":
+        """Chooses the decision threshold.
+
+        Args:
+          threshold: Taken as it is, if given.
+          aim: Target FDR, precision or recall on the validation sites; None: the
+            largest MCC.
+          prior: Fraction of bound sites to expect; None: that of the validation sites.
+
+        Raises:
+          UserError: No threshold reaches the target, or `validation` cannot be had.
+        """
+        from deeprke_tf.evaluation import calling
+
+        if threshold is not None:
+            return calling.Calling(threshold, calling.GIVEN)
+        if aim is None and prior is None and self._threshold is not None:
+            return calling.Calling(self._threshold, calling.OF_MODEL)
+        return calling.call_on_validation(*self.validation, aim, prior)
+
+    def applied_calibration(self, calibrate: bool) -> Calibration:
+        """Returns the calibration; without it, one that only knows the prior."""
+        if calibrate:
+            return self.calibration
+        priors = {run.calibration.prior for run in self.trainings}
+        return Calibration("none", priors.pop() if len(priors) == 1 else None)
+
+    # === Scoring ===
+
+    def scorer(
+        self,
+        batch_size: int,
+        prior: float | None = None,
+        calibrate: bool = True,
+    ) -> Callable[[Sequence[dict[str, np.ndarray]]], Scores]:
+        """Compiles the networks.
+
+        Args:
+          batch_size: Sites that a network scores at once.
+          prior: Fraction of bound sites to expect, for the calibrated probability.
+          calibrate: Whether to apply the calibration; without it, only `prior` makes
+            calibrated probabilities differ from probabilities.
+
+        Returns:
+          A function from encoded sites, the k-mer ids of each by view, to scores.
+        """
+        from deeprke_tf.runs import scorer
+
+        calibration = self.applied_calibration(calibrate)
+
+        def score(sites: Sequence[dict[str, np.ndarray]]) -> Scores:
+            each = []
+            for run in self.trainings:
+                views = run.config.model.views
+                read = [{view: site[view] for view in views} for site in sites]
+                each.append(scorer.score_sites(run.network_scorer, read, batch_size))
+            mean, sd = mean_and_sd(each)
+            return Scores(mean, calibration(mean, prior), sd)
+
+        return score
+
+    @functools.cached_property
+    def network_scorer(self) -> "Scorer":
+        """The compiled network of a single training; see `scorer.scorer`."""
+        from deeprke_tf.runs import scorer
+
+        return scorer.scorer(self.model)
+
+
+def load(*directories: Path) -> Run:
+    """Loads finished runs and ensembles; see `Run.load`."""
+    return Run.load(*directories)
 
 
 def _load_model(directory: Path, manifest: dict[str, Any]) -> "keras.Model":
@@ -100,24 +330,11 @@ def _load_model(directory: Path, manifest: dict[str, Any]) -> "keras.Model":
     )
 
 
-def _load_members(directory: Path, manifest: dict[str, Any]) -> tuple[Run, ...]:
-    """Loads the members of an ensemble; a single training has none."""
-    members = []
-    for facts in manifest.get("members", ()):
-        member = load(directory / facts["directory"])
-        if member.manifest["model_sha256"] != facts["model_sha256"]:
-            raise ValueError(
-                f"{facts['directory']} is not the run that the ensemble was made of."
+def _require_same_encoding(first: Run, other: Run) -> None:
+    for name in ("k", "sequence_alphabet", "structure_alphabet", "fold"):
+        expected, found = getattr(first.encoding, name), getattr(other.encoding, name)
+        if found != expected:
+            raise UserError(
+                f"{first.directory} was trained with {name} {expected}, "
+                f"{other.directory} with {found}; the runs of an ensemble must agree."
             )
-        members.append(member)
-    return tuple(members)
-
-
-def _mean_network(members: tuple[Run, ...]) -> "keras.Model":
-    from deeprke_tf.networks.mean_network import mean_network
-
-    return mean_network([member.model for member in members])
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -13,13 +13,18 @@ comment="#")` does, gets every name whole.
 
 import contextlib
 import dataclasses
+import io
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from deeprke_tf.scanning import tracks
+from deeprke_tf.errors import UserError
+from deeprke_tf.system.directories import make_directory
 from deeprke_tf.system.files import written_aside
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLUMNS = ("name", "probability", "calibrated_probability", "bound", "skipped")
 # Behind the others, so that those keep their places whether it is there or not.
@@ -30,7 +35,7 @@ _QUOTED = frozenset('#"\t\r\n')
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Prediction:
-    """What the model says of one site.
+    """The prediction for one site.
 
     Attributes:
       name: The site's name.
@@ -38,7 +43,7 @@ class Prediction:
       bound: Whether the probability reaches the threshold; None if skipped, or where no
         threshold is known.
       skipped: Why there is no probability; empty if there is one.
-      calibrated_probability: In [0, 1]; None if skipped, or where a server tells none.
+      calibrated_probability: In [0, 1]; None if skipped, or where it is not known.
       probability_sd: Sample standard deviation over the runs of an ensemble; None if
         skipped, or with a single run.
     """
@@ -64,7 +69,7 @@ class TableWriter:
         self._file = file
         self._with_sd = with_sd
         columns = (*COLUMNS, SD_COLUMN) if with_sd else COLUMNS
-        file.write(tracks.header(comments) + "\t".join(columns) + "\n")
+        file.write(comment_lines(comments) + "\t".join(columns) + "\n")
 
     def write(self, prediction: Prediction) -> None:
         """Writes one row; what is None stays empty."""
@@ -81,10 +86,68 @@ class TableWriter:
         self._file.write("\t".join(cells) + "\n")
 
 
+def frame_of(predictions: Iterable[Prediction], with_sd: bool) -> "pd.DataFrame":
+    """Returns predictions as a table with the columns of `deeprke predict`.
+
+    Args:
+      predictions: One for each row.
+      with_sd: Whether to add the column `probability_sd`.
+
+    Returns:
+      Probabilities as float64, NaN where a site was skipped; `bound` as nullable
+      boolean, missing where a site was skipped.
+    """
+    import pandas as pd
+
+    rows = list(predictions)
+    columns = {
+        "name": pd.Series([row.name for row in rows], dtype=object),
+        "probability": pd.Series([row.probability for row in rows], dtype=float),
+        "calibrated_probability": pd.Series(
+            [row.calibrated_probability for row in rows], dtype=float
+        ),
+        "bound": pd.Series([row.bound for row in rows], dtype="boolean"),
+        "skipped": pd.Series([row.skipped for row in rows], dtype=object),
+    }
+    if with_sd:
+        deviations = [row.probability_sd for row in rows]
+        columns[SD_COLUMN] = pd.Series(deviations, dtype=float)
+    return pd.DataFrame(columns)
+
+
+def comment_lines(comments: Sequence[str]) -> str:
+    r"""Returns the head of a table or a track: each comment on a line behind `#`.
+
+    >>> comment_lines(["model QKI", "threshold\n0.5"])
+    '# model QKI\n# threshold 0.5\n'
+    """
+    return "".join(f"# {' '.join(comment.split())}\n" for comment in comments)
+
+
+def require_free(out: Path, sites: Path) -> None:
+    """Makes the directory of a table.
+
+    Raises:
+      UserError: `out` is a directory or the sites file, or cannot be made.
+    """
+    if str(out) == "-":
+        return
+    if out.is_dir():
+        raise UserError(f"`out` {out} is a directory; name a file.")
+    make_directory(out.parent)
+    if out.exists() and sites.exists() and out.samefile(sites):
+        raise UserError(f"`out` {out} is the file of `sites`; name another.")
+
+
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[TextIO]:
-    """Opens standard output for `-`, or a file written aside until it is whole."""
+    """Opens a table for UTF-8 text: standard output for `-`, or a file.
+
+    The file takes its place when it is whole.
+    """
     if str(path) == "-":
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8")
         yield sys.stdout
         sys.stdout.flush()
         return

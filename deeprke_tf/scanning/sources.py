@@ -135,6 +135,9 @@ def prepare(
         **dataclasses.asdict(tiling),
     }
     before = store.settings(source.origin)
+    # Version 0.1.0 could fold RNAs as a whole, and said whether it did.
+    if before is not None and before.get("local_fold") is False:
+        del before["local_fold"]
     if before == settings:
         return
     if before is not None and source.origin == "scanned":

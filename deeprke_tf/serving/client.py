@@ -105,7 +105,7 @@ class ServedModel:
     def score(
         self,
         sites: Iterable[Site | SkippedSite],
-        pool: FoldingPool,
+        pool: FoldingPool | None,
         batch_size: int = 256,
     ) -> Iterator["ScoredSite"]:
         """Scores sites as they come, some thousand at a time.
@@ -113,9 +113,9 @@ class ServedModel:
         The next sites are folded while the server scores.
 
         Args:
-          sites: From `SitesFile(path, k=1, labelled=False)`, or made.
-          pool: Folds with the settings of the training data; not used for a model
-            without structure.
+          sites: From `readers.SitesFile(path, k=1, labelled=False)`, or made.
+          pool: Folds as the training data of the model were folded; None will do for a
+            model without structure.
           batch_size: Sites in a request; servers have a limit.
 
         Yields:
@@ -141,7 +141,7 @@ class ServedModel:
     def _ask(
         self,
         sites: list[Site | SkippedSite],
-        pool: FoldingPool,
+        pool: FoldingPool | None,
         batch_size: int,
         threads: concurrent.futures.Executor,
     ) -> "_Asked":
@@ -159,9 +159,11 @@ class ServedModel:
             requests.append((places[start:end], future))
         return _Asked(sites, requests)
 
-    def _inputs(self, sites: list[Site], pool: FoldingPool) -> Inputs:
+    def _inputs(self, sites: list[Site], pool: FoldingPool | None) -> Inputs:
         inputs = {"sequence": [site.sequence for site in sites]}
         if self.reads_structure:
+            if pool is None:
+                raise ValueError("The model reads structure: it needs a folding pool.")
             inputs["dot_bracket"] = pool.structures_of(sites)
         return inputs
 

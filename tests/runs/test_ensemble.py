@@ -1,5 +1,3 @@
-import dataclasses
-
 import numpy as np
 import pytest
 
@@ -10,8 +8,7 @@ from deeprke_tf.evaluation import calibration_fit, metrics, thresholds
 from deeprke_tf.evaluation.calibration import Calibration
 from deeprke_tf.rna.sites import Site, SkippedSite
 from deeprke_tf.runs import layout, predictions, scorer
-from deeprke_tf.runs import run as runs
-from deeprke_tf.runs.ensemble import Ensemble
+from deeprke_tf.runs.run import Run
 from tests.support.small_models import (
     CONFIGS,
     compiled_scorer,
@@ -38,13 +35,15 @@ def compiled_once(monkeypatch):
 def make_run(tmp_path):
     """Makes runs of networks of `small_models`, as `runs.load` gives them."""
 
-    def make(name, calibration=AS_IT_IS, **changes):
+    def make(
+        name, calibration=AS_IT_IS, encoding=Encoding(), validated_on="validation"
+    ):
         (tmp_path / name).mkdir(exist_ok=True)
-        shards = [{"sha256": "of the validation sites"}]
-        run = runs.Run(
+        shards = [{"sha256": validated_on}]
+        run = Run(
             directory=tmp_path / name,
             config=RunConfig(model=CONFIGS[name]),
-            encoding=Encoding(),
+            encoding=encoding,
             threshold=0.25,
             calibration=calibration,
             manifest={
@@ -54,7 +53,7 @@ def make_run(tmp_path):
             model=trained_model(name),
         )
         layout.write_validation(run.directory, LABELS, PROBABILITIES[name])
-        return dataclasses.replace(run, **changes)
+        return run
 
     return make
 
@@ -67,13 +66,6 @@ def calibration_of_the_mean():
     return calibration
 
 
-def of_other_sites(run):
-    """The same run, as if it had been validated on other sites."""
-    shards = [{"sha256": "of others"}]
-    data = {"data": {"splits": {"validation": {"shards": shards}}}}
-    return dataclasses.replace(run, manifest={**run.manifest, **data})
-
-
 def probabilities_of(run, sites):
     """The probabilities of one network."""
     of_run = [{view: site[view] for view in run.config.model.views} for site in sites]
@@ -83,7 +75,7 @@ def probabilities_of(run, sites):
 def test_scores_are_mean_and_sample_standard_deviation_over_the_runs(make_run):
     members = make_run("paper", HALVED), make_run("no-structure")
     sites = random_sites([3, 9, 5, 7])
-    scores = Ensemble(members).scorer(batch_size=3)(sites)
+    scores = Run.average(members).scorer(batch_size=3)(sites)
     first, second = (probabilities_of(run, sites) for run in members)
     assert scores.probability == pytest.approx((first + second) / 2)
     # Of two values, half their distance times the root of 2.
@@ -93,7 +85,7 @@ def test_scores_are_mean_and_sample_standard_deviation_over_the_runs(make_run):
 
 def test_the_mean_is_calibrated_not_each_run(make_run):
     members = make_run("paper", HALVED), make_run("no-structure")
-    scores = Ensemble(members).scorer(batch_size=3)(random_sites([3, 9, 5, 7]))
+    scores = Run.average(members).scorer(batch_size=3)(random_sites([3, 9, 5, 7]))
     expected = calibration_of_the_mean()(scores.probability)
     assert scores.calibrated_probability == pytest.approx(expected, abs=1e-6)
     assert np.abs(expected - scores.probability).max() > 0.01
@@ -102,7 +94,7 @@ def test_the_mean_is_calibrated_not_each_run(make_run):
 def test_a_single_run_is_itself_without_a_standard_deviation(make_run):
     run = make_run("paper", HALVED)
     sites = random_sites([3, 9])
-    scores = Ensemble((run,)).scorer(batch_size=3)(sites)
+    scores = run.scorer(batch_size=3)(sites)
     expected = probabilities_of(run, sites)
     assert scores.probability.tolist() == expected.tolist()
     assert scores.calibrated_probability.tolist() == HALVED(expected).tolist()
@@ -112,12 +104,12 @@ def test_a_single_run_is_itself_without_a_standard_deviation(make_run):
 def test_the_prior_shifts_the_odds_of_the_mean(make_run):
     members = make_run("paper", HALVED), make_run("no-structure")
     sites = random_sites([3, 9, 5, 7])
-    shifted = Ensemble(members).scorer(3, prior=0.01)(sites)
+    shifted = Run.average(members).scorer(3, prior=0.01)(sites)
     expected = calibration_of_the_mean()(shifted.probability, 0.01)
     assert shifted.calibrated_probability == pytest.approx(expected, abs=1e-6)
-    bare = Ensemble(members).scorer(3, calibrate=False)(sites)
+    bare = Run.average(members).scorer(3, calibrate=False)(sites)
     assert bare.calibrated_probability.tolist() == bare.probability.tolist()
-    both = Ensemble(members).scorer(3, prior=0.01, calibrate=False)(sites)
+    both = Run.average(members).scorer(3, prior=0.01, calibrate=False)(sites)
     expected = AS_IT_IS(both.probability, 0.01)
     assert both.calibrated_probability == pytest.approx(expected)
 
@@ -134,34 +126,34 @@ def test_the_prior_shifts_the_odds_of_the_mean(make_run):
 def test_runs_that_read_other_kmers_are_refused(make_run, encoding, message):
     other = make_run("no-structure", encoding=encoding)
     with pytest.raises(UserError, match=message):
-        Ensemble((make_run("paper"), other))
+        Run.average([make_run("paper"), other])
 
 
 def test_an_ensemble_of_one_model_twice_or_of_none_is_refused(make_run):
     with pytest.raises(UserError, match="are the same model; an ensemble needs"):
-        Ensemble((make_run("paper"), make_run("paper")))
+        Run.average([make_run("paper"), make_run("paper")])
     with pytest.raises(UserError, match="at least one run"):
-        Ensemble(())
+        Run.average([])
 
 
 # === The threshold ===
 
 
 def test_the_threshold_is_chosen_on_the_mean_of_the_validation_probabilities(make_run):
-    ensemble = Ensemble((make_run("paper"), make_run("no-structure")))
+    ensemble = Run.average([make_run("paper"), make_run("no-structure")])
     mean = np.mean(list(PROBABILITIES.values()), axis=0)
     chosen = ensemble.calling()
     assert chosen.threshold == pytest.approx(metrics.best_threshold(LABELS, mean))
     assert chosen.chosen == "largest MCC on validation sites"
-    at_fdr = ensemble.calling(("fdr", 0.1), prior=0.2)
+    at_fdr = ensemble.calling(aim=("fdr", 0.1), prior=0.2)
     expected = thresholds.threshold_at_fdr(LABELS, mean, 0.1, prior=0.2)
     assert at_fdr.threshold == pytest.approx(expected.value)
 
 
 def test_the_threshold_of_a_single_run_is_its_own_unless_asked_for_another(make_run):
-    ensemble = Ensemble((make_run("paper"),))
+    ensemble = make_run("paper")
     assert str(ensemble.calling()).startswith("0.25 (of the model, largest MCC")
-    recall = ensemble.calling(("recall", 1.0))
+    recall = ensemble.calling(aim=("recall", 1.0))
     assert recall.threshold == pytest.approx(0.35)
     assert recall.chosen.startswith(
         "recall 1 on validation sites: recall 1, precision 0.667"
@@ -174,12 +166,12 @@ def test_runs_with_other_validation_sites_have_no_threshold_and_no_calibration(
 ):
     first, second = make_run("paper"), make_run("no-structure")
     if other == "shards":
-        second = of_other_sites(second)
+        second = make_run("no-structure", validated_on="other sites")
     else:
         probabilities = PROBABILITIES["no-structure"][::-1]
         layout.write_validation(second.directory, LABELS[::-1], probabilities)
-    ensemble = Ensemble((first, second))
-    message = r"not validated on the same .* --threshold and --no-calibration"
+    ensemble = Run.average([first, second])
+    message = r"not validated on the same .* `threshold` and `calibrate=False`"
     with pytest.raises(UserError, match=message):
         ensemble.calling()
     with pytest.raises(UserError, match=message):
@@ -188,32 +180,27 @@ def test_runs_with_other_validation_sites_have_no_threshold_and_no_calibration(
     assert scores.calibrated_probability.tolist() == scores.probability.tolist()
 
 
-# === From Python ===
+# === Predictions ===
 
 
-class NoFolder:
-    """Stands for a `Folder`; all sites have their structure."""
-
-    def structures(self, sequences):
-        assert not list(sequences)
-        return {}
+def predicted(run, sites, **settings):
+    """Predictions of sites that have their structure."""
+    predictor = predictions.predictor_of(run, **settings)
+    return list(predictions.predict(predictor, sites))
 
 
-def test_predictions_take_several_runs(make_run):
+def test_predictions_are_those_of_the_mean(make_run):
     members = [make_run("no-structure"), make_run("paper", HALVED)]
     sites = [
         Site("a", "ACGUACGUACG", None, "..((...)).."),
         SkippedSite("b", 2, "nothing but N", "NNN"),
         Site("c", "GGGGUUUUCCCC", None, "((((....))))"),
     ]
-    together = list(predictions.predictions(members, iter(sites), NoFolder()))
-    alone = [
-        list(predictions.predictions(run, sites, NoFolder(), threshold=0.5))
-        for run in members
-    ]
-    threshold = Ensemble(tuple(members)).calling().threshold
+    together = predicted(Run.average(members), iter(sites))
+    alone = [predicted(run, sites, threshold=0.5) for run in members]
+    threshold = Run.average(members).threshold
     for i in (0, 2):
-        pair = [predicted[i].probability for predicted in alone]
+        pair = [rows[i].probability for rows in alone]
         assert together[i].probability == pytest.approx(np.mean(pair))
         assert together[i].probability_sd == pytest.approx(np.std(pair, ddof=1))
         assert together[i].bound == (together[i].probability >= threshold)

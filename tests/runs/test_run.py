@@ -95,7 +95,7 @@ def test_a_model_that_could_run_code_is_refused(run, tmp_path):
     layer = keras.layers.Lambda(lambda x: x)
     keras.Sequential([keras.Input([1]), layer]).save(copied / "model.keras")
     manifest = json.loads((copied / "manifest.json").read_text())
-    manifest["model_sha256"] = runs.file_sha256(copied / "model.keras")
+    manifest["model_sha256"] = files.sha256(copied / "model.keras")
     (copied / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(UserError, match=r"is damaged: .*Lambda"):
         runs.load(copied)

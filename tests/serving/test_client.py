@@ -5,7 +5,6 @@ faults.
 """
 
 import csv
-import dataclasses
 import json
 import shutil
 import socket
@@ -14,12 +13,11 @@ from pathlib import Path
 import pytest
 import requests
 
-from deeprke_tf import predict
+from deeprke_tf import api, predict
 from deeprke_tf.config import RunConfig
 from deeprke_tf.data.encoding import Encoding
 from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation.calibration import Calibration
-from deeprke_tf.networks.mean_network import mean_network
 from deeprke_tf.rna.folding import FoldingPool
 from deeprke_tf.rna.sites import Site
 from deeprke_tf.runs import predictions, scorer
@@ -41,7 +39,7 @@ def _loopback_without_waiting(monkeypatch):
     monkeypatch.setattr(retries, "BACK_OFF", 0.01)
 
 
-def tiny_run(name):
+def tiny_run(name, manifest=None):
     """A run as `runs.load` gives it, of a network of `small_models`."""
     return runs.Run(
         directory=Path("run"),
@@ -49,7 +47,7 @@ def tiny_run(name):
         encoding=Encoding(),
         threshold=0.5,
         calibration=CALIBRATION,
-        manifest={},
+        manifest=manifest or {},
         model=trained_model(name),
     )
 
@@ -138,7 +136,7 @@ def local(run, sites, tmp_path, *flags):
     """The rows that the run itself gives."""
     out = tmp_path / "local.tsv"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runs, "load", lambda _directory: run)
+        patch.setattr(api, "load_run", lambda _directory: run)
         assert run_predict(sites, out, "--model", "run", *flags) == 0
     return rows_of(out)
 
@@ -222,12 +220,15 @@ def test_the_header_says_what_a_server_does_not_tell(rest_url, sites, tmp_path):
 @pytest.fixture(scope="module")
 def tiny_ensemble():
     """An ensemble as `runs.load` gives it, of networks that read one and both views."""
-    members = tuple(
-        dataclasses.replace(tiny_run(name), manifest={"model_sha256": name})
-        for name in ("cnn-only", "no-structure")
+    members = [
+        tiny_run(name, {"model_sha256": name}) for name in ("cnn-only", "no-structure")
+    ]
+    return runs.Run(
+        *(members[0].directory, members[0].config, members[0].encoding, {}),
+        threshold=0.5,
+        calibration=CALIBRATION,
+        members=members,
     )
-    model = mean_network([member.model for member in members])
-    return dataclasses.replace(members[0], model=model, members=members)
 
 
 def test_an_ensemble_has_its_standard_deviation(tiny_ensemble, sites, tmp_path):

@@ -1,0 +1,184 @@
+"""The Python interface; `import deeprke_tf as dk` has its names.
+
+    run = dk.load_run("runs/QKI")
+    run.predict(["GGUGUAUAUACCACC", "ACGU"])  # a pandas.DataFrame
+
+Errors that a user can mend are `UserError`s, and name arguments in backticks. Nothing
+is printed: messages go to the logger `deeprke_tf`.
+"""
+
+import itertools
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias, overload
+
+from deeprke_tf.errors import UserError
+from deeprke_tf.rna.sites import Site
+from deeprke_tf.runs import predictions, run, table
+from deeprke_tf.system import tensorflow
+from deeprke_tf.system.progress import Progress, as_progress
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PathLike: TypeAlias = str | os.PathLike[str]
+
+
+def load_run(*paths: PathLike) -> "Run":
+    """Loads a finished run or an ensemble, or several of them as one model.
+
+    Args:
+      paths: Directories of `deeprke train`; the probabilities of several are averaged.
+
+    Raises:
+      UserError: A directory is neither, a file is damaged, or the runs do not read the
+        same k-mers.
+    """
+    if "tensorflow" not in sys.modules:
+        tensorflow.import_tensorflow()
+    return Run.load(*map(Path, paths))
+
+
+class Run(run.Run):
+    """A trained model: a run, an ensemble, or several of them averaged.
+
+    Attributes are those of `deeprke_tf.runs.run.Run`, such as `threshold`,
+    `calibration`, `config`, `members` and `model`, the Keras network.
+    """
+
+    @overload
+    def predict(
+        self,
+        sites: PathLike | Iterable[str | Site],
+        *,
+        threshold: float | None = ...,
+        fdr: float | None = ...,
+        precision: float | None = ...,
+        recall: float | None = ...,
+        prior: float | None = ...,
+        calibrate: bool = ...,
+        batch_size: int = ...,
+        max_length: int = ...,
+        workers: int | None = ...,
+        fold_cache: PathLike | None = ...,
+        chunks: None = ...,
+        progress: bool | Progress = ...,
+    ) -> "pd.DataFrame": ...
+
+    @overload
+    def predict(
+        self,
+        sites: PathLike | Iterable[str | Site],
+        *,
+        threshold: float | None = ...,
+        fdr: float | None = ...,
+        precision: float | None = ...,
+        recall: float | None = ...,
+        prior: float | None = ...,
+        calibrate: bool = ...,
+        batch_size: int = ...,
+        max_length: int = ...,
+        workers: int | None = ...,
+        fold_cache: PathLike | None = ...,
+        chunks: int,
+        progress: bool | Progress = ...,
+    ) -> "Iterator[pd.DataFrame]": ...
+
+    def predict(
+        self,
+        sites: PathLike | Iterable[str | Site],
+        *,
+        threshold: float | None = None,
+        fdr: float | None = None,
+        precision: float | None = None,
+        recall: float | None = None,
+        prior: float | None = None,
+        calibrate: bool = True,
+        batch_size: int = 256,
+        max_length: int = 5000,
+        workers: int | None = None,
+        fold_cache: PathLike | None = None,
+        chunks: int | None = None,
+        progress: bool | Progress = False,
+    ) -> "pd.DataFrame | Iterator[pd.DataFrame]":
+        """Predicts the probability that the RBP binds each site.
+
+        Args:
+          sites: A FASTA file or table, plain or gzip; or sequences or `Site`s.
+            Sequences are named `site1`, `site2` and so on.
+          threshold: Probability from which a site is called bound; by default the one
+            with the largest MCC on the validation sites.
+          fdr: In place of a threshold: the smallest threshold with at most this false
+            discovery rate on the validation sites.
+          precision: In place of a threshold: the smallest with at least this precision.
+          recall: In place of a threshold: the largest with at least this recall.
+          prior: Fraction of bound sites to expect, for the choice of the threshold and
+            the calibrated probability; by default that of the validation sites.
+          calibrate: Whether to calibrate; without, only `prior` makes calibrated
+            probabilities differ from probabilities.
+          batch_size: Sites that the network scores at once.
+          max_length: Longest site to score, in nucleotides; longer ones are skipped.
+          workers: Folding processes; all cores by default. A few short sites are folded
+            in this process.
+          fold_cache: File of known folds, if not the one in the user's cache directory.
+          chunks: Return an iterator of tables of this many sites, in constant memory.
+          progress: Show a progress bar, or report to a callback of one's own.
+
+        Returns:
+          A row for each site, in order: `name`, `probability`,
+          `calibrated_probability`, `bound` (missing for a skipped site), `skipped` (why
+          a site has no probability) and, for an ensemble, `probability_sd`, the sample
+          standard deviation over its members. The index counts the sites from 0;
+          `attrs["threshold"]` is the decision threshold.
+
+        Raises:
+          UserError: An argument is out of range, the sites cannot be read, or no
+            threshold reaches the target.
+        """
+        predictions.check(max_length, batch_size)
+        if chunks is not None and chunks < 1:
+            raise UserError(f"`chunks` must be at least 1, got {chunks}.")
+        aim = predictions.target(
+            threshold=threshold, fdr=fdr, precision=precision, recall=recall
+        )
+        predictor = predictions.predictor_of(
+            self,
+            threshold=threshold,
+            aim=aim,
+            prior=prior,
+            calibrate=calibrate,
+            batch_size=batch_size,
+        )
+        rows = predictions.predict(
+            predictor,
+            predictions.sites_of(sites, predictor.k),
+            max_length=max_length,
+            workers=workers,
+            fold_cache=None if fold_cache is None else Path(fold_cache),
+            progress=as_progress(progress),
+        )
+        if chunks is not None:
+            return _tables(predictor, rows, chunks)
+        (whole,) = _tables(predictor, rows, None)
+        return whole
+
+
+def _tables(
+    predictor: predictions.Predictor,
+    rows: Iterator[table.Prediction],
+    n_rows: int | None,
+) -> "Iterator[pd.DataFrame]":
+    """Yields tables of some rows each; at least one, which may be empty."""
+    start = 0
+    while True:
+        frame = table.frame_of(itertools.islice(rows, n_rows), predictor.has_sd)
+        if start and not len(frame):
+            return
+        frame.index += start
+        frame.attrs["threshold"] = predictor.threshold
+        yield frame
+        start += len(frame)
+        if n_rows is None or len(frame) < n_rows:
+            return

@@ -1,0 +1,66 @@
+"""Predictions of a served model, as those of a run."""
+
+import contextlib
+import logging
+from collections.abc import Iterable, Iterator
+
+from deeprke_tf.config import FoldSettings
+from deeprke_tf.rna.folding import FoldingPool
+from deeprke_tf.rna.sites import Site, SkippedSite
+from deeprke_tf.runs.predictions import Predictor, prediction_of
+from deeprke_tf.runs.table import Prediction
+from deeprke_tf.serving.answers import CALIBRATED, SD
+from deeprke_tf.serving.client import RequestSettings, ServedModel
+
+logger = logging.getLogger(__name__)
+
+
+@contextlib.contextmanager
+def predictor_of_server(
+    url: str,
+    settings: RequestSettings,
+    fold: FoldSettings,
+    batch_size: int,
+    threshold: float | None,
+) -> Iterator[Predictor]:
+    """Connects to a served model.
+
+    Args:
+      url: Of the model; see `deeprke_tf.serving.client`.
+      settings: How to send requests.
+      fold: How the training sites of the model were folded.
+      batch_size: Sites in a request.
+      threshold: Probability from which a site is called bound; None: not known.
+
+    Raises:
+      UserError: The server cannot be reached, or serves another kind of model.
+    """
+    with ServedModel(url, settings) as served:
+        logger.info("asking %s, version %s", url, served.version)
+        chosen = "not known: a server tells none, give --threshold"
+        if threshold is not None:
+            from deeprke_tf.evaluation import calling
+
+            chosen = str(calling.Calling(threshold, calling.GIVEN))
+        calibration = "as exported with the model"
+        if CALIBRATED not in served.outputs:
+            calibration = f"not known: the export has no {CALIBRATED}"
+
+        def score(
+            sites: Iterable[Site | SkippedSite], pool: FoldingPool | None
+        ) -> Iterator[Prediction]:
+            for scored in served.score(sites, pool, batch_size):
+                yield prediction_of(*scored, threshold)
+
+        yield Predictor(
+            score,
+            comments=[
+                f"deeprke predict, server {url}, version {served.version}",
+                f"threshold {chosen}",
+                f"calibration {calibration}",
+            ],
+            k=1,  # The server finds sites that are shorter than k.
+            fold=fold if served.reads_structure else None,
+            threshold=threshold,
+            has_sd=SD in served.outputs,
+        )

@@ -1,0 +1,131 @@
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+
+import deeprke_tf as dk
+from deeprke_tf.rna.sites import Site
+from tests.support.small_runs import make_sites
+
+pytest_plugins = ["tests.support.run_fixtures"]
+
+SEQUENCES = ["GGUGUAUAUACCACC", "ACGTACGT", "AC", "GGUGUAUAUACCACC"]
+
+
+def test_a_list_of_sequences_gives_a_table(sequence_run):
+    run = dk.load_run(sequence_run)
+    table = run.predict(SEQUENCES)
+    assert list(table.columns) == [
+        *("name", "probability", "calibrated_probability", "bound", "skipped"),
+    ]
+    assert table["name"].tolist() == ["site1", "site2", "site3", "site4"]
+    assert table["probability"].notna().tolist() == [True, True, False, True]
+    assert table["probability"][0] == pytest.approx(table["probability"][3])
+    assert table["skipped"].str.partition(":")[0].tolist() == [
+        *("", "", "shorter than k", ""),
+    ]
+    bound = table["probability"][[0, 1, 3]] >= run.threshold
+    assert table["bound"][[0, 1, 3]].tolist() == bound.tolist()
+    assert table["bound"].isna().tolist() == [False, False, True, False]
+    assert table.attrs["threshold"] == run.threshold
+
+
+def test_a_path_and_sites_give_the_same_table(run, sites_files):
+    loaded = dk.load_run(str(run))
+    of_path = loaded.predict(str(sites_files / "test.tsv"), recall=0.9)
+    sites = [
+        Site(name, sequence, label, dot_bracket)
+        for name, sequence, label, dot_bracket in make_sites(40, seed=2)
+    ]
+    pd.testing.assert_frame_equal(loaded.predict(sites, recall=0.9), of_path)
+    assert len(of_path) == 40 and of_path["bound"].any()
+
+
+def test_chunks_are_the_table_in_parts(ensemble, sites_files):
+    run = dk.load_run(ensemble)
+    whole = run.predict(sites_files / "test.tsv")
+    parts = list(run.predict(sites_files / "test.tsv", chunks=20))
+    assert [len(part) for part in parts] == [20, 20]
+    pd.testing.assert_frame_equal(pd.concat(parts), whole)
+    assert list(whole.columns)[-1] == "probability_sd"
+    assert (whole["probability_sd"] > 0).any()
+
+
+def test_chunks_read_no_further_than_needed(sequence_run):
+    read = []
+
+    def endless():
+        while True:
+            read.append(1)
+            yield "GGUGUAUAUACCACC"
+
+    chunks = dk.load_run(sequence_run).predict(endless(), chunks=10)
+    assert [len(next(chunks)) for _ in range(3)] == [10, 10, 10]
+    assert len(read) <= 2_048
+    chunks.close()
+
+
+def test_several_paths_are_averaged(run, sequence_run, sites_files):
+    sites = sites_files / "test.tsv"
+    together = dk.load_run(run, sequence_run).predict(sites)
+    alone = [dk.load_run(path).predict(sites) for path in (run, sequence_run)]
+    mean = sum(table["probability"] for table in alone) / 2
+    assert together["probability"].tolist() == pytest.approx(mean.tolist())
+
+
+def test_no_sites_give_an_empty_table(sequence_run):
+    run = dk.load_run(sequence_run)
+    assert len(run.predict([])) == 0
+    assert [len(part) for part in run.predict([], chunks=5)] == [0]
+
+
+@pytest.mark.parametrize(
+    ("sites", "settings", "message"),
+    [
+        (SEQUENCES, {"max_length": 0}, "`max_length` must be at least 1, got 0"),
+        (SEQUENCES, {"chunks": 0}, "`chunks` must be at least 1, got 0"),
+        (SEQUENCES, {"fdr": 0.1, "recall": 0.9}, "one of `fdr`, `recall`, not"),
+        (SEQUENCES, {"threshold": 2}, r"`threshold` must be in \[0, 1\], got 2"),
+        ("none.fa", {}, "none.fa: No such file"),
+        ([3], {}, "item 1 is of type int"),
+    ],
+)
+def test_errors_name_the_argument(sequence_run, sites, settings, message):
+    with pytest.raises(dk.UserError, match=message):
+        dk.load_run(sequence_run).predict(sites, **settings)
+
+
+def test_names_come_when_they_are_asked_for():
+    assert {"load_run", "Run", "structure"} <= set(dir(dk))
+    assert dk.structure.fold("GGGGAAAACCCC")[0] == "((((....))))"
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        dk.nothing  # noqa: B018
+
+
+def test_the_package_is_imported_at_once():
+    started = time.monotonic()
+    subprocess.run([sys.executable, "-c", "pass"], check=True)
+    of_python = time.monotonic() - started
+    started = time.monotonic()
+    command = "import deeprke_tf, sys; assert 'numpy' not in sys.modules"
+    subprocess.run([sys.executable, "-c", command], check=True)
+    assert time.monotonic() - started < of_python + 0.5
+
+
+@pytest.mark.slow
+def test_a_script_without_a_main_guard_folds_in_processes(run, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import random\n"
+        "import deeprke_tf as dk\n"
+        "rng = random.Random(1)\n"
+        "rnas = [''.join(rng.choices('ACGU', k=200)) for _ in range(60)]\n"
+        f"table = dk.load_run({str(run)!r}).predict(rnas, workers=2)\n"
+        "print('rows', len(table), table['probability'].notna().all())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.stdout == "rows 60 True\n", done.stderr
