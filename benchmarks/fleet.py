@@ -113,7 +113,7 @@ def _member(config: Any, n_sites: int, seed: int) -> Any:
     import numpy as np
 
     from deeprke_tf.fleets.data import LabelledIds
-    from deeprke_tf.fleets.fleet import Member
+    from deeprke_tf.fleets.steps import Member
     from deeprke_tf.networks import kmer_counts
 
     rng = np.random.default_rng(seed)

@@ -11,13 +11,12 @@ import numpy as np
 import pytest
 
 from deeprke_tf import benchmark, config, presets
-from deeprke_tf.benchmarking import data as benchmark_data
 from deeprke_tf.benchmarking import experiments, linear_baselines, tasks, training
 from deeprke_tf.benchmarking.results import REQUIRED
-from deeprke_tf.data import description
+from deeprke_tf.data import batches, description
 from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation import metrics
-from deeprke_tf.fleets import plan
+from deeprke_tf.system import arrays
 
 NAME = "18_ICLIP_hnRNPL--ensembl59_from_2337-2339-741_ctrl+kd_all_clusters"
 MOTIF = "UGUAUAUA"
@@ -91,6 +90,11 @@ def run(which, data_dir, out, *flags):
     }
 
 
+def predictions(out, preset, seed):
+    directory = out / "rbp31" / "predictions" / NAME
+    return arrays.read_arrays(directory / f"{preset}.frozen.seed{seed}.none.npz")
+
+
 def test_each_task_leaves_one_result_and_a_second_run_does_none_again(
     small, data_dir, tmp_path, capsys
 ):
@@ -102,7 +106,7 @@ def test_each_task_leaves_one_result_and_a_second_run_does_none_again(
         assert result["experiment"] == NAME and result["number"] == 18
         assert result["auroc_ci"][0] <= result["auroc"] <= result["auroc_ci"][1]
         assert (result["n_sites"], result["n_positive"]) == (60, 20)
-        assert len(result["data"]["inputs"]) == 2 and not result["optimistic"]
+        assert len(result["data"]["inputs"]) == 2
     assert results["oli.frozen.seed2.none"]["auroc"] > 0.95
     assert results["small.frozen.seed2.none"]["config"]["train"]["seed"] == 2
     said = capsys.readouterr().out
@@ -117,24 +121,16 @@ def test_each_task_leaves_one_result_and_a_second_run_does_none_again(
     assert NAME in report and "`19_B`: no training sites" in report
 
 
-def test_the_published_protocol_takes_the_best_of_three_on_the_test(data_dir, tmp_path):
-    flags = ["--presets", "oli", "--protocols", "published"]
-    (result,) = run("rbp31", data_dir, tmp_path, *flags).values()
-    kept = tmp_path / "rbp31" / "predictions" / NAME
-    arrays = plan.read_arrays(kept / "oli.published.seed1.none.npz")
-    # Whichever was the best: its sites in the order of their names.
-    names = sorted(labelled(60, 2))
-    of_names = [int(name.endswith("class:1")) for name, _sequence in names]
-    assert arrays["test_labels"].tolist() == of_names
-    assert result["optimistic"] and len(result["test_aurocs"]) == 3
-    assert result["auroc"] == pytest.approx(max(result["test_aurocs"]))
-    assert result["data"]["n_validation"] == 60
+def test_predictions_are_in_the_order_of_names(data_dir, tmp_path):
+    run("rbp31", data_dir, tmp_path, "--presets", "oli")
+    names = sorted(name for name, _sequence in labelled(60, 2))
+    expected = [int(name.endswith("class:1")) for name in names]
+    assert predictions(tmp_path, "oli", 1)["test_labels"].tolist() == expected
 
 
 def test_the_grouped_protocol_keeps_overlapping_sites_together(data_dir, tmp_path):
     flags = ["--presets", "oli", "--protocols", "grouped"]
-    ((name, result),) = run("rbp31", data_dir, tmp_path, *flags).items()
-    assert name == "oli.grouped.seed1.none" and not result["optimistic"]
+    assert list(run("rbp31", data_dir, tmp_path, *flags)) == ["oli.grouped.seed1.none"]
     data = tmp_path / "rbp31" / "data" / NAME / "grouped.none.k3.unfolded"
     assert description.read(data).contents["validation_groups"] == "overlap"
     assert "## Protocol grouped" in (tmp_path / "rbp31" / "report.md").read_text()
@@ -150,7 +146,7 @@ def test_the_report_can_be_on_some_experiments_alone(data_dir, tmp_path):
     assert NAME in report.read_text()
 
 
-def test_masking_the_edge_takes_the_leak_away(data_dir, tmp_path):
+def test_masking_the_edge_removes_the_leak(data_dir, tmp_path):
     results = run("rbp24", data_dir, tmp_path, "--presets", "position-kmer")
     plain, debiased = (
         results[f"position-kmer.frozen.seed1.{mask}"]
@@ -161,19 +157,21 @@ def test_masking_the_edge_takes_the_leak_away(data_dir, tmp_path):
     assert "position-kmer, debiased" in report
 
 
-def drawn(task, info, _directory):
-    """Stands for a training: draws what its network says of the sites by its seed."""
+def drawn(task, dataset, _directory):
+    """Stands for a training: draws the probabilities of the sites by its seed."""
     rng = np.random.default_rng(task.seed)
-    labels = [benchmark_data.letters(info, s).labels for s in ("validation", "test")]
+    labels = [
+        batches.sample_labels(dataset, split, -1) for split in ("validation", "test")
+    ]
     scored = [training.Scored(each, rng.random(len(each))) for each in labels]
     facts = {"config": dataclasses.asdict(task.settings)}
     return training.Trained(*scored, facts)
 
 
-def test_an_ensemble_is_measured_anew_when_its_seeds_are_others(
+def test_an_ensemble_is_measured_again_when_its_seeds_change(
     small, data_dir, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(training, "_train_network", drawn)
+    monkeypatch.setattr(training, "train_network", drawn)
     found = [
         run("rbp31", data_dir, tmp_path, "--presets", "small", "--ensembles", *seeds)
         for seeds in (["--seeds", 1, 2], ["--seeds", 1, 2], ["--seeds", 1, 3])
@@ -181,19 +179,16 @@ def test_an_ensemble_is_measured_anew_when_its_seeds_are_others(
     means = [results["small-x2.frozen.seed1.none"] for results in found]
     assert means[0] == means[1]
     assert [mean["seeds"] for mean in means] == [[1, 2], [1, 2], [1, 3]]
-    kept = tmp_path / "rbp31" / "predictions" / NAME
-    arrays = [
-        plan.read_arrays(kept / f"small.frozen.seed{seed}.none.npz") for seed in (1, 3)
-    ]
-    mean = np.mean([each["test_probabilities"] for each in arrays], axis=0)
-    expected = metrics.auroc(arrays[0]["test_labels"], mean)
+    members = [predictions(tmp_path, "small", seed) for seed in (1, 3)]
+    mean = np.mean([each["test_probabilities"] for each in members], axis=0)
+    expected = metrics.auroc(members[0]["test_labels"], mean)
     assert means[2]["auroc"] == pytest.approx(expected, abs=1e-12)
 
 
-def test_a_result_of_other_settings_is_neither_done_nor_a_member(
+def test_a_result_of_other_settings_is_neither_done_nor_a_member_of_an_ensemble(
     small, data_dir, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr(training, "_train_network", drawn)
+    monkeypatch.setattr(training, "train_network", drawn)
     run("rbp31", data_dir, tmp_path, "--presets", "small")
     train = dataclasses.replace(SMALL.train, epochs=2)
     changed = dataclasses.replace(SMALL, train=train)
@@ -208,26 +203,24 @@ def test_a_result_of_other_settings_is_neither_done_nor_a_member(
     assert names == {f"small.frozen.seed{seed}.none.json" for seed in (1, 2)}
 
 
-def test_an_experiment_whose_files_have_changed_is_not_gone_on_with(
-    data_dir, tmp_path, capsys
-):
+def test_an_experiment_whose_files_have_changed_is_refused(data_dir, tmp_path, capsys):
     data = shutil.copytree(data_dir, tmp_path / "data")
     out = tmp_path / "out"
     run("rbp31", data, out, "--presets", "oli")
     write(data / "rbp31" / f"{NAME}.train.fa.gz", labelled(90, 9))
     flags = ["--data-dir", data, "--out", out, "--presets", "position-kmer"]
     assert benchmark.main(["rbp31", *map(str, flags)]) == 1
-    assert f"The files of {NAME} are not those that" in capsys.readouterr().err
+    assert f"The files of {NAME} have changed" in capsys.readouterr().err
 
 
-def test_a_task_that_another_process_is_at_is_left_to_it(data_dir, tmp_path, capsys):
+def test_a_task_that_another_process_runs_is_skipped(data_dir, tmp_path, capsys):
     found = experiments.find("rbp31", data_dir)
     (task,) = tasks.plan("rbp31", found, ["oli"], [1], ["frozen"], ["none"])
     lock = task.lock_path(tmp_path)
     lock.parent.mkdir(parents=True)
     with filelock.FileLock(lock):
         assert run("rbp31", data_dir, tmp_path, "--presets", "oli") == {}
-    assert "1 tasks are left to other processes" in capsys.readouterr().out
+    assert "1 tasks are run by other processes" in capsys.readouterr().out
 
 
 def test_a_task_that_fails_does_not_stop_the_others(
@@ -258,7 +251,7 @@ def test_a_task_that_fails_does_not_stop_the_others(
         (["--presets", "papr"], "No preset 'papr'"),
         (
             ["--protocols", "best"],
-            "protocols: no 'best'; there are: frozen, grouped, published",
+            "protocols: no 'best'; there are: frozen, grouped",
         ),
         (["--masks", "all"], "masks: no 'all'; there are: none, 3prime-edge"),
         (["--seeds", "-1"], "seeds must not be negative"),

@@ -5,8 +5,7 @@
            within flanks in lower case; some training sets are
            <experiment>.train.processed.tsv.gz, with sequence and label alone
 
-Only what is there is found: an experiment that lacks its training or its test sites is
-reported as missing.
+An experiment that lacks its training or its test files is reported as missing.
 """
 
 import dataclasses
@@ -19,11 +18,13 @@ from deeprke_tf.errors import UserError
 
 Benchmark = Literal["rbp31", "rbp24"]
 
-# What validation is and what the test decides: `benchmark_tasks` has the rules.
-Protocol = Literal["frozen", "grouped", "published"]
-PROTOCOLS: tuple[Protocol, ...] = ("frozen", "grouped", "published")
+# How validation is split off. By either protocol the test sites are scored once.
+#   frozen   at random
+#   grouped  validation sites share no stretch of letters with training sites
+Protocol = Literal["frozen", "grouped"]
+PROTOCOLS: tuple[Protocol, ...] = ("frozen", "grouped")
 
-# Of a site in its file: as it is, or with bases masked.
+# Which bases of the sites are masked.
 MASKS = ("none", "3prime-edge", "both-edges")
 
 _RBP31 = re.compile(r"(\d+)_(.+)\.(train|test)\.fa\.gz")
@@ -38,9 +39,10 @@ class Experiment:
 
     Attributes:
       name: The stem of its file names.
-      number: What an RBP-31 name begins with; None for RBP-24.
-      train: Training files and the label of all their sites, None where it is inside.
-      test: The same of the test.
+      number: The number that an RBP-31 name begins with; None for RBP-24.
+      train: Training files, each with the label of all its sites, or None if the file
+        holds the labels.
+      test: Test files, in the same form.
     """
 
     name: str
@@ -50,13 +52,13 @@ class Experiment:
 
     @property
     def missing(self) -> str:
-        """What is not there, in words; empty if the experiment is complete."""
+        """What is missing, in words; empty if the experiment is complete."""
         parts = (("training", self.train), ("test", self.test))
         return " and ".join(f"{name} sites" for name, files in parts if not files)
 
     @property
     def edges_are_marked(self) -> bool:
-        """Whether all its files may mark the site by case, so that it can be masked."""
+        """Whether letter case may mark the sites of all files; only then masks work."""
         files = (*self.train, *self.test)
         return bool(files) and all(label is not None for _path, label in files)
 
@@ -65,16 +67,16 @@ def find(benchmark: Benchmark, data_dir: Path) -> list[Experiment]:
     """Returns the experiments in a directory, or in its folder of the benchmark's name.
 
     Raises:
-      UserError: There are none.
+      UserError: There is no experiment.
     """
     directory = data_dir / benchmark if (data_dir / benchmark).is_dir() else data_dir
     if not directory.is_dir():
-        raise UserError(f"--data-dir {data_dir} is not a directory.")
+        raise UserError(f"`data_dir` {data_dir} is not a directory.")
     of_name = _find_rbp31 if benchmark == "rbp31" else _find_rbp24
     experiments = of_name(sorted(directory.iterdir()))
     if not experiments:
         raise UserError(
-            f"{directory} holds no file named as those of {benchmark} are; see "
+            f"{directory} holds no file named as {benchmark} files are; see "
             "docs/benchmark.md."
         )
     return sorted(experiments, key=lambda one: (one.number or 0, one.name))

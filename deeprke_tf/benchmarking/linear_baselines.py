@@ -9,6 +9,7 @@
 Both take the regularization with the highest AUROC on validation.
 """
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -129,32 +130,32 @@ def _positions(sequences: Sequence[str], reach: int) -> sparse.csr_matrix:
     return sparse.csr_matrix((np.ones(len(hot)), (np.concatenate(rows), hot)), shape)
 
 
-def letters_of(ids: np.ndarray, vocabulary: KmerVocabulary) -> list[str]:
-    """Returns the letters that overlapping k-mers were cut from, site by site.
+def letters_of(sites: Sequence[np.ndarray], vocabulary: KmerVocabulary) -> list[str]:
+    """Returns the letters of sites that are given as overlapping k-mers.
 
-    A letter is N where no known k-mer covers it: a letter beside an N within k may be
-    lost where it lies between two. The k-mers of the result are those given.
+    A letter that no known k-mer covers is N: a letter between two N may be lost. The
+    k-mers of the result are the given ones.
 
     >>> vocabulary = KmerVocabulary("ACGU", k=3)
-    >>> letters_of(vocabulary.encode("ACGUNACG")[np.newaxis], vocabulary)
+    >>> letters_of([vocabulary.encode("ACGUNACG")], vocabulary)
     ['ACGUNACG']
 
     Args:
-      ids: Of the k-mers, padded behind with `kmers.PAD_ID`, [n_sites, n_kmers].
-      vocabulary: Theirs.
+      sites: k-mer ids of each site, int [n_kmers].
+      vocabulary: Their vocabulary.
     """
+    # Behind its k-mers each site has a pad for each letter that the last one adds, so
+    # that place i is both k-mer i and letter i.
+    pad = np.full(vocabulary.k - 1, PAD_ID)
+    ids = np.concatenate([part for site in sites for part in (site, pad)])
     n_letters = len(vocabulary.alphabet)
-    n_sites, n_kmers = ids.shape
-    letters = np.full((n_sites, n_kmers + vocabulary.k - 1), n_letters)
+    letters = np.full(len(ids) + vocabulary.k - 1, n_letters)
     known = ids > UNKNOWN_ID
-    digits = np.where(known, ids - FIRST_KMER_ID, 0)
+    digits = ids[known] - FIRST_KMER_ID
     for offset in reversed(range(vocabulary.k)):
         digits, remainder = np.divmod(digits, n_letters)
-        covered = letters[:, offset : offset + n_kmers]
-        covered[known] = remainder[known]
-    codes = np.frombuffer(f"{vocabulary.alphabet}N".encode(), np.uint8)[letters]
-    lengths = (ids != PAD_ID).sum(axis=1) + vocabulary.k - 1
-    return [
-        row[:length].tobytes().decode()
-        for row, length in zip(codes, lengths.tolist(), strict=True)
-    ]
+        letters[offset : offset + len(ids)][known] = remainder
+    codes = np.frombuffer(f"{vocabulary.alphabet}N".encode(), np.uint8)
+    text = codes[letters].tobytes().decode()
+    ends = np.cumsum([0, *(len(site) + len(pad) for site in sites)]).tolist()
+    return [text[start:end] for start, end in itertools.pairwise(ends)]

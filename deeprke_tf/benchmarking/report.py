@@ -1,7 +1,7 @@
 """The report of a benchmark: Markdown, one HTML file that holds all, and figures."""
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,8 @@ import pandas as pd
 from deeprke_tf.benchmarking import figures as benchmark_figures
 from deeprke_tf.benchmarking import tables
 from deeprke_tf.benchmarking.experiments import PROTOCOLS, Benchmark, Experiment
-from deeprke_tf.benchmarking.results import (
-    mean_aurocs,
-    published_of,
-    read,
-    read_published,
-)
+from deeprke_tf.benchmarking.results import mean_aurocs, published_of, read
 from deeprke_tf.system.files import written_aside
-
-__all__ = ["read_published", "report"]
 
 _MASKED = {"3prime-edge": "debiased", "both-edges": "both edges masked"}
 
@@ -33,13 +26,8 @@ _PROTOCOLS = {
         "sites, directly or through others. The test sites are the same: pairs and "
         "figures have the methods of frozen beside these."
     ),
-    "published": (
-        "**Optimistic**: three trainings, each with another random third of the "
-        "training sites for validation; the best of the three on the test is reported, "
-        "as the paper did."
-    ),
 }
-# Its other protocol with the same number of trainings, training sites and test sites.
+# The protocol that each protocol is compared with: its test sites are the same.
 _SAME_TEST = {"grouped": "frozen"}
 _STYLE = (
     "body{font:15px/1.5 sans-serif;max-width:70em;margin:2em auto;padding:0 1em}"
@@ -58,18 +46,17 @@ def report(
     """Writes the report of all results that there are.
 
     Args:
-      benchmark: Which one.
+      benchmark: "rbp31" or "rbp24".
       out: The directory of the results.
-      experiments: All that were found, those that lack files among them.
-      published: Of `read_published`.
-      only: Names of the experiments that the report is on; all that have results if
-        None.
+      experiments: All experiments, also incomplete ones.
+      published: Published AUROCs, from `results.read_published`.
+      only: Names of the experiments to report on; all if None.
 
     Returns:
       The files written.
 
     Raises:
-      UserError: A file among the results is none.
+      UserError: A file among the results is not a result.
     """
     results = read(out, benchmark)
     if only is not None:
@@ -147,7 +134,7 @@ def _figures(
 def _missing(
     results: Sequence[Mapping[str, Any]], experiments: Sequence[Experiment]
 ) -> list[str]:
-    """Returns what there are no numbers of, and why."""
+    """Returns the experiments without results, and why they have none."""
     done = {result["experiment"] for result in results}
     reasons = [
         f"- `{one.name}`: "
@@ -159,41 +146,37 @@ def _missing(
 
 
 def _provenance(results: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Returns how the numbers came about."""
+    """Returns seeds, dates, commands and versions of the results."""
     if not results:
         return []
-    lines = ["## How", ""]
     seeds = sorted({result["seed"] for result in results})
-    lines.append(f"- seeds: {', '.join(map(str, seeds))}")
     times = sorted(result.get("finished", "") for result in results)
-    lines.append(f"- {len(results)} results, from {times[0]} to {times[-1]}")
-    for title, key in (("command", "command"), ("versions", "versions")):
-        found = dict.fromkeys(_text(result.get(key)) for result in results)
-        lines += [f"- {title}: `{text}`" for text in found if text]
-    return [*lines, ""]
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {version}" for name, version in value.items())
-    return str(value or "")
+    commands = dict.fromkeys(str(result.get("command") or "") for result in results)
+    versions = dict.fromkeys(
+        ", ".join(f"{name} {version}" for name, version in (found or {}).items())
+        for found in (result.get("versions") for result in results)
+    )
+    return [
+        "## How",
+        "",
+        f"- seeds: {', '.join(map(str, seeds))}",
+        f"- {len(results)} results, from {times[0]} to {times[-1]}",
+        *(f"- command: `{text}`" for text in commands if text),
+        *(f"- versions: `{text}`" for text in versions if text),
+        "",
+    ]
 
 
 def _to_html(markdown: str, directory: Path) -> str:
     """Returns the report as a page that needs no other file."""
     body = markdown_it.MarkdownIt("commonmark").enable("table").render(markdown)
-    for name in _images(directory):
-        data = base64.b64encode((directory / name).read_bytes()).decode()
-        body = body.replace(f'src="{name}"', f'src="data:image/png;base64,{data}"')
+    for path in directory.glob("*.png"):
+        data = base64.b64encode(path.read_bytes()).decode()
+        body = body.replace(f'src="{path.name}"', f'src="data:image/png;base64,{data}"')
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>Benchmark</title>'
         f"<style>{_STYLE}</style>\n{body}</html>\n"
     )
-
-
-def _images(directory: Path) -> Iterator[str]:
-    for path in directory.glob("*.png"):
-        yield path.name
 
 
 def _write(path: Path, text: str) -> None:

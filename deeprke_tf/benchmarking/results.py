@@ -1,20 +1,17 @@
-"""The results of a benchmark, read from their files, and what compares them."""
+"""The results of a benchmark and published AUROCs, read from their files."""
 
-import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from scipy import stats
 
-from deeprke_tf.benchmarking.experiments import Benchmark, Experiment
+from deeprke_tf.benchmarking.experiments import PROTOCOLS, Benchmark, Experiment
 from deeprke_tf.errors import UserError
 from deeprke_tf.presets import PRESETS
 
-# Published columns, as they are named in print.
+# Columns of the table of published AUROCs, and the names of the methods in print.
 _PUBLISHED = {
     "deeprke": "DeepRKE",
     "deeprke_minus": "DeepRKE-",
@@ -30,37 +27,16 @@ _PUBLISHED = {
 }
 _KEYS = {"rbp31": "number", "rbp24": "file_stem"}
 
-_FEWEST_TO_TEST = 6  # pairs: with fewer no difference could reach p = 0.05
-
 REQUIRED = ("benchmark", "experiment", "preset", "protocol", "seed", "mask", "auroc")
-
-
-@dataclasses.dataclass(frozen=True)
-class Comparison:
-    """Two methods on the experiments that both have.
-
-    Attributes:
-      n: How many those are.
-      means: Of the one and of the other.
-      wins: How often the one is better to three decimals, as tables show it.
-      ties: How often they are equal to three decimals.
-      losses: How often the other is better.
-      p: Of a paired Wilcoxon test, two-sided; None for fewer than six experiments.
-    """
-
-    n: int
-    means: tuple[float, float]
-    wins: int
-    ties: int
-    losses: int
-    p: float | None
 
 
 def read(out: Path, benchmark: Benchmark) -> list[dict[str, Any]]:
     """Reads all results of a benchmark.
 
+    Results of protocols that earlier versions had are left out.
+
     Raises:
-      UserError: A file is no result.
+      UserError: A file is not a result.
     """
     results = []
     for path in sorted((out / benchmark / "results").glob("*/[!.]*.json")):
@@ -70,9 +46,10 @@ def read(out: Path, benchmark: Benchmark) -> list[dict[str, Any]]:
                 raise ValueError(f"it lacks {set(REQUIRED) - set(result)}")
         except (OSError, ValueError, TypeError) as error:
             raise UserError(
-                f"{path} is no result of this benchmark ({error}); delete it."
+                f"{path} is not a result of this benchmark ({error}); delete it."
             ) from error
-        results.append(result)
+        if result["protocol"] in PROTOCOLS:
+            results.append(result)
     return results
 
 
@@ -81,7 +58,7 @@ def mean_aurocs(
 ) -> pd.DataFrame:
     """Returns the AUROC of each experiment (rows) and preset, averaged over seeds.
 
-    Presets are in the order in which `presets` has them, others behind by name.
+    Presets are in the order of `PRESETS`, others follow by name.
     """
     chosen = [r for r in results if r["protocol"] == protocol and r["mask"] == mask]
     table = pd.DataFrame(chosen, columns=["experiment", "preset", "auroc"])
@@ -100,7 +77,7 @@ def read_published(path: Path | None, benchmark: Benchmark) -> pd.DataFrame:
       path: A CSV file with the column "number" (rbp31) or "file_stem" (rbp24) and one
         column for each method; or the folder of `deeprke_<benchmark>_auroc.csv`; or
         None.
-      benchmark: Which.
+      benchmark: "rbp31" or "rbp24".
 
     Returns:
       AUROC by number, as text, or by file stem (rows) and method; empty without a path.
@@ -136,23 +113,3 @@ def published_of(
     rows = published.reindex(keys)
     rows.index = pd.Index([one.name for one in experiments])
     return rows.dropna(how="all")
-
-
-def compare(one: pd.Series, other: pd.Series) -> Comparison | None:
-    """Compares two methods, AUROC by experiment; None if they share none."""
-    both = pd.concat([one, other], axis=1, join="inner").dropna()
-    if both.empty:
-        return None
-    differences = (both.iloc[:, 0] - both.iloc[:, 1]).to_numpy()
-    rounded = np.subtract(*both.round(3).to_numpy().T).round(3)
-    p = None
-    if len(both) >= _FEWEST_TO_TEST:
-        p = float(stats.wilcoxon(differences).pvalue) if differences.any() else 1.0
-    return Comparison(
-        len(both),
-        (float(both.iloc[:, 0].mean()), float(both.iloc[:, 1].mean())),
-        int((rounded > 0).sum()),
-        int((rounded == 0).sum()),
-        int((rounded < 0).sum()),
-        p,
-    )

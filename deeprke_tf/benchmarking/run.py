@@ -1,81 +1,95 @@
-"""Does the tasks of a benchmark, one after another, beside other processes that do so.
+"""Runs the tasks of a benchmark, one after another, beside other processes.
 
 OUT/<benchmark>/
-    results/<experiment>/<preset>.<protocol>.seed<n>.<mask>.json   when a task is done
-    predictions/<experiment>/<the same>.npz    what the model says of each site
-    data/<experiment>/...       datasets, shared by its tasks
+    results/<experiment>/<preset>.<protocol>.seed<n>.<mask>.json   of a finished task
+    predictions/<experiment>/<the same>.npz    labels and probabilities of its sites
+    data/<experiment>/...       datasets, shared by tasks
     runs/<experiment>/...       trained runs
-    locks/                      who works on what
+    locks/                      locks of tasks and datasets
 """
 
 import dataclasses
 import importlib.metadata
+import json
+import logging
 import platform
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import filelock
 import numpy as np
 
 from deeprke_tf import __version__
 from deeprke_tf.benchmarking import training
-from deeprke_tf.benchmarking.data import dataset_of
-from deeprke_tf.benchmarking.tasks import N_PUBLISHED_FOLDS, Task
-from deeprke_tf.benchmarking.training import Trained
+from deeprke_tf.benchmarking.data import Datasets
+from deeprke_tf.benchmarking.tasks import Task
+from deeprke_tf.benchmarking.training import Scored, Trained
 from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation import metrics
 from deeprke_tf.fleets import plan
-from deeprke_tf.system import files, processes
-from deeprke_tf.system.progress import progress_bar
+from deeprke_tf.system import arrays, files, processes
+from deeprke_tf.system.files import sha256
+from deeprke_tf.system.progress import Progress, no_progress
+
+_logger = logging.getLogger(__name__)
 
 
-def do_tasks(
+def run_tasks(
     tasks: Sequence[Task],
-    out: Path,
-    fold_flags: Sequence[str],
-    fleet: Path | None = None,
-) -> tuple[int, dict[str, str]]:
-    """Does what is not done yet; a task that fails does not stop the others.
+    datasets: Datasets,
+    *,
+    trained: Path | None = None,
+    ensembles: bool = False,
+    progress: Progress = no_progress,
+) -> dict[str, str]:
+    """Runs the tasks that have no result; one that fails does not stop the others.
 
     Args:
-      tasks: All tasks of the plan.
-      out: The directory of the results.
-      fold_flags: Flags of `preprocess` for folding.
-      fleet: Results of `deeprke fleet` to take networks from; None: train them here.
+      tasks: All tasks.
+      datasets: Their datasets, and the directory of the results.
+      trained: Results of `deeprke fleet` to take networks from; None: train them here.
+      ensembles: Also measure the mean probability over the seeds of each preset.
+      progress: Reports progress.
 
     Returns:
-      How many tasks other processes are at; and what went wrong, by task.
+      Error messages of failed tasks, by name.
     """
+    n_done = sum(task.result_path(datasets.out).exists() for task in tasks)
+    _logger.info("%d tasks, %d of them done before", len(tasks), n_done)
     n_elsewhere, failed = 0, {}
-    with progress_bar(len(tasks), "task", "benchmark") as bar:
+    with progress(len(tasks), "task", "benchmark") as bar:
         for task in tasks:
-            name = f"{task.experiment.name} {task.label}"
-            bar.set_postfix_str(name[-60:])
             try:
-                n_elsewhere += not _do_alone(task, out, fold_flags, fleet)
+                n_elsewhere += not _run_alone(task, datasets, trained)
             except UserError as error:
-                failed[name] = str(error)
+                failed[task.name] = str(error)
             bar.update()
-    return n_elsewhere, failed
+    if ensembles:
+        done = [task for task in tasks if task.name not in failed]
+        failed |= measure_ensembles(done, datasets.out)
+    if n_elsewhere:
+        _logger.info("%d tasks are run by other processes", n_elsewhere)
+    for name, message in failed.items():
+        _logger.info("failed: %s: %s", name, message)
+    return failed
 
 
-def _do_alone(
-    task: Task, out: Path, fold_flags: Sequence[str], fleet: Path | None
-) -> bool:
-    """Does a task unless it is done; returns False if another process is at it."""
-    if is_done(task, out):
+def _run_alone(task: Task, datasets: Datasets, trained: Path | None) -> bool:
+    """Runs a task without a result; returns False if another process runs it."""
+    if is_done(task, datasets.out):
         return True
-    lock = task.lock_path(out)
+    lock = task.lock_path(datasets.out)
     lock.parent.mkdir(parents=True, exist_ok=True)
     try:
         with filelock.FileLock(lock, timeout=0):
-            # It may have been done between the question and the lock.
-            if not is_done(task, out):
-                result = run_task(task, out, fold_flags, fleet)
-                task.result_path(out).parent.mkdir(parents=True, exist_ok=True)
-                files.write_json(task.result_path(out), result)
+            # Another process may have finished it before the lock was free.
+            if not is_done(task, datasets.out):
+                started = time.monotonic()
+                model = training.train(task, datasets.of(task), trained, datasets.out)
+                model.facts["seconds"] = round(time.monotonic() - started, 1)
+                _write_result(task, model, datasets.out)
     except filelock.Timeout:
         return False
     return True
@@ -85,77 +99,51 @@ def is_done(task: Task, out: Path) -> bool:
     """Tells whether a task has its result.
 
     Raises:
-      UserError: It has one of other settings: presets change.
+      UserError: The result is of other settings than the preset has now.
     """
     path = task.result_path(out)
     if not path.exists():
         return False
-    # Of linear baselines a result has no settings.
     result = files.read_json(path)
+    # Results of linear baselines have no settings.
     if "config" in result and not plan.is_of(result, task.settings):
         raise UserError(
             f"{path} was trained with other settings than {task.preset} has now; "
-            "delete it to train anew, or name another --out."
+            "delete it to train again, or name another `out`."
         )
     return True
 
 
-def run_task(
-    task: Task, out: Path, fold_flags: Sequence[str], fleet: Path | None = None
-) -> dict[str, Any]:
-    """Trains and measures; returns what the result file holds."""
-    if task.is_transfer and fleet is None:
-        raise UserError(
-            f"{task.preset} is trained for all experiments together: give --plan, run "
-            "`deeprke fleet`, and come back with --trained."
-        )
-    started = time.time()
-    n_trainings = N_PUBLISHED_FOLDS if task.is_optimistic else 1
-    trained = []
-    for part in range(n_trainings):
-        data = dataset_of(task, part, out, fold_flags)
-        directory = _run_directory(task, part, out)
-        trained.append(training.train(task, data, directory, fleet))
-    aurocs = [metrics.auroc(*dataclasses.astuple(one.test)) for one in trained]
-    # The best on the test, where the protocol says so; else there is only one.
-    best = trained[int(np.argmax(aurocs))]
-    return result_of(task, best, out) | {
-        "test_aurocs": aurocs,
-        "seconds": round(time.time() - started, 1),
-    }
-
-
-def result_of(task: Task, trained: Trained, out: Path) -> dict[str, Any]:
-    """Returns what a result file holds, and keeps the probabilities behind it."""
-    arrays = {
+def _write_result(task: Task, model: Trained, out: Path) -> None:
+    """Writes the predictions of a task, then its result."""
+    predictions = {
         f"{split}_{name}": values
         for split in ("validation", "test")
-        for name, values in dataclasses.asdict(getattr(trained, split)).items()
+        for name, values in dataclasses.asdict(getattr(model, split)).items()
     }
-    plan.write_result(task.predictions_path(out), arrays, {"label": task.label})
-    return {
+    facts = np.array(json.dumps({"label": task.label}))
+    path = task.predictions_path(out)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrays.write_arrays(predictions | {"facts": facts}, path)
+    result = {
         "benchmark": task.benchmark,
         "experiment": task.experiment.name,
         "number": task.experiment.number,
         "preset": task.preset,
         "protocol": task.protocol,
-        "optimistic": task.is_optimistic,
         "seed": task.seed,
         "mask": task.mask,
         "k": task.k,
         **metrics.evaluate_probabilities(
-            trained.test.labels, trained.test.probabilities, trained.threshold
+            model.test.labels, model.test.probabilities, model.threshold
         ),
-        **trained.facts,
+        **model.facts,
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "command": processes.command_line(),
         "versions": _versions(),
     }
-
-
-def _run_directory(task: Task, part: int, out: Path) -> Path:
-    name = f"{task.label}.{part + 1}" if task.is_optimistic else task.label
-    return out / task.benchmark / "runs" / task.experiment.name / name
+    task.result_path(out).parent.mkdir(parents=True, exist_ok=True)
+    files.write_json(task.result_path(out), result)
 
 
 def _versions() -> dict[str, str]:
@@ -165,3 +153,71 @@ def _versions() -> dict[str, str]:
         "python": platform.python_version(),
         **{name: importlib.metadata.version(name) for name in packages},
     }
+
+
+# === Ensembles ===
+
+
+def measure_ensembles(tasks: Sequence[Task], out: Path) -> dict[str, str]:
+    """Writes a result for each experiment and preset with at least two seeds.
+
+    Its preset is `<preset>-x<seeds>`, its seed the first of them. The threshold is
+    chosen on the mean probabilities of the validation sites.
+
+    Args:
+      tasks: Tasks; those without predictions are left out.
+      out: The directory of the results.
+
+    Returns:
+      Error messages of failed ensembles, by name; one does not stop the others.
+    """
+    by_ensemble: dict[Task, list[Task]] = defaultdict(list)
+    for task in tasks:
+        if task.predictions_path(out).exists():
+            by_ensemble[dataclasses.replace(task, seed=0)].append(task)
+    failed = {}
+    for members in by_ensemble.values():
+        if len(members) < 2:
+            continue
+        preset = f"{members[0].preset}-x{len(members)}"
+        first = min(task.seed for task in members)
+        ensemble = dataclasses.replace(members[0], preset=preset, seed=first)
+        try:
+            # Another process may measure it at the same moment.
+            with filelock.FileLock(ensemble.lock_path(out)):
+                _measure_ensemble(ensemble, members, out)
+        except UserError as error:
+            failed[ensemble.name] = str(error)
+    return failed
+
+
+def _measure_ensemble(ensemble: Task, members: Sequence[Task], out: Path) -> None:
+    """Measures an ensemble unless it has a result of these members."""
+    paths = [task.predictions_path(out) for task in members]
+    facts = {
+        "seeds": [task.seed for task in members],
+        "members_sha256": [sha256(path) for path in paths],
+    }
+    if ensemble.result_path(out).exists():
+        before = json.loads(ensemble.result_path(out).read_text())
+        if all(before.get(name) == value for name, value in facts.items()):
+            return
+    predictions = [arrays.read_arrays(path) for path in paths]
+    validation, test = (
+        _mean(predictions, split, ensemble.preset) for split in ("validation", "test")
+    )
+    facts["k"] = members[0].k
+    _write_result(ensemble, Trained(validation, test, facts), out)
+
+
+def _mean(
+    predictions: Sequence[dict[str, np.ndarray]], split: str, name: str
+) -> Scored:
+    labels = [one[f"{split}_labels"] for one in predictions]
+    if any(not np.array_equal(labels[0], other) for other in labels[1:]):
+        raise UserError(
+            f"{name}: its seeds were measured on other {split} sites, or in another "
+            "order; delete their results to train again."
+        )
+    each = [one[f"{split}_probabilities"] for one in predictions]
+    return Scored(labels[0], np.mean(np.array(each, np.float64), axis=0))

@@ -6,9 +6,11 @@ from typing import Any
 
 import pandas as pd
 
-from deeprke_tf.benchmarking.differences import Difference, differences
+from deeprke_tf.benchmarking.comparisons import Difference, compare, differences
 from deeprke_tf.benchmarking.experiments import Experiment
-from deeprke_tf.benchmarking.results import Comparison, compare
+from deeprke_tf.system.tables import markdown_table
+
+_PAIRS = ("method", "against", "experiments", "means", "wins", "ties", "losses", "p")
 
 
 def in_order(table: pd.DataFrame, experiments: Sequence[Experiment]) -> pd.DataFrame:
@@ -25,38 +27,31 @@ def auroc_table(
     """Returns the table of AUROCs.
 
     Args:
-      tables: By what of the sites is masked, "" for nothing; by experiment (rows) and
-        preset.
-      published: By experiment and method.
-      experiments: Their order.
+      tables: AUROC by experiment (rows) and preset, for each name of a mask; "" stands
+        for no mask.
+      published: AUROC by experiment and method.
+      experiments: The order of rows.
     """
     union = in_order(pd.concat(tables.values(), axis=1), experiments)
-    columns: dict[str, pd.Series] = {}
-    for preset in dict.fromkeys(union):
-        for name, table in tables.items():
-            if preset in table:
-                title = f"{preset}, {name}" if name else str(preset)
-                columns[title] = table[preset].reindex(union.index)
-    for method in published.columns:
-        columns[f"{method}, published"] = published[method].reindex(union.index)
-    rows = [["experiment", *columns]]
-    for experiment in union.index:
-        cells = [_number(series.get(experiment)) for series in columns.values()]
-        rows.append([f"`{experiment}`", *cells])
-    means = [
-        f"{_number(series.mean())} ({series.count()})" for series in columns.values()
+    columns = {
+        f"{preset}, {name}" if name else str(preset): table[preset]
+        for preset in dict.fromkeys(union)
+        for name, table in tables.items()
+        if preset in table
+    }
+    columns |= {f"{name}, published": published[name] for name in published}
+    table = pd.DataFrame(columns, index=union.index)
+    rows = [
+        [f"`{experiment}`", *map(_number, row)]
+        for experiment, row in zip(table.index, table.to_numpy(), strict=True)
     ]
+    means = [f"{_number(table[name].mean())} ({table[name].count()})" for name in table]
     rows.append(["**mean (experiments)**", *means])
-    return [*_markdown_table(rows), ""]
+    return [markdown_table(["experiment", *table], rows), ""]
 
 
-def _number(value: Any) -> str:
-    return "-" if value is None or pd.isna(value) else f"{value:.3f}"
-
-
-def _markdown_table(rows: Sequence[Sequence[str]]) -> list[str]:
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return [lines[0], "|" + "---|" * len(rows[0]), *lines[1:]]
+def _number(value: float) -> str:
+    return "-" if pd.isna(value) else f"{value:.3f}"
 
 
 def pairs(
@@ -66,28 +61,27 @@ def pairs(
 
     Args:
       plain: AUROC by experiment and preset.
-      elsewhere: The same of another protocol, to compare with; empty for none.
-      published: By experiment and method.
+      elsewhere: AUROC by another protocol, to compare with; may be empty.
+      published: AUROC by experiment and method.
     """
-    methods = {str(name): plain[name] for name in plain}
-    printed = {str(name): elsewhere[name] for name in elsewhere}
-    printed |= {f"{name}, published": published[name] for name in published.columns}
-    rows = [
-        ["method", "against", "experiments", "means", "wins", "ties", "losses", "p"]
-    ]
-    names = list(methods)
-    for i, one in enumerate(names):
-        others = {name: methods[name] for name in names[i + 1 :]} | printed
-        for other, series in others.items():
-            if (comparison := compare(methods[one], series)) is not None:
-                rows.append([one, other, *_cells(comparison)])
-    if len(rows) == 1:
+    others = {str(name): elsewhere[name] for name in elsewhere}
+    others |= {f"{name}, published": published[name] for name in published}
+    rows = []
+    for i, one in enumerate(plain):
+        against = {str(name): plain[name] for name in plain.columns[i + 1 :]} | others
+        for other, aurocs in against.items():
+            if (found := compare(plain[one], aurocs)) is not None:
+                means = " / ".join(f"{mean:.3f}" for mean in found.means)
+                counts = map(str, (found.wins, found.ties, found.losses))
+                p = "too few" if found.p is None else f"{found.p:.2g}"
+                rows.append([str(one), other, str(found.n), means, *counts, p])
+    if not rows:
         return []
     note = (
         "Over the experiments that both have; ties are equal to three decimals; p is "
         "of a two-sided paired Wilcoxon test, not corrected for the number of rows."
     )
-    return ["### Pairs", "", note, "", *_markdown_table(rows), ""]
+    return ["### Pairs", "", note, "", markdown_table(_PAIRS, rows), ""]
 
 
 def parts(
@@ -96,31 +90,25 @@ def parts(
     experiments: Sequence[str],
     protocol: str,
 ) -> list[str]:
-    """Returns the table of what parts of a model are worth."""
+    """Returns the table of what each part of a model adds; see `differences`."""
     table = differences(results, directory, experiments, protocol)
-    if table.empty:
+    rows = [
+        [f"`{name}`" if name != "mean" else "**mean**", *map(_difference, row)]
+        for name, row in zip(table.index, table.to_numpy(), strict=True)
+        if any(cell is not None for cell in row)
+    ]
+    if not rows:
         return []
-    rows = [["experiment", *map(str, table)]]
-    for name, row in table.iterrows():
-        cells = [_difference(cell) for cell in row]
-        if any(cell != "-" for cell in cells):
-            rows.append([f"`{name}`" if name != "mean" else "**mean**", *cells])
     note = (
         "Differences of AUROC on the same test sites, means over the seeds that both "
         "have, with 95 % intervals: of an experiment by DeLong et al. (sites, not "
         "seeds), of the mean by a t-test over experiments."
     )
-    return ["### What a part is worth", "", note, "", *_markdown_table(rows), ""]
+    table_text = markdown_table(["experiment", *table], rows)
+    return ["### What a part is worth", "", note, "", table_text, ""]
 
 
 def _difference(cell: Difference | None) -> str:
     if cell is None:
         return "-"
     return f"{cell.mean:+.3f} ({cell.low:+.3f} to {cell.high:+.3f})"
-
-
-def _cells(comparison: Comparison) -> list[str]:
-    means = " / ".join(f"{mean:.3f}" for mean in comparison.means)
-    counts = (comparison.wins, comparison.ties, comparison.losses)
-    p = "too few" if comparison.p is None else f"{comparison.p:.2g}"
-    return [str(comparison.n), means, *map(str, counts), p]

@@ -1,15 +1,7 @@
-"""The tasks of a benchmark: what is trained on what, and where its result lies.
+"""The tasks of a benchmark: what is trained on which sites, and where results lie.
 
 A task is one experiment, preset, seed, protocol and mask. Its result is one JSON file,
-there when the task is done: a run that was killed goes on with the others.
-
-Protocols:
-
-    frozen     validation is split off train and all is chosen on it; the test is scored
-               once
-    grouped    as frozen, and validation shares no stretch of letters with training
-    published  three trainings, each with another third of train for validation; the
-               best of the three *on the test* is reported, as the paper did: optimistic
+which is there when the task is done.
 """
 
 import dataclasses
@@ -19,29 +11,19 @@ from pathlib import Path
 
 from deeprke_tf.benchmarking import linear_baselines
 from deeprke_tf.benchmarking.experiments import Benchmark, Experiment, Protocol
-from deeprke_tf.config import RunConfig, TrainConfig
+from deeprke_tf.config import RunConfig
 from deeprke_tf.data.encoding import Encoding
 from deeprke_tf.errors import UserError
 from deeprke_tf.presets import PRESETS, preset
 
-N_PUBLISHED_FOLDS = 3
-
 # Letters in a k-mer where a preset's paper says so.
 _K = {"ideepv": 6}
 
-# Presets that each site's structure is withheld from: it has that of another site.
+# Controls: a preset trained and tested on structures permuted over sites.
 SHUFFLED = {
     "shuffled-structure": "paper",
     "deeprke-shuffled-structure": "deeprke",
 }
-
-
-# Presets that start from a trunk of all experiments (`deeprke_tf.fleets.trunk`), and
-# how they go on from there.
-TRANSFER = {"deeprke-transfer": "deeprke"}
-_AFTER_TRUNK = TrainConfig(epochs=10, schedule="cosine", warmup_epochs=1)
-
-BENCHMARK_ONLY = {**SHUFFLED, **TRANSFER}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,12 +31,12 @@ class Task:
     """One result to be made.
 
     Attributes:
-      benchmark: Which benchmark.
+      benchmark: "rbp31" or "rbp24".
       experiment: What is trained and tested on.
-      preset: A preset of `train`, or a linear baseline.
-      protocol: How it is chosen and measured.
+      preset: A preset of `train`, a key of `SHUFFLED`, or a linear baseline.
+      protocol: How validation is split off: "frozen" or "grouped".
       seed: Of the training.
-      mask: What of the sites is masked, of `benchmark_experiments.MASKS`.
+      mask: Which bases of the sites are masked; see `experiments.MASKS`.
     """
 
     benchmark: Benchmark
@@ -66,18 +48,18 @@ class Task:
 
     @property
     def label(self) -> str:
-        """Names the task within its experiment; also its file's stem."""
+        """Name within the experiment, and the stem of its file names."""
         return f"{self.preset}.{self.protocol}.seed{self.seed}.{self.mask}"
 
     @property
-    def is_linear(self) -> bool:
-        """Whether it is a linear baseline; else a network."""
-        return self.preset in linear_baselines.NAMES
+    def name(self) -> str:
+        """Name within the benchmark."""
+        return f"{self.experiment.name} {self.label}"
 
     @property
-    def is_optimistic(self) -> bool:
-        """Whether the test has a say in what is reported."""
-        return self.protocol == "published"
+    def is_linear(self) -> bool:
+        """Whether the model is a linear baseline; else it is a network."""
+        return self.preset in linear_baselines.NAMES
 
     @property
     def shuffled(self) -> bool:
@@ -86,26 +68,16 @@ class Task:
 
     @property
     def reads_structure(self) -> bool:
-        """Whether its model reads the structures of sites."""
+        """Whether the model reads the structures of sites."""
         return not self.is_linear and self.settings.model.structure
 
     @property
-    def is_transfer(self) -> bool:
-        """Whether its network starts from a trunk of all experiments."""
-        return self.preset in TRANSFER
-
-    @property
-    def unshuffled(self) -> "Task":
-        """The task on the same sites, each with its own structure."""
-        return dataclasses.replace(self, preset=SHUFFLED.get(self.preset, self.preset))
-
-    @property
     def settings(self) -> RunConfig:
-        """The settings of its network."""
-        settings = preset(BENCHMARK_ONLY.get(self.preset, self.preset))
-        training = _AFTER_TRUNK if self.is_transfer else settings.train
-        training = dataclasses.replace(training, seed=self.seed)
-        return dataclasses.replace(settings, train=training)
+        """The settings of the network."""
+        settings = preset(SHUFFLED.get(self.preset, self.preset))
+        return dataclasses.replace(
+            settings, train=dataclasses.replace(settings.train, seed=self.seed)
+        )
 
     @property
     def k(self) -> int:
@@ -113,19 +85,25 @@ class Task:
         return _K.get(self.preset, Encoding().k)
 
     def result_path(self, out: Path) -> Path:
-        """Returns where its result lies."""
-        directory = out / self.benchmark / "results" / self.experiment.name
-        return directory / f"{self.label}.json"
+        """Returns the file of the result."""
+        return self._path(out, "results", ".json")
 
     def predictions_path(self, out: Path) -> Path:
-        """Returns where the probabilities behind its result lie."""
-        directory = out / self.benchmark / "predictions" / self.experiment.name
-        return directory / f"{self.label}.npz"
+        """Returns the file of the labels and probabilities behind the result."""
+        return self._path(out, "predictions", ".npz")
+
+    def run_path(self, out: Path) -> Path:
+        """Returns the run directory of the network."""
+        return self._path(out, "runs", "")
+
+    def _path(self, out: Path, kind: str, suffix: str) -> Path:
+        directory = out / self.benchmark / kind / self.experiment.name
+        return directory / f"{self.label}{suffix}"
 
     def lock_path(self, out: Path) -> Path:
-        """Returns the file that who works on it locks."""
-        key = hashlib.sha256(f"{self.experiment.name} {self.label}".encode())
-        return out / self.benchmark / "locks" / f"{key.hexdigest()[:24]}.lock"
+        """Returns the file that a process locks while it works on the task."""
+        key = hashlib.sha256(self.name.encode()).hexdigest()[:24]
+        return out / self.benchmark / "locks" / f"{key}.lock"
 
 
 def plan(
@@ -136,17 +114,17 @@ def plan(
     protocols: Sequence[Protocol],
     masks: Sequence[str],
 ) -> list[Task]:
-    """Returns all tasks, those of one experiment together: they share its folds.
+    """Returns all tasks, experiment by experiment, so that its folds are shared.
 
-    Masks other than "none" are left out where the site is not marked.
+    Masks other than "none" are left out where letter case does not mark the site.
 
     Raises:
-      UserError: A preset is not known.
+      UserError: A preset is unknown.
     """
+    known = [*PRESETS, *SHUFFLED, *linear_baselines.NAMES]
     for name in presets:
-        known = ", ".join([*PRESETS, *BENCHMARK_ONLY, *linear_baselines.NAMES])
-        if name not in known.split(", "):
-            raise UserError(f"No preset {name!r}; there are: {known}.")
+        if name not in known:
+            raise UserError(f"No preset {name!r}; there are: {', '.join(known)}.")
     return [
         Task(benchmark, experiment, preset, protocol, seed, mask)
         for experiment in experiments

@@ -1,4 +1,4 @@
-"""The trainings of a benchmark's tasks: networks, linear baselines, fleets."""
+"""The models of a benchmark's tasks: trained here or by a fleet, and scored."""
 
 import dataclasses
 import time
@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from deeprke_tf.benchmarking import data as benchmark_data
 from deeprke_tf.benchmarking import linear_baselines
+from deeprke_tf.benchmarking.data import site_order
 from deeprke_tf.benchmarking.linear_baselines import Labelled
 from deeprke_tf.benchmarking.tasks import Task
 from deeprke_tf.data.description import Dataset
@@ -18,13 +18,12 @@ from deeprke_tf.fleets import plan
 from deeprke_tf.runs import layout
 from deeprke_tf.runs import run as runs
 
-# Of what a fleet says of a training.
-_KEPT = ("config", "model_sha256", "best_epoch", "trunk")
+_TEST_BATCH_SIZE = 512
 
 
 @dataclasses.dataclass(frozen=True)
 class Scored:
-    """Sites of one split and what a model says of them.
+    """The sites of one split with the probabilities of a model.
 
     Attributes:
       labels: 1 bound, 0 background, [n_sites].
@@ -34,19 +33,19 @@ class Scored:
     labels: np.ndarray
     probabilities: np.ndarray
 
-    def at(self, places: np.ndarray) -> "Scored":
-        """Returns the sites at some places, int [n_sites], in their order."""
-        return Scored(self.labels[places], self.probabilities[places])
+    def at(self, indices: np.ndarray) -> "Scored":
+        """Returns the sites at some indices, int [n_sites], in their order."""
+        return Scored(self.labels[indices], self.probabilities[indices])
 
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
-    """What one training gave; sites are in the order of `benchmark_data.site_order`.
+    """A trained model's scores; sites are in the order of `data.site_order`.
 
     Attributes:
-      validation: The sites that all was chosen on; the threshold comes from them.
+      validation: The validation sites.
       test: The test sites.
-      facts: What else the result says of it.
+      facts: Other entries of the result.
     """
 
     validation: Scored
@@ -55,68 +54,81 @@ class Trained:
 
     @property
     def threshold(self) -> float:
-        """Chosen on validation."""
+        """The decision threshold, chosen on validation."""
         return metrics.best_threshold(
             self.validation.labels, self.validation.probabilities
         )
 
 
-def train(task: Task, info: Dataset, directory: Path, fleet: Path | None) -> Trained:
+def train(task: Task, dataset: Dataset, trained: Path | None, out: Path) -> Trained:
     """Trains a task's model and scores its sites.
 
     Args:
       task: What to train.
-      info: Its data.
-      directory: For the run of a network.
-      fleet: Results of `deeprke fleet` to take networks from; None: train them here.
+      dataset: Its data.
+      trained: Results of `deeprke fleet` to take networks from; None: train them here.
+      out: Directory of the results.
 
     Raises:
-      UserError: The training fails, or the fleet has not done it, or on other data.
+      UserError: The training fails, or the fleet has no result of it on these data.
     """
-    data = {
-        "dataset_sha256": info.sha256,
-        "inputs": info.contents["inputs"],
-        "n_train": info.split("train").n_sites,
-        "n_train_positive": info.split("train").n_positive,
-        "n_validation": info.split("validation").n_sites,
-        "n_skipped": info.contents["skipped"],
-    }
     if task.is_linear:
-        trained = _train_linear(task, info)
-    elif fleet:
-        trained = _trained_by_fleet(task, data["dataset_sha256"], fleet)
+        model = _train_linear(task, dataset)
+    elif trained:
+        model = _trained_by_fleet(task, dataset, trained)
     else:
-        trained = _train_network(task, info, directory)
-    # In one order whoever scored them, so that models can be compared.
+        model = train_network(task, dataset, task.run_path(out))
+    facts = {
+        "dataset_sha256": dataset.sha256,
+        "inputs": dataset.contents["inputs"],
+        "n_train": dataset.split("train").n_sites,
+        "n_train_positive": dataset.split("train").n_positive,
+        "n_validation": dataset.split("validation").n_sites,
+        "n_skipped": dataset.contents["skipped"],
+    }
+    # All models have their sites in one order, so that they can be compared.
     return Trained(
-        trained.validation.at(benchmark_data.site_order(info, "validation")),
-        trained.test.at(benchmark_data.site_order(info, "test")),
-        {"data": data, **trained.facts},
+        model.validation.at(site_order(dataset, "validation")),
+        model.test.at(site_order(dataset, "test")),
+        {"data": facts, **model.facts},
     )
 
 
-def _train_linear(task: Task, info: Dataset) -> Trained:
-    sites = {}
-    for split in info.splits:
-        packed = benchmark_data.letters(info, split)
-        sites[split] = Labelled(packed.sequences, packed.labels)
+def _train_linear(task: Task, dataset: Dataset) -> Trained:
+    from deeprke_tf.data import batches
+
+    vocabulary = dataset.encoding.sequence_vocabulary
+    train, validation, test = (
+        Labelled(
+            linear_baselines.letters_of(
+                batches.sample_kmers(dataset, split, "sequence_kmers", -1), vocabulary
+            ),
+            batches.sample_labels(dataset, split, -1),
+        )
+        for split in ("train", "validation", "test")
+    )
     started = time.monotonic()
-    score, chosen = linear_baselines.fit(
-        task.preset, sites["train"], sites["validation"], task.seed
-    )
+    score, chosen = linear_baselines.fit(task.preset, train, validation, task.seed)
     facts = {"chosen": chosen, "training_seconds": time.monotonic() - started}
-    validation, test = (
-        Scored(sites[split].labels, score(sites[split].sequences))
-        for split in ("validation", "test")
+    return Trained(
+        Scored(validation.labels, score(validation.sequences)),
+        Scored(test.labels, score(test.sequences)),
+        facts,
     )
-    return Trained(validation, test, facts)
 
 
-def _train_network(task: Task, info: Dataset, directory: Path) -> Trained:
+def train_network(task: Task, dataset: Dataset, directory: Path) -> Trained:
+    """Trains a network unless its run is finished; sites in the order of the shards.
+
+    Args:
+      task: What to train.
+      dataset: Its data.
+      directory: The run directory.
+    """
     import keras
 
-    from deeprke_tf import evaluate
     from deeprke_tf.data import batches
+    from deeprke_tf.runs import scorer
     from deeprke_tf.training import many
     from deeprke_tf.training import run as train_run
 
@@ -124,12 +136,30 @@ def _train_network(task: Task, info: Dataset, directory: Path) -> Trained:
     keras.utils.clear_session()
     started = time.monotonic()
     if (directory / layout.MANIFEST).exists():
-        many.require_same(directory, info.directory, task.settings, None)
+        many.require_same(directory, dataset.directory, task.settings, None)
     else:
-        train_run.train_run(info.directory, directory, task.settings)
+        train_run.train_run(dataset.directory, directory, task.settings)
     run = runs.load(directory)
-    flags = evaluate.EvaluateFlags(directory, info.directory, n_bootstrap=1)
-    _measured, labels, probabilities = evaluate.measure(run, flags)
+    batches.verify_shards(dataset, "test")
+    test_batches = batches.read_split(
+        dataset, "test", run.config.model.views, _TEST_BATCH_SIZE
+    )
+    # Back to the order of the shards, of which the order of reading is a permutation.
+    validation, test = (
+        Scored(*scored).at(np.argsort(batches.read_places(dataset, split, batch_size)))
+        for split, batch_size, scored in (
+            (
+                "validation",
+                run.config.train.batch_size,
+                layout.read_validation(directory),
+            ),
+            (
+                "test",
+                _TEST_BATCH_SIZE,
+                scorer.score_labelled(scorer.scorer(run.model), test_batches),
+            ),
+        )
+    )
     facts = {
         "config": dataclasses.asdict(run.config),
         "model_sha256": run.manifest["model_sha256"],
@@ -138,52 +168,40 @@ def _train_network(task: Task, info: Dataset, directory: Path) -> Trained:
         "validation_auroc": layout.validation_measures(directory)["auroc"],
         "training_seconds": time.monotonic() - started,
     }
-    batch_sizes = {
-        "validation": run.config.train.batch_size,
-        "test": flags.batch_size,
-    }
-    # Back to the order of the shards, which that of reading is a permutation of.
-    places = {
-        split: np.argsort(batches.read_places(info, split, size))
-        for split, size in batch_sizes.items()
-    }
-    validation = Scored(*layout.read_validation(directory)).at(places["validation"])
-    test = Scored(labels, probabilities).at(places["test"])
     return Trained(validation, test, facts)
 
 
-def _trained_by_fleet(task: Task, dataset_sha256: str, fleet: Path) -> Trained:
-    path = fleet / task.experiment.name / f"{task.label}.npz"
+def _trained_by_fleet(task: Task, dataset: Dataset, trained: Path) -> Trained:
+    path = trained / task.experiment.name / f"{task.label}.npz"
     if not path.exists():
         raise UserError(
-            f"{path} is not there; train it with `deeprke fleet`, or leave --trained "
+            f"{path} is not there; train it with `deeprke fleet`, or leave `trained` "
             "out to train it here."
         )
     arrays, facts = plan.read_result(path)
-    if facts["dataset_sha256"] != dataset_sha256:
+    other = {
+        "data": facts["dataset_sha256"] != dataset.sha256,
+        f"settings of {task.preset}": not plan.is_of(facts, task.settings),
+    }
+    if any(other.values()):
+        what = " and ".join(name for name, is_other in other.items() if is_other)
         raise UserError(
-            f"{path} was trained on other data than {task.experiment.name} here; make "
-            "the plan again, and give `deeprke fleet` again."
-        )
-    if not plan.is_of(facts, task.settings):
-        raise UserError(
-            f"{path} was trained with other settings than {task.preset} has now; make "
-            "the plan again, and give `deeprke fleet` again."
+            f"{path} was trained with other {what}; make the plan again, and run "
+            "`deeprke fleet` again."
         )
     history = facts["history"]
     validation, test = (
         Scored(arrays[f"{split}_labels"], arrays[f"{split}_probabilities"])
         for split in ("validation", "test")
     )
-    kept = [name for name in _KEPT if name in facts]
     return Trained(
         validation,
         test,
-        {name: facts[name] for name in kept}
+        {name: facts[name] for name in ("config", "model_sha256", "best_epoch")}
         | {
             "n_epochs": len(history),
             "validation_auroc": history[facts["best_epoch"] - 1]["val_auroc"],
-            # Its share of the time that all networks of the fleet took together.
+            # Its part of the time that all networks of the fleet took together.
             "training_seconds": facts["seconds"] / facts["n_together"],
             "fleet": {
                 name: facts[name] for name in ("device", "n_together", "versions")

@@ -9,6 +9,7 @@ dropout drops and the first weights, which other random numbers settle.
 
 import dataclasses
 import hashlib
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ from deeprke_tf.config import RunConfig
 from deeprke_tf.fleets.steps import Fleet, Member
 from deeprke_tf.training import objective
 
-__all__ = ["Member", "Trained", "train_together"]
+_logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass
@@ -53,7 +54,9 @@ class Trained:
 
 
 def train_together(
-    config: RunConfig, members: Sequence[Member], said: Callable[[str], None] = print
+    config: RunConfig,
+    members: Sequence[Member],
+    said: Callable[[str], None] = _logger.info,
 ) -> list[Trained]:
     """Trains networks until each has stopped by its own rule, and scores its sites.
 

@@ -2,7 +2,7 @@
 
 PLAN/
     plan.json          the trainings: experiment, label, settings, and the files of each
-    datasets/*.npz     sites as letters (`deeprke_tf.fleets.packs`)
+    datasets/*.npz     sites as k-mer ids (`deeprke_tf.fleets.data`)
     vectors/*.npz      k-mer vectors of one view, or k-mer weights
 
 TRAINED/<experiment>/<label>.npz    what became of each, when it is done
@@ -11,7 +11,6 @@ TRAINED/<experiment>/<label>.npz    what became of each, when it is done
 import dataclasses
 import hashlib
 import json
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ import numpy as np
 from deeprke_tf import config
 from deeprke_tf.config import RunConfig
 from deeprke_tf.errors import UserError
-from deeprke_tf.system import files
+from deeprke_tf.system import arrays, files
 
 FILE_NAME = "plan.json"
 
@@ -36,10 +35,6 @@ class Training:
       dataset: File of its sites, in the plan's directory.
       dataset_sha256: Digest of the `dataset.json` that the sites were read from.
       vectors: Files of its k-mer vectors there, by view, and of its "kmer_weights".
-      k: Letters in a k-mer.
-      shuffled: Whether structures are permuted over sites (`structure_shuffling`).
-      transfer: Whether the network starts from a trunk of all experiments of the plan
-        (`deeprke_tf.fleets.trunk`).
       config: All its settings.
     """
 
@@ -48,9 +43,6 @@ class Training:
     dataset: str
     dataset_sha256: str
     vectors: dict[str, str]
-    k: int
-    shuffled: bool
-    transfer: bool
     config: RunConfig
 
     @property
@@ -59,22 +51,11 @@ class Training:
         return self.label.partition(".")[0]
 
     @property
-    def trunk(self) -> str:
-        """Equal for trainings that may start from one trunk.
-
-        Those of another protocol or mask have other sites to validate on, and seeds
-        would not be independent of one another.
-        """
-        return self.label.partition(".")[2] + self.group
-
-    @property
     def group(self) -> str:
         """Equal for trainings that one fleet can do."""
         settings = dataclasses.asdict(self.config)
         del settings["train"]["seed"]
-        return json.dumps(
-            [self.k, self.shuffled, self.transfer, settings], sort_keys=True
-        )
+        return json.dumps([self.preset, settings], sort_keys=True)
 
     def result_path(self, out: Path) -> Path:
         """Returns where its result lies."""
@@ -110,29 +91,16 @@ def _training(entry: dict[str, Any], source: str) -> Training:
     return Training(**{**entry, "config": settings})
 
 
-def write_arrays(arrays: dict[str, Any], path: Path) -> None:
-    """Writes arrays by name."""
-    with files.bytes_written_aside(path) as file:
-        np.savez_compressed(file, **arrays)
+def read_vectors(training: Training, plan: Path) -> dict[str, np.ndarray]:
+    """Reads the k-mer vectors of a training by view, and its k-mer weights."""
+    read = (arrays.read_arrays(plan / name) for name in training.vectors.values())
+    return {view: array for of_file in read for view, array in of_file.items()}
 
 
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Reads a file of arrays.
-
-    Raises:
-      UserError: It is missing or damaged.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"Cannot read {path}: {error}.") from error
-
-
-def write_result(path: Path, arrays: dict[str, np.ndarray], facts: Any) -> None:
+def write_result(path: Path, values: dict[str, np.ndarray], facts: Any) -> None:
     """Writes what became of a training: probabilities and labels, and facts as JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_arrays({**arrays, "facts": np.array(json.dumps(facts))}, path)
+    arrays.write_arrays({**values, "facts": np.array(json.dumps(facts))}, path)
 
 
 def read_result(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -141,11 +109,21 @@ def read_result(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     Raises:
       UserError: It is missing or damaged.
     """
-    arrays = read_arrays(path)
+    values = arrays.read_arrays(path)
     try:
-        return arrays, json.loads(str(arrays.pop("facts")))
+        return values, json.loads(str(values.pop("facts")))
     except (KeyError, ValueError) as error:
         raise UserError(f"{path} is no result of `deeprke fleet`: {error!r}.") from None
+
+
+def file_name(*parts: object) -> str:
+    """Returns a short file name that differs where the parts do.
+
+    >>> file_name("20_hnRNPL ctrl+kd", 1)
+    'dbc9d606af1f400b.npz'
+    """
+    digest = hashlib.sha256(" ".join(map(str, parts)).encode()).hexdigest()
+    return f"{digest[:16]}.npz"
 
 
 def is_of(facts: dict[str, Any], settings: RunConfig) -> bool:
@@ -165,13 +143,3 @@ def is_of(facts: dict[str, Any], settings: RunConfig) -> bool:
         trained.train, mixed_precision=settings.train.mixed_precision
     )
     return dataclasses.replace(trained, train=train) == settings
-
-
-def file_name(*parts: object) -> str:
-    """Returns a short file name that differs where the parts do.
-
-    >>> file_name("20_hnRNPL ctrl+kd", 1)
-    'dbc9d606af1f400b.npz'
-    """
-    digest = hashlib.sha256(" ".join(map(str, parts)).encode()).hexdigest()
-    return f"{digest[:16]}.npz"

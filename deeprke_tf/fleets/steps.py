@@ -13,6 +13,7 @@ import numpy as np
 from deeprke_tf.config import RunConfig, TrainConfig
 from deeprke_tf.data.kmers import PAD_ID
 from deeprke_tf.fleets.data import LabelledIds, Splits
+from deeprke_tf.fleets.schedule import Steps, extended, steps_of
 from deeprke_tf.networks.deeprke import build_model
 from deeprke_tf.training import objective
 
@@ -34,14 +35,11 @@ class Member:
       vectors: Its k-mer vectors by view, float32 [n_ids, size], and, under
         "kmer_weights", what `kmer_regression.fit` gave, where its output reads them.
       seed: Of its training.
-      start: Weights to start from, as `Keras.Model.trainable_variables` has them; None:
-        random ones.
     """
 
     splits: dict[str, LabelledIds]
     vectors: dict[str, np.ndarray]
     seed: int
-    start: Sequence[np.ndarray] | None = None
 
 
 class _State(NamedTuple):
@@ -50,20 +48,6 @@ class _State(NamedTuple):
     trained: list[Any]
     other: list[Any]
     optimizer: list[Any]
-
-
-class _Steps(NamedTuple):
-    """The steps of an epoch, each array [n_members, n_steps, ...].
-
-    Attributes:
-      sites: Places of a batch's sites in their split, int32 [.., batch].
-      weights: Of the sites in the loss, float32 [.., batch]; the batch's sum to 1.
-      step_sizes: Of Adam, float32; 0 for a step that a smaller dataset does not have.
-    """
-
-    sites: Any
-    weights: Any
-    step_sizes: Any
 
 
 class Fleet:
@@ -108,7 +92,11 @@ class Fleet:
           The mean loss of each network; NaN of those that are not running.
         """
         steps = [
-            _steps_of(member, settings, epoch if is_running else None)
+            steps_of(
+                member.splits["train"].labels,
+                settings,
+                epoch if is_running else None,
+            )
             for member, settings, is_running in zip(
                 self._members, self.settings, running, strict=True
             )
@@ -116,15 +104,15 @@ class Fleet:
         n_done = np.array([len(one.step_sizes) for one in steps])
         size = self._steps_at_once
         n_steps = -(-int(n_done.max()) // size) * size
-        stacked = _Steps(
+        stacked = Steps(
             *(
-                np.stack([_extended(array, n_steps) for array in arrays])
+                np.stack([extended(array, n_steps) for array in arrays])
                 for arrays in zip(*steps, strict=True)
             )
         )
         total = np.zeros(len(steps))
         for start in range(0, n_steps, size):
-            piece = _Steps(*(array[:, start : start + size] for array in stacked))
+            piece = Steps(*(array[:, start : start + size] for array in stacked))
             self.state, losses = self._train(
                 self.state, self._data["train"], self._dataset, piece
             )
@@ -159,8 +147,7 @@ def _built(
         with jax.default_device(jax.local_devices(backend="cpu")[0]):
             for member in members:
                 keras.utils.set_random_seed(member.seed % 2**32)
-                network = network_of(config, member)
-                _assign(network, member.start)
+                network = _network_of(config, member)
                 optimizer = keras.optimizers.Adam(
                     config.train.learning_rate, clipnorm=config.train.clip_norm
                 )
@@ -184,14 +171,7 @@ def _built(
     return network, optimizer, _State(*stacked)
 
 
-def _assign(network: keras.Model, start: Sequence[np.ndarray] | None) -> None:
-    """Gives a network the weights it starts from, if there are any."""
-    if start is not None:
-        for variable, value in zip(network.trainable_variables, start, strict=True):
-            variable.assign(value)
-
-
-def network_of(config: RunConfig, member: Member) -> keras.Model:
+def _network_of(config: RunConfig, member: Member) -> keras.Model:
     """Builds the network of a member, with random first weights."""
     labels = member.splits["train"].labels
     fraction = objective.bound_fraction(config.train, len(labels), int(labels.sum()))
@@ -202,27 +182,6 @@ def network_of(config: RunConfig, member: Member) -> keras.Model:
         fraction,
         member.vectors.get("kmer_weights"),
     )
-
-
-def _steps_of(member: Member, settings: TrainConfig, epoch: int | None) -> _Steps:
-    """Returns the steps of one network in an epoch; none without an epoch."""
-    labels = member.splits["train"].labels
-    n_sites, batch = len(labels), settings.batch_size
-    n_steps = -(-n_sites // batch)
-    if epoch is None:
-        none = np.zeros((0, batch))
-        return _Steps(none.astype(np.int32), none.astype(np.float32), none[:, 0])
-    seed = objective.epoch_seed(settings.seed, epoch)
-    order = np.random.default_rng(seed).permutation(n_sites)
-    by_class = objective.class_weights(settings, n_sites, int(labels.sum()))
-    weights = np.zeros(n_steps * batch, np.float32)
-    weights[:n_sites] = np.array(by_class, np.float32)[labels[order]]
-    by_step = weights.reshape(n_steps, batch)
-    n_in_batch = np.full((n_steps, 1), batch, np.float32)
-    n_in_batch[-1] = n_sites - batch * (n_steps - 1)
-    sites = np.resize(order, n_steps * batch).reshape(n_steps, batch)
-    sizes = _step_sizes(settings, n_sites, (epoch - 1) * n_steps, n_steps)
-    return _Steps(sites.astype(np.int32), by_step / n_in_batch, sizes)
 
 
 def _stacked(
@@ -260,29 +219,13 @@ def _targets(settings: TrainConfig, datasets: Sequence[Splits], labels: Any) -> 
     return jnp.where(labels > 0, high, low)
 
 
-def _extended(array: np.ndarray, n_steps: int) -> np.ndarray:
-    """Adds steps without any weight and of size 0."""
-    missing = [(0, n_steps - len(array)), *((0, 0) for _axis in array.shape[1:])]
-    return np.pad(array, missing)
-
-
-def _step_sizes(
-    settings: TrainConfig, n_sites: int, first: int, n_steps: int
-) -> np.ndarray:
-    """Returns the step sizes of an epoch, float32 [n_steps]."""
-    size = objective.step_size(settings, n_sites)
-    if isinstance(size, float):
-        return np.full(n_steps, size, np.float32)
-    return np.asarray(jax.vmap(size)(first + jnp.arange(n_steps)), np.float32)
-
-
 def _train_steps(
     network: keras.Model,
     optimizer: keras.optimizers.Optimizer,
     state: _State,
     data: tuple[Views, Any],
     dataset: Any,
-    steps: _Steps,
+    steps: Steps,
 ) -> tuple[_State, Any]:
     """Takes the steps of an epoch; returns state and losses [n_members, n_steps]."""
     names = [variable.name for variable in optimizer.variables]
@@ -293,7 +236,7 @@ def _train_steps(
         losses = keras.losses.binary_crossentropy(labels[:, None], probability)
         return (losses * weights).sum(), other
 
-    def step_of_one(state: _State, dataset: Any, step: _Steps) -> tuple[_State, Any]:
+    def step_of_one(state: _State, dataset: Any, step: Steps) -> tuple[_State, Any]:
         ids = _gathered(data[0], dataset, step.sites)
         labels = data[1][dataset, step.sites]
         gradient_of = jax.value_and_grad(loss_of, has_aux=True)
@@ -312,7 +255,7 @@ def _train_steps(
             lambda new, old: jnp.where(takes_part, new, old), after, state
         ), loss
 
-    def step_of_all(state: _State, step: _Steps) -> tuple[_State, Any]:
+    def step_of_all(state: _State, step: Steps) -> tuple[_State, Any]:
         return jax.vmap(step_of_one)(state, dataset, step)
 
     by_step = jax.tree.map(lambda array: jnp.moveaxis(array, 0, 1), steps)

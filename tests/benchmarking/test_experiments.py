@@ -55,7 +55,7 @@ def test_the_folder_of_the_benchmark_may_be_named_from_above(files, tmp_path):
     (tmp_path / "rbp31").mkdir()
     files("rbp31/1_A.test.fa.gz")
     assert len(experiments.find("rbp31", tmp_path)) == 1
-    with pytest.raises(UserError, match="holds no file named as those of rbp24"):
+    with pytest.raises(UserError, match="holds no file named as rbp24 files"):
         experiments.find("rbp24", tmp_path)
     with pytest.raises(UserError, match="is not a directory"):
         experiments.find("rbp24", tmp_path / "none")

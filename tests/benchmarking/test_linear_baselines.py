@@ -63,8 +63,9 @@ def test_the_same_seed_gives_the_same_scores(name):
 @pytest.mark.parametrize("k", [1, 2, 3])
 def test_letters_are_read_back_from_kmers_that_know_them(sequence, k):
     vocabulary = KmerVocabulary("ACGU", k)
-    ids = vocabulary.encode(sequence)[np.newaxis]
-    (letters,) = linear_baselines.letters_of(ids, vocabulary)
+    sites = [vocabulary.encode(sequence), vocabulary.encode("GGCC")]
+    letters, other = linear_baselines.letters_of(sites, vocabulary)
+    assert other == "GGCC"
     assert len(letters) == len(sequence)
     for read, written in zip(letters, sequence, strict=True):
         assert read in (written, "N")

@@ -10,9 +10,10 @@ import sys
 import numpy as np
 import pytest
 
-from deeprke_tf import benchmark, fleet_train, presets
-from deeprke_tf.benchmarking import data, experiments, tasks
+from deeprke_tf import fleet_train, presets
+from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation import metrics
+from deeprke_tf.fleets import data as fleet_data
 from deeprke_tf.fleets import plan as fleet_plan
 from tests.test_benchmark import NAME, data_dir, run, small  # noqa: F401
 
@@ -45,12 +46,10 @@ def test_a_plan_trained_by_a_fleet_gives_the_results_of_its_tasks(
     capsys,
     monkeypatch,
 ):
-    monkeypatch.setitem(tasks.TRANSFER, "small-transfer", "small")
-    monkeypatch.setitem(tasks.BENCHMARK_ONLY, "small-transfer", "small")
     out, plan, trained = (tmp_path / name for name in ("out", "plan", "trained"))
-    flags = ["--presets", "small", "small-transfer", "--seeds", 1, 2]
+    flags = ["--presets", "small", "--seeds", 1, 2]
     assert run("rbp31", data_dir, out, *flags, "--plan", plan) == {}
-    assert "4 trainings" in capsys.readouterr().out
+    assert "2 trainings" in capsys.readouterr().out
     assert len(list((plan / "datasets").glob("*.npz"))) == 1
     # The same sites have the same k-mer weights, whatever the seed.
     weights = {one.vectors["kmer_weights"] for one in fleet_plan.read(plan)}
@@ -60,13 +59,12 @@ def test_a_plan_trained_by_a_fleet_gives_the_results_of_its_tasks(
     assert "2 x small on cpu" in done.stdout
     flags += ["--trained", trained, "--ensembles"]
     results = run("rbp31", data_dir, out, *flags)
-    one, two, mean, transfer = (
+    one, two, mean = (
         results[f"{name}.none"]
         for name in (
             "small.frozen.seed1",
             "small.frozen.seed2",
             "small-x2.frozen.seed1",
-            "small-transfer.frozen.seed1",
         )
     )
     assert one["config"]["train"]["seed"] == 1 and one["fleet"]["device"] == "cpu"
@@ -84,54 +82,10 @@ def test_a_plan_trained_by_a_fleet_gives_the_results_of_its_tasks(
     expected = metrics.auroc(labels, np.mean(probabilities, axis=0))
     assert mean["auroc"] == pytest.approx(expected, abs=1e-12)
     assert mean["seeds"] == [1, 2]
-    assert transfer["trunk"]["n_experiments"] == 1
     monkeypatch.setenv("KERAS_BACKEND", "tensorflow")  # Undone at the end.
     capsys.readouterr()
     assert fleet_train.main(["--plan", str(plan), "--out", str(trained)]) == 0
-    assert "0 trainings to do, 4 done before" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("other", [{"seed": 2}, {"mask": "x"}, {"protocol": "x"}])
-def test_trainings_on_other_sites_or_of_another_seed_have_no_trunk_in_common(
-    data_dir,  # noqa: F811
-    other,
-):
-    experiment = experiments.find("rbp31", data_dir)[0]
-    one = tasks.Task("rbp31", experiment, "deeprke-transfer", "grouped", 1, "none")
-
-    def training(task, experiment):
-        return fleet_plan.Training(
-            *(experiment, task.label, "d", "s", {}, 3, False, True, task.settings)
-        )
-
-    assert training(one, "A").trunk == training(one, "B").trunk
-    another = dataclasses.replace(one, **other)
-    assert training(one, "A").trunk != training(another, "A").trunk
-
-
-@needs_jax
-def test_networks_from_a_trunk_keep_their_own_kmer_weights(tmp_path):
-    trainings, starts = [], {}
-    flags = fleet_train.FleetFlags(plan=tmp_path, out=tmp_path / "out")
-    for number, name in enumerate("AB"):
-        files = {}
-        for kind in ("sequence", "kmer_weights"):
-            files[kind] = f"{kind}{name}.npz"
-            arrays = {kind: np.full(3, number)}
-            fleet_plan.write_arrays(arrays, tmp_path / files[kind])
-        settings = presets.preset("deeprke-no-structure")
-        one = fleet_plan.Training(name, "l", "d", "s", files, 3, False, True, settings)
-        trainings.append(one)
-        of_trunk = {"sequence": np.full(3, 7), "kmer_weights": np.full(3, 7)}
-        starts[one.result_path(flags.out)] = fleet_train.Start([], of_trunk, {})
-
-    class Datasets:
-        def read(self, trainings):
-            return [{} for _ in trainings]
-
-    members = fleet_train._members(trainings, Datasets(), starts, flags)
-    found = [(m.vectors["sequence"][0], m.vectors["kmer_weights"][0]) for m in members]
-    assert found == [(7, 0), (7, 1)]
+    assert "0 trainings to do, 2 done before" in capsys.readouterr().out
 
 
 def test_a_network_of_other_settings_is_not_taken_for_done():
@@ -145,37 +99,14 @@ def test_a_network_of_other_settings_is_not_taken_for_done():
     assert not fleet_plan.is_of(facts, settings)
 
 
-def test_what_only_a_fleet_trains_is_refused_without_one(data_dir, tmp_path, capsys):  # noqa: F811
-    flags = ["--data-dir", data_dir, "--out", tmp_path, "--presets", "deeprke-transfer"]
-    assert benchmark.main(["rbp31", *map(str, flags), "--workers", "1"]) == 1
-    assert "give --plan, run `deeprke fleet`" in capsys.readouterr().err
-
-
-def test_shuffled_structures_are_those_of_other_sites(small, data_dir, tmp_path):  # noqa: F811
-    experiment = experiments.find("rbp31", data_dir)[0]
-    shuffled, plain = (
-        data.letters(
-            data.dataset_of(
-                tasks.Task("rbp31", experiment, name, "frozen", 1, "none"),
-                0,
-                tmp_path,
-                ["--workers", "1"],
-            ),
-            "train",
-        )
-        for name in ("shuffled-structure", "paper")
-    )
-    assert shuffled.sequences == plain.sequences
-    assert shuffled.contexts != plain.contexts
-    assert sorted(shuffled.contexts) == sorted(plain.contexts)
-    assert shuffled.labels.tolist() == plain.labels.tolist()
-
-
-def test_sequences_alone_are_not_folded(small, data_dir, tmp_path):  # noqa: F811
-    (experiment,) = experiments.find("rbp24", data_dir)
-    task = tasks.Task("rbp24", experiment, "no-structure", "frozen", 1, "3prime-edge")
-    info = data.dataset_of(task, 0, tmp_path, ["--workers", "1"])
-    sites = data.letters(info, "test")
-    assert set("".join(sites.contexts)) == {"F"}
-    assert all("NNNNNNN" in sequence for sequence in sites.sequences)
-    assert (len(sites.labels), int(sites.labels.sum())) == (120, 60)
+def test_a_dataset_of_a_plan_reads_back_as_it_was_written(tmp_path):
+    ids = {"sequence_kmers": np.array([[2, 3], [4, 0]], np.uint8)}
+    written = fleet_data.LabelledIds(ids, np.array([1, 0]))
+    fleet_data.write({"train": written, "test": written}, tmp_path / "d.npz")
+    read = fleet_data.read(tmp_path / "d.npz")
+    assert list(read) == ["train", "test"]
+    assert read["test"].ids["sequence_kmers"].tolist() == [[2, 3], [4, 0]]
+    assert read["test"].labels.tolist() == [1, 0]
+    (tmp_path / "d.npz").write_bytes((tmp_path / "d.npz").read_bytes()[:60])
+    with pytest.raises(UserError, match=r"Cannot read .*d\.npz"):
+        fleet_data.read(tmp_path / "d.npz")

@@ -1,9 +1,12 @@
+import logging
+
 import numpy as np
+import pandas as pd
 import pytest
 
-from deeprke_tf.benchmarking.differences import difference, differences
+from deeprke_tf.benchmarking.comparisons import compare, difference, differences
 from deeprke_tf.evaluation import metrics
-from deeprke_tf.fleets import plan
+from deeprke_tf.system import arrays
 
 LABELS = np.repeat([1, 0], [40, 60])
 
@@ -13,18 +16,19 @@ def scores(strength, seed):
     return np.round(strength * LABELS + rng.normal(size=len(LABELS)), 1)  # with ties
 
 
-def test_the_difference_is_that_of_the_mean_aurocs():
+def test_the_difference_is_the_difference_of_the_mean_aurocs():
     one, other = [scores(1, 1), scores(1, 2)], [scores(0.3, 3)]
-    expected = np.mean([metrics.auroc(LABELS, _in_unit(p)) for p in one])
-    expected -= metrics.auroc(LABELS, _in_unit(other[0]))
+    expected = np.mean([metrics.auroc(LABELS, scaled(p)) for p in one])
+    expected -= metrics.auroc(LABELS, scaled(other[0]))
     assert difference(LABELS, one, other).mean == pytest.approx(expected)
 
 
-def _in_unit(values):
+def scaled(values):
+    """Scales scores to [0, 1]."""
     return (values - values.min()) / np.ptp(values)
 
 
-def test_the_interval_is_that_of_a_paired_bootstrap():
+def test_the_interval_agrees_with_a_paired_bootstrap():
     one = scores(1, 1)
     other = one + np.random.default_rng(4).normal(size=len(one))
     found = difference(LABELS, [one], [other])
@@ -37,7 +41,7 @@ def test_the_interval_is_that_of_a_paired_bootstrap():
     assert (found.low, found.high) == pytest.approx((low, high), abs=0.015)
 
 
-def test_equal_models_differ_by_nothing():
+def test_equal_models_have_no_difference():
     assert difference(LABELS, [scores(1, 1)], [scores(1, 1)]) == (0, 0, 0)
 
 
@@ -54,8 +58,10 @@ def result(experiment, preset, seed, **other):
 
 def keep(out, experiment, preset, seed, probabilities, labels=LABELS):
     path = out / "predictions" / experiment / f"{preset}.frozen.seed{seed}.none.npz"
-    arrays = {"test_labels": labels, "test_probabilities": probabilities}
-    plan.write_result(path, arrays, {})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrays.write_arrays(
+        {"test_labels": labels, "test_probabilities": probabilities}, path
+    )
 
 
 def test_pairs_are_compared_over_the_seeds_that_both_have(tmp_path):
@@ -79,9 +85,24 @@ def test_pairs_are_compared_over_the_seeds_that_both_have(tmp_path):
     assert column["mean"].low < mean < column["mean"].high
 
 
-def test_models_of_other_sites_are_not_compared(tmp_path, capsys):
+def test_models_scored_on_other_sites_are_not_compared(tmp_path, caplog):
     results = [result("A", preset, 1) for preset in ("paper", "cnn-only")]
     keep(tmp_path, "A", "paper", 1, scores(1, 1))
     keep(tmp_path, "A", "cnn-only", 1, scores(1, 1), labels=LABELS[::-1])
-    assert differences(results, tmp_path, ["A"], "frozen").empty
-    assert "are of other sites, or in another order" in capsys.readouterr().err
+    with caplog.at_level(logging.WARNING):
+        assert differences(results, tmp_path, ["A"], "frozen").empty
+    assert "have other sites, or another order of sites" in caplog.text
+
+
+def test_wins_ties_and_losses_are_counted_to_three_decimals():
+    one = pd.Series([0.9, 0.8004, 0.8004, 0.7, 0.5], list("abcdx"))
+    other = pd.Series([0.8, 0.8, 0.7996, 0.8, 0.9], list("abcdy"))
+    comparison = compare(one, other)
+    assert (comparison.wins, comparison.ties, comparison.losses) == (1, 2, 1)
+    assert comparison.n == 4 and comparison.p is None
+    assert compare(one, pd.Series([0.5], ["z"])) is None
+
+
+def test_equal_methods_have_p_1():
+    one = pd.Series([0.9] * 6)
+    assert compare(one, one).p == 1
