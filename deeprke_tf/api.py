@@ -14,9 +14,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, overload
 
+from deeprke_tf.data import description
+from deeprke_tf.data.description import Dataset
 from deeprke_tf.errors import UserError
 from deeprke_tf.rna.sites import Site
-from deeprke_tf.runs import predictions, run, table
+from deeprke_tf.runs import evaluation, predictions, run, table
+from deeprke_tf.runs.evaluation import Evaluation
 from deeprke_tf.system import tensorflow
 from deeprke_tf.system.progress import Progress, as_progress
 
@@ -163,6 +166,63 @@ class Run(run.Run):
             return _tables(predictor, rows, chunks)
         (whole,) = _tables(predictor, rows, None)
         return whole
+
+    def evaluate(
+        self,
+        data: PathLike | Dataset,
+        split: str = "test",
+        *,
+        n_bootstrap: int = 1000,
+        batch_size: int = 512,
+    ) -> Evaluation:
+        """Measures the predictions for the labelled sites of a dataset.
+
+        AUROC and AUPRC are exact; accuracy, MCC and F1 are taken at `threshold`.
+
+        Args:
+          data: A dataset, or the directory of one.
+          split: "train", "validation" or "test".
+          n_bootstrap: Resamples of the stratified bootstrap for the 95 % confidence
+            intervals.
+          batch_size: Sites that the network scores at once.
+
+        Returns:
+          The measures (`auroc`, `auprc`, `accuracy`, `mcc`, `f1`; all of them in
+          `measures`) and `sites`, a table of names, labels and probabilities. Its
+          `write` writes them, with figures, into a directory.
+
+        Raises:
+          UserError: The dataset cannot be read, lacks the split, or has another
+            encoding than the model.
+        """
+        if not isinstance(data, Dataset):
+            data = description.read(Path(data))
+        return evaluation.evaluate(
+            self, data, split, n_bootstrap=n_bootstrap, batch_size=batch_size
+        )
+
+    def export(self, out: PathLike, license: str = "not stated") -> Path:
+        """Writes the model as a SavedModel that TF Serving can load.
+
+        Args:
+          out: Directory of the served model, such as "serving/QKI"; versions lie in it.
+          license: License of the model for its card, such as "CC-BY-4.0".
+
+        Returns:
+          The directory of the new version.
+
+        Raises:
+          UserError: The directory cannot be written to, or several runs were loaded
+            together: train an ensemble to export one.
+        """
+        from deeprke_tf.serving.export import export_run
+
+        if self.given:
+            raise UserError(
+                "Runs that were loaded together cannot be exported; train an ensemble."
+            )
+        path, _configuration = export_run(self, Path(out), license)
+        return path
 
 
 def _tables(

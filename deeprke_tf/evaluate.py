@@ -9,14 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
-from deeprke_tf import cli
-from deeprke_tf.data import description
-from deeprke_tf.errors import UserError
-from deeprke_tf.runs import layout
-from deeprke_tf.runs import run as runs
-from deeprke_tf.system import directories, files, tables
+from deeprke_tf import api, cli
+from deeprke_tf.system import tables
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,9 +28,10 @@ class EvaluateFlags:
     split: Literal["train", "validation", "test"] = "test"
     """Split to measure on."""
     out: Path | None = None
-    """Directory for metrics.json and figures. If not given: the run directory for the
-    test split of the data that the run was trained on, and for all else a directory of
-    its own in that, evaluated/DATA-SPLIT."""
+    """Directory for metrics.json, predictions.tsv (every site, its label and its
+    probabilities) and figures. If not given: the run directory for the test split of
+    the data that the run was trained on, and for all other sites evaluated/DATA-SPLIT
+    in it."""
     n_bootstrap: int = 1000
     """Resamples for the intervals."""
     batch_size: int = 512
@@ -44,85 +39,20 @@ class EvaluateFlags:
 
 
 def evaluate(flags: EvaluateFlags) -> None:
-    """Writes `metrics.json` and figures, and says how good the model is.
+    """Measures a model and writes the files.
 
     Raises:
       UserError: The run or the data cannot be used, or do not belong together.
     """
-    if flags.n_bootstrap < 1 or flags.batch_size < 1:
-        raise UserError("n_bootstrap and batch_size must be at least 1.")
-    run = runs.load(flags.model)
-    measured, labels, probabilities = measure(run, flags)
-    out = flags.out or _own_place(run, flags, measured)
-    directories.make_directory(out)
-    from deeprke_tf.evaluation import figures
-
-    if (out / layout.METRICS).exists() and out.samefile(flags.model):
-        # What training measured stays where this takes its place.
-        measured["validation"] = layout.validation_measures(out)
-    drawn = figures.evaluation_figures(
-        out / layout.FIGURES, flags.split, labels, probabilities, measured
+    evaluation = api.load_run(flags.model).evaluate(
+        *(flags.data, flags.split),
+        n_bootstrap=flags.n_bootstrap,
+        batch_size=flags.batch_size,
     )
-    files.write_json(out / layout.METRICS, measured)
-    print(_summary(measured))
-    for path in [out / layout.METRICS, *drawn]:
+    written = evaluation.write(flags.out or evaluation.usual_place)
+    print(_summary(evaluation.measures))
+    for path in written:
         print(f"wrote {path}")
-
-
-def _own_place(run: runs.Run, flags: EvaluateFlags, measured: dict[str, Any]) -> Path:
-    """Returns a directory where measures take the place of none but their own."""
-    trained_on = run.manifest["data"]["dataset_sha256"]
-    if flags.split == "test" and description.read(flags.data).sha256 == trained_on:
-        return flags.model
-    return flags.model / "evaluated" / f"{measured['data']}-{flags.split}"
-
-
-def measure(run: runs.Run, flags: EvaluateFlags) -> tuple[dict[str, Any], Any, Any]:
-    """Scores a split and measures it; of an ensemble, also each member's AUROC.
-
-    Returns:
-      The measures as `metrics.json` holds them, labels, int [n_sites], and
-      probabilities, float32 [n_sites], of an ensemble their means.
-
-    Raises:
-      UserError: The data do not match the model, or a shard is damaged.
-    """
-    from deeprke_tf.data import batches as dataset
-    from deeprke_tf.evaluation import metrics, reliability
-    from deeprke_tf.runs import scorer
-
-    info = description.read(flags.data)
-    dataset.require_encoding(info, run.encoding, run.config.model.views)
-    dataset.verify_shards(info, flags.split)
-    batches = dataset.read_split(
-        info, flags.split, run.config.model.views, flags.batch_size
-    )
-    each = []
-    for member in run.trainings:
-        score = scorer.scorer(member.model)
-        labels, of_member = scorer.score_labelled(score, batches)
-        each.append(of_member)
-    probabilities = np.mean(each, axis=0)
-    calibrated = run.calibration(probabilities)
-    measured = {
-        "split": flags.split,
-        "data": info.directory.resolve().name,
-        "model": run.directory.resolve().name,
-        **metrics.evaluate_probabilities(
-            labels, probabilities, run.threshold, n_bootstrap=flags.n_bootstrap
-        ),
-        "calibration": {
-            "method": run.calibration.method,
-            "before": reliability.calibration_measures(labels, probabilities),
-            "after": reliability.calibration_measures(labels, calibrated),
-        },
-    }
-    if run.members and measured["auroc"] is not None:
-        measured["members_auroc"] = {
-            member.directory.name: metrics.auroc(labels, of_member)
-            for member, of_member in zip(run.members, each, strict=True)
-        }
-    return measured, labels, probabilities
 
 
 def _summary(measured: dict[str, Any]) -> str:

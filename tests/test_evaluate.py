@@ -1,10 +1,11 @@
 import json
 import shutil
 
+import pandas as pd
 import pytest
 from sklearn import metrics as sklearn_metrics
 
-from deeprke_tf import evaluate
+from deeprke_tf import evaluate, load_run
 from deeprke_tf.data import batches as dataset
 from deeprke_tf.data import description
 from deeprke_tf.runs import run as runs
@@ -136,6 +137,35 @@ def test_the_batch_size_does_not_change_the_measures(sequence_run, evaluated, tm
         assert one[name] == pytest.approx(other[name])
 
 
+@pytest.mark.parametrize("batch_size", ["1", "7", "512"])
+def test_every_site_is_listed_with_its_label_and_probabilities(
+    ensemble, data, sites_files, evaluated, tmp_path, batch_size
+):
+    out = tmp_path / "out"
+    measured = evaluated(ensemble, "--batch-size", batch_size, out=out)
+    sites = pd.read_csv(out / "predictions.tsv", sep="\t")
+    assert list(sites.columns) == [
+        *("name", "label", "probability", "calibrated_probability", "probability_sd"),
+    ]
+    labels = {name: label for name, _, label, _ in make_sites(40, seed=2)}
+    assert dict(zip(sites["name"], sites["label"], strict=True)) == labels
+    predicted = load_run(ensemble).predict(sites_files / "test.tsv").set_index("name")
+    for column in ("probability", "calibrated_probability", "probability_sd"):
+        expected = predicted.loc[sites["name"], column].tolist()
+        assert sites[column].tolist() == pytest.approx(expected, abs=1e-5)
+    auroc = sklearn_metrics.roc_auc_score(sites["label"], sites["probability"])
+    assert measured["auroc"] == pytest.approx(auroc)
+
+
+def test_python_gives_the_measures_without_writing_anything(copied, data):
+    before = sorted(path.name for path in copied.iterdir())
+    evaluation = load_run(copied).evaluate(data, "validation", n_bootstrap=5)
+    assert evaluation.auroc == evaluation.measures["auroc"]
+    assert evaluation.measures["n_sites"] == len(evaluation.sites) == 36
+    assert "36 validation sites: auroc 0." in repr(evaluation)
+    assert sorted(path.name for path in copied.iterdir()) == before
+
+
 def test_a_split_of_one_class_has_no_areas_but_a_note(run, tmp_path, capsys):
     bound = [site for site in make_sites(30, seed=5) if site[2] == 1]
     table = write_table(tmp_path / "bound.tsv", bound)
@@ -165,8 +195,8 @@ def test_data_of_another_k_are_refused(run, sites_files, tmp_path, capsys):
         (["--model", "{tmp}/none"], "none is not a run of `deeprke train`"),
         (["--data", "{tmp}"], "has no dataset.json"),
         (["--out", "{tmp}/notes.txt"], "notes.txt is a file; name a directory."),
-        (["--n-bootstrap", "0"], "n_bootstrap and batch_size must be at least 1."),
-        (["--batch-size", "0"], "n_bootstrap and batch_size must be at least 1."),
+        (["--n-bootstrap", "0"], "--n-bootstrap must be at least 1, got 0."),
+        (["--batch-size", "0"], "--batch-size must be at least 1, got 0."),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deeprke_tf import evaluate, predict
+from deeprke_tf import load_run, predict
 from deeprke_tf.data import batches as dataset
 from deeprke_tf.data import description
 from deeprke_tf.evaluation import calling
@@ -103,10 +103,8 @@ def test_the_probabilities_are_those_of_evaluate(
         (label, float(row["probability"]))
         for label, row in zip(labels, rows, strict=True)
     )
-    loaded = runs.load(run)
-    flags = evaluate.EvaluateFlags(model=run, data=data, n_bootstrap=1)
-    _measured, labels, probabilities = evaluate.measure(loaded, flags)
-    expected = sorted(zip(labels.tolist(), probabilities.tolist(), strict=True))
+    sites = load_run(run).evaluate(data, n_bootstrap=1).sites
+    expected = sorted(zip(sites["label"], sites["probability"], strict=True))
     assert [label for label, _ in found] == [label for label, _ in expected]
     assert [p for _, p in found] == pytest.approx([p for _, p in expected], abs=1e-6)
 

@@ -1,0 +1,204 @@
+"""How good a run is: its predictions for the labelled sites of a dataset, measured."""
+
+import dataclasses
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from deeprke_tf.data.description import Dataset
+from deeprke_tf.errors import UserError
+from deeprke_tf.runs import layout
+from deeprke_tf.runs.ensemble import Scores, mean_and_sd
+from deeprke_tf.runs.run import Run
+from deeprke_tf.system import directories, files
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PREDICTIONS = "predictions.tsv"
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Evaluation:
+    """The measures of a run on one split of a dataset, and what they are made from.
+
+    Attributes:
+      measures: The contents of `metrics.json`.
+      labels: 1 bound, 0 background, int [n_sites].
+      scores: Predictions for the same sites.
+      run: The run that was measured.
+      data: The dataset.
+      batch_size: Sites that were scored at once; it determines their order.
+    """
+
+    measures: dict[str, Any]
+    labels: np.ndarray
+    scores: Scores
+    run: Run
+    data: Dataset
+    batch_size: int
+
+    def __repr__(self) -> str:
+        measured = ", ".join(
+            f"{name} {self.measures[name]:.4f}"
+            for name in ("auroc", "auprc", "mcc")
+            if self.measures[name] is not None
+        )
+        n_sites = self.measures["n_sites"]
+        return f"<Evaluation on {n_sites:,} {self.split} sites: {measured}>"
+
+    @property
+    def split(self) -> str:
+        """The split that was measured."""
+        return self.measures["split"]
+
+    @property
+    def auroc(self) -> float | None:
+        """Area under the ROC curve; None for sites of one class alone."""
+        return self.measures["auroc"]
+
+    @property
+    def auprc(self) -> float | None:
+        """Area under the precision-recall curve; None for sites of one class alone."""
+        return self.measures["auprc"]
+
+    @property
+    def accuracy(self) -> float:
+        """Fraction of sites that are called correctly at the run's threshold."""
+        return self.measures["accuracy"]
+
+    @property
+    def mcc(self) -> float:
+        """Matthews correlation coefficient at the run's threshold."""
+        return self.measures["mcc"]
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall at the run's threshold."""
+        return self.measures["f1"]
+
+    @functools.cached_property
+    def sites(self) -> "pd.DataFrame":
+        """A row for each site, in the order in which the dataset is read.
+
+        Columns: `name`, `label`, `probability`, `calibrated_probability` and, for an
+        ensemble, `probability_sd`.
+        """
+        import pandas as pd
+
+        from deeprke_tf.data import batches
+
+        names, _labels = batches.names_and_labels(self.data, self.split)
+        places = batches.read_places(self.data, self.split, self.batch_size)
+        columns = {
+            "name": [names[place] for place in places],
+            "label": self.labels,
+            **self.scores._asdict(),
+        }
+        if len(self.run.trainings) == 1:
+            del columns["probability_sd"]
+        return pd.DataFrame(columns)
+
+    @property
+    def usual_place(self) -> Path:
+        """The directory where it replaces no measures of other sites.
+
+        It is the run directory for the test split of the data that the run was trained
+        on, and `evaluated/DATA-SPLIT` in it for all other sites.
+        """
+        directory = self.run.directory
+        trained_on = self.run.manifest["data"]["dataset_sha256"]
+        if self.split == "test" and self.data.sha256 == trained_on:
+            return directory
+        return directory / "evaluated" / f"{self.measures['data']}-{self.split}"
+
+    def write(self, out: Path) -> list[Path]:
+        """Writes `metrics.json`, `predictions.tsv` and figures; returns their paths.
+
+        What training measured on validation stays in the `metrics.json` of a run.
+
+        Raises:
+          UserError: The directory cannot be written to, or the `metrics.json` of the
+            run cannot be read.
+        """
+        from deeprke_tf.evaluation import figures
+
+        directories.make_directory(out)
+        measures = dict(self.measures)
+        if (out / layout.METRICS).exists() and out.samefile(self.run.directory):
+            measures["validation"] = layout.validation_measures(out)
+        drawn = figures.evaluation_figures(
+            out / layout.FIGURES,
+            self.split,
+            self.labels,
+            self.scores.probability,
+            measures,
+        )
+        with files.written_aside(out / PREDICTIONS) as file:
+            # Nine digits tell two float32 probabilities apart.
+            self.sites.to_csv(file, sep="\t", index=False, float_format="%.9g")
+        files.write_json(out / layout.METRICS, measures)
+        return [out / layout.METRICS, out / PREDICTIONS, *drawn]
+
+
+def evaluate(
+    run: Run,
+    data: Dataset,
+    split: str = "test",
+    *,
+    n_bootstrap: int = 1000,
+    batch_size: int = 512,
+) -> Evaluation:
+    """Scores a split and measures the predictions; of an ensemble, also each member.
+
+    Args:
+      run: The model.
+      data: A dataset with the encoding of the model.
+      split: "train", "validation" or "test".
+      n_bootstrap: Resamples for the confidence intervals.
+      batch_size: Sites that a network scores at once.
+
+    Raises:
+      UserError: An argument is out of range, the data do not match the model, or a
+        shard is damaged.
+    """
+    from deeprke_tf.data import batches
+    from deeprke_tf.evaluation import metrics, reliability
+    from deeprke_tf.runs.scorer import score_labelled
+
+    for name, value in (("n_bootstrap", n_bootstrap), ("batch_size", batch_size)):
+        if value < 1:
+            raise UserError(f"`{name}` must be at least 1, got {value}.")
+    batches.require_encoding(data, run.encoding, run.views)
+    batches.verify_shards(data, split)
+    read = batches.read_split(data, split, run.views, batch_size)
+    each = []
+    for training in run.trainings:
+        labels, probabilities = score_labelled(training.network_scorer, read)
+        each.append(probabilities)
+    mean, sd = mean_and_sd(each)
+    # As validation probabilities are kept, which threshold and calibration come from.
+    mean = mean.astype(np.float32)
+    calibrated = run.calibration(mean)
+    measures = {
+        "split": split,
+        "data": data.directory.resolve().name,
+        "model": run.name,
+        **metrics.evaluate_probabilities(
+            labels, mean, run.threshold, n_bootstrap=n_bootstrap
+        ),
+        "calibration": {
+            "method": run.calibration.method,
+            "before": reliability.calibration_measures(labels, mean),
+            "after": reliability.calibration_measures(labels, calibrated),
+        },
+    }
+    if run.members and measures["auroc"] is not None:
+        measures["members_auroc"] = {
+            member.directory.name: metrics.auroc(labels, of_member)
+            for member, of_member in zip(run.members, each, strict=True)
+        }
+    scores = Scores(mean, calibrated, sd)
+    return Evaluation(measures, labels, scores, run, data, batch_size)
