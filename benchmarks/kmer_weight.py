@@ -17,8 +17,8 @@ from scipy import special
 from deeprke_tf.data import batches, description
 from deeprke_tf.evaluation import metrics
 from deeprke_tf.networks import kmer_counts
-from deeprke_tf.runs import layout
-from deeprke_tf.runs import run as runs
+from deeprke_tf.runs import layout, scorer
+from deeprke_tf.runs.run import Run
 from deeprke_tf.training import vectors
 
 _SHARES = (0.0, 0.1, 0.2, 0.3, 0.4)
@@ -26,14 +26,17 @@ _SHARES = (0.0, 0.1, 0.2, 0.3, 0.4)
 
 def by_share(run: Path, info: description.Dataset) -> list[float]:
     """Returns the validation AUROC of a run for each share."""
-    settings = runs.load(run).config
-    labels, probabilities = layout.read_validation(run)
-    batch_size = settings.train.batch_size
-    places = batches.read_places(info, "validation", batch_size)
-    sites = batches.sample_kmers(info, "validation", "sequence_kmers", -1)
-    ids = np.zeros((len(sites), max(map(len, sites))), np.int32)
-    for row, place in zip(ids, places, strict=True):
-        row[: len(sites[place])] = sites[place]
+    loaded = Run.load(run)
+    settings = loaded.config
+    views = {v: batches.sample_kmers(info, "validation", v, -1) for v in loaded.views}
+    sites = [
+        dict(zip(views, ids, strict=True)) for ids in zip(*views.values(), strict=True)
+    ]
+    probabilities = scorer.score_sites(scorer.scorer(loaded.model), sites, 512)
+    labels = batches.sample_labels(info, "validation", -1)
+    ids = np.zeros((len(sites), max(len(s["sequence_kmers"]) for s in sites)), np.int32)
+    for row, site in zip(ids, sites, strict=True):
+        row[: len(site["sequence_kmers"])] = site["sequence_kmers"]
     counted = regression(info.encoding.k, vectors.kmer_weights(info, settings), ids)
     log_odds = special.logit(np.clip(probabilities.astype(float), 1e-7, 1 - 1e-7))
     given = settings.model.kmer_weight

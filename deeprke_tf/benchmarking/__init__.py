@@ -1,1 +1,1 @@
-"""Benchmarks: RBP-31 and RBP-24, trained, tested and reported."""
+"""Trains, tests and reports on the benchmarks RBP-31 and RBP-24."""

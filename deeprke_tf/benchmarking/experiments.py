@@ -1,15 +1,16 @@
-"""The experiments of a benchmark, as their files lie in a directory.
+"""The experiments of a benchmark, found by the names of their files.
 
     rbp31  <number>_<experiment>.<train|test>.fa.gz, headers with a class
     rbp24  <experiment>.<train|test>.<positives|negatives>.fa.gz, the site in upper case
            within flanks in lower case; some training sets are
-           <experiment>.train.processed.tsv.gz, with sequence and label alone
+           <experiment>.train.processed.tsv.gz, with only sequence and label
 
 An experiment that lacks its training or its test files is reported as missing.
 """
 
 import dataclasses
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -27,10 +28,13 @@ PROTOCOLS: tuple[Protocol, ...] = ("frozen", "grouped")
 # Which bases of the sites are masked.
 MASKS = ("none", "3prime-edge", "both-edges")
 
-_RBP31 = re.compile(r"(\d+)_(.+)\.(train|test)\.fa\.gz")
-_RBP24 = re.compile(
-    r"(.+)\.(train|test)\.(positives\.fa|negatives\.fa|processed\.tsv)\.gz"
-)
+_FILE_NAMES = {
+    "rbp31": r"(?P<name>(?P<number>\d+)_.+)\.(?P<split>train|test)\.(?P<part>fa)\.gz",
+    "rbp24": (
+        r"(?P<name>.+)\.(?P<split>train|test)\."
+        r"(?P<part>positives\.fa|negatives\.fa|processed\.tsv)\.gz"
+    ),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,14 +76,38 @@ def find(benchmark: Benchmark, data_dir: Path) -> list[Experiment]:
     directory = data_dir / benchmark if (data_dir / benchmark).is_dir() else data_dir
     if not directory.is_dir():
         raise UserError(f"`data_dir` {data_dir} is not a directory.")
-    of_name = _find_rbp31 if benchmark == "rbp31" else _find_rbp24
-    experiments = of_name(sorted(directory.iterdir()))
-    if not experiments:
+    files: dict[str, dict[tuple[str, str], Path]] = defaultdict(dict)
+    numbers: dict[str, int | None] = {}
+    for path in directory.iterdir():
+        if match := re.fullmatch(_FILE_NAMES[benchmark], path.name):
+            groups = match.groupdict()
+            files[groups["name"]][groups["split"], groups["part"]] = path
+            numbers[groups["name"]] = (
+                int(groups["number"]) if "number" in groups else None
+            )
+    if not files:
         raise UserError(
             f"{directory} holds no file named as {benchmark} files are; see "
             "docs/benchmark.md."
         )
-    return sorted(experiments, key=lambda one: (one.number or 0, one.name))
+    found = [
+        Experiment(name, numbers[name], _files(parts, "train"), _files(parts, "test"))
+        for name, parts in files.items()
+    ]
+    return sorted(found, key=lambda one: (one.number or 0, one.name))
+
+
+def _files(
+    parts: dict[tuple[str, str], Path], split: str
+) -> tuple[tuple[Path, int | None], ...]:
+    """Returns bound and background sites, or else the one file that has both."""
+    positives, negatives = (
+        parts.get((split, f"{of}.fa")) for of in ("positives", "negatives")
+    )
+    if positives and negatives:
+        return (positives, 1), (negatives, 0)
+    labelled = parts.get((split, "fa")) or parts.get((split, "processed.tsv"))
+    return ((labelled, None),) if labelled else ()
 
 
 def select(
@@ -98,41 +126,3 @@ def select(
         raise UserError(f"No experiment {unknown[0]!r}; there are: {names}.")
     chosen = {known[name].name for name in wanted}
     return [one for one in experiments if not wanted or one.name in chosen]
-
-
-def _find_rbp31(paths: Sequence[Path]) -> list[Experiment]:
-    files: dict[tuple[int, str], dict[str, Path]] = {}
-    for path in paths:
-        if match := _RBP31.fullmatch(path.name):
-            key = int(match[1]), f"{match[1]}_{match[2]}"
-            files.setdefault(key, {})[match[3]] = path
-    return [
-        Experiment(name, number, *(_labelled(parts.get(s)) for s in ("train", "test")))
-        for (number, name), parts in files.items()
-    ]
-
-
-def _find_rbp24(paths: Sequence[Path]) -> list[Experiment]:
-    files: dict[str, dict[tuple[str, str], Path]] = {}
-    for path in paths:
-        if match := _RBP24.fullmatch(path.name):
-            key = match[2], match[3].partition(".")[0]
-            files.setdefault(match[1], {})[key] = path
-    return [
-        Experiment(name, None, *(_pair(parts, split) for split in ("train", "test")))
-        for name, parts in files.items()
-    ]
-
-
-def _labelled(path: Path | None) -> tuple[tuple[Path, int | None], ...]:
-    return ((path, None),) if path else ()
-
-
-def _pair(
-    parts: dict[tuple[str, str], Path], split: str
-) -> tuple[tuple[Path, int | None], ...]:
-    """Returns positives and negatives, or else the processed table."""
-    positives, negatives = (parts.get((split, c)) for c in ("positives", "negatives"))
-    if positives and negatives:
-        return (positives, 1), (negatives, 0)
-    return _labelled(parts.get((split, "processed")))

@@ -12,8 +12,8 @@ _EXPERIMENTS_PER_ROW = 8
 _LONGEST_NAME = 20
 _LOWEST = 0.5
 
-# What the paper's Fig. 3 asks: without, with, and what the difference is.
-_QUESTIONS = (
+# As in the paper's Fig. 3: without a part of the model, with it, and the title.
+_PANELS = (
     ("no-structure", "paper", "Structure"),
     ("one-hot", "no-structure", "k-mer vectors"),
     ("cnn-only", "paper", "BiLSTM"),
@@ -26,8 +26,8 @@ def bars(ours: pd.DataFrame, published: pd.DataFrame, path: Path) -> None:
     """Draws the AUROC of each method on each experiment.
 
     Args:
-      ours: By experiment (rows) and preset.
-      published: By experiment and method; its "DeepRKE" is drawn, in gray.
+      ours: AUROC by experiment (rows) and preset.
+      published: AUROC by experiment and method; "DeepRKE" is drawn, in gray.
       path: PNG file to write or replace.
     """
     methods = {str(name): ours[name] for name in ours}
@@ -57,7 +57,7 @@ def _draw_bars(
     places = np.arange(len(names))
     for i, (method, aurocs) in enumerate(methods.items()):
         is_published = method.endswith(", published")
-        # Colors that recur are told apart by hatching.
+        # Hatching distinguishes repeated colors.
         hatch = "//" if i >= len(plotting.COLORS) and not is_published else None
         color = plotting.COLORS[i % len(plotting.COLORS)]
         axes.bar(
@@ -79,24 +79,24 @@ def _draw_bars(
 
 
 def _short(name: str) -> str:
-    """Cuts a name; what tells experiments apart stands in front."""
+    """Cuts a name; its start distinguishes experiments."""
     return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
 
 
 def pairs(ours: pd.DataFrame, published: pd.DataFrame, path: Path) -> bool:
-    """Draws what structure, vectors and BiLSTM are worth, one point an experiment.
+    """Draws pairs of methods against each other, one point per experiment.
 
     Args:
-      ours: By experiment (rows) and preset.
-      published: By experiment and method.
+      ours: AUROC by experiment (rows) and preset.
+      published: AUROC by experiment and method.
       path: PNG file to write or replace.
 
     Returns:
-      Whether there was a pair to draw; if not, no file is written.
+      Whether there was a pair to draw; without one no file is written.
     """
     panels = [
         (ours[without], ours[full], without, full, title)
-        for without, full, title in _QUESTIONS
+        for without, full, title in _PANELS
         if without in ours and full in ours
     ]
     printed = "DeepRKE, published"

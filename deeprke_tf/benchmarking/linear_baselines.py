@@ -1,12 +1,11 @@
-"""Linear models of k-mer counts and positions, for comparison; without TensorFlow.
+"""Linear baselines of k-mer counts and positions; no TensorFlow.
 
     oli           Livi and Blanzieri, BMC Bioinformatics 15, 123 (2014): frequencies of
                   the 4-mers of a site, linear support vector machine.
-    position-kmer a plain reference of our own: one-hot letters at each position,
-                  counted from the center, and counts of 3-mers and 5-mers; logistic
-                  regression.
+    position-kmer our own reference: one-hot letters at each position, counted from
+                  the center, and counts of 3-mers and 5-mers; logistic regression.
 
-Both take the regularization with the highest AUROC on validation.
+The regularization with the highest AUROC on validation is selected.
 """
 
 import itertools
@@ -47,12 +46,12 @@ def fit(
     Args:
       name: One of `NAMES`.
       train: Sites to fit on.
-      validation: Sites to choose the regularization on.
-      seed: Settles the solver's order of sites.
+      validation: Sites to select the regularization on.
+      seed: Random seed of the solver.
 
     Returns:
-      A function from sequences to probabilities, float64 [n_sites]; and what was
-      chosen: `C` and `validation_auroc`.
+      A function from sequences to probabilities, float64 [n_sites]; and the selected
+      `C` with its `validation_auroc`.
 
     Raises:
       UserError: There is no baseline of that name.
@@ -62,15 +61,13 @@ def fit(
     reach = max(len(sequence) for sequence in train.sequences) // 2
     x_train = _features(name, train.sequences, reach)
     x_validation = _features(name, validation.sequences, reach)
-    best: tuple[float, float, Any] | None = None
+    candidates = []
     for strength in STRENGTHS[name]:
         model = _model(name, strength, seed).fit(x_train, train.labels)
         scores = special.expit(model.decision_function(x_validation))
         auroc = metrics.auroc(validation.labels, scores)
-        if best is None or auroc > best[0]:
-            best = auroc, strength, model
-    assert best is not None
-    auroc, strength, chosen = best
+        candidates.append((auroc, strength, model))
+    auroc, strength, chosen = max(candidates, key=lambda candidate: candidate[0])
 
     def score(sequences: Sequence[str]) -> np.ndarray:
         x = _features(name, sequences, reach)

@@ -16,9 +16,9 @@ from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation import metrics
 from deeprke_tf.fleets import plan
 from deeprke_tf.runs import layout
-from deeprke_tf.runs import run as runs
+from deeprke_tf.runs.run import Run
 
-_TEST_BATCH_SIZE = 512
+_SITES_AT_ONCE = 512
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,27 +139,23 @@ def train_network(task: Task, dataset: Dataset, directory: Path) -> Trained:
         many.require_same(directory, dataset.directory, task.settings, None)
     else:
         train_run.train_run(dataset.directory, directory, task.settings)
-    run = runs.load(directory)
-    batches.verify_shards(dataset, "test")
-    test_batches = batches.read_split(
-        dataset, "test", run.config.model.views, _TEST_BATCH_SIZE
-    )
-    # Back to the order of the shards, of which the order of reading is a permutation.
-    validation, test = (
-        Scored(*scored).at(np.argsort(batches.read_places(dataset, split, batch_size)))
-        for split, batch_size, scored in (
-            (
-                "validation",
-                run.config.train.batch_size,
-                layout.read_validation(directory),
-            ),
-            (
-                "test",
-                _TEST_BATCH_SIZE,
-                scorer.score_labelled(scorer.scorer(run.model), test_batches),
-            ),
+    run = Run.load(directory)
+    score = scorer.scorer(run.model)
+
+    def scored(split: str) -> Scored:
+        batches.verify_shards(dataset, split)
+        views = {
+            view: batches.sample_kmers(dataset, split, view, -1) for view in run.views
+        }
+        sites = [
+            dict(zip(views, ids, strict=True))
+            for ids in zip(*views.values(), strict=True)
+        ]
+        return Scored(
+            batches.sample_labels(dataset, split, -1),
+            scorer.score_sites(score, sites, _SITES_AT_ONCE),
         )
-    )
+
     facts = {
         "config": dataclasses.asdict(run.config),
         "model_sha256": run.manifest["model_sha256"],
@@ -168,7 +164,7 @@ def train_network(task: Task, dataset: Dataset, directory: Path) -> Trained:
         "validation_auroc": layout.validation_measures(directory)["auroc"],
         "training_seconds": time.monotonic() - started,
     }
-    return Trained(validation, test, facts)
+    return Trained(scored("validation"), scored("test"), facts)
 
 
 def _trained_by_fleet(task: Task, dataset: Dataset, trained: Path) -> Trained:
