@@ -10,6 +10,7 @@ goes on; what is finished is not done again.
 
 import argparse
 import json
+import math
 import statistics
 import subprocess
 import sys
@@ -62,7 +63,7 @@ def main():
         data = preprocess(name, flags.data_dir, flags.out)
         rows = [run(name, data, flags.out, seed) for seed in flags.seeds]
         for seed, (manifest, measured) in zip(flags.seeds, rows, strict=True):
-            low, high = measured["auroc_ci"]
+            low, high = measured["auroc_ci"] or (math.nan, math.nan)
             before, after = (
                 measured["calibration"][when]["ece"] for when in ("before", "after")
             )

@@ -62,9 +62,10 @@ def _summary(measured: dict[str, Any]) -> str:
     ]
     for name in ("auroc", "auprc", "accuracy", "mcc", "f1"):
         if measured[name] is not None:
-            low, high = measured[f"{name}_ci"]
             label = name if name in ("accuracy",) else name.upper()
-            rows.append([label, f"{measured[name]:.4f}", f"{low:.4f} to {high:.4f}"])
+            interval = measured[f"{name}_ci"]
+            ends = "{:.4f} to {:.4f}".format(*interval) if interval else "no interval"
+            rows.append([label, f"{measured[name]:.4f}", ends])
     if "members_auroc" in measured:
         alone = ", ".join(
             f"{auroc:.4f}" for auroc in measured["members_auroc"].values()

@@ -12,7 +12,6 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
 
 from deeprke_tf.auditing.features import N_CLASSES, Feature
 from deeprke_tf.evaluation import intervals, metrics
@@ -55,10 +54,14 @@ def try_rules(
       seed: Settles the parts of the cross-validation.
     """
     aurocs = _cross_validated(features, labels, _cv_folds(labels, seed))
+    # Bonferroni.
+    family_wise = 1 - (1 - metrics.CONFIDENCE) / n_rules
     rules = []
     for feature, auroc in zip(features, aurocs.tolist(), strict=True):
-        interval = _interval(auroc, labels, 1 - metrics.CONFIDENCE)
-        low, _high = _interval(auroc, labels, (1 - metrics.CONFIDENCE) / n_rules)
+        interval, (low, _high) = (
+            intervals.hanley_mcneil(auroc, labels, confidence, _SPREAD_OF_LEARNING)
+            for confidence in (metrics.CONFIDENCE, family_wise)
+        )
         telling = _telling(feature, labels)
         rules.append(Rule(feature, auroc, interval, low > 0.5, telling))
     return sorted(rules, key=lambda rule: -rule.auroc)
@@ -112,26 +115,6 @@ def _log_odds(counts: np.ndarray, n_categories: int) -> np.ndarray:
     scores = np.zeros((len(counts), N_CLASSES + 1))
     scores[:, :N_CLASSES] = np.log(shares[:, 1] / shares[:, 0])
     return scores
-
-
-def _interval(auroc: float, labels: np.ndarray, alpha: float) -> tuple[float, float]:
-    """Returns the interval of an AUROC after Hanley and McNeil (Radiology 1982).
-
-    The standard error is taken a little nearer to chance, lest a perfect AUROC of a few
-    sites had none, and made wider for what learning the rule adds.
-    """
-    n_bound = int(labels.sum())
-    n_background = len(labels) - n_bound
-    fewest = min(n_bound, n_background)
-    area = (max(auroc, 1 - auroc) * fewest + 1) / (fewest + 2)
-    q1, q2 = area / (2 - area), 2 * area**2 / (1 + area)
-    variance = (
-        area * (1 - area)
-        + (n_bound - 1) * (q1 - area**2)
-        + (n_background - 1) * (q2 - area**2)
-    ) / (n_bound * n_background)
-    half = float(stats.norm.isf(alpha / 2) * np.sqrt(variance)) * _SPREAD_OF_LEARNING
-    return max(0.0, auroc - half), min(1.0, auroc + half)
 
 
 def _telling(feature: Feature, labels: np.ndarray) -> str:

@@ -1,1 +1,1 @@
-"""Measures, intervals, thresholds, calibration and figures; numbers in, numbers out."""
+"""Measures of predictions, calibration, decision thresholds and their figures."""

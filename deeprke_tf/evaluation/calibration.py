@@ -1,16 +1,16 @@
-"""Calibration: of the sites given a probability of 0.8, about 80 % are to be bound.
+"""Calibration: of the sites with a probability of 0.8, about 80 % should be bound.
 
-A network orders sites well, but its raw probabilities mean what they say only by luck.
-A calibration is fitted on the validation split and maps them to ones that do:
+A network ranks sites well, but its raw probabilities are often too high or too low. A
+calibration, fitted on the validation split, corrects them:
 
     none         as they are
-    temperature  sigmoid(slope * logit + intercept), slope > 0: the order is kept, and
-                 so are AUROC and AUPRC
-    isotonic     straight lines between knots that never fall: follows any shape, but
-                 gives some sites of different raw probability the same one
+    temperature  sigmoid(slope * logit + intercept), slope > 0 (Platt scaling); keeps
+                 the order of sites, hence AUROC and AUPRC
+    isotonic     a piecewise linear, non-decreasing function: fits any shape, but may
+                 give sites of different raw probabilities the same one
 
-A probability holds at a prior: the share of bound sites among all that it is given to.
-A calibration knows the prior it was fitted at, and shifts the odds to another one.
+A probability holds at a prior, the fraction of bound sites. A calibration knows the
+prior of its validation sites, and shifts the odds to another one.
 """
 
 import dataclasses
@@ -22,24 +22,29 @@ import numpy as np
 import numpy.typing as npt
 
 from deeprke_tf.errors import UserError
+from deeprke_tf.evaluation.checks import (
+    checked_prior,
+    checked_probabilities,
+    odds,
+)
 
 Method: TypeAlias = Literal["none", "temperature", "isotonic"]
 
 MAX_KNOTS = 200
 
-# What `to_json` writes of each method, beside its name and the prior.
+# The parameters of each method in JSON, beside its name and the prior.
 _PARAMETERS: dict[Method, tuple[str, ...]] = {
     "none": (),
     "temperature": ("slope", "intercept"),
     "isotonic": ("knots",),
 }
-# A float32 sigmoid that says 0 or 1 means less, or more, than these.
+# Where a float32 sigmoid saturates at 0 and 1.
 LEAST, MOST = 2.0**-150, 1 - 2.0**-25
 
 
 @dataclasses.dataclass(frozen=True)
 class Calibration:
-    """Maps raw probabilities to calibrated ones; never reverses the order of two.
+    """Maps raw probabilities to calibrated ones; never reverses the order of sites.
 
     >>> calibration = Calibration("temperature", prior=0.5, slope=0.5)
     >>> calibration([0.1, 0.5, 0.9]).round(3).tolist()
@@ -48,15 +53,15 @@ class Calibration:
     [0.003, 0.01, 0.029]
 
     Attributes:
-      method: See the module.
-      prior: Share of bound sites among those it was fitted on; None if they were all of
-        one class, which tells nothing of the share that the raw probabilities mean.
-      slope: Of temperature, above 0; 1 / slope is what others call the temperature.
-      intercept: Of temperature.
-      knots: Of isotonic: pairs of raw and calibrated probability, both ascending.
+      method: "none", "temperature" or "isotonic".
+      prior: Fraction of bound sites among the sites of the fit; None if they were of
+        one class.
+      slope: For temperature, above 0; 1 / slope is the temperature.
+      intercept: For temperature.
+      knots: For isotonic, pairs of raw and calibrated probability, both ascending.
 
     Raises:
-      ValueError: A value is none of these.
+      ValueError: A value is out of range.
     """
 
     method: Method
@@ -84,15 +89,17 @@ class Calibration:
     ) -> np.ndarray:
         """Returns calibrated probabilities, float64, of the shape of the raw ones.
 
-        Above 1 - 2**-25, which float32 does not tell from 1, temperature sees a tie.
+        With temperature, probabilities above 1 - 2**-25, which float32 rounds to 1, are
+        tied.
 
         Args:
-          probabilities: Raw ones of the network, in [0, 1], of any shape.
-          prior: Share of bound sites to expect among the sites; that of the fit if
-            None. Their odds are multiplied by the ratio of the odds of both priors.
+          probabilities: Raw probabilities, in [0, 1], of any shape.
+          prior: Fraction of bound sites to expect; that of the fit if None. The odds
+            are multiplied by the ratio of the odds of both priors.
 
         Raises:
-          UserError: The prior is not between 0 and 1, or there is none to shift from.
+          UserError: The prior is not between 0 and 1, or the prior of the fit is not
+            known.
           ValueError: A probability is not in [0, 1].
         """
         raw = checked_probabilities(probabilities)
@@ -115,7 +122,7 @@ class Calibration:
             return np.asarray(1 / (1 + (1 - calibrated) / calibrated / shift))
 
     def to_json(self) -> dict[str, Any]:
-        """Returns what `from_json` reads: a dict of plain values, exact to the bit."""
+        """Returns a dict of plain values, exact to the bit, for `from_json`."""
         contents: dict[str, Any] = {"method": self.method, "prior": self.prior}
         for name in _PARAMETERS[self.method]:
             contents[name] = getattr(self, name)
@@ -125,7 +132,7 @@ class Calibration:
 
     @classmethod
     def from_json(cls, contents: Any, source: str) -> "Calibration":
-        """Reads what `to_json` wrote.
+        """Reads the JSON value that `to_json` wrote.
 
         Args:
           contents: A JSON value.
@@ -135,23 +142,26 @@ class Calibration:
           UserError: The contents are not those of a calibration.
         """
         try:
-            if not isinstance(contents, dict) or "method" not in contents:
-                raise ValueError(f"expected an object with a method, got {contents!r}")
-            values = dict(contents)
-            knots = values.get("knots", [])
-            if not isinstance(knots, list):
-                raise ValueError(f"knots must be a list, got {knots!r}")
-            values["knots"] = tuple((_number(x), _number(y)) for x, y in knots)
-            for name in {"prior", "slope", "intercept"} & set(values):
-                if name != "prior" or values[name] is not None:
-                    values[name] = _number(values[name])
-            calibration = cls(**values)
+            prior = contents["prior"]
+            calibration = cls(
+                contents["method"],
+                prior=None if prior is None else _number(prior),
+                slope=_number(contents.get("slope", 1.0)),
+                intercept=_number(contents.get("intercept", 0.0)),
+                knots=tuple(
+                    (_number(x), _number(y)) for x, y in contents.get("knots", ())
+                ),
+            )
             if set(contents) != set(calibration.to_json()):
                 raise ValueError(
                     f"{calibration.method} has {list(calibration.to_json())}, "
                     f"got {list(contents)}"
                 )
             return calibration
+        except KeyError as error:
+            raise UserError(
+                f"{source}: the calibration is damaged: {error} is missing."
+            ) from error
         except (TypeError, ValueError) as error:
             raise UserError(
                 f"{source}: the calibration is damaged: {error}."
@@ -161,15 +171,15 @@ class Calibration:
 def describe(
     calibrations: Sequence[Calibration], prior: float | None, *, applied: bool = True
 ) -> str:
-    """Returns what calibrated probabilities are, for the head of a table.
+    """Describes calibrated probabilities, for the head of a table.
 
     >>> describe([Calibration("none", prior=0.2)], prior=None)
     'calibration none; prior 0.2 (that of the validation sites)'
 
     Args:
-      calibrations: Of the models.
-      prior: As given to them.
-      applied: Whether they are; without, only the prior changes a probability.
+      calibrations: One of each model.
+      prior: The prior given to them, if any.
+      applied: Whether they are applied; if not, the prior alone changes probabilities.
     """
     methods = ", ".join(calibration.method for calibration in calibrations)
     if not applied:
@@ -183,17 +193,8 @@ def describe(
     )
 
 
-def odds(probability: float) -> float:
-    """Returns p / (1 - p).
-
-    >>> odds(0.75)
-    3.0
-    """
-    return probability / (1 - probability)
-
-
 def logits(probabilities: np.ndarray) -> np.ndarray:
-    """Returns log odds, finite: 0 and 1 count as the nearest that float32 tells.
+    """Returns log odds, finite: 0 and 1 are clipped to `LEAST` and `MOST`.
 
     >>> logits(np.array([0.25, 0.5])).round(4).tolist()
     [-1.0986, 0.0]
@@ -202,35 +203,15 @@ def logits(probabilities: np.ndarray) -> np.ndarray:
     return np.log(clipped) - np.log1p(-clipped)
 
 
-def checked_prior(prior: float) -> float:
-    """Returns the prior, or raises UserError where it is no share of bound sites."""
-    if not 0 < prior < 1:
-        raise UserError(
-            f"The prior, the share of bound sites, must be between 0 and 1, got {prior}"
-            "; write 0.2 for 20 %."
-        )
-    return prior
-
-
-def checked_probabilities(probabilities: npt.ArrayLike) -> np.ndarray:
-    """Returns probabilities as float64, or raises ValueError; there may be none."""
-    probabilities = np.asarray(probabilities, np.float64)
-    # Written so that NaN, which compares false, is found too.
-    strange = probabilities[~((probabilities >= 0) & (probabilities <= 1))]
-    if len(strange):
-        raise ValueError(f"A probability is in [0, 1], got {strange[0]}.")
-    return probabilities
-
-
 def _sigmoid(logits: np.ndarray) -> np.ndarray:
-    # SciPy has this, too, but takes a third of a second to import.
+    # SciPy's takes a third of a second to import.
     return np.exp(-np.logaddexp(0, -logits))
 
 
 def _interpolate(raw: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Returns values on the lines between the knots, and level outside of them."""
+    """Interpolates between the knots; constant outside of them."""
     next_knot = np.minimum(np.searchsorted(x, raw, side="right"), len(x) - 1)
-    # Rounding may lift the end of a line above the knot that it leads to.
+    # Rounding may lift the end of a segment above its knot.
     return np.minimum(np.interp(raw, x, y), y[next_knot])
 
 

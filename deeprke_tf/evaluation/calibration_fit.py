@@ -1,6 +1,7 @@
-"""Chooses and fits the calibration of a model, on its validation sites.
+"""Selects and fits the calibration of a model, on its validation sites.
 
-The methods are those of `deeprke_tf.evaluation.calibration`.
+Apart from `deeprke_tf.evaluation.calibration`, which predictions need: SciPy and
+scikit-learn take most of a second to import.
 """
 
 import math
@@ -11,8 +12,8 @@ from scipy import optimize, special
 from sklearn.isotonic import IsotonicRegression
 from sklearn.model_selection import StratifiedKFold
 
-from deeprke_tf.evaluation import metrics
 from deeprke_tf.evaluation.calibration import MAX_KNOTS, Calibration, Method, logits
+from deeprke_tf.evaluation.checks import checked_sites
 
 _N_CV_FOLDS = 5
 _MIN_ISOTONIC_SITES = 200
@@ -22,23 +23,22 @@ _MIN_SLOPE = 1e-3
 def fit(
     labels: npt.ArrayLike, probabilities: npt.ArrayLike, seed: int = 0
 ) -> Calibration:
-    """Fits the calibration that the sites speak for; give it validation sites.
+    """Fits the calibration selected by cross-validated log loss, on validation sites.
 
-    The methods are compared by their log loss on sites held out, in stratified 5-fold
-    cross-validation. In the order none, temperature, isotonic, the next one is taken
-    only if its loss is lower by more than one standard error of the difference; it is
-    then fitted on all sites. Isotonic is tried from 200 sites on, temperature where
-    each class has at least 5; sites of one class leave the probabilities as they are.
+    In stratified 5-fold cross-validation, in the order none, temperature, isotonic, the
+    next method is selected only if its log loss is lower by more than one standard
+    error of the difference; it is then fitted on all sites. Temperature needs 5 sites
+    of each class, isotonic also 200 in all; sites of one class get "none".
 
     Args:
       labels: 1 bound, 0 background, [n_sites].
-      probabilities: Raw ones, in [0, 1], [n_sites].
-      seed: Of the split into 5; equal seeds give equal calibrations.
+      probabilities: Raw probabilities, in [0, 1], [n_sites].
+      seed: Of the cross-validation; equal seeds give equal calibrations.
 
     Raises:
       ValueError: The arguments are not labels and probabilities of the same sites.
     """
-    labels, probabilities = metrics.checked_sites(labels, probabilities)
+    labels, probabilities = checked_sites(labels, probabilities)
     n_fewer = min(np.sum(labels == 1), np.sum(labels == 0))
     if n_fewer == 0:
         return Calibration("none", prior=None)
@@ -54,13 +54,19 @@ def fit(
         gains = best_losses - losses
         if gains.mean() > gains.std(ddof=1) / math.sqrt(len(gains)):
             best, best_losses = method, losses
-    return _fit_method(best, labels, probabilities)
+    return fit_method(best, labels, probabilities)
 
 
-def _fit_method(
+def fit_method(
     method: Method, labels: np.ndarray, probabilities: np.ndarray
 ) -> Calibration:
-    """Fits one method on sites of both classes."""
+    """Fits one method on sites of both classes.
+
+    Args:
+      method: "none", "temperature" or "isotonic".
+      labels: 1 bound, 0 background, int [n_sites].
+      probabilities: Raw probabilities, in [0, 1], float64 [n_sites].
+    """
     prior = float(labels.mean())
     if method == "temperature":
         slope, intercept = _fit_temperature(labels, probabilities)
@@ -73,10 +79,10 @@ def _fit_method(
 def _fit_temperature(
     labels: np.ndarray, probabilities: np.ndarray
 ) -> tuple[float, float]:
-    """Returns slope and intercept of the least log loss, which is convex in both.
+    """Returns slope and intercept of the smallest log loss, which is convex in both.
 
     Platt's targets, a little inside 0 and 1, keep the slope finite where a threshold
-    tells both classes apart.
+    separates the classes.
     """
     raw_logits = logits(probabilities)
     n_bound = labels.sum()
@@ -104,10 +110,10 @@ def _fit_temperature(
 def _fit_isotonic(
     labels: np.ndarray, probabilities: np.ndarray
 ) -> tuple[tuple[float, float], ...]:
-    """Returns at most 200 knots of the monotone fit of least squares.
+    """Returns at most 200 knots of the isotonic least-squares fit.
 
     One bound site added at the lowest and one background site at the highest
-    probability keep all values off 0 and 1, the more so the fewer sites are there.
+    probability keep all values away from 0 and 1, the more so the fewer sites.
     """
     regression = IsotonicRegression()
     regression.fit(
@@ -124,17 +130,17 @@ def _fit_isotonic(
 def _held_out_losses(
     method: Method, labels: np.ndarray, probabilities: np.ndarray, seed: int
 ) -> np.ndarray:
-    """Returns the log loss of each site under a fit that has not seen it, [n_sites]."""
+    """Returns the cross-validated log loss of each site, [n_sites]."""
     losses = np.empty(len(labels))
     cv_folds = StratifiedKFold(_N_CV_FOLDS, shuffle=True, random_state=seed)
     for seen, held_out in cv_folds.split(probabilities, labels):
-        calibration = _fit_method(method, labels[seen], probabilities[seen])
+        calibration = fit_method(method, labels[seen], probabilities[seen])
         calibrated = calibration(probabilities[held_out])
         losses[held_out] = _log_losses(labels[held_out], calibrated)
     return losses
 
 
 def _log_losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Returns -log of the probability given to each label, [n_sites]."""
+    """Returns the log loss of each site, [n_sites]."""
     scores = logits(probabilities)
     return np.logaddexp(0, np.where(labels, -scores, scores))

@@ -1,39 +1,29 @@
-"""From which probability on a site or a window is called, and how that was chosen."""
+"""The threshold from which sites or windows are called, and how it was chosen."""
 
 import dataclasses
 import decimal
-from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from deeprke_tf.evaluation import metrics, thresholds
+from deeprke_tf.evaluation import metrics
+from deeprke_tf.evaluation.thresholds import Target, Threshold, threshold_for
 
 GIVEN = "given as --threshold"
 OF_MODEL = "of the model, largest MCC on its validation sites"
 
-# What the calls of a threshold are to be worth: at most this FDR, at least that
-# precision or recall, in [0, 1].
-Aim: TypeAlias = tuple[Literal["fdr", "precision", "recall"], float]
-
-_CHOOSE = {
-    "fdr": thresholds.threshold_at_fdr,
-    "precision": thresholds.threshold_at_precision,
-    "recall": thresholds.threshold_at_recall,
-}
-
 
 @dataclasses.dataclass(frozen=True)
 class Calling:
-    """A threshold, and the q-values of windows where a background tells them.
+    """A threshold, and the q-values of windows if there is a background.
 
     Attributes:
-      threshold: What has at least this probability is called; infinite where nothing
-        can be.
+      threshold: Sites or windows with at least this probability are called; infinite
+        if none can be.
       chosen: How it was chosen, in words.
       known: Distinct probabilities of the windows, ascending; None without background.
       known_q_values: Their q-values, [len(known)].
-      doubt: Why the calls may be worth far less than was asked for; empty if not so.
+      doubt: Why the FDR may be far above the target; empty if it is not.
     """
 
     threshold: float
@@ -49,7 +39,7 @@ class Calling:
         """Returns the q-value of each window; None without background.
 
         Args:
-          probabilities: Of windows that were scanned; NaN stays NaN.
+          probabilities: Of scanned windows; NaN stays NaN.
         """
         if self.known is None or self.known_q_values is None:
             return None
@@ -59,13 +49,13 @@ class Calling:
 
 
 def as_text(threshold: float) -> str:
-    """Returns a threshold as text that, given as --threshold, calls the very same.
+    """Returns a threshold as text that, given as --threshold, makes the same calls.
 
     >>> as_text(0.7), as_text(float(np.float32(0.9999997))), as_text(np.inf)
     ('0.7', '0.999999701', 'none')
 
-    Nine digits tell two float32 probabilities apart; never rounded up, they leave the
-    one called that the threshold may be.
+    Nine digits distinguish float32 probabilities. They are rounded down, so that a
+    probability equal to the threshold is called.
     """
     if not np.isfinite(threshold):
         return "none"
@@ -79,7 +69,7 @@ def as_text(threshold: float) -> str:
 def call_on_validation(
     labels: npt.ArrayLike,
     probabilities: npt.ArrayLike,
-    aim: Aim | None = None,
+    target: Target | None = None,
     prior: float | None = None,
 ) -> Calling:
     """Chooses a threshold on validation sites.
@@ -92,34 +82,33 @@ def call_on_validation(
     Args:
       labels: 1 bound, 0 background, [n_sites].
       probabilities: In [0, 1], [n_sites].
-      aim: What the calls are to be worth; None: their MCC is to be the largest.
-      prior: Share of bound sites to expect; that of the labels if None.
+      target: FDR, precision or recall; the largest MCC if None.
+      prior: Fraction of bound sites to expect; that of the labels if None.
 
     Raises:
-      UserError: No threshold is worth that, only one class is present, or a setting is
-        out of range.
+      UserError: No threshold reaches the target, only one class is present, or a
+        setting is out of range.
     """
     where = "on validation sites"
     if prior is not None:
         where += f" weighted to a prior of {prior:g}"
-    if aim is None:
+    if target is None:
         best = metrics.best_threshold(labels, probabilities, prior)
         return Calling(best, f"largest MCC {where}")
-    measure, value = aim
-    chosen = _CHOOSE[measure](labels, probabilities, value, prior)
+    chosen = threshold_for(target, labels, probabilities, prior)
     called = f"{chosen.n_false} of {chosen.n_background} background sites are called"
     sure = f"{chosen.least_precision:.3g} with {100 * metrics.CONFIDENCE:.0f} %"
     worth = (
         f"recall {chosen.recall:.3g}, precision {chosen.precision:.3g}, above {sure} "
         f"confidence, as {called}"
     )
-    doubt = _doubt(chosen, aim, called)
+    doubt = _doubt(chosen, target, called)
     return Calling(chosen.value, f"{chosen.name} {where}: {worth}", doubt=doubt)
 
 
-def _doubt(chosen: thresholds.Threshold, aim: Aim, called: str) -> str:
-    """Returns why the FDR may be more than twice the one that was asked for."""
-    measure, value = aim
+def _doubt(chosen: Threshold, target: Target, called: str) -> str:
+    """Returns why the FDR may be more than twice its target; empty if it is not."""
+    measure, value = target
     largest = 1 - chosen.least_precision
     if measure == "recall" or largest <= 2 * (value if measure == "fdr" else 1 - value):
         return ""

@@ -1,13 +1,14 @@
-"""Measures of many resamples at once, from counts of sites at each probability.
+"""Confidence intervals of AUROC and other measures: bootstrap, Hanley-McNeil.
 
-A resample is a row of counts: how many bound and how many background sites it has at
-each distinct probability, from the highest to the lowest (its rank). All measures of
-`deeprke_tf.evaluation.metrics` follow from sums of such rows.
+The bootstrap counts sites instead of moving them. A resample is a row of counts: how
+many bound and how many background sites it has at each distinct probability, from the
+highest to the lowest (its rank). All measures of `deeprke_tf.evaluation.metrics` follow
+from sums over such rows.
 """
 
 import numpy as np
 
-# Resamples times sites that are held at once: 4 MB for each int64 array.
+# Resamples times sites in memory at once: 4 MB for each int64 array.
 _BLOCK_ENTRIES = 500_000
 
 
@@ -41,10 +42,21 @@ def weighted_areas(
     )
 
 
-def resampled_measures(
+def bootstrap(
     labels: np.ndarray, ranks: np.ndarray, n_called: int, n_bootstrap: int, seed: int
 ) -> dict[str, np.ndarray]:
-    """Returns the measures of all resamples, each [n_bootstrap]."""
+    """Returns the measures of stratified resamples, each [n_bootstrap].
+
+    A resample draws, with replacement, as many bound sites from the bound ones and as
+    many background sites from the background ones as there are.
+
+    Args:
+      labels: 1 bound, 0 background, [n_sites].
+      ranks: Rank of the probability of each site, 0 the highest, [n_sites].
+      n_called: Ranks, from 0, that are called bound.
+      n_bootstrap: Number of resamples.
+      seed: Of the draws.
+    """
     rng = np.random.default_rng(seed)
     n_ranks = int(ranks.max()) + 1
     block = max(1, _BLOCK_ENTRIES // len(labels))
@@ -61,8 +73,6 @@ def _resample(
     ranks: np.ndarray, n_ranks: int, n_rows: int, rng: np.random.Generator
 ) -> np.ndarray:
     """Draws as many sites as there are, and counts them by rank, [n_rows, n_ranks]."""
-    if not len(ranks):
-        return np.zeros((n_rows, n_ranks), np.int64)
     drawn = ranks[rng.integers(len(ranks), size=(n_rows, len(ranks)))]
     # Each row counts in bins of its own, so that one pass counts them all.
     drawn += n_ranks * np.arange(n_rows)[:, np.newaxis]
@@ -73,17 +83,17 @@ def _resample(
 def measures_of(
     bound: np.ndarray, background: np.ndarray, n_called: int
 ) -> dict[str, np.ndarray]:
-    """Returns the measures of each row, [n_rows]; of one class only the accuracy.
+    """Returns the measures of each row, [n_rows]; for one class, the accuracy alone.
 
     Args:
       bound: Number of bound sites of each rank, [n_rows, n_ranks].
       background: Number of background sites of each rank, [n_rows, n_ranks].
-      n_called: The first so many ranks are called bound.
+      n_called: Ranks, from 0, that are called bound.
     """
     confusion = confusion_of(bound, background, n_called)
-    right = confusion["true_positive"] + confusion["true_negative"]
+    correct = confusion["true_positive"] + confusion["true_negative"]
     wrong = confusion["false_positive"] + confusion["false_negative"]
-    measures = {"accuracy": right / (right + wrong)}
+    measures = {"accuracy": correct / (correct + wrong)}
     if bound[0].any() and background[0].any():
         measures["auroc"], measures["auprc"] = weighted_areas(bound, background)
         measures["mcc"] = mcc_of(**confusion)
@@ -95,7 +105,7 @@ def measures_of(
 def confusion_of(
     bound: np.ndarray, background: np.ndarray, n_called: int
 ) -> dict[str, np.ndarray]:
-    """Returns the four counts of each row, [n_rows], if `n_called` ranks are called."""
+    """Returns the confusion matrix of each row, as four counts, each [n_rows]."""
     return {
         "true_positive": bound[:, :n_called].sum(axis=1),
         "false_positive": background[:, :n_called].sum(axis=1),
@@ -110,7 +120,7 @@ def mcc_of(
     true_negative: np.ndarray,
     false_negative: np.ndarray,
 ) -> np.ndarray:
-    """Returns the MCC of each confusion; 0 where a class or a call does not occur."""
+    """Returns the MCC of confusion matrices; 0 where a class or a call is missing."""
     # In float: a product of four counts of 100,000 does not fit into int64.
     tp, fp, tn, fn = np.array(
         [true_positive, false_positive, true_negative, false_negative], np.float64
@@ -120,7 +130,41 @@ def mcc_of(
     return (tp * tn - fp * fn) / np.where(scale > 0, scale, 1)
 
 
-def percentile_interval(values: np.ndarray, confidence: float) -> list[float]:
-    """Returns [low, high] between which a share of `confidence` of the values lies."""
+def percentile(values: np.ndarray, confidence: float) -> list[float]:
+    """Returns the percentile interval of resampled values, [low, high]."""
     tail = (1 - confidence) / 2
     return [float(value) for value in np.quantile(values, [tail, 1 - tail])]
+
+
+def hanley_mcneil(
+    auroc: float, labels: np.ndarray, confidence: float, spread: float = 1.0
+) -> tuple[float, float]:
+    """Returns the interval of an AUROC after Hanley and McNeil (Radiology 1982).
+
+    The standard error is taken a little nearer to chance level, or a perfect AUROC of
+    few sites would have none.
+
+    >>> low, high = hanley_mcneil(0.8, np.repeat([0, 1], 50), confidence=0.95)
+    >>> round(low, 2), round(high, 2)
+    (0.71, 0.89)
+
+    Args:
+      auroc: The AUROC.
+      labels: 1 bound, 0 background, [n_sites].
+      confidence: In (0, 1).
+      spread: Factor of the standard error.
+    """
+    from scipy import stats
+
+    n_bound = int(labels.sum())
+    n_background = len(labels) - n_bound
+    fewest = min(n_bound, n_background)
+    area = (max(auroc, 1 - auroc) * fewest + 1) / (fewest + 2)
+    q1, q2 = area / (2 - area), 2 * area**2 / (1 + area)
+    variance = (
+        area * (1 - area)
+        + (n_bound - 1) * (q1 - area**2)
+        + (n_background - 1) * (q2 - area**2)
+    ) / (n_bound * n_background)
+    half = float(stats.norm.isf((1 - confidence) / 2) * np.sqrt(variance)) * spread
+    return max(0.0, auroc - half), min(1.0, auroc + half)

@@ -22,7 +22,7 @@ from deeprke_tf.runs.table import Prediction
 from deeprke_tf.system.progress import Progress, no_progress
 
 if TYPE_CHECKING:
-    from deeprke_tf.evaluation.calling import Aim
+    from deeprke_tf.evaluation.thresholds import Target
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ def predictor_of(
     run: Run,
     *,
     threshold: float | None = None,
-    aim: "Aim | None" = None,
+    aim: "Target | None" = None,
     prior: float | None = None,
     calibrate: bool = True,
     batch_size: int = 256,
@@ -135,7 +135,7 @@ def target(
     fdr: float | None = None,
     precision: float | None = None,
     recall: float | None = None,
-) -> "Aim | None":
+) -> "Target | None":
     """Returns the target that a threshold is chosen for.
 
     >>> target(fdr=0.05), target(threshold=0.5)
@@ -153,7 +153,7 @@ def target(
     Raises:
       UserError: More than one is given, or the threshold is not in [0, 1].
     """
-    aims: list[Aim] = []
+    aims: list[Target] = []
     if fdr is not None:
         aims.append(("fdr", fdr))
     if precision is not None:

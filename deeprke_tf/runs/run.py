@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     import keras
     from typing_extensions import Self
 
-    from deeprke_tf.evaluation.calling import Aim, Calling
+    from deeprke_tf.evaluation.calling import Calling
+    from deeprke_tf.evaluation.thresholds import Target
     from deeprke_tf.runs.scorer import Scorer
 
 
@@ -234,7 +235,7 @@ class Run:
     def calling(
         self,
         threshold: float | None = None,
-        aim: "Aim | None" = None,
+        aim: "Target | None" = None,
         prior: float | None = None,
     ) -> "Calling":
         """Chooses the decision threshold.

@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation import thresholds
-from deeprke_tf.evaluation.calibration import checked_probabilities
 from deeprke_tf.evaluation.calling import Calling
+from deeprke_tf.evaluation.checks import checked_probabilities
 from deeprke_tf.scanning.window_shares import fit_shares
 
 # Below every probability: of a window that overlaps none before it.

@@ -187,13 +187,16 @@ def _measured(measured: dict[str, Any]) -> str:
     rows = []
     for name in MEASURES:
         if measured[name] is not None:
-            low, high = measured[f"{name}_ci"]
-            rows.append([name, f"{measured[name]:.4f}", f"{low:.4f} to {high:.4f}"])
+            interval = measured[f"{name}_ci"]
+            ends = "{:.4f} to {:.4f}".format(*interval) if interval else "none"
+            rows.append([name, f"{measured[name]:.4f}", ends])
     about = (
         f"On the {measured['split']} split of `{measured['data']}`: "
         f"{measured['n_sites']:,} sites, {measured['n_positive']:,} bound; intervals "
         f"of a stratified bootstrap, {measured['n_bootstrap']:,} resamples."
     )
+    if "note" in measured:
+        about += f" **Note: {measured['note']}**"
     interval = f"{measured['confidence']:.0%} interval"
     return f"{about}\n\n{markdown_table(['measure', 'value', interval], rows)}"
 

@@ -74,8 +74,8 @@ def train_run(
         doubt = network_alone_warning(model, info, run_config)
     else:
         doubt = chance_warning(measured["auroc_ci"], state.history, run_config.model)
-    if doubt:
-        print(f"warning: {doubt}")
+    for warning in filter(None, (measured.get("note"), doubt)):
+        print(f"warning: {warning}")
     return measured
 
 
@@ -207,21 +207,22 @@ def network_alone_warning(model: Any, info: Dataset, run_config: RunConfig) -> s
 
 
 def chance_warning(
-    auroc_ci: Sequence[float],
+    auroc_ci: Sequence[float] | None,
     history: Sequence[Mapping[str, float]],
     model_config: ModelConfig,
 ) -> str:
     """Says where training never left chance, or did not stay away from it.
 
     Args:
-      auroc_ci: Interval of the validation AUROC of the kept epoch, low and high.
+      auroc_ci: Interval of the validation AUROC of the kept epoch, low and high; None
+        for few sites.
       history: Rows of the epochs, with `val_auroc`.
       model_config: Shape of the network.
 
     Returns:
       What happened and what to do; empty where the network learned.
     """
-    low, high = auroc_ci
+    low, high = auroc_ci or (1.0, 1.0)
     last = history[-1]["val_auroc"]
     if low <= 0.5:
         found = "on validation the model is not clearly better than chance"
@@ -264,8 +265,9 @@ def measure_rows(measured: dict[str, Any]) -> list[list[str]]:
     """Returns what a summary says of the measures on validation, by row."""
 
     def with_interval(name: str) -> str:
-        low, high = measured[f"{name}_ci"]
-        return f"{measured[name]:.4f}  ({low:.4f} to {high:.4f})"
+        interval = measured[f"{name}_ci"]
+        ends = "{:.4f} to {:.4f}".format(*interval) if interval else "no interval"
+        return f"{measured[name]:.4f}  ({ends})"
 
     return [
         ["validation AUROC", with_interval("auroc")],

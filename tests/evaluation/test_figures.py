@@ -21,10 +21,10 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 DRAW = {
     "learning_curves": lambda path: figures.learning_curves(HISTORY, 2, path),
     "roc_curve": lambda path: figures.roc_curve(
-        LABELS, PROBABILITIES, path, title="RBP", auroc_ci=[0.5, 1.0]
+        LABELS, PROBABILITIES, path, title="RBP", interval=[0.5, 1.0]
     ),
     "precision_recall_curve": lambda path: figures.precision_recall_curve(
-        LABELS, PROBABILITIES, path, title="RBP", auprc_ci=[0.5, 1.0]
+        LABELS, PROBABILITIES, path, title="RBP", interval=[0.5, 1.0]
     ),
 }
 each_figure = pytest.mark.parametrize("draw", DRAW.values(), ids=DRAW)

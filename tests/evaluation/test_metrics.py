@@ -59,7 +59,7 @@ def test_one_class_alone_is_an_error_that_counts_the_sites(measure):
         ([], [], "at least one site"),
         ([0, 2], [0.1, 0.2], "A label is 1 or 0, got 2"),
         ([0, np.nan], [0.1, 0.2], "A label is 1 or 0, got nan"),
-        ([0, 1], [0.1, np.nan], r"in \[0, 1\], got nan at site 1 \(1 such of 2\)"),
+        ([0, 1], [0.1, np.nan], r"in \[0, 1\], got nan at site 1 \(1 invalid of 2\)"),
         ([0, 1], [-2.5, 0.5], r"in \[0, 1\], got -2.5 at site 0"),
     ],
 )
@@ -77,9 +77,9 @@ def test_what_is_not_labels_and_probabilities_is_refused(
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"threshold": 1.5}, r"threshold must be in \[0, 1\], got 1.5"),
-        ({"n_bootstrap": 0}, "n_bootstrap must be at least 1, got 0"),
-        ({"confidence": 95}, r"confidence must be in \(0, 1\), got 95"),
+        ({"threshold": 1.5}, r"`threshold` must be in \[0, 1\], got 1.5"),
+        ({"n_bootstrap": 0}, "`n_bootstrap` must be at least 1, got 0"),
+        ({"confidence": 95}, r"`confidence` must be in \(0, 1\), got 95"),
     ],
 )
 def test_a_setting_out_of_range_is_refused(setting, message):
@@ -181,14 +181,16 @@ def test_a_site_at_the_threshold_is_called_bound():
 
 @pytest.mark.parametrize("threshold", [0.0, 1.0])
 def test_equal_calls_have_mcc_0(threshold):
-    measured = metrics.evaluate_probabilities(LABELS, PROBABILITIES, threshold)
+    labels, probabilities = [0, 1] * 10, np.linspace(0.1, 0.9, 20)
+    measured = metrics.evaluate_probabilities(labels, probabilities, threshold)
     assert measured["mcc"] == 0.0
     assert measured["mcc_ci"] == [0.0, 0.0]
 
 
 def test_an_evaluation_reads_back_from_json_as_it_was():
+    labels, probabilities = simulated_sites(20, 80)
     measured = metrics.evaluate_probabilities(
-        np.array(LABELS), np.array(PROBABILITIES, np.float32), 0.5, n_bootstrap=7
+        labels, probabilities.astype(np.float32), 0.5, n_bootstrap=7
     )
     assert json.loads(json.dumps(measured)) == measured
     assert list(measured) == [
@@ -206,9 +208,21 @@ def test_one_class_alone_is_evaluated_as_far_as_it_can_be(label):
         assert measured[name] is None
         assert measured[f"{name}_ci"] is None
     assert measured["accuracy"] == label
-    assert measured["accuracy_ci"] == [label, label]
+    assert measured["accuracy_ci"] is None
     n_bound = 3 * label
     assert f"got {n_bound} bound and {3 - n_bound} background" in measured["note"]
+
+
+@pytest.mark.parametrize(("n_bound", "n_background"), [(1, 80), (9, 80), (80, 9)])
+def test_few_sites_of_a_class_have_no_intervals_and_a_note(n_bound, n_background):
+    sites = simulated_sites(n_bound, n_background)
+    measured = metrics.evaluate_probabilities(*sites, 0.5)
+    for name in metrics.MEASURES:
+        assert measured[name] is not None
+        assert measured[f"{name}_ci"] is None
+    assert measured["note"].startswith(
+        f"only {n_bound} bound and {n_background} background sites: with fewer than 10 "
+    )
 
 
 def test_the_bootstrap_depends_on_its_seed_alone():
@@ -222,7 +236,8 @@ def test_the_bootstrap_depends_on_its_seed_alone():
 
 def test_resamples_keep_the_number_of_sites_of_each_class():
     # Perfect calls stay perfect in every resample that has both classes.
-    measured = metrics.evaluate_probabilities([0] * 50 + [1], [0.1] * 50 + [0.9], 0.5)
+    labels, probabilities = [0] * 50 + [1] * 10, [0.1] * 50 + [0.9] * 10
+    measured = metrics.evaluate_probabilities(labels, probabilities, 0.5)
     for name in metrics.MEASURES:
         assert measured[f"{name}_ci"] == [1.0, 1.0]
 

@@ -3,7 +3,7 @@ import pytest
 from sklearn import metrics as sklearn_metrics
 
 from deeprke_tf.errors import UserError
-from deeprke_tf.evaluation import thresholds
+from deeprke_tf.evaluation.thresholds import threshold_for
 
 LABELS = [0, 0, 1, 0, 1, 1, 0, 1]
 PROBABILITIES = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
@@ -34,12 +34,12 @@ def brute_force_fdr(labels, probabilities, threshold):
 def test_the_threshold_calls_the_most_sites_that_an_fdr_allows(
     fdr, value, precision, recall
 ):
-    chosen = thresholds.threshold_at_fdr(LABELS, PROBABILITIES, fdr)
+    chosen = threshold_for(("fdr", fdr), LABELS, PROBABILITIES)
     assert chosen.name == f"fdr {fdr:g}"
     assert (chosen.value, chosen.precision, chosen.recall) == pytest.approx(
         (value, precision, recall)
     )
-    same = thresholds.threshold_at_precision(LABELS, PROBABILITIES, 1 - fdr)
+    same = threshold_for(("precision", 1 - fdr), LABELS, PROBABILITIES)
     assert same.name.startswith("precision ")
     assert same.value == chosen.value
 
@@ -49,7 +49,7 @@ def test_the_threshold_calls_the_most_sites_that_an_fdr_allows(
     [(0, 0.75), (0.25, 0.75), (0.26, 0.55), (0.5, 0.55), (0.75, 0.45), (1, 0.25)],
 )
 def test_the_threshold_is_the_largest_of_a_recall(recall, value):
-    chosen = thresholds.threshold_at_recall(LABELS, PROBABILITIES, recall)
+    chosen = threshold_for(("recall", recall), LABELS, PROBABILITIES)
     assert chosen.value == pytest.approx(value)
     assert chosen.recall >= recall
 
@@ -57,9 +57,9 @@ def test_the_threshold_is_the_largest_of_a_recall(recall, value):
 def test_precision_and_recall_are_those_of_scikit_learn():
     labels, probabilities = sites(2_000)
     for chosen in (
-        thresholds.threshold_at_fdr(labels, probabilities, 0.1),
-        thresholds.threshold_at_precision(labels, probabilities, 0.7),
-        thresholds.threshold_at_recall(labels, probabilities, 0.9),
+        threshold_for(("fdr", 0.1), labels, probabilities),
+        threshold_for(("precision", 0.7), labels, probabilities),
+        threshold_for(("recall", 0.9), labels, probabilities),
     ):
         calls = probabilities >= chosen.value
         assert chosen.precision == sklearn_metrics.precision_score(labels, calls)
@@ -70,13 +70,13 @@ def test_a_prior_weighs_sites_as_if_their_classes_occurred_in_its_ratio():
     # Each background site 9 times: a prior of 0.1 among as many of both classes.
     labels = LABELS + [0] * 8 * 4
     probabilities = PROBABILITIES + [0.1, 0.2, 0.4, 0.7] * 8
-    for choose, target in (
-        (thresholds.threshold_at_fdr, 0.7),
-        (thresholds.threshold_at_precision, 0.25),
-        (thresholds.threshold_at_recall, 0.7),
+    for target in (
+        ("fdr", 0.7),
+        ("precision", 0.25),
+        ("recall", 0.7),
     ):
-        expected = choose(labels, probabilities, target)
-        chosen = choose(LABELS, PROBABILITIES, target, prior=0.1)
+        expected = threshold_for(target, labels, probabilities)
+        chosen = threshold_for(target, LABELS, PROBABILITIES, prior=0.1)
         assert chosen.name == expected.name
         assert chosen.value == expected.value
         assert chosen.precision == pytest.approx(expected.precision)
@@ -86,8 +86,8 @@ def test_a_prior_weighs_sites_as_if_their_classes_occurred_in_its_ratio():
 def test_the_prior_of_the_labels_changes_nothing():
     labels, probabilities = sites(500)
     for fdr in (0.01, 0.05, 0.2):
-        own = thresholds.threshold_at_fdr(labels, probabilities, fdr)
-        given = thresholds.threshold_at_fdr(labels, probabilities, fdr, labels.mean())
+        own = threshold_for(("fdr", fdr), labels, probabilities)
+        given = threshold_for(("fdr", fdr), labels, probabilities, labels.mean())
         assert given.value == own.value
         assert given.precision == pytest.approx(own.precision)
 
@@ -97,7 +97,7 @@ def test_the_fdr_of_other_sites_is_near_the_nominal_one(prior):
     labels, probabilities = sites(100_000)
     others, other_probabilities = sites(200_000, prior or 0.2, seed=1)
     for fdr in (0.05, 0.1, 0.2):
-        chosen = thresholds.threshold_at_fdr(labels, probabilities, fdr, prior)
+        chosen = threshold_for(("fdr", fdr), labels, probabilities, prior)
         obtained = brute_force_fdr(others, other_probabilities, chosen.value)
         assert obtained == pytest.approx(fdr, rel=0.35)
         assert 1 - chosen.precision <= fdr + 1e-9
@@ -106,7 +106,7 @@ def test_the_fdr_of_other_sites_is_near_the_nominal_one(prior):
 def test_an_fdr_out_of_reach_is_an_error_that_says_the_best():
     labels, probabilities = [0, 1, 1, 0], [0.2, 0.4, 0.6, 0.8]
     with pytest.raises(UserError) as error:
-        thresholds.threshold_at_fdr(labels, probabilities, 0.05)
+        threshold_for(("fdr", 0.05), labels, probabilities)
     assert str(error.value) == (
         "No threshold has an FDR of at most 0.05; the lowest is 0.3333, at threshold "
         "0.3 with a recall of 1."
@@ -116,32 +116,34 @@ def test_an_fdr_out_of_reach_is_an_error_that_says_the_best():
         match=r"precision of at least 0.5; the highest is 0.1818, at threshold 0.3 and "
         r"prior 0.1 with a recall of 1\.",
     ):
-        thresholds.threshold_at_precision(labels, probabilities, 0.5, prior=0.1)
+        threshold_for(("precision", 0.5), labels, probabilities, prior=0.1)
 
 
 def test_probabilities_at_the_borders_and_side_by_side_are_told_apart():
     next_up = np.nextafter(0.5, 1)
     labels, probabilities = [1, 0, 1, 0, 1], [0.0, 0.0, 0.5, next_up, 1.0]
-    assert thresholds.threshold_at_recall(labels, probabilities, 1).value == 0
-    assert thresholds.threshold_at_recall(labels, probabilities, 0.6).recall == 2 / 3
-    assert thresholds.threshold_at_fdr(labels, probabilities, 0).value == (
-        (next_up + 1) / 2
-    )
-    curve = thresholds._curve(labels, probabilities, None)
-    for value, fdr in zip(curve.thresholds, curve.fdr, strict=True):
-        assert brute_force_fdr(labels, probabilities, value) == fdr
+    assert threshold_for(("recall", 1), labels, probabilities).value == 0
+    assert threshold_for(("recall", 0.6), labels, probabilities).recall == 2 / 3
+    assert threshold_for(("fdr", 0), labels, probabilities).value == ((next_up + 1) / 2)
+    for fdr in (0, 1 / 3, 0.4, 0.5):
+        chosen = threshold_for(("fdr", fdr), labels, probabilities)
+        obtained = brute_force_fdr(labels, probabilities, chosen.value)
+        assert obtained == pytest.approx(1 - chosen.precision)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"fdr": 5}, r"FDR must be in \[0, 1\], got 5; write 0.05 for 5 %"),
-        ({"fdr": float("nan")}, "FDR must be in"),
-        ({"fdr": 0.05, "prior": 0}, "between 0 and 1, got 0"),
-        ({"fdr": 0.05, "labels": [0] * 8}, "got 0 bound and 8 background"),
+        (
+            {"target": ("fdr", 5)},
+            r"`fdr` must be in \[0, 1\], got 5; write 0.05 for 5 %",
+        ),
+        ({"target": ("recall", float("nan"))}, "`recall` must be in"),
+        ({"prior": 0}, "between 1e-12 and 1, got 0"),
+        ({"labels": [0] * 8}, "got 0 bound and 8 background"),
     ],
 )
 def test_a_setting_out_of_range_is_refused(arguments, message):
-    sound = {"labels": LABELS, "probabilities": PROBABILITIES}
+    sound = {"target": ("fdr", 0.05), "labels": LABELS, "probabilities": PROBABILITIES}
     with pytest.raises(UserError, match=message):
-        thresholds.threshold_at_fdr(**(sound | arguments))
+        threshold_for(**(sound | arguments))

@@ -146,7 +146,7 @@ def test_the_threshold_is_chosen_on_the_mean_of_the_validation_probabilities(mak
     assert chosen.threshold == pytest.approx(metrics.best_threshold(LABELS, mean))
     assert chosen.chosen == "largest MCC on validation sites"
     at_fdr = ensemble.calling(aim=("fdr", 0.1), prior=0.2)
-    expected = thresholds.threshold_at_fdr(LABELS, mean, 0.1, prior=0.2)
+    expected = thresholds.threshold_for(("fdr", 0.1), LABELS, mean, prior=0.2)
     assert at_fdr.threshold == pytest.approx(expected.value)
 
 
