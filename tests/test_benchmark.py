@@ -6,7 +6,6 @@ import json
 import random
 import shutil
 
-import filelock
 import numpy as np
 import pytest
 
@@ -16,7 +15,7 @@ from deeprke_tf.benchmarking.results import REQUIRED
 from deeprke_tf.data import batches, description
 from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation import metrics
-from deeprke_tf.system import arrays
+from deeprke_tf.system import arrays, locks
 
 NAME = "18_ICLIP_hnRNPL--ensembl59_from_2337-2339-741_ctrl+kd_all_clusters"
 MOTIF = "UGUAUAUA"
@@ -218,7 +217,7 @@ def test_a_task_that_another_process_runs_is_skipped(data_dir, tmp_path, capsys)
     (task,) = tasks.plan("rbp31", found, ["oli"], [1], ["frozen"], ["none"])
     lock = task.lock_path(tmp_path)
     lock.parent.mkdir(parents=True)
-    with filelock.FileLock(lock):
+    with locks.held(lock):
         assert run("rbp31", data_dir, tmp_path, "--presets", "oli") == {}
     assert "1 tasks are run by other processes" in capsys.readouterr().out
 

@@ -1,10 +1,8 @@
 """The datasets of a benchmark's tasks, each preprocessed once for all its tasks."""
 
 import dataclasses
-import hashlib
 from pathlib import Path
 
-import filelock
 import numpy as np
 
 from deeprke_tf.benchmarking.edge_masking import write_masked
@@ -15,6 +13,7 @@ from deeprke_tf.data.encoding import Encoding
 from deeprke_tf.data.plan import Plan, Source
 from deeprke_tf.data.structure_shuffling import permutation
 from deeprke_tf.errors import UserError
+from deeprke_tf.system import locks
 from deeprke_tf.system.files import read_json, sha256, write_json
 
 _SOURCES = "sources.json"
@@ -44,15 +43,16 @@ class Datasets:
           UserError: The sites cannot be preprocessed, or the files of the experiment
             have changed since its first dataset was made.
         """
-        directory = self.out / task.benchmark / "data" / task.experiment.name
-        self._require_same_files(task, directory)
+        directory = self.out.resolve() / task.benchmark / "data" / task.experiment.name
+        directory.mkdir(parents=True, exist_ok=True)
         data = directory / f"{task.protocol}.{task.mask}.k{task.k}"
         unfolded = data.with_name(f"{data.name}.unfolded")
-        if not task.reads_structure and (
-            _is_complete(unfolded) or not _is_complete(data)
-        ):
-            data = unfolded
-        with self._lock(data, task):
+        with locks.held(directory, seconds=-1):
+            _require_same_files(task, directory)
+            if not task.reads_structure and (
+                _is_complete(unfolded) or not _is_complete(data)
+            ):
+                data = unfolded
             if not _is_complete(data):
                 self._preprocess(task, directory, data)
             dataset = description.read(data)
@@ -92,29 +92,20 @@ class Datasets:
             )
         )
 
-    def _require_same_files(self, task: Task, directory: Path) -> None:
-        """Records the digests of an experiment's files, and refuses other files."""
-        files = (*task.experiment.train, *task.experiment.test)
-        sources = {path.name: sha256(path) for path, _label in files}
-        recorded = directory / _SOURCES
-        with self._lock(recorded, task):
-            if not recorded.exists():
-                directory.mkdir(parents=True, exist_ok=True)
-                write_json(recorded, sources)
-            elif read_json(recorded) != sources:
-                raise UserError(
-                    f"The files of {task.experiment.name} have changed since "
-                    f"{directory} was made; name another `out`, or delete this "
-                    "experiment from data, runs and results of "
-                    f"{self.out / task.benchmark}."
-                )
 
-    def _lock(self, path: Path, task: Task) -> filelock.BaseFileLock:
-        """Returns the lock of a file or a dataset that tasks share."""
-        key = hashlib.sha256(str(path.relative_to(self.out)).encode()).hexdigest()[:24]
-        lock = task.lock_path(self.out).with_name(f"data-{key}.lock")
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        return filelock.FileLock(lock)
+def _require_same_files(task: Task, directory: Path) -> None:
+    """Records the digests of an experiment's files, and refuses other files."""
+    files = (*task.experiment.train, *task.experiment.test)
+    sources = {path.name: sha256(path) for path, _label in files}
+    recorded = directory / _SOURCES
+    if not recorded.exists():
+        write_json(recorded, sources)
+    elif read_json(recorded) != sources:
+        raise UserError(
+            f"The files of {task.experiment.name} have changed since {directory} was "
+            "made; name another `out`, or delete this experiment from data, runs and "
+            f"results of {directory.parent.parent}."
+        )
 
 
 def _is_complete(directory: Path) -> bool:

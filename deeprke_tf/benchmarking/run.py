@@ -5,7 +5,6 @@ OUT/<benchmark>/
     predictions/<experiment>/<the same>.npz    labels and probabilities of its sites
     data/<experiment>/...       datasets, shared by tasks
     runs/<experiment>/...       trained runs
-    locks/                      locks of tasks and datasets
 """
 
 import dataclasses
@@ -18,7 +17,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-import filelock
 import numpy as np
 
 from deeprke_tf import __version__
@@ -29,7 +27,7 @@ from deeprke_tf.benchmarking.training import Scored, Trained
 from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation import metrics
 from deeprke_tf.fleets import plan
-from deeprke_tf.system import arrays, files, processes
+from deeprke_tf.system import arrays, files, locks, processes
 from deeprke_tf.system.files import sha256
 from deeprke_tf.system.progress import Progress, no_progress
 
@@ -80,19 +78,15 @@ def _run_alone(task: Task, datasets: Datasets, trained: Path | None) -> bool:
     """Runs a task without a result; returns False if another process runs it."""
     if is_done(task, datasets.out):
         return True
-    lock = task.lock_path(datasets.out)
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with filelock.FileLock(lock, timeout=0):
-            # Another process may have finished it before the lock was free.
-            if not is_done(task, datasets.out):
-                started = time.monotonic()
-                model = training.train(task, datasets.of(task), trained, datasets.out)
-                model.facts["seconds"] = round(time.monotonic() - started, 1)
-                _write_result(task, model, datasets.out)
-    except filelock.Timeout:
-        return False
-    return True
+    task.result_path(datasets.out).parent.mkdir(parents=True, exist_ok=True)
+    with locks.held(task.lock_path(datasets.out)) as is_held:
+        # Another process may have finished it before the lock was free.
+        if is_held and not is_done(task, datasets.out):
+            started = time.monotonic()
+            model = training.train(task, datasets.of(task), trained, datasets.out)
+            model.facts["seconds"] = round(time.monotonic() - started, 1)
+            _write_result(task, model, datasets.out)
+        return is_held
 
 
 def is_done(task: Task, out: Path) -> bool:
@@ -142,7 +136,6 @@ def _write_result(task: Task, model: Trained, out: Path) -> None:
         "command": processes.command_line(),
         "versions": _versions(),
     }
-    task.result_path(out).parent.mkdir(parents=True, exist_ok=True)
     files.write_json(task.result_path(out), result)
 
 
@@ -184,7 +177,7 @@ def measure_ensembles(tasks: Sequence[Task], out: Path) -> dict[str, str]:
         ensemble = dataclasses.replace(members[0], preset=preset, seed=first)
         try:
             # Another process may measure it at the same moment.
-            with filelock.FileLock(ensemble.lock_path(out)):
+            with locks.held(ensemble.lock_path(out), seconds=-1):
                 _measure_ensemble(ensemble, members, out)
         except UserError as error:
             failed[ensemble.name] = str(error)

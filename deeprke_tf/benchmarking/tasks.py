@@ -5,7 +5,6 @@ which is there when the task is done.
 """
 
 import dataclasses
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -101,9 +100,8 @@ class Task:
         return directory / f"{self.label}{suffix}"
 
     def lock_path(self, out: Path) -> Path:
-        """Returns the file that a process locks while it works on the task."""
-        key = hashlib.sha256(self.name.encode()).hexdigest()[:24]
-        return out / self.benchmark / "locks" / f"{key}.lock"
+        """Returns the path that a process locks (`locks.held`) to run the task."""
+        return self._path(out, "results", "").resolve()
 
 
 def plan(
