@@ -1,27 +1,27 @@
-"""Directories of results: made, held by one process, and swapped in when whole."""
+"""Output directories: made, locked for one process, or replaced in one step."""
 
 import contextlib
+import ctypes
 import dataclasses
 import errno
 import os
 import re
 import shutil
-import sqlite3
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from deeprke_tf.errors import UserError
 from deeprke_tf.system import locks
 
-_LOCK_FILE_NAME = "lock"
+# Of Linux: arguments of `renameat2`.
+_CURRENT_DIRECTORY, _EXCHANGE = -100, 2
 
 
 def make_directory(path: Path) -> None:
-    """Makes a directory for output, with those above it, unless it is there.
+    """Makes a directory for output and its parents, unless it exists.
 
     Raises:
-      UserError: A file is in the way, or the directory cannot be written to.
+      UserError: A file has this name, or the directory cannot be written to.
     """
     if path.exists() and not path.is_dir():
         raise UserError(f"{path} is a file; name a directory.")
@@ -35,17 +35,17 @@ def make_directory(path: Path) -> None:
 
 @contextlib.contextmanager
 def only_process(directory: Path, *, wait: bool = False) -> Iterator[bool]:
-    """Keeps other processes of this package from a directory.
+    """Holds the lock of a directory, so that one process at a time writes there.
 
     Args:
-      directory: It need not be there yet; those above it are made.
-      wait: Wait for the process that has it.
+      directory: Need not exist; its parents are made.
+      wait: Wait for the process that holds the lock.
 
     Yields:
-      Whether it may be written here; not while another process holds it.
+      Whether the lock is held; if not, another process has it.
 
     Raises:
-      UserError: The directories above it cannot be made.
+      UserError: The parents cannot be made.
     """
     path = directory.resolve()
     if not path.is_dir():
@@ -56,12 +56,12 @@ def only_process(directory: Path, *, wait: bool = False) -> Iterator[bool]:
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """What a directory holds.
+    """What a directory holds, such as a dataset.
 
     Attributes:
-      noun: One of them, in words.
-      marker: The file that tells that one is whole.
-      others: What its other files are called, as a regular expression.
+      noun: The word for it in messages.
+      marker: Name of the file that is written last and marks a complete one.
+      others: Regular expression that matches the names of its other files.
     """
 
     noun: str
@@ -69,125 +69,124 @@ class Kind:
     others: str
 
     def owns(self, file_name: str) -> bool:
-        """Tells whether a file is part of one, and goes when it is replaced."""
+        """Tells whether a file is part of it, and is deleted when it is replaced."""
         return file_name == self.marker or bool(re.fullmatch(self.others, file_name))
 
     def refuse_to_replace(
         self, out: str, names: Sequence[str], overwrite: bool
     ) -> None:
-        """Refuses a directory that holds anything, unless one of these to replace.
+        """Refuses a directory that is not empty, unless it may be replaced.
 
         Args:
           out: The directory.
-          names: Of the files in it.
-          overwrite: Whether it may be replaced.
+          names: Names of the files in it.
+          overwrite: Whether one of this kind may be replaced.
 
         Raises:
-          UserError: It must stay.
+          UserError: The directory must stay.
         """
         if names and not overwrite:
             raise UserError(
-                f"--out {out} is not empty; name another, or add --overwrite."
+                f"`out` {out} is not empty; name another, or give `overwrite=True`."
             )
         if names and self.marker not in names:
             raise UserError(
-                f"--out {out} holds other files but no {self.noun} ({self.marker}); "
-                f"--overwrite replaces a {self.noun} only. Name another directory."
+                f"`out` {out} holds other files but no {self.noun} ({self.marker}); "
+                f"`overwrite=True` replaces a {self.noun} only. Name another directory."
             )
 
 
 @contextlib.contextmanager
 def directory_aside(out: Path, overwrite: bool, kind: Kind) -> Iterator[Path]:
-    """Gives a directory to write in; if that ends well it becomes `out`.
+    """Yields an empty directory that becomes `out` when the block ends well.
 
-    If it does not, nothing of it stays and what was at `out` is as before.
+    It lies beside `out`, as `.NAME.partial`. When the block raises, it is removed and
+    `out` stays as it was. After a kill at any moment the same call starts again, and
+    files in `out` that are not of this kind are kept.
 
     Args:
       out: The directory to make.
-      overwrite: Whether what is there already, and of this kind, is replaced.
+      overwrite: Whether to replace what is there, if it is of this kind.
       kind: What the directory will hold.
 
     Raises:
-      UserError: Something is in the way, or the disk cannot be written.
+      UserError: `out` must stay or cannot be written, or another process writes it.
     """
     try:
-        # Absolute and not a link: it can be moved, and what lies beside it has a name.
+        # Absolute and no link, so that it can be renamed and has a parent.
         out = out.resolve()
-        _refuse_what_is_in_the_way(out, overwrite, kind)
-        partial = out.with_name(out.name + ".partial")
-        if partial.exists() and not _is_left_by_a_run(partial):
-            raise UserError(f"{partial} is in the way; rename it.")
-        partial.mkdir(parents=True, exist_ok=True)
-        lock = _locked(partial / _LOCK_FILE_NAME, out)
-        try:
-            _remove_leftovers(partial)
-            yield partial
-            lock.close()
-            (partial / _LOCK_FILE_NAME).unlink()
-            _put_in_place(partial, out, kind)
-        finally:
-            lock.close()
-            shutil.rmtree(partial, ignore_errors=True)
-    except (OSError, sqlite3.Error) as error:
-        cause = getattr(error, "strerror", None) or error
-        raise UserError(f"Cannot write {out}: {cause}.") from error
-
-
-def _refuse_what_is_in_the_way(out: Path, overwrite: bool, kind: Kind) -> None:
-    if out.exists() and not out.is_dir():
-        raise UserError(f"--out {out} is a file; name a directory.")
-    if out.is_mount():
-        raise UserError(f"--out {out} is a mount point; name a directory in it.")
-    if out.is_dir():
-        names = [path.name for path in out.iterdir()]
-        kind.refuse_to_replace(str(out), names, overwrite)
-
-
-def _is_left_by_a_run(partial: Path) -> bool:
-    names = [path.name for path in partial.iterdir()] if partial.is_dir() else [""]
-    return not names or _LOCK_FILE_NAME in names
-
-
-def _locked(path: Path, out: Path) -> sqlite3.Connection:
-    """Returns a lock that ends with this process, be it by kill -9."""
-    lock = sqlite3.connect(path, timeout=0)
-    try:
-        lock.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError as error:
-        lock.close()
-        raise UserError(
-            f"Another run is writing --out {out}; wait for it, or name another."
-        ) from error
-    return lock
-
-
-def _remove_leftovers(partial: Path) -> None:
-    """Removes what a killed run left: none of it is needed, the folds are cached."""
-    for path in partial.iterdir():
-        if path.name != _LOCK_FILE_NAME:
-            path.unlink()
+        if out.exists() and not out.is_dir():
+            raise UserError(f"`out` {out} is a file; name a directory.")
+        if out.is_mount():
+            raise UserError(f"`out` {out} is a mount point; name a directory in it.")
+        make_directory(out.parent)
+        with locks.held(out) as is_held:
+            if not is_held:
+                raise UserError(
+                    f"Another process is writing `out` {out}; wait for it, or name "
+                    "another."
+                )
+            partial = out.with_name(f".{out.name}.partial")
+            was_being_replaced = overwrite and (partial / kind.marker).exists()
+            _clear_up(partial, out, kind)
+            if out.exists() and not was_being_replaced:
+                names = [path.name for path in out.iterdir()]
+                kind.refuse_to_replace(str(out), names, overwrite)
+            partial.mkdir()
+            try:
+                yield partial
+                _put_in_place(partial, out, kind)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
+    except OSError as error:
+        raise UserError(f"Cannot write {out}: {error.strerror or error}.") from error
 
 
 def _put_in_place(partial: Path, out: Path, kind: Kind) -> None:
-    """Moves what is whole to `out`; files of others that lie there stay there."""
+    """Moves a complete directory to `out`; files of other kinds stay in `out`."""
     if not out.exists():
         os.replace(partial, out)
-        return
-    if out == Path.cwd().resolve():
-        # The shell that is in it would be left in a directory that is gone.
+    elif out == Path.cwd().resolve():
+        # A shell in it would be left in a directory that is gone.
         _move_into(partial, out, kind)
-        return
-    aside = Path(tempfile.mkdtemp(dir=out.parent, prefix=f"{out.name}.replaced-"))
-    os.replace(out, aside / out.name)
-    os.replace(partial, out)
-    for path in (aside / out.name).iterdir():
-        if not kind.owns(path.name):
-            os.replace(path, out / path.name)
-    shutil.rmtree(aside)
+    else:
+        if not _exchange(partial, out):
+            os.replace(out, _replaced(partial))
+            os.replace(partial, out)
+        _clear_up(partial, out, kind)
+
+
+def _clear_up(partial: Path, out: Path, kind: Kind) -> None:
+    """Removes a replaced directory, and what a killed process left beside `out`."""
+    if _replaced(partial).exists() and not out.exists():
+        os.replace(_replaced(partial), out)
+    for left in (partial, _replaced(partial)):
+        if out.is_dir() and (left / kind.marker).exists():
+            for path in left.iterdir():
+                if not kind.owns(path.name):
+                    os.replace(path, out / path.name)
+        if left.exists():
+            shutil.rmtree(left)
+
+
+def _replaced(partial: Path) -> Path:
+    return partial.with_suffix(".replaced")
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Swaps two directories in one step, where the operating system can."""
+    names = os.fsencode(first), os.fsencode(second)
+    try:
+        swap = ctypes.CDLL(None).renameat2
+    except (AttributeError, OSError, TypeError):  # not Linux
+        return False
+    return (
+        swap(_CURRENT_DIRECTORY, names[0], _CURRENT_DIRECTORY, names[1], _EXCHANGE) == 0
+    )
 
 
 def _move_into(partial: Path, out: Path, kind: Kind) -> None:
-    """Replaces what a directory holds; without its marker it never looks whole."""
+    """Replaces the files of one kind; without the marker they never look complete."""
     old = [path for path in out.iterdir() if kind.owns(path.name)]
     for path in sorted(old, key=lambda path: path.name != kind.marker):
         path.unlink()

@@ -267,7 +267,7 @@ def test_files_may_lie_on_a_remote_filesystem(fasta, tmp_path, capsys):
     run(*flags, "--overwrite", "--seed", 2)
     assert read_contents(tmp_path / "data")["seed"] == 2
     assert (tmp_path / "data" / "notes.txt").read_text() == "mine"
-    assert not list(tmp_path.glob("data.partial*"))
+    assert not list(tmp_path.glob("*data.partial*"))
 
 
 def test_a_failed_job_leaves_nothing_where_there_are_no_directories(
@@ -417,7 +417,7 @@ def test_after_a_killed_worker_nothing_looks_whole_and_the_next_run_goes_on(tmp_
     _said, error = job.communicate(timeout=120)
     assert job.returncode == 1
     assert "The Beam job failed" in error.splitlines()[-1]
-    assert not out.exists() and not list(tmp_path.glob("out.partial*"))
+    assert not out.exists() and not list(tmp_path.glob("*out.partial*"))
     kept = n_folds(cache)
     assert 0 < kept < 600
     result = subprocess.run(command, capture_output=True, text=True)
