@@ -1,1 +1,1 @@
-"""Hyperparameter search with KerasTuner."""
+"""Hyperparameter search with KerasTuner, shared by any number of processes."""

@@ -1,8 +1,4 @@
-"""A picture of a search: the objective against each setting that varied.
-
-Like `deeprke_tf.evaluation.figures` it draws without pyplot, and in colors that are
-told apart with any color vision.
-"""
+"""A figure of a search: the validation AUROC of all trials against each setting."""
 
 import json
 import math
@@ -12,14 +8,11 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from deeprke_tf.system import plotting
-from deeprke_tf.tuning.space import Choices, Range, Space
+from deeprke_tf.system.plotting import BLUE, GRAY, GREEN, VERMILION
+from deeprke_tf.tuning.space import Choices, Domain, Range, Space
 
-# Of Okabe and Ito.
-_BLUE, _VERMILION, _GREEN, _GRAY = "#0072B2", "#D55E00", "#009E73", "#666666"
 _COLUMNS = 3
 _SPREAD = 0.25  # of trials with the same choice, side by side
 
@@ -37,21 +30,20 @@ def objective_figure(
 
     Args:
       path: PNG file to write or replace.
-      space: The settings that varied, a panel for each.
+      space: The settings that varied, one panel each.
       settings: All settings of each trial, by name.
-      aurocs: Of each trial, NaN where it failed; not all of them.
-      start: Index of the trial that the search started from, if it is there.
-      title: Above all panels.
+      aurocs: AUROC of each trial, NaN if it failed; at least one is a number.
+      start: Index of the trial that has the starting settings, if there is one.
+      title: Title above all panels.
     """
-    n_rows = math.ceil(len(space) / _COLUMNS)
-    n_columns = min(_COLUMNS, len(space))
-    figure = Figure(figsize=(3.6 * n_columns, 2.7 * n_rows + 0.9), layout="constrained")
-    FigureCanvasAgg(figure)
+    n_rows, n_columns = math.ceil(len(space) / _COLUMNS), min(_COLUMNS, len(space))
+    figure = plotting.new_figure(3.6 * n_columns, 2.7 * n_rows + 0.9)
     grid = figure.subplots(n_rows, n_columns, sharey=True, squeeze=False)
     panels = list(grid.flat)
     for panel, (name, domain) in zip(panels, space.items(), strict=False):
-        values = [trial[name] for trial in settings]
-        _draw(panel, name, domain, values, np.asarray(aurocs), start)
+        x = positions(domain, [trial[name] for trial in settings])
+        _set_axis(panel, name, domain)
+        _draw(panel, domain, x, np.asarray(aurocs), start)
     for panel in panels[len(space) :]:
         panel.set_visible(False)
     for panel in grid[:, 0]:
@@ -72,56 +64,15 @@ def objective_figure(
     plotting.write(figure, path)
 
 
-def _draw(
-    axes: Axes,
-    name: str,
-    domain: Choices | Range,
-    values: Sequence[Any],
-    aurocs: np.ndarray,
-    start: int | None,
-) -> None:
-    """Draws one panel."""
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(color="#E5E5E5", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.set_xlabel(name)
-    x = _positions(axes, domain, values)
-    failed = np.isnan(aurocs)
-    ok = ~failed
-    axes.plot(x[ok], aurocs[ok], "o", color=_BLUE, alpha=0.7, ms=5, label="Trial")
-    if isinstance(domain, Choices):
-        _draw_medians(axes, np.round(x), aurocs)
-    if failed.any():
-        # Below all others, whatever the limits of the axis.
-        axes.plot(
-            x[failed],
-            np.full(failed.sum(), 0.02),
-            "x",
-            color=_GRAY,
-            transform=axes.get_xaxis_transform(),
-            label="Failed",
-        )
-    if start is not None and ok[start]:
-        axes.plot(x[start], aurocs[start], "D", color=_VERMILION, ms=7, label="Start")
-    best = int(np.nanargmax(aurocs))
-    axes.plot(x[best], aurocs[best], "*", color=_GREEN, ms=12, label="Best")
+def positions(domain: Domain, values: Sequence[Any]) -> np.ndarray:
+    """Returns the horizontal position of each trial, [n_trials].
 
-
-def _positions(
-    axes: Axes, domain: Choices | Range, values: Sequence[Any]
-) -> np.ndarray:
-    """Sets up the horizontal axis; returns where each trial is on it, [n_trials]."""
+    A number stands at its value, a choice near its index: trials with the same choice
+    lie side by side, centered on it.
+    """
     if isinstance(domain, Range):
-        axes.set_xscale(domain.sampling)
-        margin = (domain.max / domain.min) ** 0.05 if domain.sampling == "log" else None
-        if margin:
-            axes.set_xlim(domain.min / margin, domain.max * margin)
-        else:
-            axes.margins(x=0.05)
         return np.asarray(values, np.float64)
     choices = [json.dumps(value) for value in domain.values]
-    axes.set_xticks(range(len(choices)), [_label(value) for value in domain.values])
-    axes.set_xlim(-0.5, len(choices) - 0.5)
     x = np.array([choices.index(json.dumps(value)) for value in values], np.float64)
     for choice in range(len(choices)):
         (trials,) = np.nonzero(x == choice)
@@ -129,15 +80,49 @@ def _positions(
     return x
 
 
-def _draw_medians(axes: Axes, choices: np.ndarray, aurocs: np.ndarray) -> None:
-    """Marks the median of each choice by a line."""
-    label = "Median"
-    for choice in np.unique(choices):
-        some = aurocs[(choices == choice) & ~np.isnan(aurocs)]
-        if len(some):
+def _set_axis(axes: Axes, name: str, domain: Domain) -> None:
+    """Sets up the horizontal axis of a panel."""
+    plotting.style(axes)
+    axes.set_xlabel(name)
+    if isinstance(domain, Choices):
+        labels = [_label(value) for value in domain.values]
+        axes.set_xticks(range(len(labels)), labels)
+        axes.set_xlim(-0.5, len(labels) - 0.5)
+    elif domain.sampling == "log":
+        axes.set_xscale("log")
+        margin = (domain.max / domain.min) ** 0.05
+        axes.set_xlim(domain.min / margin, domain.max * margin)
+    else:
+        axes.margins(x=0.05)
+
+
+def _draw(
+    axes: Axes, domain: Domain, x: np.ndarray, aurocs: np.ndarray, start: int | None
+) -> None:
+    """Draws the trials into a panel."""
+    failed = np.isnan(aurocs)
+    ok = ~failed
+    axes.plot(x[ok], aurocs[ok], "o", color=BLUE, alpha=0.7, ms=5, label="Trial")
+    if isinstance(domain, Choices):
+        choices = np.round(x[ok])
+        for choice in np.unique(choices):
+            median = np.median(aurocs[ok][choices == choice])
             ends = choice - 0.35, choice + 0.35
-            axes.hlines(np.median(some), *ends, color=_GRAY, lw=1.2, label=label)
-            label = "_"  # one entry of the legend
+            axes.hlines(median, *ends, color=GRAY, lw=1.2, label="Median")
+    if failed.any():
+        # Below all others, whatever the limits of the axis.
+        axes.plot(
+            x[failed],
+            np.full(failed.sum(), 0.02),
+            "x",
+            color=GRAY,
+            transform=axes.get_xaxis_transform(),
+            label="Failed",
+        )
+    if start is not None and ok[start]:
+        axes.plot(x[start], aurocs[start], "D", color=VERMILION, ms=7, label="Start")
+    best = int(np.nanargmax(aurocs))
+    axes.plot(x[best], aurocs[best], "*", color=GREEN, ms=12, label="Best")
 
 
 def _label(value: Any) -> str:

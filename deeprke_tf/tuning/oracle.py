@@ -1,233 +1,191 @@
-"""Which trial comes next: KerasTuner's oracles, and what they lack.
+"""KerasTuner's oracles, which choose the settings of each trial, made resumable.
 
-The first trial is the start. State on disk is replaced in one step, and no trial that
-was begun is forgotten when it is read again. Among several workers, a trial whose
-worker went silent goes to another one; none is ended twice; and workers stay until all
-trials have ended, so that there is one to take over.
+An oracle's whole state is one file, replaced atomically. Whoever needs the oracle holds
+its lock, loads that file and asks; no process keeps an oracle in memory, so any number
+of them share a search.
 """
 
+import copy
 import dataclasses
 import math
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import keras_tuner
+from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
 from deeprke_tf.config import RunConfig
 from deeprke_tf.errors import UserError
 from deeprke_tf.system import files
-from deeprke_tf.tuning import space as tune_space
-from deeprke_tf.tuning.roles import role
-from deeprke_tf.tuning.space import Space
+from deeprke_tf.system.directories import only_process
+from deeprke_tf.tuning import results
+from deeprke_tf.tuning.plan import HYPERBAND_FACTOR, SearchPlan, hyperband_size
+from deeprke_tf.tuning.results import TrialResult
+from deeprke_tf.tuning.space import sample
 
 OBJECTIVE = "val_auroc"
+STATE = "oracle.json"
 
-_FACTOR = 3  # Hyperband keeps one trial of so many
 
-
-@dataclasses.dataclass(frozen=True)
-class SearchPlan:
-    """What is searched.
+class ResumableOracle(keras_tuner.Oracle):
+    """Adds to each of KerasTuner's oracles; the first trial has the starting settings.
 
     Attributes:
-      out: Directory of the search.
-      space: What varies.
-      start: The settings of the first trial; its epochs are the most of any trial.
-      tuner: "random", "bayesian" or "hyperband".
-      trials: Most trials; None, for Hyperband alone, stands for one round.
-      lost_after: Seconds without a sign after which a worker is given up for lost.
-      seconds_left: After which no more trials are begun.
+      path: State file. It is replaced after each change.
     """
 
-    out: Path
-    space: Space
-    start: RunConfig
-    tuner: str
-    trials: int | None
-    lost_after: float = 60.0
-    seconds_left: float = math.inf
-
-
-class Ledger(keras_tuner.Oracle):
-    """What is added to each of KerasTuner's oracles; it lives in the chief, or alone.
-
-    Args:
-      lost_after: Seconds without a sign after which a worker is given up for lost.
-      seconds_left: After which no more trials are begun.
-      **settings: Of KerasTuner's oracle.
-    """
-
-    # The clock; seconds.
-    _now: Callable[[], float] = staticmethod(time.monotonic)
-
-    def __init__(self, *, lost_after: float, seconds_left: float, **settings: Any):
-        super().__init__(**settings)
-        self.verbose = 0  # What KerasTuner prints is printed better here.
-        self.lost_after = lost_after
-        self._ends_at = self._now() + seconds_left
-        self._heard_at: dict[str, float] = {}  # by worker
-        self._were_ongoing: dict[str, str] = {}  # trial by worker, before a restart
+    path: Path
+    trials: dict[str, Trial]
+    ongoing_trials: dict[str, Trial]
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Returns the settings of a new trial, as KerasTuner wants them."""
         filled = super().populate_space(trial_id)
-        values = filled.get("values")
         if not self.trials:
-            # The defaults of the space; Hyperband's own values stay.
-            filled["values"] = values | {
-                hp.name: hp.default for hp in self.hyperparameters.space
-            }
-        elif values and self._duplicate(values):
-            # Bayesian optimization may settle on what it knows already.
-            values = self._random_values()
-            status = TrialStatus.RUNNING if values else TrialStatus.STOPPED
-            return {"status": status, "values": values}
+            # The defaults of the space; Hyperband adds values of its own.
+            defaults = {hp.name: hp.default for hp in self.hyperparameters.space}
+            filled["values"] = filled["values"] | defaults
         return filled
 
-    @keras_tuner.synchronized
-    def create_trial(self, tuner_id: str) -> Trial:
-        """Returns the next trial of a worker; an idle one: ask again; or a stop."""
-        self._heard_at[tuner_id] = self._now()
-        self.give_up_silent_workers()
-        if self._now() >= self._ends_at:
-            self.tuner_ids.discard(tuner_id)
-            return Trial(self.get_space(), status=TrialStatus.STOPPED)
-        trial = super().create_trial(tuner_id)
-        if trial.status == TrialStatus.STOPPED and self.ongoing_trials:
-            # Somebody must be left to take over a trial whose worker dies.
-            self.tuner_ids.add(tuner_id)
-            trial.status = TrialStatus.IDLE
-        return trial
+    def next_trial(self) -> Trial:
+        """Returns a new trial to train; its status may also be IDLE or STOPPED."""
+        # KerasTuner repeats the running trial of a known worker: take a new name.
+        return self.create_trial(f"trial-{len(self.trials)}")
 
-    def get_trial(self, trial_id: str) -> Trial:
-        """Returns a trial; to ask for it is a worker's sign of life."""
-        self._hear(trial_id)
-        return super().get_trial(trial_id)
-
-    @keras_tuner.synchronized
-    def _hear(self, trial_id: str) -> None:
-        for tuner_id, trial in self.ongoing_trials.items():
-            if trial.trial_id == trial_id:
-                self._heard_at[tuner_id] = self._now()
-
-    @keras_tuner.synchronized
-    def end_trial(self, trial: Trial) -> None:
-        """Takes the result of a trial."""
-        trial_id = trial.trial_id
-        if trial_id in self.end_order:
-            return  # A worker given up for lost was only slow.
-        if trial_id in self._retry_queue:
-            self._retry_queue.remove(trial_id)
-        super().end_trial(trial)
-
-    @keras_tuner.synchronized
-    def give_up_silent_workers(self) -> None:
-        """Puts the trials of workers that went silent back, to be begun again."""
-        for tuner_id in self.tuner_ids | set(self.ongoing_trials):
-            heard_at = self._heard_at.setdefault(tuner_id, self._now())
-            if self._now() - heard_at <= self.lost_after:
-                continue
-            self.tuner_ids.discard(tuner_id)
-            lost = self.ongoing_trials.pop(tuner_id, None)
-            if lost:
-                print(f"{tuner_id} is silent; trial {lost.trial_id} is begun again")
-                self._retry_queue.append(lost.trial_id)
-
-    def reload(self) -> None:
-        """Goes on from the state on disk; no trial that was begun is forgotten."""
-        super().reload()
-        begun = [
-            trial.trial_id
-            for trial in self.trials.values()
-            if trial.status not in (TrialStatus.COMPLETED, TrialStatus.FAILED)
-        ]
-        # Popped from the end: the first begun comes first.
-        self._retry_queue = sorted(begun, reverse=True)
-        if role() != "chief":
+    def record(self, result: TrialResult) -> None:
+        """Takes the result of a trial, unless it is known already."""
+        trial = self.trials.get(result.trial)
+        if trial is None or trial.status != TrialStatus.RUNNING:
             return
-        # Their workers may well be alive, and waiting for this chief.
-        for tuner_id, trial_id in self._were_ongoing.items():
-            if trial_id in self._retry_queue:
-                self._retry_queue.remove(trial_id)
-                self.ongoing_trials[tuner_id] = self.trials[trial_id]
-
-    def set_state(self, state: dict[str, Any]) -> None:
-        """Takes the state that was on disk."""
-        self._were_ongoing = dict(state["ongoing_trials"])
-        super().set_state(state)
+        if result.failed:
+            trial.status, trial.message = TrialStatus.FAILED, result.message
+        else:
+            self.update_trial(trial.trial_id, {OBJECTIVE: result.auroc})
+            trial.status = TrialStatus.COMPLETED
+        self.end_trial(trial)
 
     def save(self) -> None:
-        """Writes the state aside and renames it; trials have files of their own."""
-        files.write_json(Path(self._get_oracle_fname()), self.get_state())
+        """Writes the state; KerasTuner calls this after each change."""
+        trials = [trial.get_state() for trial in self.trials.values()]
+        files.write_json(self.path, {**self.get_state(), "trials": trials})
 
-    def _save_trial(self, trial: Trial) -> None:
-        directory = Path(self._get_trial_dir(trial.trial_id))
-        files.write_json(directory / "trial.json", trial.get_state())
+    def reload(self) -> None:
+        """Loads the state, if there is any.
+
+        Raises:
+          UserError: The file is damaged.
+        """
+        if not self.path.exists():
+            return
+        state = files.read_json(self.path)
+        try:
+            # 0.1.0 kept each trial in a file of its own, as KerasTuner does.
+            trials = state.get("trials") or [
+                files.read_json(path)
+                for path in sorted(self.path.parent.glob("trial_*/trial.json"))
+            ]
+            self.trials = {t["trial_id"]: Trial.from_state(t) for t in trials}
+            ongoing = {
+                f"trial-{name}": name
+                for name, trial in self.trials.items()
+                if trial.status == TrialStatus.RUNNING
+            }
+            # Running trials are found by their locks, not in KerasTuner's queue.
+            self.set_state({**state, "ongoing_trials": ongoing, "retry_queue": []})
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise UserError(
+                f"{self.path} is damaged ({error!r}); delete {self.path.parent}."
+            ) from error
 
 
-class _Random(Ledger, keras_tuner.oracles.RandomSearchOracle):
+class _Random(ResumableOracle, keras_tuner.oracles.RandomSearchOracle):
     pass
 
 
-class _Bayesian(Ledger, keras_tuner.oracles.BayesianOptimizationOracle):
+class _Hyperband(ResumableOracle, keras_tuner.oracles.HyperbandOracle):
     pass
 
 
-class _Hyperband(Ledger, keras_tuner.oracles.HyperbandOracle):
-    def round_size(self) -> int:
-        """Returns the number of trials of one round over all brackets."""
-        return sum(
-            self._get_size(bracket, i)
-            for bracket in range(self._get_num_brackets())
-            for i in range(self._get_num_rounds(bracket))
-        )
+class _Bayesian(ResumableOracle, keras_tuner.oracles.BayesianOptimizationOracle):
+    """Supposes the lowest score for trials that are still running ("constant liar")."""
+
+    num_initial_points: float
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        trials, ongoing = self.trials, self.ongoing_trials
+        n_random = self.num_initial_points
+        scores = [t.score for t in trials.values() if t.status == TrialStatus.COMPLETED]
+        if len(scores) >= n_random:
+            self.ongoing_trials = {}
+            self.trials = {
+                name: _with_score(trial, min(scores)) for name, trial in trials.items()
+            }
+        filled = super().populate_space(trial_id)
+        tried = [trial.hyperparameters.values for trial in trials.values()]
+        if filled.get("values") in tried:
+            # The process may converge on a trial that was done: draw at random instead.
+            self.num_initial_points = math.inf
+            filled = super().populate_space(trial_id)
+        self.trials, self.ongoing_trials = trials, ongoing
+        self.num_initial_points = n_random
+        return filled
 
 
-def make_oracle(plan: SearchPlan) -> Ledger:
-    """Returns what chooses the settings of each trial.
+def _with_score(trial: Trial, score: float) -> Trial:
+    """Returns a trial as it is, or if it is running as if it had ended with a score."""
+    if trial.status == TrialStatus.RUNNING:
+        trial = copy.copy(trial)
+        trial.status, trial.score = TrialStatus.COMPLETED, score
+    return trial
+
+
+@contextmanager
+def opened(plan: SearchPlan) -> Iterator[ResumableOracle]:
+    """Loads the oracle of a search; other processes wait meanwhile.
 
     Raises:
-      UserError: Fewer trials than a round of Hyperband has.
+      UserError: Its state is damaged.
     """
+    with only_process(plan.out / results.ORACLE, wait=True):
+        oracle = _new_oracle(plan)
+        oracle.verbose = 0
+        # A tuner alone tells an oracle where its files are.
+        BaseTuner(oracle, directory=str(plan.out), project_name=results.ORACLE)
+        oracle.path = plan.out / results.ORACLE / STATE
+        oracle.reload()
+        oracle.max_trials = plan.max_trials
+        if isinstance(oracle, _Hyperband):
+            rounds = plan.max_trials / hyperband_size(plan.start.train.epochs)
+            oracle.hyperband_iterations = math.ceil(rounds)
+        yield oracle
+
+
+def _new_oracle(plan: SearchPlan) -> ResumableOracle:
     space = keras_tuner.HyperParameters()
-    tune_space.sample(space, plan.space, plan.start)
+    sample(space, plan.space, plan.start)
     settings = {
         "objective": keras_tuner.Objective(OBJECTIVE, "max"),
         "hyperparameters": space,
         "seed": plan.start.train.seed % 2**31 + 1,  # KerasTuner takes 0 for none.
         # Failed trials are recorded; they do not end the search.
         "max_consecutive_failed_trials": 2**31,
-        "lost_after": plan.lost_after,
-        "seconds_left": plan.seconds_left,
     }
-    trials, epochs = plan.trials, plan.start.train.epochs
     if plan.tuner == "random":
-        return _Random(max_trials=trials, **settings)
+        return _Random(**settings)
     if plan.tuner == "bayesian":
-        # KerasTuner would begin with three random trials for each setting.
-        n_random = max(4, (trials or 0) // 4)
-        return _Bayesian(max_trials=trials, num_initial_points=n_random, **settings)
-    oracle = _Hyperband(
-        max_epochs=epochs, factor=_FACTOR, hyperband_iterations=1, **settings
+        # KerasTuner's default is three random trials for each setting.
+        return _Bayesian(num_initial_points=max(4, plan.max_trials // 4), **settings)
+    return _Hyperband(
+        max_epochs=plan.start.train.epochs, factor=HYPERBAND_FACTOR, **settings
     )
-    size = oracle.round_size()
-    if trials is not None and trials < size:
-        raise UserError(
-            f"A round of Hyperband over {epochs} epochs has {size} trials, the first "
-            f"of an epoch or two: --trials {trials} would end it before any trial was "
-            "trained well. Give no --trials, fewer --epochs, or another --tuner."
-        )
-    oracle.hyperband_iterations = -(-(trials or size) // size)
-    oracle.max_trials = trials
-    return oracle
 
 
 def trial_settings(trial: Trial, plan: SearchPlan) -> RunConfig:
     """Returns the settings of a trial."""
-    run_config = tune_space.sample(trial.hyperparameters, plan.space, plan.start)
+    run_config = sample(trial.hyperparameters, plan.space, plan.start)
     epochs = trial.hyperparameters.values.get("tuner/epochs")  # Hyperband's
     if epochs is None:
         return run_config

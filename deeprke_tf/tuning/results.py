@@ -1,18 +1,17 @@
-"""What the trials of a search leave, on disk: the directory of a search.
+"""The directory of a search, and the results of its trials.
 
-search.json             what is searched, and from where
-oracle/                 KerasTuner's own state, which a search goes on from
-vectors/                k-mer vectors, a directory for each set of their settings
+search.json             the plan: data, tuner, starting settings and space
+oracle/                 state of KerasTuner's oracle, which a search resumes from
+vectors/                k-mer vectors, one directory for each of their settings
 trials/NAME/            one trial
   config.json           its settings
-  run-1/ ...            an ordinary run for each execution; in the end only the best
-                        trial has them still
-  history-1.csv ...     of each execution, as `deeprke train` writes it
-  starts.json           how far it was each time that it was begun
-  result.json           how it ended; a trial is over when it is there
+  run-1/ ...            one ordinary run per execution; kept for the best trial only
+  history-1.csv ...     history of each execution, as `deeprke train` writes it
+  starts.json           its progress each time that it was started
+  result.json           its result; a trial has ended if this file is there
 leaderboard.csv         all trials, the best first
 objective.png           validation AUROC against each setting
-best_config.json        the settings of the best trial, for `deeprke train --config`
+best_config.json        settings of the best trial, for `deeprke train --config`
 """
 
 import dataclasses
@@ -20,7 +19,6 @@ import math
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from deeprke_tf import config
 from deeprke_tf.config import RunConfig
@@ -32,11 +30,10 @@ SEARCH = "search.json"
 ORACLE = "oracle"
 VECTORS = "vectors"
 TRIALS = "trials"
+RESULT = "result.json"
 LEADERBOARD = "leaderboard.csv"
 FIGURE = "objective.png"
 BEST_CONFIG = "best_config.json"
-
-_RESULT = "result.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,13 +41,13 @@ class TrialResult:
     """How a trial ended.
 
     Attributes:
-      trial: Its name.
-      aurocs: Validation AUROC of each execution; none where the trial failed.
-      best_epochs: The epoch that each is of.
+      trial: Name of the trial.
+      aurocs: Validation AUROC of each execution; empty if the trial failed.
+      best_epochs: Best epoch of each execution.
       n_epochs: Epochs that each execution trained.
-      seconds: Since the trial was last begun.
-      worker: Which process ran it.
-      message: Why it failed; empty where it did not.
+      seconds: Duration since the trial was last started or resumed.
+      worker: Process that ended it, as HOST-PID.
+      message: Why it failed; empty if it did not.
     """
 
     trial: str
@@ -68,8 +65,18 @@ class TrialResult:
 
     @property
     def auroc(self) -> float:
-        """The objective: the mean over the executions; NaN where the trial failed."""
+        """The objective, the mean over the executions; NaN if the trial failed."""
         return math.fsum(self.aurocs) / len(self.aurocs) if self.aurocs else math.nan
+
+    def __str__(self) -> str:
+        if self.failed:
+            return f"trial {self.trial}  failed: {self.message}"
+        pairs = zip(self.best_epochs, self.n_epochs, strict=True)
+        epochs = " and ".join(f"{best} of {n}" for best, n in pairs)
+        return (
+            f"trial {self.trial}  validation AUROC {self.auroc:.4f}, best epoch "
+            f"{epochs}, {self.seconds:.0f} s, {self.worker}"
+        )
 
 
 def trial_directory(search: Path, trial: str) -> Path:
@@ -78,18 +85,18 @@ def trial_directory(search: Path, trial: str) -> Path:
 
 
 def write_result(search: Path, result: TrialResult) -> None:
-    """Ends a trial."""
-    path = trial_directory(search, result.trial) / _RESULT
+    """Writes the result of a trial, which ends it."""
+    path = trial_directory(search, result.trial) / RESULT
     files.write_json(path, dataclasses.asdict(result))
 
 
 def read_result(search: Path, trial: str) -> TrialResult | None:
-    """Returns how a trial ended, or None where it has not.
+    """Returns the result of a trial, or None if it has not ended.
 
     Raises:
-      UserError: Its file is damaged.
+      UserError: The file is damaged.
     """
-    path = trial_directory(search, trial) / _RESULT
+    path = trial_directory(search, trial) / RESULT
     if not path.exists():
         return None
     contents = files.read_json(path)
@@ -102,33 +109,28 @@ def read_result(search: Path, trial: str) -> TrialResult | None:
 
 
 def read_results(search: Path) -> list[TrialResult]:
-    """Returns the trials that are over, the best first, failed ones last."""
-    names = sorted(path.parent.name for path in search.glob(f"{TRIALS}/*/{_RESULT}"))
-    results = [result for name in names if (result := read_result(search, name))]
-    # Of equals the first tried: with --seed it is the same one every time.
-    return sorted(results, key=lambda r: (r.failed, -r.auroc if r.aurocs else 0.0))
+    """Returns the trials that have ended, the best first, failed ones last."""
+    names = sorted(path.parent.name for path in search.glob(f"{TRIALS}/*/{RESULT}"))
+    found = [result for name in names if (result := read_result(search, name))]
+    # Ties go to the first trial, so that a seed always gives the same best trial.
+    return sorted(found, key=lambda r: (r.failed, -r.auroc if r.aurocs else 0.0))
 
 
-def read_config(search: Path, trial: str) -> RunConfig:
+def read_config(directory: Path) -> RunConfig:
     """Returns the settings of a trial."""
-    return config.load(RunConfig, trial_directory(search, trial) / layout.CONFIG)
+    return config.load(RunConfig, directory / layout.CONFIG)
 
 
 def keep_best_run(results: Sequence[TrialResult], search: Path) -> None:
-    """Deletes the runs of all trials that are over but the best one.
+    """Deletes the runs of all trials that have ended, except those of the best trial.
 
-    Each worker does so after each of its trials: what is deleted is worse than a trial
-    that is over, so that it never was the best.
+    Any process may do so at any time: a trial that is worse than another one stays so.
+
+    Args:
+      results: The trials that have ended, the best first.
+      search: Directory of the search.
     """
-    for result in [r for i, r in enumerate(results) if i or r.failed]:
-        for run in trial_directory(search, result.trial).glob("run-*"):
-            shutil.rmtree(run, ignore_errors=True)
-
-
-def settings_of(run_config: RunConfig) -> dict[str, Any]:
-    """Returns all settings by name."""
-    return {
-        name: value
-        for part in dataclasses.asdict(run_config).values()
-        for name, value in part.items()
-    }
+    for rank, result in enumerate(results):
+        if rank or result.failed:
+            for run in trial_directory(search, result.trial).glob("run-*"):
+                shutil.rmtree(run, ignore_errors=True)

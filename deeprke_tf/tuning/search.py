@@ -1,144 +1,149 @@
-"""The search itself: trials one after the other, here or by workers of a chief.
+"""The search loop: each process takes one trial after the other until all have ended.
 
-Chief and workers are KerasTuner's: processes that speak gRPC, the chief with the
-oracle, the workers with the trials.
+Any number of processes, on any machines that share the directory, may search together.
+The lock of the oracle's state decides who asks for a trial, the lock of a trial who
+trains it. The system frees the locks of a process that dies; another one resumes its
+trial.
 """
 
 import contextlib
-import io
-import threading
+import logging
+import math
+import os
 import time
-from collections.abc import Callable
+from pathlib import Path
 
-import grpc
-from keras_tuner.engine import base_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
+from deeprke_tf.config import RunConfig
 from deeprke_tf.errors import UserError
+from deeprke_tf.system.directories import only_process
+from deeprke_tf.system.progress import Progress, no_progress
+from deeprke_tf.tuning import plan as search_plan
 from deeprke_tf.tuning import results
-from deeprke_tf.tuning.oracle import OBJECTIVE, Ledger, SearchPlan
-from deeprke_tf.tuning.results import TrialResult
-from deeprke_tf.tuning.roles import address, role
-from deeprke_tf.tuning.trial import TrialLostError
+from deeprke_tf.tuning.leaderboard import Leaderboard
+from deeprke_tf.tuning.oracle import opened, trial_settings
+from deeprke_tf.tuning.plan import SearchPlan, Tuner
+from deeprke_tf.tuning.space import space_around
+from deeprke_tf.tuning.trial import run_trial
 
-_SECONDS_IDLE = 2.0
+SECONDS_IDLE = 2.0
+
+logger = logging.getLogger(__name__)
 
 
 def search(
-    oracle: Ledger,
-    plan: SearchPlan,
-    run_trial: Callable[[Trial, Callable[[], None]], TrialResult],
-    on_change: Callable[[], None],
-) -> None:
-    """Runs trials until there are no more, or, as the chief, has workers run them.
+    data: Path,
+    out: Path,
+    start: RunConfig,
+    *,
+    space: Path | None = None,
+    tuner: Tuner = "random",
+    trials: int | None = None,
+    executions_per_trial: int = 1,
+    max_time: float | None = None,
+    vectors_from: Path | None = None,
+    devices: int | None = None,
+    progress: Progress = no_progress,
+) -> Leaderboard:
+    """Searches for settings with a higher AUROC on the validation split.
+
+    A search of the same plan in `out` is continued, alone or beside other processes.
 
     Args:
-      oracle: What chooses their settings; goes on from its state on disk.
-      plan: The search.
-      run_trial: Runs one; gets a function to call now and then meanwhile.
-      on_change: Called when trials may have ended.
+      data: Dataset directory.
+      out: Directory of the search.
+      start: Settings of the first trial.
+      space: File that narrows or widens the space of settings.
+      tuner: How the settings of a trial are chosen.
+      trials: Maximum number of trials; by default 20, with Hyperband one round.
+      executions_per_trial: Trainings per trial, each with its own seed; their mean
+        AUROC counts.
+      max_time: Hours after which this process starts no more trials.
+      vectors_from: Directory of ready k-mer vectors, or None to train them.
+      devices: GPUs of each trial, by default all.
+      progress: Makes the progress bars of each training.
+
+    Returns:
+      The trials, the best first.
 
     Raises:
-      UserError: The chief cannot be reached, or cannot listen.
+      UserError: An argument cannot be used, or no trial succeeded.
     """
-    with contextlib.redirect_stdout(io.StringIO()):
-        tuner = _Tuner(oracle, directory=str(plan.out), project_name=results.ORACLE)
-    tuner.lost_after = plan.lost_after
-    state = plan.out / results.ORACLE / "oracle.json"
-    if role() != "worker" and state.exists():
-        oracle.reload()
-    if role() == "chief":
-        _serve(tuner, oracle, on_change)
-        return
-    try:
-        tuner.run(run_trial, on_change)
-    except grpc.RpcError as error:
+    started = time.monotonic()
+    if max_time is not None and not max_time > 0:
+        raise UserError(f"`max_time` must be above 0, got {max_time}.")
+    if "KERASTUNER_ORACLE_IP" in os.environ:
         raise UserError(
-            f"Lost the chief at {address()}: {error.details() or error.code()}. "
-            "Where it is still at work, give this command again."
-        ) from error
+            "A search has no chief any more: all processes with the same `out` share "
+            "it. Unset KERASTUNER_ORACLE_IP and start them alike."
+        )
+    plan = SearchPlan(
+        data,
+        out,
+        start,
+        space_around(start, space, vectors_from is not None),
+        tuner,
+        trials,
+        executions_per_trial,
+        vectors_from,
+        devices,
+        progress,
+    )
+    search_plan.begin(plan)
+    board = Leaderboard(plan)
+    run_trials(plan, board, started + 3600 * (max_time or math.inf))
+    board.finish()
+    return board
 
 
-class _Tuner(base_tuner.BaseTuner):
-    """Asks for trials and runs them, alone or as a worker.
+def run_trials(plan: SearchPlan, board: Leaderboard, ends_at: float = math.inf) -> None:
+    """Runs trials until all have ended, here or in other processes.
 
-    Attributes:
-      lost_after: Seconds without a sign after which the chief gives up a worker.
+    Args:
+      plan: The search.
+      board: Updated after each trial.
+      ends_at: When to start no more trials, in seconds of `time.monotonic`.
     """
-
-    lost_after = float("inf")
-
-    def save(self) -> None:
-        """Keeps the state of the oracle; a tuner has none of its own."""
-        if role() != "worker":
-            self.oracle.save()
-
-    def run(
-        self,
-        run_trial: Callable[[Trial, Callable[[], None]], TrialResult],
-        on_change: Callable[[], None],
-    ) -> None:
-        if role() == "worker":
-            print(f"{self.tuner_id}: waiting for the chief at {address()}", flush=True)
-        while True:
-            trial = self.oracle.create_trial(self.tuner_id)
+    while time.monotonic() < ends_at:
+        with contextlib.ExitStack() as locks:
+            trial = _take_trial(plan, locks)
             if trial.status == TrialStatus.STOPPED:
                 return
-            if trial.status == TrialStatus.IDLE:
-                time.sleep(_SECONDS_IDLE)
-                continue
-            # Between its signs of life, a trial may be given to another worker.
-            with contextlib.suppress(TrialLostError):
-                self._end(trial, run_trial(trial, self._sign_of_life(trial)))
-                on_change()
-
-    def _sign_of_life(self, trial: Trial) -> Callable[[], None]:
-        """Returns what tells the chief that the trial is at work."""
-        if role() == "alone":
-            return lambda: None
-        last = time.monotonic()
-
-        def sign() -> None:
-            nonlocal last
-            self.oracle.get_trial(trial.trial_id)
-            # The chief may have been away, or this process asleep.
-            if time.monotonic() - last > self.lost_after:
-                raise TrialLostError
-            last = time.monotonic()
-
-        return sign
-
-    def _end(self, trial: Trial, result: TrialResult) -> None:
-        if result.failed:
-            trial.status = TrialStatus.FAILED
-            trial.message = result.message
-        else:
-            trial.status = TrialStatus.COMPLETED
-            self.oracle.update_trial(trial.trial_id, {OBJECTIVE: result.auroc})
-        self.oracle.end_trial(trial)
-        self.save()
+            if trial.status != TrialStatus.IDLE:
+                run_trial(plan, trial.trial_id, trial_settings(trial, plan))
+        board.update()
+        if trial.status == TrialStatus.IDLE:
+            time.sleep(SECONDS_IDLE)
 
 
-def _serve(tuner: _Tuner, oracle: Ledger, on_change: Callable[[], None]) -> None:
-    """Gives trials to workers until there are no more."""
-    ended = threading.Event()
+def _take_trial(plan: SearchPlan, locks: contextlib.ExitStack) -> Trial:
+    """Returns the next trial for this process, with its lock added to `locks`.
 
-    def watch() -> None:
-        while not ended.wait(_SECONDS_IDLE):
-            oracle.give_up_silent_workers()
-            try:
-                on_change()
-            except (OSError, UserError) as error:
-                # The search must go on; the next change tries again.
-                print(f"cannot tell of the trials: {error}", flush=True)
+    Its status is IDLE while other processes train the last trials, or those on which
+    the next ones depend, and STOPPED when all have ended.
+    """
+    with opened(plan) as oracle:
+        unfinished = []
+        for name, trial in list(oracle.trials.items()):
+            if result := results.read_result(plan.out, name):
+                oracle.record(result)
+            else:
+                unfinished.append(trial)
+        for trial in unfinished:
+            if _lock(plan, trial, locks):
+                logger.info("resuming trial %s", trial.trial_id)
+                trial.status = TrialStatus.RUNNING  # if its directory was deleted
+                return trial
+        trial = oracle.next_trial()
+        if trial.status == TrialStatus.RUNNING:
+            _lock(plan, trial, locks)
+        elif unfinished:
+            # Another process trains it. If that one dies, somebody must be left.
+            trial.status = TrialStatus.IDLE
+        return trial
 
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    print(f"waiting for workers at {address()}", flush=True)
-    try:
-        tuner.search()
-    except RuntimeError as error:
-        raise UserError(f"Cannot listen at {address()}: {error}.") from error
-    finally:
-        ended.set()
-        watcher.join()
+
+def _lock(plan: SearchPlan, trial: Trial, locks: contextlib.ExitStack) -> bool:
+    directory = results.trial_directory(plan.out, trial.trial_id)
+    return locks.enter_context(only_process(directory))

@@ -1,13 +1,13 @@
-"""The space of a search: which settings vary, and from sampled values to settings.
+"""The space of a search: which settings vary, and over which values.
 
-A setting varies over `Choices` or over a `Range`; all others stay at the value that the
-search starts from. That value is always part of the space: it is the first trial.
+A setting varies over `Choices` or over a `Range`; all others keep their starting value.
+The starting value is always part of the space: the first trial has it.
 
-A file narrows or widens the default space, as TOML or JSON, a setting a line:
+A TOML or JSON file narrows or widens the default space, one setting per line:
 
     filters = [[128, 64, 32], [64, 32, 16]]                  # choices
     learning_rate = {min = 1e-4, max = 3e-3, sampling = "log"}
-    batch_size = "fixed"                                     # stays where it starts
+    batch_size = "fixed"                                     # keeps its starting value
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from deeprke_tf import config
 from deeprke_tf.config import RunConfig
@@ -27,24 +27,42 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Choices:
-    """A setting takes one of some values."""
+    """A setting takes one of several values, which differ."""
 
     values: tuple[Any, ...]
+
+    def __post_init__(self):
+        if len(self.values) != len({json.dumps(value) for value in self.values}):
+            raise UserError(f"{list(self.values)} names a value twice.")
 
 
 @dataclasses.dataclass(frozen=True)
 class Range:
-    """A setting takes a number between two, both included."""
+    """A setting takes a number between two others, both included."""
 
     min: int | float
     max: int | float
     step: int | float | None = None
     sampling: Literal["linear", "log"] = "linear"
 
+    def __post_init__(self):
+        if not self.min < self.max:
+            raise UserError(f"min must be below max, got {self.min} and {self.max}.")
+        if self.sampling not in ("linear", "log"):
+            raise UserError(
+                f'sampling must be "linear" or "log", got {self.sampling!r}.'
+            )
+        is_log = self.sampling == "log"
+        if is_log and self.min <= 0:
+            raise UserError(f"a log range must begin above 0, not at {self.min}.")
+        if self.step is not None and self.step <= is_log:
+            raise UserError(f"step must be above {int(is_log)}, got {self.step}.")
 
-Space = dict[str, Choices | Range]
 
-# Factors of the widths that the search starts from, whatever their number.
+Domain: TypeAlias = Choices | Range
+Space: TypeAlias = dict[str, Domain]
+
+# Factors of the starting widths, however many there are.
 _FACTORS = {
     "filters": (0.5, 1, 2),
     "kernel_sizes": (0.5, 1),
@@ -65,7 +83,7 @@ DEFAULT_SPACE: Space = {
     "vector_size": Choices((25, 50, 100, 200)),
 }
 
-# Another seed is other luck, not a better setting; how long to train is asked for.
+# Another seed is luck, not a better setting; the duration of training is given.
 _NOT_SEARCHED = (
     "seed",
     "epochs",
@@ -78,7 +96,7 @@ _NOT_SEARCHED = (
 
 
 def parts() -> dict[str, str]:
-    """Returns the settings that can be searched, each with its part of `RunConfig`."""
+    """Returns the settings that can vary, each with its part of `RunConfig`."""
     return {
         field.name: part.name
         for part in dataclasses.fields(RunConfig)
@@ -111,13 +129,13 @@ def with_values(start: RunConfig, values: Mapping[str, Any]) -> RunConfig:
 def sample(
     hyperparameters: "keras_tuner.HyperParameters", space: Space, start: RunConfig
 ) -> RunConfig:
-    """Declares the space to KerasTuner, and reads the values it chose.
+    """Declares the space to KerasTuner, and returns the values that it chose.
 
     Args:
-      hyperparameters: Of a trial; or empty ones, which then hold the space and give
-        the starting settings.
-      space: What varies.
-      start: All other settings, and the defaults of these.
+      hyperparameters: Those of a trial; or empty ones, which then hold the space and
+        give the starting settings.
+      space: Settings that vary.
+      start: All other settings, and the defaults of those that vary.
 
     Returns:
       The settings of the trial.
@@ -153,13 +171,13 @@ def space_around(start: RunConfig, path: Path | None, given_vectors: bool) -> Sp
     """Returns the space of a search.
 
     Args:
-      start: Where it starts; what the default space lacks of it is added.
+      start: Settings of the first trial; the default space is widened to them.
       path: The user's file, if there is one.
-      given_vectors: Whether the k-mer vectors come ready: then theirs do not vary.
+      given_vectors: Whether the k-mer vectors are ready, so that theirs do not vary.
 
     Raises:
-      UserError: The file cannot be read, or names what cannot be searched; nothing is
-        left to vary.
+      UserError: The file cannot be read, names a setting that cannot be searched, or
+        leaves nothing to vary.
     """
     ready = given_vectors or start.model.one_hot
     searched = {
@@ -168,17 +186,12 @@ def space_around(start: RunConfig, path: Path | None, given_vectors: bool) -> Sp
         if not (ready and part == "vectors")
         and not (part == "model" and not start.model.reads(name))
     }
-    space = {
+    defaults = _widths_around(start) | {
         name: _including(domain, start_value(start, name))
         for name, domain in DEFAULT_SPACE.items()
     }
-    space = {
-        name: domain
-        for name, domain in (_widths_around(start) | space).items()
-        if name in searched
-    }
+    space = {name: domain for name, domain in defaults.items() if name in searched}
     for name, entry in (_read(path) if path else {}).items():
-        source = f"{path}: {name}"
         if name not in searched:
             raise UserError(
                 f"{path}: no setting {name!r} to search; there are: "
@@ -186,29 +199,29 @@ def space_around(start: RunConfig, path: Path | None, given_vectors: bool) -> Sp
             )
         space.pop(name, None)
         if entry != "fixed":
-            space[name] = _parsed(entry, name, start, source)
+            space[name] = _parsed(entry, name, start, f"{path}: {name}")
     if not space:
         raise UserError(f"{path} leaves nothing to search.")
     return space
 
 
 def _widths_around(start: RunConfig) -> Space:
-    """Returns choices for the widths of the convolutions that a config names."""
-    return {
-        name: Choices(
-            tuple(
-                dict.fromkeys(
-                    tuple(max(1, round(factor * width)) for width in widths)
-                    for factor in factors
-                )
-            )
-        )
+    """Returns choices around the starting widths of the convolutions."""
+    choices = {
+        name: [
+            tuple(max(1, round(factor * width)) for width in start_value(start, name))
+            for factor in factors
+        ]
         for name, factors in _FACTORS.items()
-        if (widths := start_value(start, name))
+    }
+    return {
+        name: Choices(tuple(dict.fromkeys(widths)))
+        for name, widths in choices.items()
+        if start_value(start, name)
     }
 
 
-def _including(domain: Choices | Range, value: Any) -> Choices | Range:
+def _including(domain: Domain, value: Any) -> Domain:
     """Returns a domain of the default space, widened to a starting value."""
     if isinstance(domain, Choices):
         return Choices(tuple(sorted({*domain.values, value})))
@@ -218,87 +231,71 @@ def _including(domain: Choices | Range, value: Any) -> Choices | Range:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    """Reads a space file."""
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:  # Python 3.10 has no parser of its own.
+        import tomli as tomllib
     try:
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"Cannot read the space {path}: {error}.") from error
+    parse = json.loads if path.suffix.lower() == ".json" else tomllib.loads
     try:
-        is_json = path.suffix.lower() == ".json"
-        entries = json.loads(text) if is_json else _toml(text)
-    except ValueError as error:
+        entries = parse(text)
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is neither TOML nor JSON: {error}.") from error
     if not isinstance(entries, dict):
         raise UserError(f"{path}: expected settings by name, got {entries!r}.")
     return entries
 
 
-def _toml(text: str) -> dict[str, Any]:
-    # Python 3.10 has no parser of its own.
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    return tomllib.loads(text)
-
-
-def _parsed(entry: Any, name: str, start: RunConfig, source: str) -> Choices | Range:
-    """Returns the domain that an entry of a file stands for."""
-    if isinstance(entry, list):
-        return _choices(entry, name, start, source)
-    if isinstance(entry, dict):
-        return _range(entry, name, start, source)
-    raise UserError(
-        f"{source}: expected a list of values, a range such as "
-        f'{{min = 1, max = 2}}, or "fixed", got {entry!r}.'
-    )
-
-
-def _choices(entry: list[Any], name: str, start: RunConfig, source: str) -> Choices:
-    values = tuple(_checked(value, name, start, source) for value in entry)
+def _parsed(entry: Any, name: str, start: RunConfig, source: str) -> Domain:
+    """Returns the domain that an entry of a space file describes."""
     first = start_value(start, name)
-    if first not in values:
+    try:
+        if isinstance(entry, list):
+            values = tuple(_checked(value, name, start, source) for value in entry)
+            domain: Domain = Choices(values)
+            includes_first = first in values
+        elif isinstance(entry, dict):
+            domain = limits = _range(entry, name, start, source)
+            includes_first = limits.min <= first <= limits.max
+        else:
+            raise UserError(
+                "expected a list of values, a range such as {min = 1, max = 2}, or "
+                f'"fixed", got {entry!r}.'
+            )
+    except UserError as error:
+        words = str(error)
         raise UserError(
-            f"{source}: the search starts from {first}, which is not among "
-            f"{entry}; add it, or start from another (--{name.replace('_', '-')})."
-        )
-    if len(values) != len({json.dumps(value) for value in values}):
-        raise UserError(f"{source}: {entry} names a value twice.")
-    return Choices(values)
-
-
-def _range(entry: dict[str, Any], name: str, start: RunConfig, source: str) -> Range:
-    known = [field.name for field in dataclasses.fields(Range)]
-    if not {"min", "max"} <= set(entry) <= set(known):
-        raise UserError(f"{source}: a range has min and max, and may have {known[2:]}.")
-    first = start_value(start, name)
-    if type(first) not in (int, float):
-        raise UserError(f"{source} is no number; give a list of values.")
-    low, high = (_checked(entry[end], name, start, source) for end in ("min", "max"))
-    if not low <= first <= high or low == high:
+            words if words.startswith(source) else f"{source}: {words}"
+        ) from error
+    if not includes_first:
         raise UserError(
-            f"{source}: the search starts from {first}, which a range must include; it "
-            f"is from {low} to {high}."
-        )
-    domain = Range(low, high, entry.get("step"), entry.get("sampling", "linear"))
-    if domain.sampling not in ("linear", "log"):
-        raise UserError(
-            f'{source}: sampling is "linear" or "log", got {domain.sampling!r}.'
-        )
-    if domain.sampling == "log" and low <= 0:
-        raise UserError(f"{source}: a log range must begin above 0, not at {low}.")
-    least = 1 if domain.sampling == "log" else 0
-    if domain.step is not None and (
-        type(domain.step) not in (int, type(first)) or domain.step <= least
-    ):
-        raise UserError(
-            f"{source}: step must be {type(first).__name__} above {least}, got "
-            f"{domain.step!r}."
+            f"{source}: the search starts at {first}, which {entry} does not include; "
+            f"add it, or start at another `{name}`."
         )
     return domain
 
 
+def _range(entry: dict[str, Any], name: str, start: RunConfig, source: str) -> Range:
+    """Returns the range that an entry of a space file describes."""
+    kind = type(start_value(start, name))
+    if kind not in (int, float):
+        raise UserError("not a number; give a list of values.")
+    known = [field.name for field in dataclasses.fields(Range)]
+    if not {"min", "max"} <= set(entry) <= set(known):
+        raise UserError("a range has min and max, and may have step and sampling.")
+    ends = {end: _checked(entry[end], name, start, source) for end in ("min", "max")}
+    step = entry.get("step")
+    if step is not None and type(step) not in (int, kind):
+        raise UserError(f"step must be {kind.__name__}, got {step!r}.")
+    return Range(**{**entry, **ends})
+
+
 def _checked(value: Any, name: str, start: RunConfig, source: str) -> Any:
-    """Returns a value as the setting has it; the config says whether it may be."""
+    """Returns a value with the type of its setting, if the config accepts it."""
     settings = json.loads(json.dumps(dataclasses.asdict(start)))
     settings[parts()[name]][name] = value
     return start_value(config.from_dict(RunConfig, settings, source), name)

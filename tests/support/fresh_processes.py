@@ -9,7 +9,7 @@ import os
 import sys
 import time
 
-_PRELOADED = ("train_run", "evaluate", "export", "tune_report", "tune_search")
+_PRELOADED = ("training.run", "evaluate", "export", "tuning.search")
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload([f"deeprke_tf.{name}" for name in _PRELOADED])

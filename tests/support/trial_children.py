@@ -5,27 +5,29 @@ import signal
 import sys
 import time
 
-
-def succeeds(result, _task, _run, _run_config):
-    result.send("")
+from deeprke_tf.errors import UserError
 
 
-def fails(result, _task, _run, _run_config):
-    result.send("out of memory")
+def succeeds():
+    pass
 
 
-def is_killed(_result, _task, _run, _run_config):
+def fails():
+    raise UserError("no sites")
+
+
+def is_killed():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def crashes(_result, _task, _run, _run_config):
+def crashes():
     os.abort()
 
 
-def ends(_result, _task, _run, _run_config):
+def ends():
     sys.exit(3)
 
 
-def sleeps(_result, _task, run, _run_config):
-    run.mkdir()
+def sleeps(started):
+    started.touch()
     time.sleep(100)

@@ -41,9 +41,8 @@ def test_a_figure_is_drawn_of_any_space(names, start, tmp_path):
 
 
 def test_trials_of_one_choice_lie_side_by_side_around_it():
-    figure = tune_figure.Figure()
     values = [False, True, False, False]
-    x = tune_figure._positions(figure.subplots(), SPACE["batch_norm"], values)
+    x = tune_figure.positions(SPACE["batch_norm"], values)
     assert x[1] == 1
     assert x[[0, 2, 3]].mean() == pytest.approx(0)
     assert len(set(x)) == 4 and abs(x[[0, 2, 3]]).max() < 0.5

@@ -2,7 +2,6 @@ import math
 
 import pytest
 
-from deeprke_tf.config import RunConfig
 from deeprke_tf.errors import UserError
 from deeprke_tf.tuning import results as tune_results
 from deeprke_tf.tuning.results import TrialResult
@@ -50,7 +49,7 @@ def test_only_the_best_trial_keeps_its_run(tmp_path):
     assert len(tune_results.read_results(tmp_path)) == 3
 
 
-def test_where_all_failed_no_run_is_kept(tmp_path):
+def test_no_run_is_kept_if_all_trials_failed(tmp_path):
     write(tmp_path, FAILED)
     tune_results.keep_best_run(tune_results.read_results(tmp_path), tmp_path)
     assert not list(tmp_path.glob("trials/*/run-1"))
@@ -61,10 +60,3 @@ def test_a_damaged_result_is_named(tmp_path):
     (tmp_path / "trials" / "0" / "result.json").write_text('{"trial": "0"}')
     with pytest.raises(UserError, match=r"result.json is not the result of a trial"):
         tune_results.read_result(tmp_path, "0")
-
-
-def test_settings_are_told_by_name():
-    settings = tune_results.settings_of(RunConfig())
-    assert settings["filters"] == (128, 64, 32)
-    assert settings["vector_size"] == 100
-    assert settings["learning_rate"] == 1e-3

@@ -1,103 +1,270 @@
-import time
+import contextlib
+import dataclasses
+import json
+import logging
+import shutil
 
-import grpc
 import pytest
-from keras_tuner.engine.trial import Trial
 
-from deeprke_tf.config import RunConfig
+from deeprke_tf.config import RunConfig, TrainConfig
 from deeprke_tf.errors import UserError
-from deeprke_tf.tuning import oracle as tune_oracle
-from deeprke_tf.tuning import search
+from deeprke_tf.runs import layout
+from deeprke_tf.system import directories, files
+from deeprke_tf.tuning import plan as tune_plan
+from deeprke_tf.tuning import results
+from deeprke_tf.tuning import search as tune_search
+from deeprke_tf.tuning.leaderboard import Leaderboard
+from deeprke_tf.tuning.plan import SearchPlan
 from deeprke_tf.tuning.results import TrialResult
-from deeprke_tf.tuning.space import Choices
-from deeprke_tf.tuning.trial import TrialLostError
+from deeprke_tf.tuning.space import Choices, Range
+
+START = RunConfig(train=TrainConfig(epochs=9))
+SPACE = {
+    "lstm_units": Choices((8, 16, 32)),
+    "learning_rate": Range(1e-4, 1e-2, sampling="log"),
+}
+TUNERS = ["random", "bayesian", "hyperband"]
+
+
+def plan_of(out, tuner="random", trials=8, **settings):
+    trials = None if tuner == "hyperband" else trials
+    return SearchPlan(out, out, START, SPACE, tuner, trials, **settings)
+
+
+def score(run_config):
+    """Stands for training: the more LSTM units, the better."""
+    return run_config.model.lstm_units / 100 + run_config.train.learning_rate
+
+
+class Run:
+    """Searches with `score` in place of training; keeps what was run."""
+
+    def __init__(self, monkeypatch, out, tuner="random", trials=8):
+        self.plan = plan_of(out, tuner, trials)
+        self.ran = []
+        self.fails = ()
+        self.interrupt_at = None
+        self.interruption = KeyboardInterrupt
+        monkeypatch.setattr(tune_search, "run_trial", self.run_trial)
+
+    def run_trial(self, plan, trial, run_config):
+        directory = results.trial_directory(plan.out, trial)
+        directory.mkdir(parents=True, exist_ok=True)
+        files.write_json(directory / layout.CONFIG, dataclasses.asdict(run_config))
+        if len(self.ran) == self.interrupt_at:
+            self.interrupt_at = None
+            raise self.interruption
+        self.ran.append((trial, run_config))
+        if len(self.ran) in self.fails:
+            result = TrialResult(trial, message="out of memory")
+        else:
+            result = TrialResult(trial, (score(run_config),), (1,), (1,))
+        results.write_result(plan.out, result)
+
+    def search(self, **settings):
+        tune_search.run_trials(self.plan, Leaderboard(self.plan), **settings)
+        return self.ran
+
+    @property
+    def trials(self):
+        return [trial for trial, _config in self.ran]
 
 
 @pytest.fixture
-def plan(tmp_path):
-    space = {"lstm_units": Choices((8, 16, 32))}
-    return tune_oracle.SearchPlan(tmp_path, space, RunConfig(), "random", 3)
+def run(monkeypatch, tmp_path):
+    return lambda *settings, **named: Run(monkeypatch, tmp_path, *settings, **named)
 
 
 @pytest.fixture
-def environment(monkeypatch):
-    def set_role(name, ip="127.0.0.1"):
-        monkeypatch.setenv("KERASTUNER_ORACLE_IP", ip)
-        monkeypatch.setenv("KERASTUNER_ORACLE_PORT", "8000")
-        monkeypatch.setenv("KERASTUNER_TUNER_ID", name)
-
-    return set_role
-
-
-def test_each_end_of_a_trial_is_told(plan):
-    calls = []
-
-    def run_trial(trial, on_wait):
-        calls.append(trial.trial_id)
-        return TrialResult(trial.trial_id, (0.5,), (1,), (1,))
-
-    oracle = tune_oracle.make_oracle(plan)
-    search.search(oracle, plan, run_trial, lambda: calls.append("told"))
-    assert calls == ["0", "told", "1", "told", "2", "told"]
+def killed(run):
+    """A search that was killed in its third trial."""
+    killed = run(trials=4)
+    killed.interrupt_at = 2
+    with pytest.raises(KeyboardInterrupt):
+        killed.search()
+    return killed
 
 
-def test_a_trial_that_was_given_to_another_is_dropped(plan, monkeypatch):
-    begun = []
-
-    def run_trial(trial, on_wait):
-        begun.append(trial.trial_id)
-        if len(begun) == 1:
-            raise TrialLostError
-        return TrialResult(trial.trial_id, (0.5,), (1,), (1,))
-
-    oracle = tune_oracle.make_oracle(plan)
-    search.search(oracle, plan, run_trial, lambda: None)
-    assert begun == ["0", "0", "1", "2"]
+# === One process ===
 
 
-def test_a_worker_knows_when_it_was_silent_for_too_long(plan, environment, monkeypatch):
-    environment("worker")
-    oracle = tune_oracle.make_oracle(plan)
-    tuner = search._Tuner(oracle, directory=str(plan.out), project_name="oracle")
-    tuner.lost_after = 60
-    asked = []
-    monkeypatch.setattr(
-        tuner, "oracle", type("Client", (), {"get_trial": asked.append})
+@pytest.mark.parametrize("tuner", TUNERS)
+def test_the_first_trial_is_the_start_and_no_settings_come_twice(tuner, run):
+    searched = run(tuner)
+    ran = searched.search()
+    epochs = 1 if tuner == "hyperband" else START.train.epochs
+    train = dataclasses.replace(START.train, epochs=epochs)
+    assert ran[0][1] == dataclasses.replace(START, train=train)
+    assert len({run_config for _trial, run_config in ran}) == len(ran)
+    assert searched.trials == sorted(searched.trials)
+    assert len(ran) == searched.plan.max_trials
+
+
+def test_bayesian_optimization_learns_what_is_good(run):
+    scores = [score(run_config) for _trial, run_config in run("bayesian", 9).search()]
+    assert sum(scores[5:]) / 4 > sum(scores[:4]) / 4
+    assert max(scores[4:]) >= max(scores[:4])
+
+
+def test_hyperband_trains_the_best_for_longer(run):
+    ran = run("hyperband").search()
+    epochs = [run_config.train.epochs for _trial, run_config in ran]
+    assert set(epochs) == {1, 3, 9}
+    assert len(ran) == tune_plan.hyperband_size(9)
+    short, long = (
+        [score(run_config) for _t, run_config in ran if run_config.train.epochs == n]
+        for n in (1, 9)
     )
-    clock = [0.0]
-    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    sign = tuner._sign_of_life(Trial(oracle.get_space(), trial_id="7"))
-    clock[0] = 50
-    sign()
-    clock[0] = 100
-    sign()
-    clock[0] = 161
-    with pytest.raises(TrialLostError):
-        sign()
-    assert asked == ["7", "7", "7"]
+    assert max(short) in long
 
 
-def test_a_chief_that_is_gone_is_told_in_one_line(plan, environment, monkeypatch):
-    environment("worker")
+def test_hyperband_needs_the_trials_of_a_round(tmp_path):
+    with pytest.raises(UserError, match=r"has 23 trials, .*`trials=20` would end"):
+        SearchPlan(tmp_path, tmp_path, START, SPACE, "hyperband", 20)
 
-    class Gone(grpc.RpcError):
-        def details(self):
-            return "Deadline Exceeded"
 
-    def create_trial(self, tuner_id):
-        raise Gone
-
-    monkeypatch.setattr(
-        "keras_tuner.src.distribute.oracle_client.OracleClient.create_trial",
-        create_trial,
+def test_the_search_ends_when_all_settings_were_tried(run):
+    small = run(trials=20)
+    small.plan = dataclasses.replace(
+        small.plan, space={"lstm_units": SPACE["lstm_units"]}
     )
-    oracle = tune_oracle.make_oracle(plan)
-    with pytest.raises(UserError, match=r"chief at 127\.0\.0\.1:8000: Deadline"):
-        search.search(oracle, plan, lambda *_: None, lambda: None)
+    assert len(small.search()) == 3
 
 
-def test_a_chief_that_cannot_listen_says_so(plan, environment):
-    environment("chief", ip="256.0.0.1")
-    oracle = tune_oracle.make_oracle(plan)
-    with pytest.raises(UserError, match=r"Cannot listen at 256\.0\.0\.1:8000"):
-        search.search(oracle, plan, lambda *_: None, lambda: None)
+def test_failed_trials_do_not_end_the_search(run):
+    failing = run("bayesian", 6)
+    failing.fails = (1, 2, 3, 4, 6)
+    assert len(failing.search()) == 6
+
+
+def test_no_trial_is_started_when_the_time_is_over(run):
+    assert run().search(ends_at=0.0) == []
+
+
+def test_the_end_of_each_trial_is_logged(run, caplog):
+    caplog.set_level(logging.INFO, "deeprke_tf")
+    run(trials=2).search()
+    assert caplog.messages[0] == (
+        "trial 0  validation AUROC 0.3210, best epoch 1 of 1, 0 s,   best so far"
+    )
+    assert len(caplog.messages) == 2
+
+
+# === Interrupted and resumed ===
+
+
+@pytest.mark.parametrize("interrupt_at", [0, 5])
+@pytest.mark.parametrize("tuner", TUNERS)
+def test_a_killed_search_is_resumed_as_if_nothing_had_happened(
+    tuner, interrupt_at, monkeypatch, tmp_path
+):
+    whole = Run(monkeypatch, tmp_path / "whole", tuner, 6).search()
+    killed = Run(monkeypatch, tmp_path / "killed", tuner, 6)
+    killed.interrupt_at = interrupt_at
+    with pytest.raises(KeyboardInterrupt):
+        killed.search()
+    assert killed.search() == whole
+
+
+def test_a_finished_search_is_extended_by_more_trials(run):
+    first = run(trials=2)
+    first.search()
+    first.plan = plan_of(first.plan.out, trials=4)
+    assert len(first.search()) == 4
+
+
+@pytest.mark.parametrize("deleted", ["0", "2"], ids=["finished", "unfinished"])
+def test_a_trial_whose_directory_was_deleted_is_trained_again(deleted, killed):
+    shutil.rmtree(results.trial_directory(killed.plan.out, deleted))
+    killed.search()
+    assert sorted(killed.trials) == sorted(
+        ["0", "1", "2", "3", *(["0"] if deleted == "0" else [])]
+    )
+    assert len(results.read_results(killed.plan.out)) == 4
+
+
+def test_a_search_without_the_state_of_its_oracle_keeps_its_results(
+    killed, monkeypatch
+):
+    shutil.rmtree(killed.plan.out / results.ORACLE)
+    repeated = killed.search()
+    assert repeated[2:4] == repeated[:2]
+    assert killed.trials[4:] == ["2", "3"]
+
+
+def test_a_search_of_version_0_1_0_is_resumed(killed):
+    """Version 0.1.0 left each trial in a file of KerasTuner's own, which still does."""
+    state = killed.plan.out / "oracle" / "oracle.json"
+    contents = json.loads(state.read_text())
+    del contents["trials"]
+    contents["ongoing_trials"] = {"tuner0": "2"}
+    contents["retry_queue"] = ["2"]
+    state.write_text(json.dumps(contents))
+    killed.search()
+    assert killed.trials == ["0", "1", "2", "3"]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"trials": [{}]}', '{"trials": []}'])
+def test_a_damaged_state_is_named(text, killed):
+    (killed.plan.out / "oracle" / "oracle.json").write_text(text)
+    with pytest.raises(UserError, match=r"oracle\.json"):
+        killed.search()
+
+
+def test_the_state_is_never_half_written(killed, monkeypatch):
+    state = killed.plan.out / "oracle" / "oracle.json"
+    whole = state.read_text()
+
+    def interrupt(*_paths):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.replace", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        killed.search()
+    assert state.read_text() == whole
+
+
+# === Several processes ===
+
+
+@contextlib.contextmanager
+def held_elsewhere(plan, trial):
+    """Holds the lock of a trial, as another process that trains it does."""
+    with directories.only_process(results.trial_directory(plan.out, trial)) as is_held:
+        assert is_held
+        yield
+
+
+@pytest.mark.parametrize("tuner", TUNERS)
+def test_trials_that_others_train_are_left_to_them_until_they_die(
+    tuner, run, monkeypatch, caplog
+):
+    caplog.set_level(logging.INFO, "deeprke_tf")
+    mine = run(tuner, 7)
+    mine.interrupt_at = 5
+    with pytest.raises(KeyboardInterrupt):
+        mine.search()
+    (other,) = [path.parent.name for path in mine.plan.out.glob("trials/*/config.json")
+                if not (path.parent / "result.json").exists()]  # fmt: skip
+    lock = contextlib.ExitStack()
+    lock.enter_context(held_elsewhere(mine.plan, other))
+    monkeypatch.setattr("time.sleep", lambda _seconds: lock.close())  # it dies
+    mine.search()
+    assert mine.trials.index(other) > 5
+    assert len(mine.trials) == len(set(mine.trials)) == mine.plan.max_trials
+    assert f"resuming trial {other}" in caplog.messages
+
+
+def test_a_result_of_another_process_is_taken(killed):
+    with held_elsewhere(killed.plan, "2"):
+        other = TrialResult("2", (0.9,), (1,), (1,))
+        results.write_result(killed.plan.out, other)
+        killed.search()
+    assert killed.trials == ["0", "1", "3"]
+    assert results.read_results(killed.plan.out)[0] == other
+
+
+def test_a_chief_of_kerastuner_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
+    with pytest.raises(UserError, match="A search has no chief any more"):
+        tune_search.search(tmp_path, tmp_path, START)

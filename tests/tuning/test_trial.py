@@ -1,21 +1,19 @@
-import contextlib
 import dataclasses
-import multiprocessing
-import signal
-import time
+import re
 
 import numpy as np
 import pytest
 
 from deeprke_tf import config
 from deeprke_tf.config import ModelConfig, RunConfig, TrainConfig, VectorConfig
+from deeprke_tf.errors import UserError
 from deeprke_tf.runs import layout
-from deeprke_tf.system import directories, files
+from deeprke_tf.system import files
 from deeprke_tf.training import run as train_run
-from deeprke_tf.tuning import results
+from deeprke_tf.tuning import process, results
 from deeprke_tf.tuning import trial as tune_trial
-from deeprke_tf.tuning.trial import TrialLostError, TrialTask
-from tests.support import trial_children
+from deeprke_tf.tuning.plan import SearchPlan
+from deeprke_tf.tuning.space import Choices
 
 pytest_plugins = ["tests.support.run_fixtures"]
 
@@ -33,41 +31,29 @@ TINY = RunConfig(
 
 
 @pytest.fixture
-def task(data, tmp_path):
-    return TrialTask(data, tmp_path, worker="w1")
+def plan(data, tmp_path):
+    return SearchPlan(data, tmp_path, TINY, {"dense_units": Choices((4, 8))})
 
 
 @pytest.fixture
 def here(monkeypatch):
-    """Trains in this process, not in one of its own; counts the trainings."""
+    """Trains in this process; returns the names of the runs that were trained."""
     trained = []
 
-    def train_here(task, run, run_config, _on_wait, _seconds):
+    def train_here(plan, run, run_config):
         trained.append(run.name)
-        return tune_trial._failure(task, run, run_config)
+        return process.failure_here(tune_trial.train, plan, run, run_config)
 
-    monkeypatch.setattr(tune_trial, "_train_apart", train_here)
+    monkeypatch.setattr(tune_trial, "train_apart", train_here)
     return trained
-
-
-def run_trial(task, trial="0", run_config=TINY):
-    return tune_trial.run_trial(task, trial, run_config, lambda: None, 0.05)
-
-
-def with_training(**settings):
-    train = dataclasses.replace(TINY.train, **settings)
-    return dataclasses.replace(TINY, train=train)
-
-
-# === A trial is a training ===
 
 
 @pytest.fixture
 def pretended(monkeypatch):
-    """Pretends to train; keeps which vectors were given to each training."""
+    """Pretends to train; returns the vectors that each training was given."""
     given = []
 
-    def pretend(_data, run, run_config, *, vectors_from, n_devices):
+    def pretend(_data, run, run_config, *, vectors_from, **_settings):
         given.append(vectors_from)
         run.mkdir()
         files.write_json(run / layout.CONFIG, dataclasses.asdict(run_config))
@@ -80,180 +66,111 @@ def pretended(monkeypatch):
     return given
 
 
-def test_a_trial_keeps_what_its_training_measured(task, here, pretended):
-    result = run_trial(task)
+def run_trial(plan, trial="0", run_config=TINY):
+    return tune_trial.run_trial(plan, trial, run_config)
+
+
+def test_a_trial_keeps_what_its_training_measured(plan, here, pretended):
+    result = run_trial(plan)
     assert (result.aurocs, result.best_epochs, result.n_epochs) == ((0.1,), (1,), (2,))
-    assert result.worker == "w1"
-    kept = results.trial_directory(task.search, "0") / "history-1.csv"
+    assert re.fullmatch(r".+-\d+", result.worker)
+    kept = results.trial_directory(plan.out, "0") / "history-1.csv"
     assert kept.read_text() == "epoch,seed\n1,1\n"
 
 
-@pytest.mark.parametrize("finishes", [False, True])
-def test_a_trial_waits_for_a_worker_that_was_only_slow(
-    finishes, task, here, pretended, monkeypatch
-):
-    run = results.trial_directory(task.search, "0") / "run-1"
-    slow = contextlib.ExitStack()
-    slow.enter_context(directories.only_process(run))
+def test_a_trial_that_has_ended_is_not_run_again(plan, here, pretended):
+    assert run_trial(plan) == run_trial(plan)
+    assert here == ["run-1"]
 
-    def come_to_an_end(_seconds):
-        assert pretended == []
-        if finishes:
-            train_run.train_run(task.data, run, TINY, vectors_from=None, n_devices=1)
-        slow.close()
 
-    monkeypatch.setattr(time, "sleep", come_to_an_end)
-    assert run_trial(task).aurocs == (0.1,)
+def test_a_run_that_is_finished_is_not_trained_again(plan, here, pretended):
+    run = results.trial_directory(plan.out, "0") / "run-1"
+    run.parent.mkdir(parents=True)
+    for _ in range(2):
+        tune_trial.train(plan, run, TINY)
     assert len(pretended) == 1
+    assert run_trial(plan).aurocs == (0.1,)
+    assert here == []
 
 
-def test_executions_have_seeds_of_their_own_and_their_mean_counts(
-    task, here, pretended
-):
-    result = run_trial(dataclasses.replace(task, executions=2))
+def test_the_mean_of_executions_with_seeds_of_their_own_counts(plan, here, pretended):
+    result = run_trial(dataclasses.replace(plan, executions=2))
     assert here == ["run-1", "run-2"]
-    trial = task.search / "trials" / "0"
-    seeds = [
+    trial = results.trial_directory(plan.out, "0")
+    assert [
         config.load(RunConfig, trial / run / "config.json").train.seed for run in here
-    ]
-    assert seeds == [1, 2]
+    ] == [1, 2]
     histories = [trial / f"history-{number}.csv" for number in (1, 2)]
     assert len({path.read_text() for path in histories}) == 2
     assert result.aurocs == (0.1, 0.2)
     assert result.auroc == pytest.approx(0.15)
 
 
-def test_vectors_are_made_once_for_their_settings(task, here, pretended):
+def test_trials_share_the_vectors_of_the_same_settings(plan, here, pretended):
     other = dataclasses.replace(TINY, vectors=VectorConfig(6, vector_sites=50))
+    vectors = plan.out / "vectors"
+    (vectors / "left.partial").mkdir(parents=True)
     for trial, run_config in [("0", TINY), ("1", TINY), ("2", other)]:
-        assert not run_trial(task, trial, run_config).failed
-        if trial == "0":
-            (kept,) = (task.search / "vectors").iterdir()
-            made = (kept / "sequence_vectors.npy").stat().st_mtime_ns
-    assert (kept / "sequence_vectors.npy").stat().st_mtime_ns == made
-    assert len(list((task.search / "vectors").iterdir())) == 2
+        assert not run_trial(plan, trial, run_config).failed
     first, second, third = pretended
-    assert first == second == kept.resolve() != third
+    assert first == second != third
     sizes = [np.load(of / "sequence_vectors.npy").shape[1] for of in (first, third)]
     assert sizes == [5, 6]
 
 
-def test_a_trial_that_is_over_is_not_run_again(task, here, pretended):
-    first = run_trial(task)
-    assert run_trial(dataclasses.replace(task, worker="w2")) == first
-    assert here == ["run-1"]
+def test_a_directory_of_another_trial_is_not_overwritten(plan, here, pretended):
+    run_trial(plan)
+    other = dataclasses.replace(TINY, vectors=VectorConfig(6, vector_sites=50))
+    with pytest.raises(UserError, match="0 holds a trial with other settings"):
+        run_trial(plan, "0", other)
 
 
-# === What can go wrong ===
+# === Failures ===
 
 
-def test_a_training_that_diverges_is_a_failed_trial(task, here):
-    result = run_trial(task, run_config=with_training(learning_rate=1e38))
-    assert result.failed and "training diverged" in result.message
-    assert results.read_result(task.search, "0") == result
+def test_a_training_that_fails_is_a_failed_trial(plan, here, monkeypatch):
+    def diverge(*_arguments, **_settings):
+        raise UserError("training diverged")
+
+    monkeypatch.setattr(train_run, "train_run", diverge)
+    result = run_trial(plan)
+    assert result.failed and result.message == "training diverged"
+    assert results.read_result(plan.out, "0") == result
 
 
-def test_a_lack_of_memory_is_a_failed_trial(task, here, monkeypatch):
-    import tensorflow as tf
-
-    errors = [
-        tf.errors.ResourceExhaustedError(None, None, "OOM when allocating\nmore"),
-        MemoryError("Unable to allocate 9 GiB"),
-        ZeroDivisionError("division by zero"),
-    ]
-
-    def fail(*_arguments, **_options):
-        raise errors.pop(0)
-
-    monkeypatch.setattr(train_run, "train_run", fail)
-    messages = [run_trial(task, trial).message for trial in "012"]
-    assert messages == [
-        "out of memory: OOM when allocating",
-        "out of memory: Unable to allocate 9 GiB",
-        "ZeroDivisionError: division by zero",
-    ]
-
-
-def test_a_trial_that_takes_the_machine_down_is_given_up(task, monkeypatch):
+def interrupted(plan, monkeypatch, interruption, n_times, on_start=lambda run: None):
+    """Interrupts a trial several times; returns how often it was started."""
     starts = []
 
-    def die(*_arguments):
+    def interrupt(_plan, run, _run_config):
         starts.append(1)
-        raise SystemExit
+        on_start(run)
+        raise interruption
 
-    monkeypatch.setattr(tune_trial, "_train_apart", die)
-    for _ in range(3):
-        with pytest.raises(SystemExit):
-            run_trial(task)
-    result = run_trial(task)
-    assert len(starts) == 3
-    assert "begun 3 times without finishing another epoch" in result.message
+    monkeypatch.setattr(tune_trial, "train_apart", interrupt)
+    for _ in range(n_times):
+        with pytest.raises(interruption):
+            run_trial(plan)
+    return len(starts)
 
 
-def test_a_trial_that_gets_on_may_be_killed_as_often_as_one_likes(task, monkeypatch):
-    starts = []
+def test_a_trial_that_takes_the_machine_down_is_given_up(plan, monkeypatch):
+    assert interrupted(plan, monkeypatch, SystemExit, 3) == 3
+    message = run_trial(plan).message
+    assert "started 3 times without finishing another epoch" in message
 
-    def get_on_and_die(_task, run, *_rest):
-        starts.append(1)
+
+def test_a_trial_that_makes_progress_may_be_killed_any_number_of_times(
+    plan, monkeypatch
+):
+    def finish_an_epoch(run):
         run.mkdir(exist_ok=True)
-        (run / "history.csv").write_text("epoch\n" + "1\n" * len(starts))
-        raise SystemExit
+        with open(run / "history.csv", "a") as history:
+            history.write("1\n")
 
-    monkeypatch.setattr(tune_trial, "_train_apart", get_on_and_die)
-    for _ in range(6):
-        with pytest.raises(SystemExit):
-            run_trial(task)
-    assert len(starts) == 6
+    assert interrupted(plan, monkeypatch, SystemExit, 6, finish_an_epoch) == 6
 
 
-def test_an_interrupt_is_not_held_against_the_trial(task, monkeypatch):
-    def interrupt(*_arguments):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(tune_trial, "_train_apart", interrupt)
-    for _ in range(5):
-        with pytest.raises(KeyboardInterrupt):
-            run_trial(task)
-    assert results.read_result(task.search, "0") is None
-
-
-# === The process that trains ===
-
-
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no kill -9 here")
-@pytest.mark.parametrize(
-    ("child", "message"),
-    [
-        (trial_children.succeeds, ""),
-        (trial_children.fails, "out of memory"),
-        (
-            trial_children.is_killed,
-            "killed by the system, most likely for lack of memory",
-        ),
-        (trial_children.crashes, "ended by SIGABRT"),
-        (trial_children.ends, "ended with status 3"),
-    ],
-)
-def test_the_end_of_the_process_is_told(child, message, task, tmp_path, monkeypatch):
-    monkeypatch.setattr(tune_trial, "_train", child)
-    told = tune_trial._train_apart(task, tmp_path / "run", TINY, lambda: None, 0.05)
-    assert told == message
-
-
-def test_a_lost_trial_ends_its_process(task, tmp_path, monkeypatch):
-    run = tmp_path / "run"
-
-    def lose_it_once_begun():
-        if run.exists():
-            raise TrialLostError
-
-    monkeypatch.setattr(tune_trial, "_train", trial_children.sleeps)
-    with pytest.raises(TrialLostError):
-        tune_trial._train_apart(task, run, TINY, lose_it_once_begun, 0.05)
-    assert not multiprocessing.active_children()
-
-
-def test_a_finished_run_needs_no_process(task, tmp_path, monkeypatch):
-    monkeypatch.setattr(tune_trial, "_train", None)
-    (tmp_path / layout.MANIFEST).write_text("{}")
-    assert tune_trial._train_apart(task, tmp_path, TINY, lambda: None, 0.05) == ""
+def test_interrupts_are_not_held_against_the_trial(plan, monkeypatch):
+    assert interrupted(plan, monkeypatch, KeyboardInterrupt, 5) == 5
+    assert results.read_result(plan.out, "0") is None

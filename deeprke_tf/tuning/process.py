@@ -1,0 +1,80 @@
+"""A function called in a process of its own, whatever becomes of that process."""
+
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+from deeprke_tf.errors import UserError
+from deeprke_tf.system.processes import SpawnContext, end_with_parent
+
+
+def failure_of(function: Callable[..., object], *arguments: Any) -> str:
+    """Calls a function in a new process, which ends with this one.
+
+    A function that runs out of memory or crashes TensorFlow harms nothing else. What
+    the package logs there goes to standard output, at the level that it has here.
+
+    Args:
+      function: Of a module; it and its arguments are pickled.
+      *arguments: Its arguments.
+
+    Returns:
+      Why it failed, in one line; empty if it succeeded.
+    """
+    context = SpawnContext()
+    receiver, sender = context.Pipe(duplex=False)
+    level = logging.getLogger("deeprke_tf").getEffectiveLevel()
+    process = context.Process(
+        target=_call, args=(sender, level, function, arguments), daemon=True
+    )
+    process.start()
+    sender.close()
+    try:
+        process.join()
+    finally:
+        process.kill()
+        process.join()
+    try:
+        if receiver.poll():
+            return receiver.recv()
+    except EOFError:
+        pass  # It ended before it could answer.
+    return _death(process.exitcode or 0)
+
+
+def _death(exit_code: int) -> str:
+    if exit_code == -signal.SIGKILL:
+        return "killed by the system, most likely out of memory"
+    if exit_code < 0:
+        return f"ended by {signal.Signals(-exit_code).name}"
+    return f"ended with status {exit_code}"
+
+
+def _call(
+    answer: Connection,
+    level: int,
+    function: Callable[..., object],
+    arguments: tuple[Any, ...],
+) -> None:
+    """Calls the function in this process; sends why it failed, or nothing."""
+    end_with_parent()
+    logging.basicConfig(format="%(message)s", stream=sys.stdout)
+    logging.getLogger("deeprke_tf").setLevel(level)
+    answer.send(failure_here(function, *arguments))
+
+
+def failure_here(function: Callable[..., object], *arguments: Any) -> str:
+    """Calls a function in this process; returns why it failed, or an empty string."""
+    try:
+        function(*arguments)
+    except UserError as error:
+        return str(error)
+    except Exception as error:  # A trial that fails must not end the search.
+        name = type(error).__name__
+        if isinstance(error, MemoryError) or name == "ResourceExhaustedError":
+            name = "out of memory"  # of the machine, or of TensorFlow's device
+        return f"{name}: {(str(error).splitlines() or [''])[0]}"
+    return ""
