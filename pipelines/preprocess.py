@@ -21,7 +21,7 @@ from deeprke_tf.data.encoding import Encoding
 from deeprke_tf.data.plan import Plan, Source, ValidationGroups
 from deeprke_tf.errors import UserError
 from deeprke_tf.system.streams import File
-from pipelines.beam.extra import import_beam, is_given
+from pipelines.beam import import_beam, is_given
 
 LOCAL = "local"
 

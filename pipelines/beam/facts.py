@@ -1,89 +1,146 @@
-"""What a Beam run knows of its sites before it folds any, checked as the local one."""
+"""The counts of a Beam preprocessing job, checked before a sequence is folded."""
 
 import collections
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+
+import apache_beam as beam
+from apache_beam.pvalue import AsDict, AsList
 
 from deeprke_tf.data import checks
 from deeprke_tf.data.plan import Plan
+from deeprke_tf.data.records import SPLITS
 from deeprke_tf.errors import UserError
+from pipelines.beam.records import SiteRow
 
-_DUPLICATES = ("names", "sequences")
+_DUPLICATES = (
+    *("train_sites_with_duplicate_names", "train_sites_with_duplicate_sequences"),
+    *("train_sequences_in_both_classes", "test_sites_with_duplicate_names"),
+    *("test_sites_with_duplicate_sequences", "test_sequences_in_both_classes"),
+    "sequences_in_train_and_test",
+)
+
+
+def facts_of(pipeline, plan: Plan, sites, groups, inputs):
+    """Counts sites and duplicates, and checks them.
+
+    Args:
+      pipeline: The pipeline.
+      plan: The run.
+      sites: Pairs of order hash and site.
+      groups: The sites by order hash: those of one sequence come together.
+      inputs: A dictionary for each input: `input`, `fault`, `n_sites`, `skipped`.
+
+    Returns:
+      One element, the result of `check`.
+    """
+    names = (
+        sites
+        | "Names" >> beam.Map(lambda pair: (_given_as(pair[1]), pair[1][3]))
+        | "CountNames" >> beam.combiners.Count.PerElement()
+        | "RepeatedNames" >> beam.FlatMap(_repeated)
+        | "SumOfNames" >> beam.CombinePerKey(sum)
+    )
+    # Not flattened with the names: Beam's local runners would block for ever.
+    counts = (
+        groups
+        | "CountGroups" >> beam.FlatMap(_count_group)
+        | "SumOfGroups" >> beam.CombinePerKey(sum)
+    )
+    return (
+        pipeline
+        | "OnceForFacts" >> beam.Create([None])
+        | "Check"
+        >> beam.Map(
+            lambda _, inputs, counts, names: check(plan, {**counts, **names}, inputs),
+            AsList(inputs),
+            AsDict(counts),
+            AsDict(names),
+        )
+    )
 
 
 def check(
-    plan: Plan, counts: Mapping[tuple, int], inputs: Iterable[Mapping[str, Any]]
+    plan: Plan, counts: Mapping[Any, int], inputs: Iterable[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """Returns the facts of all inputs, ready for `dataset.json`.
+    """Returns the facts of all inputs, as `dataset.json` has them.
 
     Args:
       plan: The run.
-      counts: `("sites", split, label)` as read, `("split", split, label)` once
-        validation is split off, and `(count,)` of each kind of duplicate.
-      inputs: What each input was, and by reason what of it was skipped.
+      counts: Sites by `(split, label)`, and duplicates by the names of `dataset.json`.
+      inputs: The facts of each input.
 
     Returns:
-      `inputs`, `skipped` and `duplicates`; and as `fault` what the user must mend, or
-      None.
+      `inputs`, `skipped` and `duplicates` of `dataset.json`; `n_sites`, the usable
+      sites of each split; and `fault`, the error that the user must correct, or None.
     """
     read = sorted(inputs, key=lambda facts: facts["input"])
     skipped: dict[str, collections.Counter[str]] = {}
     for facts in read:
         split = plan.sources[facts["input"]].split
         skipped.setdefault(split, collections.Counter()).update(facts["skipped"])
+    labels = {
+        split: {label: counts.get((split, label), 0) for label in (0, 1)}
+        for split in SPLITS
+    }
     return {
-        "fault": _fault(plan, counts, read, skipped),
+        "fault": _fault(plan, labels, read, skipped),
         "inputs": [_described(plan, facts) for facts in read],
         "skipped": {split: dict(reasons) for split, reasons in skipped.items()},
-        "duplicates": _duplicates(counts),
+        "duplicates": {name: counts.get(name, 0) for name in _DUPLICATES},
+        "n_sites": {
+            split: sum(of_split.values()) for split, of_split in labels.items()
+        },
     }
 
 
-def label_counts(counts: Mapping[tuple[str, int], int]) -> dict[str, dict[int, int]]:
-    """Returns the number of sites of each label, by split.
+def _given_as(row: SiteRow) -> str:
+    """Returns the split that a site was given for: validation is split off training."""
+    return "test" if row[2] == "test" else "train"
 
-    >>> label_counts({("test", 1): 5})
-    {'test': {0: 0, 1: 5}}
-    """
-    by_split: dict[str, dict[int, int]] = {}
-    for (split, label), n in counts.items():
-        by_split.setdefault(split, {0: 0, 1: 0})[label] = n
-    return by_split
+
+def _count_group(group: tuple[int, Iterable[SiteRow]]) -> Iterator[tuple[Any, int]]:
+    """Yields counts of the sites of one sequence."""
+    labels: dict[str, collections.Counter[int]] = {}
+    for row in group[1]:
+        labels.setdefault(_given_as(row), collections.Counter())[row[5]] += 1
+        yield (row[2], row[5]), 1
+    for split, of_split in labels.items():
+        yield f"{split}_sites_with_duplicate_sequences", of_split.total() - 1
+        yield f"{split}_sequences_in_both_classes", int(len(of_split) == 2)
+    yield "sequences_in_train_and_test", int(len(labels) == 2)
+
+
+def _repeated(counted: tuple[tuple[str, str], int]) -> Iterator[tuple[str, int]]:
+    (split, _name), n = counted
+    if n > 1:
+        yield f"{split}_sites_with_duplicate_names", n - 1
 
 
 def _fault(
     plan: Plan,
-    counts: Mapping[tuple, int],
+    labels: Mapping[str, Mapping[int, int]],
     read: list[Mapping[str, Any]],
     skipped: checks.Skipped,
 ) -> str | None:
-    """Returns what the local runner would raise, in its order."""
+    """Returns the error that the local runner would raise."""
     for facts in read:
         if facts["fault"] is not None:
             return facts["fault"]
-    as_read = _of_labels("sites", counts)
-    after_split = _of_labels("split", counts)
-    n_usable = {split: sum(labels.values()) for split, labels in as_read.items()}
+    train = {n: labels["train"][n] + labels["validation"][n] for n in (0, 1)}
+    n_usable = {"train": sum(train.values()), "test": sum(labels["test"].values())}
     try:
         checks.refuse_skips_if_strict(plan, skipped)
         checks.require_usable_sites(plan, n_usable, skipped)
         if plan.has_training_sites:
-            checks.require_both_classes(
-                "train", as_read["train"], checks.GIVE_THE_OTHER_CLASS
-            )
+            checks.require_both_classes("training", train, checks.GIVE_THE_OTHER_CLASS)
             for split in ("train", "validation"):
                 checks.require_both_classes(
-                    split, after_split[split], checks.GIVE_MORE_SITES
+                    split, labels[split], checks.GIVE_MORE_SITES
                 )
     except UserError as error:
         return str(error)
     return None
-
-
-def _of_labels(what: str, counts: Mapping[tuple, int]) -> dict[str, dict[int, int]]:
-    none = {split: {0: 0, 1: 0} for split in ("train", "validation", "test")}
-    wanted = {key[1:]: n for key, n in counts.items() if key[0] == what}
-    return none | label_counts(wanted)
 
 
 def _described(plan: Plan, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,12 +154,3 @@ def _described(plan: Plan, facts: Mapping[str, Any]) -> dict[str, Any]:
         "n_sites": facts["n_sites"],
         "n_skipped": sum(facts["skipped"].values()),
     }
-
-
-def _duplicates(counts: Mapping[tuple, int]) -> dict[str, int]:
-    names = []
-    for split in ("train", "test"):
-        names += [f"{split}_sites_with_duplicate_{what}" for what in _DUPLICATES]
-        names.append(f"{split}_sequences_in_both_classes")
-    names.append("sequences_in_train_and_test")
-    return {name: counts.get((name,), 0) for name in names}

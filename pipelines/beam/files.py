@@ -1,15 +1,11 @@
-"""Files wherever Beam's filesystems reach: here, gs://, s3://, hdfs:// and others.
-
-A worker that dies is replaced, and what it did is done again, perhaps while it still
-writes. So every try writes an *attempt*, a file with a name of its own; what the job
-says in the end names the attempts that count, and only these take their names.
-"""
+"""Files that Beam's filesystems reach: local ones, gs://, s3://, hdfs:// and others."""
 
 import contextlib
 import errno
+import json
 import os
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +16,8 @@ from deeprke_tf.errors import UserError
 from deeprke_tf.system import directories
 from deeprke_tf.system.directories import Kind
 
-_ATTEMPT = ".attempt"
+_SUMMARY = "summary.json"
+_TEMPORARY = ".temporary"
 _SPECIAL = frozenset("*?[]")
 
 
@@ -93,63 +90,38 @@ def matching(pattern: str) -> list[BeamFile]:
     return [BeamFile(path) for path in paths]
 
 
-def write_attempt(directory: str, name: str, contents: bytes) -> str:
-    """Writes a file that may be one of several attempts at the same.
+def write(directory: str, name: str, contents: bytes) -> None:
+    """Writes a file under a temporary name, then renames it.
 
-    Args:
-      directory: Where to write.
-      name: What it is.
-      contents: All of it.
-
-    Returns:
-      Its name in the directory, which no other attempt has.
+    A runner may repeat work, even while a lost worker still does it: both write the
+    same contents, and the last rename counts.
     """
-    attempt = f"{name}.{uuid.uuid4().hex}{_ATTEMPT}"
-    path = FileSystems.join(directory, attempt)
+    aside = FileSystems.join(directory, f"{name}.{uuid.uuid4().hex}{_TEMPORARY}")
     with FileSystems.create(
-        path, compression_type=CompressionTypes.UNCOMPRESSED
+        aside, compression_type=CompressionTypes.UNCOMPRESSED
     ) as file:
         file.write(contents)
-    return attempt
+    FileSystems.rename([aside], [FileSystems.join(directory, name)])
 
 
-def read(directory: str, name: str) -> bytes:
-    """Returns what a file of a directory holds."""
-    with BeamFile(FileSystems.join(directory, name)).open() as file:
-        return file.read()
+def write_summary(_once: None, directory: str, **summary: Any) -> None:
+    """Writes the summary of a job: its last step."""
+    write(directory, _SUMMARY, json.dumps(summary).encode())
 
 
-def attempts_at(directory: str, name: str) -> list[str]:
-    """Returns the attempts at a file, by their names in the directory."""
-    return sorted(
-        found
-        for found in names_in(directory)
-        if found.startswith(f"{name}.") and found.endswith(_ATTEMPT)
-    )
+def take_summary(directory: str) -> dict[str, Any]:
+    """Returns the summary of a job that has ended.
 
-
-def settle(directory: str, names: Mapping[str, str]) -> None:
-    """Gives attempts their names and removes all others.
-
-    Args:
-      directory: Where they lie.
-      names: Of the attempts that count: what each shall be called.
+    Removes it, and the temporary files that lost workers left.
     """
-    if names:
-        FileSystems.rename(
-            [FileSystems.join(directory, attempt) for attempt in names],
-            [FileSystems.join(directory, name) for name in names.values()],
-        )
+    with BeamFile(FileSystems.join(directory, _SUMMARY)).open() as file:
+        summary = json.loads(file.read())
     _delete(
         FileSystems.join(directory, name)
         for name in names_in(directory)
-        if name.endswith(_ATTEMPT)
+        if name == _SUMMARY or name.endswith(_TEMPORARY)
     )
-
-
-def write(directory: str, name: str, contents: bytes) -> None:
-    """Writes a file that nobody else tries to write."""
-    settle(directory, {write_attempt(directory, name, contents): name})
+    return summary
 
 
 @contextlib.contextmanager

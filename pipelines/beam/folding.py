@@ -1,9 +1,11 @@
-"""Folds on a Beam worker, through the fold cache of its machine."""
+"""RNA folding on a Beam worker, through the fold cache of its machine."""
 
 import contextlib
+import functools
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TypeVar
 
 from apache_beam.metrics import Metrics
 
@@ -12,14 +14,16 @@ from deeprke_tf.errors import UserError
 from deeprke_tf.rna.fold_cache import FoldCache, default_path
 from deeprke_tf.rna.structure import fold
 
-NAMESPACE = "deeprke"
+NAMESPACE = "deeprke"  # of the job's counters
+
+Result = TypeVar("Result")
 
 
 class WorkerFolds:
-    """Folds sequences one by one; a sequence that cannot be folded is no error.
+    """Folds sequences one by one in the calling process, and lists failed ones.
 
-    To be made, used and closed by one thread, as a bundle is. A worker whose disk
-    cannot be written folds without a cache.
+    Use one object per bundle: a bundle is processed by a single thread. A worker that
+    cannot use its cache file folds without it.
 
     Args:
       settings: How to fold.
@@ -32,8 +36,9 @@ class WorkerFolds:
         self._n_cached = Metrics.counter(NAMESPACE, "folds_from_cache")
         self._n_failed = Metrics.counter(NAMESPACE, "sequences_not_folded")
         self._cache: FoldCache | None = None
-        with self._without_it_if_unusable():
-            self._cache = FoldCache(cache or default_path(), settings)
+        self._cache = self._tried(
+            lambda: FoldCache(cache or default_path(), settings), None
+        )
 
     def close(self) -> None:
         """Closes the cache."""
@@ -43,16 +48,18 @@ class WorkerFolds:
     def structures(
         self, sequences: Iterable[str]
     ) -> tuple[dict[str, str], dict[str, str]]:
-        """Folds what the cache does not know, and keeps it there.
+        """Folds the sequences that the cache lacks, and adds them to it.
 
         Args:
-          sequences: Some hundred at once, as they are put into the cache at once.
+          sequences: A few hundred; they are written to the cache together.
 
         Returns:
-          The dot-bracket of each sequence, and of those without one what went wrong.
+          The dot-bracket of each sequence, and the error of each sequence that failed.
         """
-        wanted = list(dict.fromkeys(sequences))
-        known = self._known(wanted)
+        wanted = dict.fromkeys(sequences)
+        known: dict[str, str] = {}
+        if self._cache:
+            known = self._tried(functools.partial(self._cache.get, list(wanted)), {})
         folded: dict[str, str] = {}
         failed: dict[str, str] = {}
         for sequence in wanted:
@@ -60,29 +67,22 @@ class WorkerFolds:
                 continue
             try:
                 folded[sequence] = fold(sequence, self._settings)[0]
-            except Exception as error:  # Listed with its reason; the others go on.
+            except Exception as error:  # the other sequences are still folded
                 failed[sequence] = f"{type(error).__name__}: {error}"
-        self._keep(folded)
+        if folded and self._cache:
+            self._tried(functools.partial(self._cache.put, folded), None)
         self._n_folded.inc(len(folded))
         self._n_cached.inc(len(known))
         self._n_failed.inc(len(failed))
         return known | folded, failed
 
-    def _known(self, sequences: list[str]) -> dict[str, str]:
-        with self._without_it_if_unusable():
-            return self._cache.get(sequences) if self._cache else {}
-        return {}
-
-    def _keep(self, folded: dict[str, str]) -> None:
-        with self._without_it_if_unusable():
-            if self._cache and folded:
-                self._cache.put(folded)
-
-    @contextlib.contextmanager
-    def _without_it_if_unusable(self) -> Iterator[None]:
+    def _tried(self, use: Callable[[], Result], otherwise: Result) -> Result:
+        """Uses the cache; a cache that cannot be used is given up."""
         try:
-            yield
+            return use()
         except UserError as error:
             logging.warning("Folding without a cache: %s", error)
-            self.close()
+            with contextlib.suppress(UserError):
+                self.close()
             self._cache = None
+            return otherwise

@@ -1,4 +1,4 @@
-"""A job of Beam: its runner, its options, and what it counted."""
+"""A Beam job: its runner, its options, its counters."""
 
 import difflib
 import logging
@@ -12,8 +12,10 @@ from apache_beam.runners import runner as runners
 from deeprke_tf.errors import UserError
 from pipelines.beam.folding import NAMESPACE
 
+logger = logging.getLogger(__name__)
+
 _DIRECT = ("direct", "directrunner")
-# Workers on this machine log to the terminal of the command. The last one given counts.
+# Workers on this machine log to the terminal of the command. Beam takes the last value.
 _QUIET = ["--default_sdk_harness_log_level=WARNING"]
 
 
@@ -21,7 +23,7 @@ class BeamJob:
     """Runs pipelines on one runner with one set of options.
 
     Args:
-      runner: Name of a runner of Beam, or the full name of its class.
+      runner: Name of a Beam runner, or the full name of its class.
       flags: Pipeline options, as on a command line.
 
     Raises:
@@ -29,49 +31,52 @@ class BeamJob:
     """
 
     def __init__(self, runner: str, flags: Sequence[str]):
-        self.name = runner
+        self._name = runner
         try:
             self._options = _parsed(runner, flags)
             self._runner = _created(runner, self._options)
         except (ValueError, ImportError, AttributeError) as error:
             raise UserError(f"--runner {runner}: {_first_line(error)}") from error
-        # Files are looked at before there is a pipeline.
+        # Files are opened before there is a pipeline.
         FileSystems.set_options(self._options)
 
     def run(self, build: Callable[[beam.Pipeline], None]) -> dict[str, int]:
-        """Builds a pipeline and waits until it has run.
+        """Builds a pipeline, waits until it has run, and logs its counters.
 
         Args:
           build: Adds the steps to an empty pipeline.
 
         Returns:
-          What the job counted, by the names of our counters.
+          The values of our counters by name.
 
         Raises:
-          UserError: The job did not end well.
+          UserError: The job failed.
         """
+        logger.info("running on %s", self._name)
         pipeline = beam.Pipeline(self._runner, options=self._options)
         build(pipeline)
         try:
             result = pipeline.run()
             state = result.wait_until_finish()
-        except Exception as error:
-            # Runners raise what they like; all of it is in the log.
+        except Exception as error:  # runners raise errors of any class
             logging.exception("The Beam job failed.")
             raise UserError(
                 f"The Beam job failed ({_last_line(error)}); nothing was written, and "
                 "folds of workers that have a cache are kept."
             ) from error
-        if state not in (None, beam.runners.runner.PipelineState.DONE):
+        if state not in (None, runners.PipelineState.DONE):
             raise UserError(f"The Beam job ended as {state}; nothing was written.")
-        return _counted(result)
+        counts = _counted(result)
+        for name, n in sorted(counts.items()):
+            logger.info("counted %s: %d", name, n)
+        return counts
 
 
 def _parsed(runner: str, flags: Sequence[str]) -> pipeline_options.PipelineOptions:
-    """Returns the options; refuses those that nobody knows, which Beam would drop.
+    """Returns the options; refuses unknown ones, which Beam would ignore.
 
-    A job service tells Beam more options than Beam knows here, spelled as Beam spells
-    its own, with underscores.
+    A job service may know more options than Beam does here; like all options of Beam,
+    they are spelled with underscores.
     """
     options = pipeline_options.PipelineOptions([*_QUIET, *flags])
     known = options.get_all_options()
@@ -102,7 +107,7 @@ def _created(
 ) -> runners.PipelineRunner:
     if runner.lower() not in _DIRECT:
         return runners.create_runner(runner)
-    # Beam's own choice for this name would first try to download another runner.
+    # By this name, Beam itself would first try to download another runner, Prism.
     from apache_beam.portability.api import beam_provision_api_pb2
     from apache_beam.runners.portability.fn_api_runner import fn_runner
     from apache_beam.runners.portability.portable_runner import JobServiceHandle
@@ -120,7 +125,7 @@ def _counted(result) -> dict[str, int]:
     )["counters"]
     counts: dict[str, int] = {}
     for counter in counters:
-        # A runner may know one of the two only.
+        # Some runners report one of the two only.
         value = counter.committed or counter.attempted or 0
         counts[counter.key.metric.name] = counts.get(counter.key.metric.name, 0) + value
     return counts

@@ -1,81 +1,206 @@
-"""Runs preprocessing as a job of Apache Beam, and puts its results in place."""
+"""Preprocessing as a Beam job: writes the files of the local runner, on many workers.
 
-import json
+    files -> sites -> groups of equal sequences -> folds -> records -> shards
+
+Split, shard and order of a site follow from its sequence, the seed and the number of
+sites (`deeprke_tf.data.partition`). All sites of one sequence come together once: there
+duplicates are counted, and the sequence is folded.
+
+An error that the user must correct does not end a worker, which a cluster would only
+restart. It is reported as the *fault* of the facts, nothing is folded, and the launcher
+raises it.
+"""
+
+import collections
+import csv
+import io
+from collections.abc import Iterator
 from typing import Any
 
-from deeprke_tf.data import checks, description, records
-from deeprke_tf.data.description import DATASET, SKIPPED
+import apache_beam as beam
+from apache_beam.metrics import Metrics
+from apache_beam.pvalue import AsList, AsSingleton, TaggedOutput
+
+from deeprke_tf.data import checks, description, partition, records
 from deeprke_tf.data.plan import Plan
-from deeprke_tf.data.stages import SKIPPED_COLUMNS
+from deeprke_tf.data.stages import SKIPPED_COLUMNS, SkippedTable
 from deeprke_tf.errors import UserError
 from deeprke_tf.rna.site_files import SitesFile
-from deeprke_tf.rna.sites import Reason
-from pipelines.beam import dataset, files
-from pipelines.beam.facts import label_counts
+from deeprke_tf.rna.sites import Reason, SkippedSite, refuse_long
+from deeprke_tf.system.files import sha256
+from pipelines.beam import files
+from pipelines.beam.facts import facts_of
+from pipelines.beam.folding import NAMESPACE
 from pipelines.beam.job import BeamJob
+from pipelines.beam.records import FoldAndEncode, shard_of, skipped_site, write_shard
+
+_GROUPS_AT_ONCE = 200
 
 
 def run(plan: Plan, job: BeamJob) -> dict[str, Any]:
-    """Makes a dataset; its directory appears when it is whole.
+    """Makes a dataset; its directory appears when it is complete.
 
-    The files are those that `local_runner.run` makes, byte for byte, but for what is
-    listed as not folded.
+    The files are those of `local_runner.run`, byte for byte, unless a sequence cannot
+    be folded: it is listed in `skipped.tsv`, where the local runner raises an error.
 
     Args:
       plan: What to read, how to fold and split it, where to write.
       job: The runner and its options.
 
     Returns:
-      The contents of `dataset.json`, and as `n_folded` what was folded.
+      The contents of `dataset.json`, and `n_folded`, the number of folded sequences.
 
     Raises:
-      UserError: Input that cannot be read or used, a directory that is in the way, or a
+      UserError: Input that cannot be read or used, something else at `plan.out`, or a
         job that failed.
     """
-    with files.directory_aside(plan.out, plan.overwrite, DATASET) as directory:
+    with files.directory_aside(
+        plan.out, plan.overwrite, description.DATASET
+    ) as directory:
         for source in plan.sources:
-            # A wrong name is found here, before a cluster is asked for.
+            # A wrong name is found here, before the job starts.
             SitesFile(source.path, k=plan.encoding.k, label=source.label)
-        print(f"running on {job.name}", flush=True)
-        counts = job.run(lambda pipeline: dataset.build(pipeline, plan, directory))
-        contents = plan.describe() | _settle(plan, directory)
+        counts = job.run(lambda pipeline: build(pipeline, plan, directory))
+        contents = plan.describe() | _completed(plan, directory)
         text = description.as_text(contents)
         files.write(directory, description.FILE_NAME, text.encode())
-    for name, n in sorted(counts.items()):
-        print(f"counted {name}: {n}")
     return contents | {"n_folded": counts.get("sequences_folded", 0)}
 
 
-def _settle(plan: Plan, directory: str) -> dict[str, Any]:
-    """Gives the files of a job their names; returns what the job says of them."""
-    summaries = files.attempts_at(directory, dataset.SUMMARY)
-    if not summaries:
-        raise UserError("The Beam job ended without a summary; nothing was written.")
-    summary = json.loads(files.read(directory, summaries[0]))
+def build(pipeline: beam.Pipeline, plan: Plan, directory: str) -> None:
+    """Adds all steps of a run to a pipeline.
+
+    They write the shards, `skipped.tsv` and `summary.json`.
+
+    Args:
+      pipeline: An empty pipeline.
+      plan: What to read, how to fold and split it.
+      directory: Where to write; all workers must reach it.
+    """
+    read = (
+        pipeline
+        | "Inputs" >> beam.Create(range(len(plan.sources)))
+        | "OneWorkerPerFile" >> beam.Reshuffle()
+        | "ReadSites" >> beam.ParDo(_ReadSites(plan)).with_outputs("skipped", "inputs")
+    )
+    groups = read[None] | "GroupBySequence" >> beam.GroupByKey()
+    facts = facts_of(pipeline, plan, read[None], groups, read.inputs)
+    encoded = (
+        groups
+        | "UnlessFault"
+        >> beam.FlatMap(
+            lambda group, facts: [] if facts["fault"] else [(group[0], list(group[1]))],
+            AsSingleton(facts),
+        )
+        | "SomeGroups" >> beam.BatchElements(max_batch_size=_GROUPS_AT_ONCE)
+        | "FoldAndEncode" >> beam.ParDo(FoldAndEncode(plan)).with_outputs("skipped")
+    )
+    shards = (
+        encoded[None]
+        | "ShardOf" >> beam.Map(shard_of, plan, AsSingleton(facts))
+        | "GroupByShard" >> beam.GroupByKey()
+        | "WriteShard" >> beam.Map(write_shard, directory)
+    )
+    not_folded = (
+        (read.skipped, encoded.skipped)
+        | "AllSkipped" >> beam.Flatten()
+        | "ListSkipped" >> beam.combiners.ToList()
+        | "WriteSkipped" >> beam.Map(_write_skipped, directory)
+    )
+    _ = (
+        pipeline
+        | "Once" >> beam.Create([None])
+        | "WriteSummary"
+        >> beam.Map(
+            files.write_summary,
+            directory,
+            facts=AsSingleton(facts),
+            shards=AsList(shards),
+            not_folded=AsSingleton(not_folded),
+        )
+    )
+
+
+class _ReadSites(beam.DoFn):
+    """Reads one input: usable sites, "skipped" sites, and its facts as "inputs"."""
+
+    def __init__(self, plan: Plan):
+        self._plan = plan
+        self._n_read = Metrics.counter(NAMESPACE, "sites_read")
+        self._n_skipped = Metrics.counter(NAMESPACE, "sites_skipped")
+
+    def process(self, index: int) -> Iterator[Any]:
+        """Yields pairs of order hash and site."""
+        plan, source = self._plan, self._plan.sources[index]
+        facts: dict[str, Any] = {"input": index, "fault": None}
+        counts: collections.Counter[str] = collections.Counter()
+        n_sites = 0
+        try:
+            file = SitesFile(source.path, k=plan.encoding.k, label=source.label)
+            for n_sites, read in enumerate(file, start=1):
+                self._n_read.inc()
+                site = refuse_long(read, n_sites, plan.max_length)
+                if isinstance(site, SkippedSite):
+                    counts[site.reason] += 1
+                    self._n_skipped.inc()
+                    yield skipped_site(plan, index, site)
+                    continue
+                hashes = partition.sequence_hashes([site.sequence], plan.seed)
+                split = source.split
+                if split == "train" and partition.is_validation(
+                    hashes.validation[0], plan.validation_fraction
+                ):
+                    split = "validation"
+                cells = (site.name, site.sequence, site.label, site.dot_bracket)
+                yield int(hashes.order[0]), (index, n_sites, split, *cells)
+            facts["format"] = file.format
+            facts["sha256"] = sha256(source.path)
+        except UserError as error:
+            facts["fault"] = str(error)
+        facts |= {"n_sites": n_sites, "skipped": dict(counts)}
+        yield TaggedOutput("inputs", facts)
+
+
+def _write_skipped(
+    skipped: list[tuple[int, int, list]], directory: str
+) -> dict[int, int]:
+    """Writes `skipped.tsv`; returns how many sites of each input did not fold."""
+    skipped = sorted(skipped)
+    table = io.StringIO()
+    rows = [SKIPPED_COLUMNS, *(cells for _input, _row, cells in skipped)]
+    csv.writer(table, SkippedTable).writerows(rows)
+    contents = table.getvalue().encode("utf-8", "backslashreplace")
+    files.write(directory, description.SKIPPED, contents)
+    reason = SKIPPED_COLUMNS.index("reason")
+    return collections.Counter(
+        source for source, _row, cells in skipped if cells[reason] == Reason.NOT_FOLDED
+    )
+
+
+# === On the launcher, when the job has ended ===
+
+
+def _completed(plan: Plan, directory: str) -> dict[str, Any]:
+    """Checks the results of a job and returns their description."""
+    summary = files.take_summary(directory)
     facts = summary["facts"]
-    fault = facts.pop("fault")
-    if fault is not None:
-        raise UserError(fault)
-    _add_not_folded(plan, facts, summary["skipped"])
-    counts = label_counts({(split, label): n for split, label, n in summary["written"]})
+    if facts["fault"]:
+        raise UserError(facts["fault"])
+    for index, n in summary["not_folded"].items():
+        source = int(index)
+        facts["inputs"][source]["n_skipped"] += n
+        reasons = facts["skipped"][plan.sources[source].split]
+        reasons[Reason.NOT_FOLDED] = reasons.get(Reason.NOT_FOLDED, 0) + n
     checks.refuse_skips_if_strict(plan, facts["skipped"])
-    n_usable = dict.fromkeys(records.SPLITS, 0)
-    n_usable |= {split: sum(labels.values()) for split, labels in counts.items()}
-    checks.require_usable_sites(plan, n_usable, facts["skipped"])
-    names: dict[str, str] = {}
+    written = {shard["file"]: shard for shard in summary["shards"]}
     splits = {
-        split: {
-            "n_sites": n_usable[split],
-            "n_positive": counts[split][1],
-            "longest_site": summary["longest"][split],
-            "shards": _named_shards(split, summary["shards"], names),
-        }
-        for split in records.SPLITS
-        if n_usable[split]
+        split: _described(plan, split, n_sites, written, directory)
+        for split, n_sites in facts["n_sites"].items()
+        if n_sites
     }
-    skipped = _skipped_table(directory, summary["skipped"])
-    files.settle(directory, names)
-    files.write(directory, SKIPPED, skipped)
+    n_written = dict.fromkeys(records.SPLITS, 0)
+    n_written |= {split: described["n_sites"] for split, described in splits.items()}
+    checks.require_usable_sites(plan, n_written, facts["skipped"])
     return {
         "inputs": facts["inputs"],
         "splits": splits,
@@ -84,39 +209,26 @@ def _settle(plan: Plan, directory: str) -> dict[str, Any]:
     }
 
 
-def _add_not_folded(
-    plan: Plan, facts: dict[str, Any], skipped: list[dict[str, Any]]
-) -> None:
-    """Counts sites that could not be folded among the skipped ones."""
-    for of_input in skipped:
-        if n := of_input["n_not_folded"]:
-            facts["inputs"][of_input["input"]]["n_skipped"] += n
-            reasons = facts["skipped"][plan.sources[of_input["input"]].split]
-            reasons[Reason.NOT_FOLDED] = reasons.get(Reason.NOT_FOLDED, 0) + n
-
-
-def _named_shards(
-    split: str, shards: list[dict[str, Any]], names: dict[str, str]
-) -> list[dict[str, Any]]:
-    """Returns the shards of a split in order; adds the names of their attempts."""
-    ordered = sorted(
-        (shard for shard in shards if shard["split"] == split),
-        key=lambda shard: shard["index"],
-    )
-    described = []
-    for index, shard in enumerate(ordered):
-        name = records.shard_name(split, index, len(ordered))
-        names[shard["attempt"]] = name
-        described.append(
-            {"file": name, "n_sites": shard["n_sites"], "sha256": shard["sha256"]}
-        )
-    return described
-
-
-def _skipped_table(directory: str, skipped: list[dict[str, Any]]) -> bytes:
-    """Returns the table of skipped sites, by input and row."""
-    header = "\t".join(SKIPPED_COLUMNS) + "\n"
-    ordered = sorted(skipped, key=lambda of_input: of_input["input"])
-    return header.encode() + b"".join(
-        files.read(directory, of_input["attempt"]) for of_input in ordered
-    )
+def _described(
+    plan: Plan,
+    split: str,
+    n_sites: int,
+    written: dict[str, dict[str, Any]],
+    directory: str,
+) -> dict[str, Any]:
+    """Describes a split; writes the shards that no site belongs to."""
+    n_shards = partition.shard_count(n_sites, plan.sites_per_shard)
+    names = [records.shard_name(split, i, n_shards) for i in range(n_shards)]
+    shards = [
+        written[name] if name in written else write_shard((name, []), directory)
+        for name in names
+    ]
+    return {
+        "n_sites": sum(shard["n_sites"] for shard in shards),
+        "n_positive": sum(shard["n_positive"] for shard in shards),
+        "longest_site": max(shard["longest_site"] for shard in shards),
+        "shards": [
+            {key: shard[key] for key in ("file", "n_sites", "sha256")}
+            for shard in shards
+        ],
+    }

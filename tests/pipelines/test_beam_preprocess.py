@@ -1,51 +1,23 @@
 """Preprocessing by Apache Beam, through its command."""
 
-import contextlib
-import filecmp
 import gzip
 import os
-import random
-import shutil
-import signal
-import socket
-import sqlite3
-import subprocess
-import sys
-import time
 
 import pytest
 import tensorflow as tf
 
 pytest.importorskip("apache_beam", reason="Apache Beam is not installed")
 
-from apache_beam.io.localfilesystem import LocalFileSystem
-
 from deeprke_tf.data import description
-from deeprke_tf.errors import UserError
-from pipelines import preprocess
-from pipelines.beam import files as beam_files
 from pipelines.beam import folding, records
-from pipelines.beam import preprocess as beam_runner
-
-DIRECT = ("--runner", "DirectRunner")
-
-
-def random_sequences(n, seed, shortest=12, longest=30):
-    rng = random.Random(seed)
-    return [
-        "".join(rng.choices("ACGU", k=rng.randint(shortest, longest))) for _ in range(n)
-    ]
-
-
-def write_fasta(path, sequences, first_label=0, prefix="site"):
-    """Writes labelled FASTA; every third site has the other label."""
-    path.write_text(
-        "".join(
-            f">{prefix}{i}; class:{first_label if i % 3 else 1 - first_label}\n{s}\n"
-            for i, s in enumerate(sequences)
-        )
-    )
-    return path
+from tests.support.beam import (
+    DIRECT,
+    assert_same_files,
+    error_of,
+    random_sequences,
+    run,
+    write_fasta,
+)
 
 
 def write_table(path, sequences):
@@ -63,26 +35,6 @@ def write_table(path, sequences):
     ]
     path.write_text("".join(",".join(row) + "\n" for row in cells))
     return path
-
-
-def run(*arguments):
-    """Runs the command, which must succeed."""
-    assert preprocess.main(list(map(str, arguments))) == 0
-
-
-def error_of(capsys, *arguments):
-    """Runs the command, which must fail; returns the one line it says."""
-    assert preprocess.main(list(map(str, arguments))) == 1
-    (line,) = (
-        line for line in capsys.readouterr().err.splitlines() if "error:" in line
-    )
-    return line
-
-
-def assert_same_files(one, other):
-    names = sorted(path.name for path in one.iterdir())
-    assert sorted(path.name for path in other.iterdir()) == names
-    assert filecmp.cmpfiles(one, other, names, shallow=False)[0] == names
 
 
 def records_of(directory, split):
@@ -212,84 +164,6 @@ def test_a_job_that_fails_leaves_what_was_there(fasta, tmp_path, monkeypatch, ca
     assert sorted(os.listdir(tmp_path)) == ["out", "sites.fa"]
 
 
-class Shelf(LocalFileSystem):
-    """Stands for a remote filesystem: shelf://path is the local /path."""
-
-    @classmethod
-    def scheme(cls):
-        return "shelf"
-
-    def has_dirs(self):
-        return True
-
-    def join(self, basepath, *paths):
-        return "/".join([basepath, *paths])
-
-    def match(self, patterns, limits=None):
-        found = super().match([local(pattern) for pattern in patterns], limits)
-        for matched in found:
-            for file in matched.metadata_list:
-                file.path = f"shelf:/{file.path}"
-        return found
-
-    def mkdirs(self, path):
-        super().mkdirs(local(path))
-
-    def create(self, path, *arguments, **settings):
-        return super().create(local(path), *arguments, **settings)
-
-    def open(self, path, *arguments, **settings):
-        return super().open(local(path), *arguments, **settings)
-
-    def rename(self, sources, destinations):
-        super().rename(list(map(local, sources)), list(map(local, destinations)))
-
-    def exists(self, path):
-        return super().exists(local(path))
-
-    def delete(self, paths):
-        for path in map(local, paths):
-            shutil.rmtree(path) if os.path.isdir(path) else os.remove(path)
-
-
-def local(path):
-    return path.replace("shelf:/", "", 1)
-
-
-def test_files_may_lie_on_a_remote_filesystem(fasta, tmp_path, capsys):
-    run("--sites", fasta, "--out", tmp_path / "local")
-    remote = f"shelf:/{tmp_path}"
-    flags = ["--sites", f"{remote}/s*.fa", "--out", f"{remote}/data", *DIRECT]
-    run(*flags)
-    assert_same_files(tmp_path / "local", tmp_path / "data")
-    assert "is not empty" in error_of(capsys, *flags)
-    (tmp_path / "data" / "notes.txt").write_text("mine")
-    run(*flags, "--overwrite", "--seed", 2)
-    assert read_contents(tmp_path / "data")["seed"] == 2
-    assert (tmp_path / "data" / "notes.txt").read_text() == "mine"
-    assert not list(tmp_path.glob("*data.partial*"))
-
-
-def test_a_failed_job_leaves_nothing_where_there_are_no_directories(
-    fasta, tmp_path, monkeypatch, capsys
-):
-    def delete(_self, paths):
-        # Object stores know files alone; what they are not told of stays.
-        for path in filter(os.path.isfile, map(local, paths)):
-            os.remove(path)
-
-    def fail(_plan, directory):
-        assert beam_files.names_in(directory)
-        raise UserError("cut off")
-
-    monkeypatch.setattr(Shelf, "delete", delete)
-    monkeypatch.setattr(beam_runner, "_settle", fail)
-    flags = ["--sites", fasta, "--out", f"shelf:/{tmp_path}/data", *DIRECT]
-    assert "cut off" in error_of(capsys, *flags)
-    left = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert left == [fasta]
-
-
 def test_what_beam_cannot_do_is_refused(fasta, tmp_path, capsys):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -336,91 +210,3 @@ def test_without_beam_the_extra_is_named(fasta, tmp_path, monkeypatch, capsys):
     error = error_of(capsys, "--sites", fasta, "--out", tmp_path / "out", *DIRECT)
     assert "--runner DirectRunner needs Apache Beam, which is not installed" in error
     assert error.endswith("pip install 'deeprke_tf[beam]'")
-
-
-# === Workers in processes of their own ===
-
-
-@contextlib.contextmanager
-def job_service(directory):
-    """Starts Beam's own job service; yields the options of a job on it."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    module = "apache_beam.runners.portability.local_job_service_main"
-    with open(directory / "service.log", "w") as log:
-        service = subprocess.Popen(
-            [sys.executable, "-m", module, "--port", str(port)], stdout=log, stderr=log
-        )
-    try:
-        yield (
-            *("--runner", "PortableRunner", "--job_endpoint", f"localhost:{port}"),
-            *("--environment_type", "beam:env:harness_subprocess_python:v1"),
-            "--environment_config",
-            f"{sys.executable} -m apache_beam.runners.worker.sdk_worker_main",
-        )
-    finally:
-        service.kill()
-        service.wait()
-
-
-def workers_below(pid):
-    """Returns the worker processes that a process started, and theirs."""
-    found = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True)
-    below = []
-    for child in found.stdout.split():
-        with contextlib.suppress(OSError), open(f"/proc/{child}/cmdline") as file:
-            words = file.read().split("\0")
-            if "python" in words[0] and any("sdk_worker_main" in w for w in words):
-                below.append(int(child))
-        below += workers_below(child)
-    return below
-
-
-def n_folds(cache):
-    with contextlib.closing(sqlite3.connect(cache)) as database:
-        try:
-            return database.execute("SELECT COUNT(*) FROM folds").fetchone()[0]
-        except sqlite3.OperationalError:
-            return 0
-
-
-@pytest.mark.slow
-def test_two_worker_processes_write_the_same_files(fasta, tmp_path):
-    run("--sites", fasta, "--out", tmp_path / "local")
-    options = ["--direct_num_workers", 2, "--direct_running_mode", "multi_processing"]
-    run("--sites", fasta, "--out", tmp_path / "beam", *DIRECT, *options)
-    assert_same_files(tmp_path / "local", tmp_path / "beam")
-
-
-@pytest.mark.slow
-def test_a_job_service_writes_the_same_files(fasta, tmp_path):
-    run("--sites", fasta, "--out", tmp_path / "local")
-    with job_service(tmp_path) as options:
-        run("--sites", fasta, "--out", tmp_path / "beam", *options)
-    assert_same_files(tmp_path / "local", tmp_path / "beam")
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
-def test_after_a_killed_worker_nothing_looks_whole_and_the_next_run_goes_on(tmp_path):
-    sequences = random_sequences(600, seed=6, shortest=90, longest=100)
-    fasta = write_fasta(tmp_path / "long.fa", sequences)
-    cache, out = tmp_path / "folds.sqlite", tmp_path / "out"
-    flags = ["--sites", fasta, "--out", out, "--fold-cache", cache, *DIRECT]
-    flags += ["--direct_num_workers", 2, "--direct_running_mode", "multi_processing"]
-    command = [sys.executable, "-m", "pipelines.preprocess", *map(str, flags)]
-    job = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    while job.poll() is None and n_folds(cache) == 0:
-        time.sleep(0.05)
-    os.kill(workers_below(job.pid)[0], signal.SIGKILL)
-    _said, error = job.communicate(timeout=120)
-    assert job.returncode == 1
-    assert "The Beam job failed" in error.splitlines()[-1]
-    assert not out.exists() and not list(tmp_path.glob("*out.partial*"))
-    kept = n_folds(cache)
-    assert 0 < kept < 600
-    result = subprocess.run(command, capture_output=True, text=True)
-    assert f"counted folds_from_cache: {kept}" in result.stdout
-    run("--sites", fasta, "--out", tmp_path / "local", "--fold-cache", cache)
-    assert_same_files(tmp_path / "local", out)
