@@ -52,7 +52,6 @@ GROUPS = {
         "benchmark": ("deeprke_tf.benchmark", "run RBP-31 or RBP-24 and report"),
     },
     "scale": {
-        "score": ("pipelines.score", "predict very large files with Apache Beam"),
         "fleet": ("deeprke_tf.fleet_train", "train many networks at once, on JAX"),
     },
     "this machine": {
@@ -172,24 +171,27 @@ def _messages_shown(stream: TextIO) -> Iterator[None]:
     `logger.info` is for what a user of the command wants to read: the library itself
     prints nothing.
     """
-    logger = logging.getLogger("deeprke_tf")
+    loggers = [logging.getLogger(name) for name in ("deeprke_tf", "pipelines")]
     messages, warnings = (
         logging.StreamHandler(stream),
         logging.StreamHandler(sys.stderr),
     )
     messages.addFilter(lambda record: record.levelno < logging.WARNING)
     warnings.setLevel(logging.WARNING)
-    level = logger.level
-    logger.setLevel(logging.INFO)
+    levels = [logger.level for logger in loggers]
     for handler in (messages, warnings):
         handler.setFormatter(_Messages())
-        logger.addHandler(handler)
+    for logger in loggers:
+        logger.setLevel(logging.INFO)
+        logger.addHandler(messages)
+        logger.addHandler(warnings)
     try:
         yield
     finally:
-        logger.setLevel(level)
-        for handler in (messages, warnings):
-            logger.removeHandler(handler)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+            logger.removeHandler(messages)
+            logger.removeHandler(warnings)
 
 
 def arguments_of(flags_class: type) -> set[str]:

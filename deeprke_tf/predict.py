@@ -1,8 +1,10 @@
-"""Gives RNAs the probability that the RBP of a model binds them.
+r"""Gives RNAs the probability that the RBP of a model binds them.
 
 python -m deeprke_tf.predict --model runs/QKI --sites new.fa --out new.tsv
 python -m deeprke_tf.predict --model runs/QKI-1 runs/QKI-2 --sites new.fa --fdr 0.05
 python -m deeprke_tf.predict --server http://host:8501/v1/models/QKI --sites new.fa
+python -m deeprke_tf.predict --model gs://b/QKI --sites 'gs://b/*.fa.gz' \
+    --out gs://b/scores --runner DataflowRunner --project P --region R
 """
 
 import contextlib
@@ -10,6 +12,7 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Literal
 
 from deeprke_tf import api, cli
 from deeprke_tf.config import FoldSettings
@@ -18,8 +21,25 @@ from deeprke_tf.runs import predictions, table
 from deeprke_tf.serving.client import RequestSettings
 from deeprke_tf.serving.predictor import predictor_of_server
 from deeprke_tf.system.progress import progress_bar
+from pipelines.beam import import_beam, is_given
 
+LOCAL = "local"
 _OF_A_RUN = ("fdr", "precision", "recall", "prior", "no_calibration")
+
+
+@dataclasses.dataclass(frozen=True)
+class BeamFlags:
+    """For very large files: Apache Beam writes a directory of tables."""
+
+    runner: str = LOCAL
+    """`local` is this process; any other name is a runner of Apache Beam: DirectRunner
+    (this machine), PortableRunner, FlinkRunner, SparkRunner, DataflowRunner."""
+    format: Literal["tsv", "parquet"] = "tsv"
+    """Format of the tables."""
+    sites_per_shard: int = 100_000
+    """Most sites in one table."""
+    overwrite: bool = False
+    """Replace the predictions that --out already holds."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,15 +59,21 @@ class PredictFlags:
     serves. Fold settings are those of the model's card then, and `bound` stays empty
     without --threshold: a server tells neither, nor what --fdr, --precision, --recall
     and --prior need.
+
+    With --runner, Apache Beam predicts on many workers. --model then also takes models
+    of `deeprke export`, --sites patterns, and every flag that is not below goes to Beam
+    as a pipeline option, such as --direct_num_workers 4. --out becomes a directory of
+    tables, MODEL-00000-of-00012.tsv and so on; scores.json, written last, counts sites
+    and skipped sites. Each of several models has tables of its own.
     """
 
-    sites: Path
+    sites: str
     """FASTA or table, plain or gzip; - reads standard input."""
-    model: tuple[Path, ...] = ()
+    model: tuple[str, ...] = ()
     """Runs or ensembles of `deeprke train`: one, or several to average."""
     server: str | None = None
     """http://host:8501/v1/models/NAME or grpc://host:8500/NAME, in place of --model."""
-    out: Path = Path("-")
+    out: str = "-"
     """Table to write, tab-separated; - writes to standard output."""
     max_length: int = 5000
     """Longest RNA to fold, in nucleotides; longer ones get no probability."""
@@ -75,22 +101,36 @@ class PredictFlags:
     but for --prior."""
     requests: RequestSettings = RequestSettings()
     fold: FoldSettings = FoldSettings()
+    beam: BeamFlags = BeamFlags()
 
 
-def predict(flags: PredictFlags) -> None:
+def predict(flags: PredictFlags, beam_flags: Sequence[str] = ()) -> None:
     """Writes the table that the flags ask for.
+
+    Args:
+      flags: Flags of the command.
+      beam_flags: Pipeline options for Beam.
 
     Raises:
       UserError: The flags do not go together, a run or the sites cannot be read, or
         the server does not answer as it should.
     """
     _check(flags)
-    table.require_free(flags.out, flags.sites)
+    if flags.beam.runner != LOCAL:
+        _predict_with_beam(flags, beam_flags)
+        return
+    if flags.beam != BeamFlags() or beam_flags:
+        raise UserError(
+            "`format`, `sites_per_shard`, `overwrite` and options of Beam go with a "
+            "`runner` of Apache Beam only."
+        )
+    sites, out = Path(flags.sites), Path(flags.out)
+    table.require_free(out, sites)
     with _predictor(flags) as predictor:
         written = predictions.write_table(
             predictor,
-            flags.sites,
-            flags.out,
+            sites,
+            out,
             max_length=flags.max_length,
             workers=flags.workers,
             fold_cache=flags.fold_cache,
@@ -99,12 +139,49 @@ def predict(flags: PredictFlags) -> None:
         called = ""
         if predictor.threshold is not None:
             called = f", {written.n_bound} called bound at {predictor.threshold:.4f}"
-    out = "standard output" if str(flags.out) == "-" else flags.out
     print(
         f"read {flags.sites}: {written.format}, {written.n_sites} sites, "
-        f"{written.n_skipped} skipped{called}\nwrote {out}",
+        f"{written.n_skipped} skipped{called}\n"
+        f"wrote {'standard output' if flags.out == '-' else flags.out}",
         file=sys.stderr,
     )
+
+
+def _predict_with_beam(flags: PredictFlags, beam_flags: Sequence[str]) -> None:
+    if flags.server is not None or flags.workers is not None or flags.out == "-":
+        raise UserError(
+            "A `runner` of Apache Beam needs `model`, and `out` to name a directory; "
+            "it has an option of its own for `workers`, such as --direct_num_workers."
+        )
+    import_beam(flags.beam.runner)
+    from pipelines.beam.job import BeamJob
+    from pipelines.beam.predict import predict as predict_with_beam
+
+    contents = predict_with_beam(
+        flags.model,
+        flags.sites,
+        flags.out,
+        BeamJob(flags.beam.runner, beam_flags),
+        format=flags.beam.format,
+        sites_per_shard=flags.beam.sites_per_shard,
+        max_length=flags.max_length,
+        batch_size=flags.batch_size,
+        fold_cache=flags.fold_cache,
+        overwrite=flags.beam.overwrite,
+        **_calling(flags),
+    )
+    lines = [
+        f"read {given['file']}: {given['format']}, {given['n_sites']} sites"
+        for given in contents["inputs"]
+    ]
+    for model in contents["models"]:
+        n_shards = len(model["shards"])
+        lines.append(
+            f"{model['name']}: {model['n_bound']} called bound at "
+            f"{model['threshold']:.4f}, {sum(model['skipped'].values())} skipped, "
+            f"{n_shards} shard{'s' if n_shards > 1 else ''}"
+        )
+    print(*lines, f"wrote {flags.out}", sep="\n", file=sys.stderr)
 
 
 def _check(flags: PredictFlags) -> None:
@@ -132,36 +209,45 @@ def _predictor(
     flags: PredictFlags,
 ) -> contextlib.AbstractContextManager[predictions.Predictor]:
     predictions.check(flags.max_length, flags.batch_size)
+    calling = _calling(flags)
+    if flags.server is not None:
+        return predictor_of_server(
+            flags.server, flags.requests, flags.fold, flags.batch_size, flags.threshold
+        )
+    run = api.load_run(*flags.model)
+    return contextlib.nullcontext(
+        predictions.predictor_of(run, batch_size=flags.batch_size, **calling)
+    )
+
+
+def _calling(flags: PredictFlags) -> dict[str, Any]:
+    """Returns the settings of threshold and calibration."""
     aim = predictions.target(
         threshold=flags.threshold,
         fdr=flags.fdr,
         precision=flags.precision,
         recall=flags.recall,
     )
-    if flags.server is not None:
-        return predictor_of_server(
-            flags.server, flags.requests, flags.fold, flags.batch_size, flags.threshold
-        )
-    return contextlib.nullcontext(
-        predictions.predictor_of(
-            api.load_run(*flags.model),
-            threshold=flags.threshold,
-            aim=aim,
-            prior=flags.prior,
-            calibrate=not flags.no_calibration,
-            batch_size=flags.batch_size,
-        )
-    )
+    return {
+        "threshold": flags.threshold,
+        "aim": aim,
+        "prior": flags.prior,
+        "calibrate": not flags.no_calibration,
+    }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    # A server has TensorFlow: no need to load it here.
-    local = all(flag.partition("=")[0] != "--server" for flag in arguments)
+    beam_flags: list[str] | None = [] if is_given("--runner", arguments) else None
     return cli.run(
-        *("predict", PredictFlags, predict, arguments),
-        uses_tensorflow=local,
+        "predict",
+        PredictFlags,
+        lambda flags: predict(flags, beam_flags or ()),
+        arguments,
+        # A server or a worker has TensorFlow: no need to load it here.
+        uses_tensorflow=beam_flags is None and not is_given("--server", arguments),
+        unknown=beam_flags,
         log_to_stderr=True,
     )
 

@@ -1,4 +1,4 @@
-"""Scoring by Apache Beam, through its command, against `deeprke predict`."""
+"""`deeprke predict` by Apache Beam, against its own tables without a runner."""
 
 import csv
 import itertools
@@ -13,8 +13,9 @@ pytest.importorskip("apache_beam", reason="Apache Beam is not installed")
 import pyarrow.parquet
 
 from deeprke_tf import export, predict
-from pipelines import score
-from pipelines.beam import folding, scores
+from pipelines.beam import folding
+from pipelines.beam import predict as beam_predict
+from pipelines.beam.job import BeamJob
 from tests.support.small_runs import make_sites
 
 pytest_plugins = ["tests.support.run_fixtures"]
@@ -46,12 +47,14 @@ def sites(tmp_path_factory):
     return path
 
 
-def run_score(*arguments):
-    assert score.main(list(map(str, arguments))) == 0
+def run_beam(*arguments):
+    flags = [*map(str, arguments), "--runner", "DirectRunner"]
+    assert predict.main(flags) == 0
 
 
 def error_of(capsys, *arguments):
-    assert score.main(list(map(str, arguments))) == 1
+    flags = [*map(str, arguments), "--runner", "DirectRunner"]
+    assert predict.main(flags) == 1
     (line,) = (
         line for line in capsys.readouterr().err.splitlines() if "error:" in line
     )
@@ -85,33 +88,49 @@ def assert_same_rows(rows, expected):
 
 
 def test_shards_are_the_table_of_predict_in_the_order_of_the_input(
-    run, served, sites, tmp_path, monkeypatch, capsys
+    run, served, sites, tmp_path
 ):
-    monkeypatch.setattr(scores, "_SITES_PER_PIECE", 7)
     out = tmp_path / "scores"
-    flags = ["--model", served, "--sites", sites, "--out", out]
-    run_score(*flags, "--sites-per-shard", 25)
+    contents = beam_predict.predict(
+        *([str(served)], str(sites), str(out), BeamJob("DirectRunner", [])),
+        sites_per_shard=25,
+        sites_per_piece=7,
+    )
     names = [f"QKI-0000{i}-of-00003.tsv" for i in range(3)]
     assert sorted(os.listdir(out)) == [*names, "scores.json"]
     shards = [rows_of(out / name) for name in names]
     assert [len(rows) for rows in shards] == [25, 25, 12]
     assert_same_rows(list(itertools.chain(*shards)), predicted(run, sites, tmp_path))
-    contents = json.loads((out / "scores.json").read_text())
+    assert contents == json.loads((out / "scores.json").read_text())
     assert contents["inputs"][0]["n_sites"] == 62
     (model,) = contents["models"]
     assert model["skipped"] == {
         "nothing but N": 1,
         "letters that are not nucleotides": 1,
     }
-    assert "counted sites_scored: 60" in capsys.readouterr().out
     first = (out / names[0]).read_text().splitlines()[0]
-    assert first == "# deeprke score, model QKI, version 1"
+    assert first == "# deeprke predict, model QKI, version 1"
+
+
+def test_a_run_needs_no_export_and_takes_a_threshold_and_a_prior(
+    ensemble, sites, tmp_path
+):
+    out = tmp_path / "scores"
+    calling = ["--threshold", "0.4", "--prior", "0.2"]
+    flags = ["--model", ensemble, "--sites", sites, *calling]
+    run_beam(*flags, "--out", out)
+    (table,) = out.glob("*.tsv")
+    assert predict.main([*map(str, flags), "--out", str(tmp_path / "local.tsv")]) == 0
+    assert_same_rows(rows_of(table), rows_of(tmp_path / "local.tsv"))
+    assert rows_of(table)[5]["probability_sd"]
+    lines = (tmp_path / "local.tsv").read_text().splitlines()
+    assert table.read_text().splitlines()[:4] == lines[:4]
 
 
 def test_parquet_holds_the_same(sequence_run, served_sequence, sites, tmp_path):
     out = tmp_path / "scores"
     flags = ["--model", served_sequence / "1", "--sites", sites, "--out", out]
-    run_score(*flags, "--format", "parquet")
+    run_beam(*flags, "--format", "parquet")
     table = pyarrow.parquet.read_table(out / "PUM2-00000-of-00001.parquet")
     expected = predicted(sequence_run, sites, tmp_path)
     assert table.num_rows == len(expected)
@@ -131,7 +150,7 @@ def test_an_ensemble_has_its_standard_deviation(
 ):
     out = tmp_path / "scores"
     flags = ["--model", exported_ensemble, "--sites", sites, "--out", out]
-    run_score(*flags, "--format", "parquet")
+    run_beam(*flags, "--format", "parquet")
     table = pyarrow.parquet.read_table(out / "QKI-00000-of-00001.parquet")
     for row, wanted in zip(
         table.to_pylist(), predicted(ensemble, sites, tmp_path), strict=True
@@ -166,7 +185,7 @@ def test_several_models_fold_once_and_an_rna_that_does_not_fold_is_listed(
     monkeypatch.setattr(folding, "fold", failing)
     out, cache = tmp_path / "scores", tmp_path / "folds.sqlite"
     flags = ["--model", served, other, "--sites", sites, "--out", out]
-    run_score(*flags, "--fold-cache", cache)
+    run_beam(*flags, "--fold-cache", cache)
     for name in ("QKI", "other"):
         rows = rows_of(out / f"{name}-00000-of-00001.tsv")
         rows_refused = [row for row in rows if "could not be folded" in row["skipped"]]
@@ -174,7 +193,7 @@ def test_several_models_fold_once_and_an_rna_that_does_not_fold_is_listed(
             "could not be folded: RuntimeError: too large"
         ]
         assert len([row for row in rows if row["probability"]]) == 59
-    assert "counted sequences_folded: 19" in capsys.readouterr().out
+    assert "counted sequences_folded: 19" in capsys.readouterr().err
 
 
 def test_sites_that_end_early_leave_nothing(served_sequence, tmp_path, capsys):
@@ -194,7 +213,7 @@ def test_models_that_do_not_go_together_are_refused(
     error = error_of(capsys, "--model", served, served / "1", *flags)
     assert "Two models are called QKI" in error
     error = error_of(capsys, "--model", tmp_path, *flags)
-    assert "is no model of `deeprke export`" in error
+    assert "is neither a run of `deeprke train` nor a model of" in error
 
 
 def test_only_scores_are_replaced(served_sequence, sites, tmp_path, capsys):
@@ -205,3 +224,14 @@ def test_only_scores_are_replaced(served_sequence, sites, tmp_path, capsys):
     assert "is not empty" in error_of(capsys, *flags)
     error = error_of(capsys, *flags, "--overwrite")
     assert "holds other files but no set of scores (scores.json)" in error
+
+
+def test_flags_that_do_not_go_with_the_runner_are_refused(
+    served, sites, tmp_path, capsys
+):
+    flags = ["--model", served, "--sites", sites]
+    assert "needs --model, and --out to name a directory" in error_of(capsys, *flags)
+    error = error_of(capsys, *flags, "--out", tmp_path / "out", "--fdr", "0.1")
+    assert "is an exported model" in error and "give --threshold, or the run" in error
+    assert predict.main([*map(str, flags), "--format", "parquet"]) == 1
+    assert "go with a --runner of Apache Beam only" in capsys.readouterr().err
