@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, overload
 
+from deeprke_tf.config import FoldSettings
 from deeprke_tf.data import description
 from deeprke_tf.data.description import Dataset
 from deeprke_tf.errors import UserError
@@ -25,6 +26,8 @@ from deeprke_tf.system.progress import Progress, as_progress
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from deeprke_tf.auditing.audit import Audit
 
 PathLike: TypeAlias = str | os.PathLike[str]
 
@@ -42,6 +45,88 @@ def load_run(*paths: PathLike) -> "Run":
     if "tensorflow" not in sys.modules:
         tensorflow.import_tensorflow()
     return Run.load(*map(Path, paths))
+
+
+def audit_sites(
+    sites: PathLike | None = None,
+    *,
+    positives: PathLike | None = None,
+    negatives: PathLike | None = None,
+    test_sites: PathLike | None = None,
+    test_positives: PathLike | None = None,
+    test_negatives: PathLike | None = None,
+    threshold: float = 0.65,
+    max_folded: int = 2000,
+    fold: FoldSettings = FoldSettings(),
+    max_length: int = 5000,
+    workers: int | None = None,
+    fold_cache: PathLike | None = None,
+    seed: int = 1,
+    progress: bool | Progress = False,
+) -> "Audit":
+    """Finds simple rules that separate bound from background sites, before training.
+
+    A rule uses one simple feature, such as length, GC content, the base at one position
+    or free energy; its AUROC is cross-validated. A model that does no better need not
+    have learned binding.
+
+    Args:
+      sites: Labelled training sites, a FASTA file or table, plain or gzip.
+      positives: Bound training sites, in place of `sites`.
+      negatives: Background training sites, in place of `sites`.
+      test_sites: Labelled test sites, to compare with the training sites.
+      test_positives: Bound test sites, in place of `test_sites`.
+      test_negatives: Background test sites, in place of `test_sites`.
+      threshold: AUROC from which a rule is reported, between 0.5 and 1.
+      max_folded: Sites folded for rules of structure, drawn at random; 0 for none.
+      fold: Fold settings.
+      max_length: Longest site, in nucleotides; longer ones are skipped and counted.
+      workers: Folding processes; all cores by default.
+      fold_cache: File of known folds, if not the one in the user's cache directory.
+      seed: Random seed of the folded sites and of the cross-validation.
+      progress: Show a progress bar, or report to a callback of one's own.
+
+    Returns:
+      The audit: `warnings` and `notes`, sentences; `rules`, the best first; `summary`,
+      text; `write(out)` writes `audit.json`, `audit.tsv` and `audit.png`.
+
+    Raises:
+      UserError: A file cannot be read, a class has fewer than 10 sites, or an argument
+        is out of range.
+    """
+    from deeprke_tf.auditing import audit
+
+    train = _labelled("", sites, positives, negatives)
+    if not train:
+        raise UserError("No input: give `sites`, or `positives` and `negatives`.")
+    return audit.audit_sites(
+        train,
+        _labelled("test_", test_sites, test_positives, test_negatives),
+        threshold=threshold,
+        max_folded=max_folded,
+        fold=fold,
+        max_length=max_length,
+        workers=workers,
+        fold_cache=None if fold_cache is None else Path(fold_cache),
+        seed=seed,
+        progress=as_progress(progress),
+    )
+
+
+def _labelled(
+    prefix: str,
+    sites: PathLike | None,
+    positives: PathLike | None,
+    negatives: PathLike | None,
+) -> list[Path]:
+    """Returns one file with labels, a file of each class, or none."""
+    pair = [path for path in (positives, negatives) if path is not None]
+    if len(pair) == 1 or (sites is not None and pair):
+        raise UserError(
+            f"Give either `{prefix}sites`, or `{prefix}positives` and "
+            f"`{prefix}negatives`."
+        )
+    return [Path(path) for path in ([sites] if sites is not None else pair)]
 
 
 class Run(run.Run):

@@ -4,13 +4,14 @@ import random
 import pandas as pd
 import pytest
 
+import deeprke_tf
 from deeprke_tf import audit
 from tests.support.small_runs import make_sites, write_table
 
 pytestmark = pytest.mark.draws
 
 
-def flanked(n_sites, seed, share_of_g, extra=0):
+def flanked(n_sites, seed, fraction_of_g, extra=0):
     """RBP-24's kind: an upper-case site in lower-case flanks, its last base often G."""
     rng = random.Random(seed)
 
@@ -19,7 +20,7 @@ def flanked(n_sites, seed, share_of_g, extra=0):
 
     records = []
     for i in range(n_sites):
-        last = "G" if rng.random() < share_of_g else rng.choice("ACU")
+        last = "G" if rng.random() < fraction_of_g else rng.choice("ACU")
         site = letters(rng.randint(12, 20)).upper() + last
         records.append(
             f">{i};chr1\n{letters(30)}{site}{letters(rng.randint(30, 36) + extra)}\n"
@@ -43,21 +44,21 @@ def audited(out, *flags):
     return json.loads((out / "audit.json").read_text())
 
 
-def test_the_last_base_of_the_site_is_found_by_itself(leaking_pair, tmp_path, capsys):
+def test_a_biased_last_base_is_found(leaking_pair, tmp_path, capsys):
     found = audited(tmp_path / "out", *leaking_pair, "--max-folded", 0)
     best = found["rules"][0]
     assert best["rule"] == "last base of the site"
     assert best["auroc"] == pytest.approx(0.88, abs=0.03)
     assert best["better_than_chance"]
     warning = found["warnings"][0]
-    assert "last base of the site alone tells" in warning
+    assert "last base of the site alone separates" in warning
     assert "enzyme that cut" in warning
     said = capsys.readouterr().out
     assert f"WARNING: {warning}" in said
     assert "G in 9" in best["telling"]
 
 
-def test_what_is_skipped_is_told_and_long_sites_are_not_folded(tmp_path, capsys):
+def test_skipped_sites_are_counted(tmp_path, capsys):
     rng = random.Random(1)
     rows = [(f"n{i}", "N" * 20, 0, "") for i in range(40)]
     rows += [(f"long{i}", "A" * 101, 1, "") for i in range(3)]
@@ -96,7 +97,7 @@ def test_few_sites_give_no_false_alarm(tmp_path):
         assert found["warnings"] == []
 
 
-def test_length_is_warned_of_as_something_no_protein_reads(tmp_path):
+def test_a_difference_in_length_is_a_warning(tmp_path):
     (tmp_path / "a.fa").write_text(flanked(100, 1, 0.25, extra=20))
     (tmp_path / "b.fa").write_text(flanked(100, 2, 0.25))
     found = audited(
@@ -107,7 +108,7 @@ def test_length_is_warned_of_as_something_no_protein_reads(tmp_path):
     assert any("No protein reads the length" in text for text in found["warnings"])
 
 
-def test_what_a_protein_may_bind_is_a_note_and_no_warning(tmp_path):
+def test_composition_is_a_note_and_no_warning(tmp_path):
     rng = random.Random(3)
     rows = [
         (f"s{i}", "".join(rng.choices("ACGUU" if i % 2 else "ACGU", k=60)), i % 2, "")
@@ -119,22 +120,22 @@ def test_what_a_protein_may_bind_is_a_note_and_no_warning(tmp_path):
         *("--threshold", 0.6),
     )
     assert found["warnings"] == []
-    assert any("content of U alone tells" in text for text in found["notes"])
+    assert any("content of U alone separates" in text for text in found["notes"])
 
 
-def test_structure_is_folded_for_some_sites_only_and_said(tmp_path, capsys):
+def test_structure_is_folded_for_a_sample_of_sites(tmp_path, capsys):
     sites = write_table(tmp_path / "sites.tsv", make_sites(90, seed=1))
     found = audited(tmp_path / "out", "--sites", sites, "--max-folded", 45)
     assert found["n_folded"] == 45
     of_structure = [rule for rule in found["rules"] if rule["kind"] == "structure"]
     assert {rule["n_sites"] for rule in of_structure} == {45}
-    assert "those of structure on 45 sites" in capsys.readouterr().out
+    assert "rules of structure on 45 sites" in capsys.readouterr().out
     table = pd.read_csv(tmp_path / "out" / "audit.tsv", sep="\t")
     assert list(table["rule"]) == [rule["rule"] for rule in found["rules"]]
     assert (tmp_path / "out" / "audit.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_sequences_in_train_and_test_are_warned_of(tmp_path):
+def test_sequences_in_train_and_test_are_a_warning(tmp_path):
     sites = make_sites(60, seed=1)
     found = audited(
         tmp_path / "out",
@@ -157,8 +158,14 @@ def test_the_same_seed_gives_the_same_audit(leaking_pair, tmp_path):
         ([], "No input: give --sites"),
         (["--positives", "{few}"], "Give either --sites, or --positives"),
         (["--positives", "{few}", "--negatives", "{few}"], "3 distinct background"),
-        (["--threshold", "0.4"], "threshold must be between 0.5 and 1"),
-        (["--max-folded", "-1"], "must not be negative"),
+        (
+            ["--sites", "{few}", "--threshold", "0.4"],
+            "--threshold must be between 0.5 and 1",
+        ),
+        (
+            ["--sites", "{few}", "--max-folded", "-1"],
+            "--max-folded must be at least 0, got -1",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -168,3 +175,21 @@ def test_wrong_flags_end_with_one_line(flags, message, tmp_path, capsys):
     assert audit.main([*given, "--out", str(tmp_path / "out")]) == 1
     error = capsys.readouterr().err
     assert error.startswith("deeprke audit: error: ") and message in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_python_interface_returns_the_audit(leaking_pair, tmp_path, capsys):
+    _, positives, _, negatives = leaking_pair
+    audited = deeprke_tf.audit_sites(
+        positives=positives, negatives=negatives, max_folded=0
+    )
+    assert audited.rules[0].feature.name == "last base of the site"
+    assert "enzyme that cut" in audited.warnings[0]
+    assert repr(audited) == (
+        f"<Audit of 600 sites: {len(audited.rules)} rules, "
+        f"{len(audited.warnings)} warnings>"
+    )
+    assert capsys.readouterr() == ("", "")
+    assert sorted(path.name for path in audited.write(tmp_path / "out")) == [
+        *("audit.json", "audit.png", "audit.tsv")
+    ]

@@ -175,7 +175,7 @@ def test_a_split_of_one_class_has_no_areas_but_a_note(run, tmp_path, capsys):
     measured = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert measured["auroc"] is measured["auroc_ci"] is measured["auprc"] is None
     assert measured["n_positive"] == measured["n_sites"] == 10
-    assert "got 10 bound and 0 background." in measured["note"]
+    assert "got 10 bound and 0 background;" in measured["note"]
     assert "note: " in capsys.readouterr().out
 
 

@@ -348,7 +348,7 @@ def test_a_file_that_breaks_off_leaves_no_table(sequence_run, tmp_path, capsys):
         (["--fdr", "0.1", "--recall", "0.9"], "Give one of --fdr, --recall, not sever"),
         (["--threshold", "0", "--precision", "1"], "Give one of --threshold, --precis"),
         (["--fdr", "5"], "--fdr must be in [0, 1], got 5.0; write 0.05 for 5 %."),
-        (["--prior", "20"], "must be between 0 and 1, got 20.0; write 0.2 for 20 %."),
+        (["--prior", "20"], "must be between 1e-12 and 1, got 20.0; write 0.2 for"),
         (["--batch-size", "0"], "--batch-size must be at least 1, got 0."),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -354,7 +354,7 @@ def test_files_that_are_of_no_scan_are_not_touched(run, rnas, tmp_path, capsys):
         (["--window", "2"], "window must be at least k, 3 nt here, got 2"),
         (["--stride", "31"], "stride must be between 1 and the window of 30 nt"),
         (["--plot", "only_n"], "--plot only_n: "),
-        (["--prior", "2"], "prior, the share of bound sites, must be between 0 and 1"),
+        (["--prior", "2"], "prior, the fraction of bound sites, must be between 1e-12"),
         (["--gtf", "none.gtf"], "Cannot read none.gtf"),
         (["--fdr", "0.1", "--background", "no.fa"], "Cannot read no.fa"),
     ],

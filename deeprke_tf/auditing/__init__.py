@@ -1,1 +1,1 @@
-"""Audits of training sets: which shortcuts tell the label."""
+"""Audits of training sets: simple rules that separate the classes."""

@@ -1,7 +1,7 @@
-"""What can be seen of a site without a model, one cheap feature at a time.
+"""Simple features of a site, each sorted into a few categories.
 
-A feature sorts the sites into a few categories: the base at one position, or the class
-that a number such as the length falls into. Positions are counted from an anchor:
+A category is the base at one position, or the range that a number such as the length
+falls into. Positions are counted from an anchor:
 
     5' end, center, 3' end   of the sequence
     site start, site end     first and last base of the site, where letter case marks
@@ -20,11 +20,12 @@ from deeprke_tf.rna.sites import NUCLEOTIDES, Site
 
 Kind = Literal["length", "N", "position", "composition", "structure"]
 
-N_CLASSES = 10  # that the values of a number are sorted into
+N_CLASSES = 10  # ranges of a numeric feature
 MISSING = -1
-_UNMARKED = -1_000_000  # where an edge is not known: outside of every sequence
-_MOST_MISSING = 0.1  # share of sites; a position that fewer have tells of length
-REACH = 50  # positions looked at on each side of an anchor
+_UNMARKED = -1_000_000  # position of an unknown edge: outside of every sequence
+# A position that more sites lack reflects their length.
+_MAX_MISSING = 0.1
+REACH = 50  # positions on each side of an anchor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,12 +34,12 @@ class Feature:
 
     Attributes:
       name: In words.
-      kind: What sort of thing it looks at.
-      codes: Category of each site, `MISSING` where it has none, int8 [n_sites].
-      n_categories: Categories there are; at most `N_CLASSES`.
-      values: What a numeric feature was made from, float64 [n_sites]; else None.
-      unit: Of the values.
-      anchor: Where a position is counted from; empty for other features.
+      kind: Its kind.
+      codes: Category of each site, or `MISSING`, int8 [n_sites].
+      n_categories: Number of categories, at most `N_CLASSES`.
+      values: Values of a numeric feature, float64 [n_sites]; else None.
+      unit: Unit of the values.
+      anchor: The anchor of a position; empty for other features.
       offset: The position, 0 at the anchor.
     """
 
@@ -65,7 +66,7 @@ def sequence_features(sites: Sequence[Site]) -> list[Feature]:
             ("length of the 5' flank", starts),
             ("length of the 3' flank", lengths - ends),
         ):
-            # The few that are not marked say nothing.
+            # The few unmarked sites get the median.
             known = np.where(starts == _UNMARKED, np.median(values), values)
             features.append(_numeric(name, "length", known, "nt"))
     features += _composition(letters)
@@ -77,12 +78,12 @@ def sequence_features(sites: Sequence[Site]) -> list[Feature]:
 def structure_features(
     sites: Sequence[Site], dot_brackets: Sequence[str], fold: FoldSettings
 ) -> list[Feature]:
-    """Returns the features that a structure gives: loop contexts and energy.
+    """Returns the features of structure: loop contexts and free energy.
 
     Args:
       sites: The sites.
       dot_brackets: The structure of each.
-      fold: Settings of folding.
+      fold: Fold settings.
     """
     contexts = [structure.loop_contexts(dot_bracket) for dot_bracket in dot_brackets]
     lengths = np.array([len(site.sequence) for site in sites])
@@ -94,7 +95,7 @@ def structure_features(
     )
     features = [
         _numeric(
-            f"share of loop context {letter}",
+            f"fraction of loop context {letter}",
             "structure",
             np.array([text.count(letter) for text in contexts]) / lengths,
         )
@@ -110,11 +111,11 @@ def structure_features(
 
 
 class _Letters:
-    """The letters of all sites one after another, as digits; 4 is N.
+    """The letters of all sites, concatenated, as digits; 4 is N.
 
     Attributes:
       digits: int8 [sum of lengths].
-      starts: Where each site begins, int64 [n_sites].
+      starts: Index of the first letter of each site, int64 [n_sites].
       lengths: int64 [n_sites].
     """
 
@@ -127,12 +128,12 @@ class _Letters:
         text = "".join(site.sequence for site in sites).encode("ascii")
         self.digits = table[np.frombuffer(text, np.uint8)]
 
-    def shares(self, hits: np.ndarray, n_places: np.ndarray) -> np.ndarray:
-        """Returns which share of its places each site has a hit at, [n_sites]."""
+    def fractions(self, hits: np.ndarray, n_places: np.ndarray) -> np.ndarray:
+        """Returns the fraction of positions with a hit in each site, [n_sites]."""
         return np.add.reduceat(hits.astype(float), self.starts) / n_places
 
     def at(self, places: np.ndarray) -> np.ndarray:
-        """Returns the digit at a place of each site; `MISSING` for N or outside."""
+        """Returns the digit at a position of each site; `MISSING` for N or outside."""
         inside = (places >= 0) & (places < self.lengths)
         found = self.digits[self.starts + np.where(inside, places, 0)]
         return np.where(inside & (found < len(NUCLEOTIDES)), found, MISSING).astype(
@@ -143,29 +144,29 @@ class _Letters:
 def _composition(letters: _Letters) -> Iterator[Feature]:
     """Yields the content of N, GC, each nucleotide and each dinucleotide."""
     digits, lengths = letters.digits, letters.lengths
-    yield _numeric("content of N", "N", letters.shares(digits == 4, lengths))
+    yield _numeric("content of N", "N", letters.fractions(digits == 4, lengths))
     single = {f"content of {letter}": letter for letter in NUCLEOTIDES}
     for name, chosen in {"GC content": "GC", **single}.items():
         numbers = [NUCLEOTIDES.index(letter) for letter in chosen]
-        shares = letters.shares(np.isin(digits, numbers), lengths)
-        yield _numeric(name, "composition", shares)
+        fractions = letters.fractions(np.isin(digits, numbers), lengths)
+        yield _numeric(name, "composition", fractions)
     following = np.append(digits[1:], 4)
     following[letters.starts[1:] - 1] = 4  # the last base of a site has none
     n_pairs = np.maximum(lengths - 1, 1)
     for first, one in enumerate(NUCLEOTIDES):
         for second, other in enumerate(NUCLEOTIDES):
             hits = (digits == first) & (following == second)
-            shares = letters.shares(hits, n_pairs)
-            yield _numeric(f"dinucleotide {one}{other}", "composition", shares)
+            fractions = letters.fractions(hits, n_pairs)
+            yield _numeric(f"dinucleotide {one}{other}", "composition", fractions)
 
 
 def _edges(sites: Sequence[Site]) -> tuple[np.ndarray, np.ndarray] | None:
-    """Returns where the sites start and end, `_UNMARKED` where case does not mark it.
+    """Returns start and end of the sites, `_UNMARKED` where letter case marks none.
 
     None: too few are marked.
     """
     marked = [site.viewpoint or (_UNMARKED, _UNMARKED) for site in sites]
-    if sum(site.viewpoint is None for site in sites) > _MOST_MISSING * len(sites):
+    if sum(site.viewpoint is None for site in sites) > _MAX_MISSING * len(sites):
         return None
     starts, ends = np.array(marked).T
     return starts, ends
@@ -174,9 +175,9 @@ def _edges(sites: Sequence[Site]) -> tuple[np.ndarray, np.ndarray] | None:
 def _anchors(
     lengths: np.ndarray, edges: tuple[np.ndarray, np.ndarray] | None
 ) -> dict[str, tuple[np.ndarray, int, int]]:
-    """Returns place of each site, first and last offset, by the name of the anchor.
+    """Returns, by anchor, its position in each site, and first and last offset.
 
-    Where all sites have one length, all positions have one place: the center's.
+    If all sites have one length, one anchor is enough: the center.
     """
     anchors = {"center": (lengths // 2, -REACH, REACH)}
     if len(np.unique(lengths)) > 1:
@@ -223,10 +224,10 @@ def _place(anchor: str, offset: int) -> str:
 
 
 def _numeric(name: str, kind: Kind, values: np.ndarray, unit: str = "") -> Feature:
-    """Sorts numbers into classes of about equally many sites; labels are not seen."""
+    """Bins numbers into ranges of about equally many sites, without using labels."""
     values = np.asarray(values, np.float64)
     edges = np.quantile(values, np.linspace(0, 1, N_CLASSES + 1)[1:-1])
-    # Where most sites have the largest value, the others are a class of their own.
+    # If most sites have the largest value, the others get a range of their own.
     below = values[values < values.max()]
     edges = np.minimum(edges, below.max(initial=values.min()))
     codes = np.searchsorted(np.unique(edges), values).astype(np.int8)
@@ -235,5 +236,5 @@ def _numeric(name: str, kind: Kind, values: np.ndarray, unit: str = "") -> Featu
 
 def _is_useful(feature: Feature) -> bool:
     known = feature.codes[feature.codes >= 0]
-    enough = len(known) >= (1 - _MOST_MISSING) * len(feature.codes)
+    enough = len(known) >= (1 - _MAX_MISSING) * len(feature.codes)
     return bool(enough and (known != known[0]).any())

@@ -1,4 +1,4 @@
-"""The picture of an audit: what each sort of rule reaches, and each position."""
+"""The figure of an audit: the AUROC of each rule, by name and by position."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,8 +15,8 @@ def audit_figure(rules: Sequence[Rule], threshold: float, path: Path) -> None:
     """Draws the AUROC of each rule: by name at the left, by position at the right.
 
     Args:
-      rules: All that were tried, the best first.
-      threshold: AUROC from which there is a warning; marked.
+      rules: All rules that were tried, the best first.
+      threshold: AUROC from which a rule is reported; marked.
       path: PNG file to write or replace.
     """
     positions: dict[str, list[Rule]] = {}

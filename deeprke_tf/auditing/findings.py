@@ -1,9 +1,9 @@
-"""What an audit found, in plain words: a warning, or a note.
+"""Findings of an audit, in words: warnings and notes.
 
-A protein cannot read the length of a window, its N, or where its end is: a rule about
-these that works is a mark of how the data were made, and worth a warning. What the site
-is made of, its structure and its middle may well be what the protein binds: worth a
-note, because a model must do better than that rule to have learned more.
+No protein reads the length of a window, its N, or where its end is: a rule about these
+that works shows how the data were made, and is a warning. Composition, structure and
+the center of a site may be what the protein binds: such a rule is a note, because a
+model must do better to have learned more.
 """
 
 import dataclasses
@@ -12,12 +12,11 @@ from typing import Any
 
 from deeprke_tf.auditing.rules import Rule
 from deeprke_tf.rna.stretches import SHARED
-from deeprke_tf.system import tables
 
-# Share of sites with a stretch in common from which this is worth a note.
+# Fraction of sites that share a stretch from which there is a note.
 _MUCH_SHARED = 0.05
 
-# Share of sites that have to be in two sets for a warning; fewer are worth a note.
+# Fraction of sites in two sets from which there is a warning, not just a note.
 _MANY_SHARED = 0.01
 
 _NEAR_AN_EDGE = 5  # positions
@@ -25,13 +24,13 @@ _NEAR_AN_EDGE = 5  # positions
 _MEANING = {
     "length": (
         "no protein reads the length of a window: cut all sites to one length around "
-        "their middle"
+        "their center"
     ),
     "N": "no protein reads unknown letters: take sites without N in both classes",
     "edge": (
-        "such a mark is left by the enzyme that cut the RNA, and a model that can tell "
-        "where the end is reads it: mask these bases, or cut windows of one length "
-        "around the middle of the site"
+        "such a bias is left by the enzyme that cut the RNA, and a model that knows "
+        "where the end is learns it: mask these bases, or cut windows of one length "
+        "around the center of the site"
     ),
     "center": (
         "it may be the crosslinked base, or the motif where all sites are centered on "
@@ -51,33 +50,33 @@ _MEANING = {
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """A sentence or two.
+    """A warning or a note: a sentence or two.
 
     Attributes:
-      is_warning: Whether it is a warning, not just a note.
-      text: What was found and what it means.
+      is_warning: Whether it is a warning.
+      text: The finding, and what it means.
     """
 
     is_warning: bool
     text: str
 
 
-def findings(
+def findings_of(
     rules: Sequence[Rule], shared: dict[str, Any], threshold: float
 ) -> list[Finding]:
-    """Returns what is worth saying, warnings first.
+    """Returns warnings and notes, warnings first.
 
     Args:
-      rules: All that were tried, the best first.
-      shared: Of `overlap.overlaps`.
-      threshold: AUROC from which a rule is worth a word.
+      rules: All rules that were tried, the best first.
+      shared: Of `stretches.overlaps`.
+      threshold: AUROC from which a rule is reported.
     """
     found = _of_rules(rules, threshold) + _of_overlap(shared)
     return sorted(found, key=lambda finding: not finding.is_warning)
 
 
 def _of_rules(rules: Sequence[Rule], threshold: float) -> list[Finding]:
-    """One finding for each sort of rule: its best, and how many others there are."""
+    """Returns one finding for each sort of rule: the best one and their number."""
     by_sort: dict[tuple[str, str], list[Rule]] = {}
     for rule in rules:
         if rule.auroc > threshold:
@@ -85,17 +84,18 @@ def _of_rules(rules: Sequence[Rule], threshold: float) -> list[Finding]:
             by_sort.setdefault(key, []).append(rule)
     found = []
     for (sort, _anchor), alike in by_sort.items():
-        sure = [rule for rule in alike if rule.is_sure]
-        if not sure:
+        significant = [rule for rule in alike if rule.is_significant]
+        if not significant:
             text = (
                 f"{_capital(_named(alike[0]))}; with so few sites the best of "
-                f"{len(rules)} rules may look so by luck."
+                f"{len(rules)} rules may reach this by chance."
             )
             found.append(Finding(False, text))
             continue
-        others = f" {_others(len(sure) - 1, threshold)}" if len(sure) > 1 else ""
+        best, n_others = significant[0], len(significant) - 1
+        others = f" {_others(n_others, threshold)}" if n_others else ""
         text = (
-            f"{_capital(_named(sure[0]))}: {sure[0].telling}.{others} "
+            f"{_capital(_named(best))}: {best.difference}.{others} "
             f"{_capital(_MEANING[sort])}."
         )
         found.append(Finding(sort in ("length", "N", "edge"), text))
@@ -120,8 +120,8 @@ def _sort(rule: Rule) -> str:
 def _named(rule: Rule) -> str:
     low, high = rule.auroc_ci
     return (
-        f"the {rule.feature.name} alone tells bound from background with an AUROC of "
-        f"{rule.auroc:.3f} ({low:.3f} to {high:.3f})"
+        f"the {rule.feature.name} alone separates bound from background with an AUROC "
+        f"of {rule.auroc:.3f} ({low:.3f} to {high:.3f})"
     )
 
 
@@ -138,7 +138,7 @@ def _of_overlap(shared: dict[str, Any]) -> list[Finding]:
     if n := between["sequences_in_both"]:
         text = (
             f"{n} sequences are in train and test, {between['of_other_class']} of them "
-            "with another label: what was seen in training is tested."
+            "with another label: the test contains training sites."
         )
         found.append(Finding(n > _MANY_SHARED * shared["test"]["n_sites"], text))
     bound, background = between["bound_sharing"], between["background_sharing"]
@@ -152,24 +152,23 @@ def _of_overlap(shared: dict[str, Any]) -> list[Finding]:
     return found
 
 
-def overlap_table(shared: dict[str, Any]) -> str:
-    """Returns what is shared, as lines of a table."""
+def overlap_rows(shared: dict[str, Any]) -> list[list[str]]:
+    """Returns the overlap of classes and splits as rows of a table."""
     rows = [["shared", *shared]]
     labels = {
-        "duplicates": "sites with a sequence had before",
+        "duplicates": "duplicate sites",
         "sequences_in_both_classes": "sequences in both classes",
         "sequences_in_both": "sequences in both splits",
-        "of_other_class": "those with another label",
+        "of_other_class": "of these, with another label",
         "bound_sharing": f"bound sharing {SHARED} letters",
         "background_sharing": f"background sharing {SHARED} letters",
     }
     for key, label in labels.items():
         cells = [part.get(key, "") for part in shared.values()]
-        texts = [
-            f"{cell:.1%}" if isinstance(cell, float) else str(cell) for cell in cells
-        ]
-        rows.append([label, *texts])
-    return tables.text_table(rows)
+        rows.append(
+            [label, *(f"{c:.1%}" if isinstance(c, float) else str(c) for c in cells)]
+        )
+    return rows
 
 
 def _capital(text: str) -> str:

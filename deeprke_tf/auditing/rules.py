@@ -1,11 +1,11 @@
-"""How far a rule as simple as one cheap feature gets: cross-validated AUROC.
+"""Rules of one simple feature each, and their cross-validated AUROC.
 
-The rule gives a site the log-odds of its category among the training sites. It is
-learned on four fifths of the sites and measured on the rest, five times; the five
-AUROCs are averaged. A site without a category gets log-odds 0.
+A rule scores a site by the log odds of its category among the training sites. It is
+fitted on four fifths of the sites and measured on the rest, five times; the five AUROCs
+are averaged. A site without a category gets log odds 0.
 
-Many rules are tried, and the best of many looks good by luck where sites are few.
-`Rule.is_sure` asks that the interval of all rules *together* lies above chance.
+Many rules are tried, and the best of many looks good by chance where sites are few.
+`Rule.is_significant` corrects for the number of rules (Bonferroni).
 """
 
 import dataclasses
@@ -18,8 +18,8 @@ from deeprke_tf.evaluation import intervals, metrics
 
 N_CV_FOLDS = 5
 
-# How much more a cross-validated AUROC varies than one without learning: measured on
-# 4,000 rules of noise, 1.35 with 20, with 200 and with 2,000 sites.
+# Standard error of a cross-validated AUROC over that of a fixed rule: measured on 4,000
+# rules of noise, 1.35 with 20, with 200 and with 2,000 sites.
 _SPREAD_OF_LEARNING = 1.35
 
 
@@ -28,18 +28,18 @@ class Rule:
     """One feature as a rule.
 
     Attributes:
-      feature: What it looks at.
+      feature: The feature.
       auroc: Cross-validated.
       auroc_ci: Its interval, for this rule alone, at `metrics.CONFIDENCE`.
-      is_sure: Whether it is better than chance, all rules tried considered.
-      telling: What bound and background sites have, in words.
+      is_significant: Whether it is better than chance, corrected for all rules tried.
+      difference: How bound and background sites differ, in words.
     """
 
     feature: Feature
     auroc: float
     auroc_ci: tuple[float, float]
-    is_sure: bool
-    telling: str
+    is_significant: bool
+    difference: str
 
 
 def try_rules(
@@ -48,10 +48,10 @@ def try_rules(
     """Measures each feature as a rule, the best first.
 
     Args:
-      features: Of the sites.
+      features: Features of the sites.
       labels: 1 bound, 0 background, [n_sites]; at least `N_CV_FOLDS` of each.
-      n_rules: Rules tried in all, on these sites and others.
-      seed: Settles the parts of the cross-validation.
+      n_rules: Number of rules tried in all, on these sites and others.
+      seed: Of the cross-validation.
     """
     aurocs = _cross_validated(features, labels, _cv_folds(labels, seed))
     # Bonferroni.
@@ -62,13 +62,13 @@ def try_rules(
             intervals.hanley_mcneil(auroc, labels, confidence, _SPREAD_OF_LEARNING)
             for confidence in (metrics.CONFIDENCE, family_wise)
         )
-        telling = _telling(feature, labels)
-        rules.append(Rule(feature, auroc, interval, low > 0.5, telling))
+        difference = _difference(feature, labels)
+        rules.append(Rule(feature, auroc, interval, low > 0.5, difference))
     return sorted(rules, key=lambda rule: -rule.auroc)
 
 
 def _cv_folds(labels: np.ndarray, seed: int) -> np.ndarray:
-    """Returns the part of each site, both classes spread evenly, int64 [n_sites]."""
+    """Returns the cross-validation fold of each site, stratified, int64 [n_sites]."""
     rng = np.random.default_rng(seed)
     parts = np.zeros(len(labels), np.int64)
     for label in (0, 1):
@@ -80,19 +80,19 @@ def _cv_folds(labels: np.ndarray, seed: int) -> np.ndarray:
 def _cross_validated(
     features: Sequence[Feature], labels: np.ndarray, cv_folds: np.ndarray
 ) -> np.ndarray:
-    """Returns the mean AUROC over the parts, [n_features].
+    """Returns the mean AUROC over the folds, [n_features].
 
-    All follows from counts: how many sites of each part and class have each category.
+    It is computed from the number of sites by fold, class and category.
     """
     aurocs = np.zeros(len(features))
     group = (cv_folds * 2 + labels) * (N_CLASSES + 1)
     for i, feature in enumerate(features):
-        # The last category is that of sites without one.
+        # The last category is for sites without one.
         codes = np.where(feature.codes < 0, N_CLASSES, feature.codes)
         counts = np.bincount(group + codes, minlength=N_CV_FOLDS * 2 * (N_CLASSES + 1))
         counts = counts.reshape(N_CV_FOLDS, 2, N_CLASSES + 1)
         scores = _log_odds(counts.sum(axis=0) - counts, feature.n_categories)
-        # From the highest log-odds down, as `weighted_areas` wants it.
+        # `weighted_areas` takes the highest log odds first.
         order = np.argsort(-scores, axis=1, kind="stable")
         background, bound = (
             np.take_along_axis(counts[:, label], order, axis=1) for label in (0, 1)
@@ -102,23 +102,23 @@ def _cross_validated(
 
 
 def _log_odds(counts: np.ndarray, n_categories: int) -> np.ndarray:
-    """Returns the log-odds of each category, [n_parts, N_CLASSES + 1].
+    """Returns the log odds of each category, [n_folds, N_CLASSES + 1].
 
-    One site is added to every category, so that none is certain.
+    One site is added to every category, so that none is infinite.
 
     Args:
-      counts: Training sites by part, class and category.
-      n_categories: Categories that the feature has.
+      counts: Training sites by fold, class and category.
+      n_categories: Number of categories of the feature.
     """
     known = counts[..., :N_CLASSES]
-    shares = (known + 1) / (known.sum(axis=-1, keepdims=True) + n_categories)
+    fractions = (known + 1) / (known.sum(axis=-1, keepdims=True) + n_categories)
     scores = np.zeros((len(counts), N_CLASSES + 1))
-    scores[:, :N_CLASSES] = np.log(shares[:, 1] / shares[:, 0])
+    scores[:, :N_CLASSES] = np.log(fractions[:, 1] / fractions[:, 0])
     return scores
 
 
-def _telling(feature: Feature, labels: np.ndarray) -> str:
-    """Says what the two classes have, such as "G in 97 % of bound, 21 % of ..."."""
+def _difference(feature: Feature, labels: np.ndarray) -> str:
+    """Compares the two classes in words, such as "G in 97 % of bound, 21 % of ..."."""
     if feature.values is not None:
         bound, background = (np.median(feature.values[labels == i]) for i in (1, 0))
         unit = f" {feature.unit}" if feature.unit else ""
@@ -126,12 +126,12 @@ def _telling(feature: Feature, labels: np.ndarray) -> str:
             bound, background = (feature.values[labels == i].mean() for i in (1, 0))
             return f"mean {bound:.3g}{unit} in bound, {background:.3g} in background"
         return f"median {bound:.3g}{unit} in bound, {background:.3g} in background"
-    shares = np.array(
+    fractions = np.array(
         [
             np.bincount(codes[codes >= 0], minlength=4) / max(1, (codes >= 0).sum())
             for codes in (feature.codes[labels == 1], feature.codes[labels == 0])
         ]
     )
-    most = int(np.argmax(np.abs(shares[0] - shares[1])))
-    bound, background = shares[:, most]
+    most = int(np.argmax(np.abs(fractions[0] - fractions[1])))
+    bound, background = fractions[:, most]
     return f"{'ACGU'[most]} in {bound:.0%} of bound, {background:.0%} of background"

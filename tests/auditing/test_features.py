@@ -14,7 +14,7 @@ def sites_of(*sequences):
     return [clean_site("site", i, s, k=1) for i, s in enumerate(sequences, start=1)]
 
 
-def test_shares_are_those_that_one_counts():
+def test_composition_equals_a_count_by_hand():
     features = named(
         cheap_features.sequence_features(sites_of("GGCCNA", "GAGAGA", "AUAU"))
     )
@@ -39,7 +39,7 @@ def test_positions_are_counted_from_the_edges_that_letter_case_marks():
     assert features["length of the 5' flank"].values.tolist() == [3, 2]
 
 
-def test_a_site_that_is_not_marked_says_nothing_of_edges():
+def test_an_unmarked_site_has_no_edges_and_median_flanks():
     sequences = ["acgUUGca", *["aaCCAuuu"] * 9, "ACGUACGU"]
     features = named(cheap_features.sequence_features(sites_of(*sequences)))
     last = features["last base of the site"].codes.tolist()
@@ -69,7 +69,7 @@ def test_sites_of_one_length_have_one_anchor():
     assert {feature.anchor for feature in features} == {"", "center"}
 
 
-def test_what_all_sites_have_alike_is_no_feature():
+def test_a_constant_feature_is_left_out():
     features = named(cheap_features.sequence_features(sites_of("ACGU", "ACGA")))
     assert "length of the sequence" not in features
     assert "base at the center -1" not in features
@@ -97,8 +97,9 @@ def test_structure_gives_contexts_and_energy():
             sites, ["((((....))))", "............"], FoldSettings()
         )
     )
-    np.testing.assert_allclose(features["share of loop context S"].values, [8 / 12, 0])
-    np.testing.assert_allclose(features["share of loop context F"].values, [0, 1])
+    for context, expected in (("S", [8 / 12, 0]), ("F", [0, 1])):
+        fractions = features[f"fraction of loop context {context}"].values
+        np.testing.assert_allclose(fractions, expected)
     assert (
         features["free energy"].values[0] < -3 and not features["free energy"].values[1]
     )
