@@ -10,7 +10,7 @@ is printed: messages go to the logger `deeprke_tf`.
 import itertools
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, overload
 
@@ -21,6 +21,8 @@ from deeprke_tf.errors import UserError
 from deeprke_tf.rna.sites import Site
 from deeprke_tf.runs import evaluation, predictions, run, table
 from deeprke_tf.runs.evaluation import Evaluation
+from deeprke_tf.scanning.run import Scan, scan
+from deeprke_tf.scanning.settings import ScanSettings
 from deeprke_tf.system import tensorflow
 from deeprke_tf.system.progress import Progress, as_progress
 
@@ -228,13 +230,13 @@ class Run(run.Run):
         predictions.check(max_length, batch_size)
         if chunks is not None and chunks < 1:
             raise UserError(f"`chunks` must be at least 1, got {chunks}.")
-        aim = predictions.target(
+        target = predictions.target_of(
             threshold=threshold, fdr=fdr, precision=precision, recall=recall
         )
         predictor = predictions.predictor_of(
             self,
             threshold=threshold,
-            aim=aim,
+            target=target,
             prior=prior,
             calibrate=calibrate,
             batch_size=batch_size,
@@ -244,7 +246,7 @@ class Run(run.Run):
             predictions.sites_of(sites, predictor.k),
             max_length=max_length,
             workers=workers,
-            fold_cache=None if fold_cache is None else Path(fold_cache),
+            fold_cache=_path(fold_cache),
             progress=as_progress(progress),
         )
         if chunks is not None:
@@ -286,6 +288,100 @@ class Run(run.Run):
             self, data, split, n_bootstrap=n_bootstrap, batch_size=batch_size
         )
 
+    def scan(
+        self,
+        fasta: PathLike,
+        *,
+        out: PathLike | None = None,
+        window: int | None = None,
+        stride: int | None = None,
+        threshold: float | None = None,
+        fdr: float | None = None,
+        precision: float | None = None,
+        recall: float | None = None,
+        background: PathLike | None = None,
+        seed: int = 1,
+        shuffles: int | None = None,
+        prior: float | None = None,
+        calibrate: bool = True,
+        gtf: PathLike | None = None,
+        bed12: PathLike | None = None,
+        plot: Sequence[str] = (),
+        batch_size: int = 256,
+        workers: int | None = None,
+        fold_cache: PathLike | None = None,
+        overwrite: bool = False,
+        progress: bool | Progress = False,
+    ) -> Scan:
+        """Finds the sites of the RBP in RNAs of any length.
+
+        Windows are folded and scored one by one; those that reach the threshold are
+        called, and merged where they overlap.
+
+        Args:
+          fasta: RNAs, plain or gzip; the first word of a header is the name.
+          out: Directory for the files of the scan, kept to resume it or to call its
+            windows otherwise; by default a temporary one.
+          window: Length of a window in nucleotides; by default that of the longest
+            training site.
+          stride: Nucleotides from one window to the next; by default a quarter of the
+            window.
+          threshold: Probability from which a window is called; by default that of the
+            model, which calls too much in whole RNAs.
+          fdr: In place of a threshold: target false discovery rate of the sites,
+            estimated from shuffled RNAs and the background sites of validation.
+          precision: In place of a threshold: the same as 1 - `fdr`.
+          recall: In place of a threshold: the largest that calls at least this fraction
+            of the bound validation sites.
+          background: With a target FDR: FASTA of unbound RNAs, in place of shuffled
+            ones and of validation.
+          seed: With a target FDR: seed of the shuffling.
+          shuffles: With a target FDR: shuffled copies of each RNA; by default as many
+            as make 2,000 background windows, 1 to 100.
+          prior: Fraction of bound windows, for the calibrated probability.
+          calibrate: Whether to apply the calibration.
+          gtf: Exons by transcript, GTF or GFF3: write sites on the genome too.
+          bed12: The same from a BED12 file.
+          plot: Names of RNAs to draw.
+          batch_size: Windows that the network scores at once.
+          workers: Folding processes; all cores by default.
+          fold_cache: File of known folds, if not the one in the user's cache directory.
+          overwrite: Delete the scores of another scan in `out`.
+          progress: Show a progress bar, or report to a callback of one's own.
+
+        Returns:
+          The scan: `sites` and `windows` are tables, `to_bed`, `to_bedgraph` and
+          `to_bigwig` write tracks.
+
+        Raises:
+          UserError: An argument is out of range, a file cannot be read, `out` holds
+            something else, or another process scans into it.
+        """
+        settings = ScanSettings(
+            window=window,
+            stride=stride,
+            threshold=threshold,
+            fdr=fdr,
+            precision=precision,
+            recall=recall,
+            background=_path(background),
+            seed=seed,
+            shuffles=shuffles,
+            prior=prior,
+            calibrate=calibrate,
+            batch_size=batch_size,
+        )
+        return scan(
+            *(self, Path(fasta), _path(out), settings),
+            gtf=_path(gtf),
+            bed12=_path(bed12),
+            plot=plot,
+            workers=workers,
+            fold_cache=_path(fold_cache),
+            overwrite=overwrite,
+            progress=as_progress(progress),
+        )
+
     def export(self, out: PathLike, license: str = "not stated") -> Path:
         """Writes the model as a SavedModel that TF Serving can load.
 
@@ -308,6 +404,10 @@ class Run(run.Run):
             )
         path, _configuration = export_run(self, Path(out), license)
         return path
+
+
+def _path(path: PathLike | None) -> Path | None:
+    return None if path is None else Path(path)
 
 
 def _tables(

@@ -233,7 +233,7 @@ def with_dashes(message: str, arguments: Collection[str]) -> str:
             return f"--no-{dashed}"
         return f"--{dashed}" + (f" {value}" if value not in (None, "True") else "")
 
-    return re.sub(r"`(?P<name>[a-z_]+)(=(?P<value>[^`]+))?`", flag, message)
+    return re.sub(r"`(?P<name>[a-z_][a-z0-9_]*)(=(?P<value>[^`]+))?`", flag, message)
 
 
 def _unknown_command(name: str) -> str:

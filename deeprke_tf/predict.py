@@ -222,7 +222,7 @@ def _predictor(
 
 def _calling(flags: PredictFlags) -> dict[str, Any]:
     """Returns the settings of threshold and calibration."""
-    aim = predictions.target(
+    target = predictions.target_of(
         threshold=flags.threshold,
         fdr=flags.fdr,
         precision=flags.precision,
@@ -230,7 +230,7 @@ def _calling(flags: PredictFlags) -> dict[str, Any]:
     )
     return {
         "threshold": flags.threshold,
-        "aim": aim,
+        "target": target,
         "prior": flags.prior,
         "calibrate": not flags.no_calibration,
     }

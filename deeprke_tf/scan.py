@@ -5,19 +5,21 @@ python -m deeprke_tf.scan --model runs/QKI --fasta transcripts.fa.gz --out scans
 `deeprke_tf.scanning.files` says what the directory will hold.
 """
 
-import dataclasses
+import math
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from deeprke_tf import cli
-from deeprke_tf.errors import UserError
+from deeprke_tf import api, cli
+from deeprke_tf.scanning import files as scan_files
+from deeprke_tf.system.tables import text_table
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class ScanFlags:
     """Finds the sites of an RBP in RNAs of any length, as tracks for genome browsers.
 
@@ -78,62 +80,53 @@ class ScanFlags:
     overwrite: bool = False
     """Forget what --out holds of another scan."""
 
-    def __post_init__(self):
-        for name, path in (("fasta", self.fasta), ("background", self.background)):
-            if path and (str(path) == "-" or path.is_fifo()):
-                raise UserError(
-                    f"Save the RNAs to a file for --{name}: it is read more than once."
-                )
-        ways = ("threshold", "fdr", "precision", "recall")
-        given = [f"--{way}" for way in ways if getattr(self, way) is not None]
-        if len(given) > 1:
-            raise UserError(f"Give one of {', '.join(given)}, not several.")
-        if self.threshold is not None and not 0 <= self.threshold <= 1:
-            raise UserError(f"threshold must be in [0, 1], got {self.threshold}.")
-        for way in ways[1:]:
-            value = getattr(self, way)
-            # A recall of 1 can be had; nothing is sure to be without a false call.
-            in_range = value is None or 0 < value < 1 or (way, value) == ("recall", 1)
-            if not in_range:
-                raise UserError(
-                    f"{way} must be between 0 and 1, got {value}; write 0.05 for 5 %."
-                )
-        if self.background and self.largest_fdr is None:
-            raise UserError("--background is for --fdr; give the FDR to call at.")
-        if self.gtf and self.bed12:
-            raise UserError("Give --gtf or --bed12, not both.")
-        for name in ("window", "stride", "shuffles", "batch_size"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UserError(f"{name} must be at least 1, got {value}.")
-
-    @property
-    def largest_fdr(self) -> float | None:
-        """The FDR to call at, in (0, 1), which needs a background; None: no such."""
-        return self.fdr if self.precision is None else 1 - self.precision
-
 
 def scan(flags: ScanFlags) -> None:
-    """Scans what the flags ask for, and says what was found.
+    """Scans RNAs and prints a summary.
 
     Raises:
-      UserError: Something given cannot be used, or another process is at it.
+      UserError: An argument cannot be used, or another process scans into `out`.
     """
-    from deeprke_tf.scanning import run
-    from deeprke_tf.system import directories
+    given = {field.name: getattr(flags, field.name) for field in fields(flags)}
+    run = api.load_run(given.pop("model"))
+    calibrate = not given.pop("no_calibration")
+    found = run.scan(**given, calibrate=calibrate, progress=True)
+    print(_summary(found))
 
-    with directories.only_process(flags.out) as is_free:
-        if not is_free:
-            raise UserError(
-                f"Another process is scanning into {flags.out}; wait for it, or name "
-                "another --out."
-            )
-        run.run_scan(flags)
+
+def _summary(found: api.Scan) -> str:
+    counts, files = found.manifest["counts"], found.manifest["files"]
+    from deeprke_tf.evaluation.calling import as_text
+
+    threshold = as_text(math.inf if found.threshold is None else found.threshold)
+    rows = [
+        ["scanned", f"{counts['rnas']:,} RNAs, {counts['nt']:,} nt"],
+        ["windows", f"{counts['windows']:,}"],
+        ["threshold", f"{threshold} ({found.manifest['threshold_chosen']})"],
+        ["sites", f"{counts['sites']:,} on {counts['rnas_with_sites']:,} RNAs"],
+    ]
+    if counts["skipped_rnas"]:
+        listed = f"{counts['skipped_rnas']:,}, listed in {scan_files.SKIPPED}"
+        rows.insert(1, ["skipped RNAs", listed])
+    if "unmapped_rnas" in counts:
+        mapped = (
+            f"{counts['mapped_sites']:,} sites on the genome; "
+            f"{counts['unmapped_rnas']:,} RNAs, with {counts['unmapped_sites']:,} "
+            f"sites, listed in {scan_files.UNMAPPED}"
+        )
+        rows.append(["mapped", mapped])
+    if scan_files.BIGWIG not in files and counts["windows"]:
+        how = "needs pyBigWig: pip install 'deeprke_tf[tracks]'"
+        rows.append([scan_files.BIGWIG, f"not written; {how}"])
+    wrote = f"{found.directory}: {', '.join([*files, scan_files.MANIFEST])}"
+    return text_table([*rows, ["wrote", wrote]])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
-    return cli.run("scan", ScanFlags, scan, argv, uses_tensorflow=True)
+    return cli.run(
+        *("scan", ScanFlags, scan, argv), uses_tensorflow=True, log_to_stderr=True
+    )
 
 
 if __name__ == "__main__":

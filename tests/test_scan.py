@@ -5,13 +5,14 @@ import random
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from deeprke_tf import predict, scan
+from deeprke_tf import load_run, predict, scan
 from deeprke_tf.evaluation import calling
 from deeprke_tf.runs import layout
+from deeprke_tf.scanning import files, scorer
 from deeprke_tf.scanning import run as scan_run
-from deeprke_tf.scanning import scorer
 from deeprke_tf.scanning.store import ScoreStore
 from deeprke_tf.system import directories
 
@@ -66,7 +67,7 @@ def contents(directory):
     return {
         path.name: path.read_bytes()
         for path in directory.iterdir()
-        if path.is_file() and path.name not in (scan_run.MANIFEST, "scores.sqlite")
+        if path.is_file() and path.name not in (files.MANIFEST, "scores.sqlite")
     }
 
 
@@ -103,11 +104,75 @@ def test_an_ensemble_scans_with_its_mean(ensemble, tmp_path):
     out = tmp_path / "alone.tsv"
     assert predict.main([*flags, "--recall", "1", "--out", str(out)]) == 0
     (site,) = table(out)
-    for name in ("probability", "calibrated_probability"):
+    for name in ("probability", "calibrated_probability", "probability_sd"):
         assert float(window[name]) == pytest.approx(float(site[name]), abs=2e-6)
     threshold = json.loads((tmp_path / "scan" / "scan.json").read_text())["threshold"]
     text = calling.as_text(threshold)
     assert f"# threshold {text} (recall 1 on validation" in out.read_text()
+
+
+def test_python_scans_into_tables_and_tracks(ensemble, rnas, tmp_path):
+    found = load_run(ensemble).scan(rnas, window=30, stride=7, threshold=0.3)
+    assert found.threshold == 0.3
+    windows = found.windows
+    assert len(windows) == 65
+    assert list(windows.columns)[-2:] == ["skipped", "probability_sd"]
+    assert windows["probability"].isna().sum() == (windows["skipped"] != "").sum() > 0
+    sites = found.sites
+    assert len(sites) == found.manifest["counts"]["sites"] > 0
+    assert list(sites.columns)[-2:] == ["calibrated_probability", "probability_sd"]
+    assert (sites["probability"] >= 0.3).all() and sites["q_value"].isna().all()
+    best = windows.groupby("name")["probability"].max()
+    for rna, rows in sites.groupby("chrom"):
+        assert rows["probability"].max() == pytest.approx(best[rna], abs=1e-6)
+    bed = found.to_bed(tmp_path / "sites.bed").read_text()
+    assert bed.count("_site") == len(sites)
+    text = found.to_bedgraph(tmp_path / "profile.bedgraph").read_text()
+    assert 'type="bedGraph"' in text
+    assert f"{len(sites)} sites on" in repr(found)
+
+
+def test_an_earlier_scan_is_called_anew_without_reading_the_rnas(
+    run, rnas, scanned, tmp_path, monkeypatch
+):
+    out = shutil.copytree(scanned, tmp_path / "scan")
+    monkeypatch.setattr("deeprke_tf.scanning.sources.read_rnas", None)
+    settings = {"window": 30, "stride": 7, "out": out}
+    none = load_run(run).scan(rnas, **settings, threshold=1)
+    assert len(none.sites) == 0 and none.sites.columns[0] == "chrom"
+    assert len(load_run(run).scan(rnas, **settings, threshold=0).sites) > 0
+
+
+def test_names_that_readers_of_tracks_skip_are_changed(sequence_run, tmp_path, capsys):
+    names = ["#hash", "track1", "browser", "tx"]
+    fasta = tmp_path / "names.fa"
+    fasta.write_text("".join(f">{name}\n{RNAS['tx4']}\n" for name in names))
+    out = tmp_path / "scan"
+    flags = ("--threshold", "0", "--plot", "#hash")
+    assert run_scan(sequence_run, fasta, out, *flags) == 0
+    assert "in front: _#hash, _track1, _browser" in capsys.readouterr().err
+    sites = pd.read_csv(out / "sites.bed", sep="\t", header=None, skiprows=5)
+    assert sites[0].tolist() == ["_#hash", "_browser", "_track1", "tx"]
+    assert len(list((out / "plots").iterdir())) == 2
+
+
+def test_rnas_unlike_the_training_sites_are_noted(sequence_run, tmp_path, capsys):
+    fasta = tmp_path / "rnas.fa"
+    fasta.write_text(">protein\nMEEPQSDPSV\n")
+    assert run_scan(sequence_run, fasta, tmp_path / "none", "--threshold", "1") == 0
+    assert "note: no RNA was scanned: all 1 were skipped" in capsys.readouterr().err
+    fasta.write_text(">short\nACGUAC\n")
+    flags = ("--threshold", "1", "--window", "50", "--stride", "9")
+    assert run_scan(sequence_run, fasta, tmp_path / "short", *flags) == 0
+    error = capsys.readouterr().err
+    assert "note: windows of 50 nt are longer than those that the model was" in error
+    assert "note: 1 RNAs are much shorter than the sites that the model was" in error
+    (tmp_path / "genes.gtf").write_text(
+        'chr1\tx\texon\t1\t6\t.\t+\t.\ttranscript_id "other";\n'
+    )
+    flags = (*flags, "--gtf", tmp_path / "genes.gtf")
+    assert run_scan(sequence_run, fasta, tmp_path / "short", *flags) == 0
+    assert "genes.gtf has none of the 1 RNAs, such as short" in capsys.readouterr().err
 
 
 def test_windows_lie_where_the_letters_of_the_record_are(scanned):
@@ -144,7 +209,7 @@ def test_the_manifest_tells_threshold_and_model(run, scanned):
 def test_an_interrupted_scan_goes_on_to_the_same_bytes(
     run, rnas, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr(scorer, "_WINDOWS_AT_ONCE", 8)
+    monkeypatch.setattr(scorer, "WINDOWS_AT_ONCE", 8)
     assert run_scan(run, rnas, tmp_path / "whole") == 0
     add, added = ScoreStore.add, []
 
@@ -160,7 +225,7 @@ def test_an_interrupted_scan_goes_on_to_the_same_bytes(
     assert added == [[1], [2, 3]]
     assert not (tmp_path / "part/scan.json").exists()
     assert run_scan(run, rnas, tmp_path / "part") == 0
-    assert "going on after RNA 3 of" in capsys.readouterr().out
+    assert "going on after RNA 3 of" in capsys.readouterr().err
     manifest = json.loads((tmp_path / "part/scan.json").read_text())
     assert manifest["scored_now"]["scanned"]["nt"] == 12 + 90
     assert contents(tmp_path / "part") == contents(tmp_path / "whole")
@@ -205,7 +270,7 @@ def test_an_fdr_gives_each_window_a_q_value_and_the_seed_settles_it(
 
 
 def test_rnas_are_shuffled_as_often_as_asked_for(run, rnas, tmp_path, monkeypatch):
-    monkeypatch.setattr(scorer, "_WINDOWS_AT_ONCE", 8)
+    monkeypatch.setattr(scorer, "WINDOWS_AT_ONCE", 8)
     out = tmp_path / "scan"
     assert run_scan(run, rnas, out, "--fdr", "0.5", "--shuffles", "2") == 0
     with ScoreStore(out / "scores.sqlite") as store:
@@ -294,7 +359,7 @@ def test_a_run_without_validation_sites_is_refused_before_the_work(
 def test_a_threshold_that_promises_little_is_noted(run, rnas, tmp_path, capsys):
     out = tmp_path / "scan"
     assert run_scan(run, rnas, out) == 0
-    note = "note: the threshold of the model suits the share of bound sites in"
+    note = "note: the threshold of the model suits the fraction of bound sites in"
     assert note in capsys.readouterr().err
     assert run_scan(run, rnas, out, "--threshold", "0.5") == 0
     assert "note" not in capsys.readouterr().err
@@ -338,20 +403,20 @@ def test_files_that_are_of_no_scan_are_not_touched(run, rnas, tmp_path, capsys):
             ["--threshold", "0.5", "--fdr", "0.1"],
             "Give one of --threshold, --fdr, not several",
         ),
-        (["--threshold", "1.5"], r"threshold must be in [0, 1], got 1.5"),
+        (["--threshold", "1.5"], r"--threshold must be in [0, 1], got 1.5"),
         (
             ["--precision", "0.9", "--recall", "0.8"],
             "one of --precision, --recall, not",
         ),
         (["--fdr", "5"], "write 0.05 for 5 %"),
-        (["--shuffles", "0"], "shuffles must be at least 1, got 0"),
+        (["--shuffles", "0"], "--shuffles must be at least 1, got 0"),
         (["--fasta", "-"], "Save the RNAs to a file for --fasta"),
         (["--fdr", "0.1", "--background", "-"], "to a file for --background"),
-        (["--recall", "80"], "recall must be between 0 and 1, got 80.0"),
+        (["--recall", "80"], "--recall must be between 0 and 1, got 80.0"),
         (["--background", "b.fa"], "--background is for --fdr"),
         (["--gtf", "a", "--bed12", "b"], "--gtf or --bed12, not both"),
-        (["--batch-size", "0"], "batch_size must be at least 1, got 0"),
-        (["--window", "2"], "window must be at least k, 3 nt here, got 2"),
+        (["--batch-size", "0"], "--batch-size must be at least 1, got 0"),
+        (["--window", "2"], "--window must be at least k, 3 nt here, got 2"),
         (["--stride", "31"], "stride must be between 1 and the window of 30 nt"),
         (["--plot", "only_n"], "--plot only_n: "),
         (["--prior", "2"], "prior, the fraction of bound sites, must be between 1e-12"),

@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 _SITES_AT_ONCE = 2_048
 _UNKNOWN = (math.nan, math.nan, math.nan)
 # Sites below this fraction of the longest training site are noted.
-_SHORT = 0.25
+SHORT = 0.25
 
 Score = Callable[
     [Iterable[Site | SkippedSite], FoldingPool | None], Iterator[Prediction]
@@ -65,7 +65,7 @@ def predictor_of(
     run: Run,
     *,
     threshold: float | None = None,
-    aim: "Target | None" = None,
+    target: "Target | None" = None,
     prior: float | None = None,
     calibrate: bool = True,
     batch_size: int = 256,
@@ -75,7 +75,7 @@ def predictor_of(
     Args:
       run: The model.
       threshold: Probability from which a site is called bound.
-      aim: Without a threshold: the target that it is chosen for; see `target`.
+      target: Without a threshold: the target that it is chosen for; see `target_of`.
       prior: Fraction of bound sites to expect; None: that of the validation sites.
       calibrate: Whether to apply the calibration.
       batch_size: Sites that a network scores at once.
@@ -86,7 +86,7 @@ def predictor_of(
     """
     calibration = run.applied_calibration(calibrate)
     calibration([], prior)  # refuses a prior out of range
-    calling = run.calling(threshold, aim, prior)
+    calling = run.calling(threshold, target, prior)
 
     def score(
         sites: Iterable[Site | SkippedSite], pool: FoldingPool | None
@@ -129,7 +129,7 @@ def check(max_length: int, batch_size: int) -> None:
             raise UserError(f"`{name}` must be at least 1, got {value}.")
 
 
-def target(
+def target_of(
     *,
     threshold: float | None = None,
     fdr: float | None = None,
@@ -138,7 +138,7 @@ def target(
 ) -> "Target | None":
     """Returns the target that a threshold is chosen for.
 
-    >>> target(fdr=0.05), target(threshold=0.5)
+    >>> target_of(fdr=0.05), target_of(threshold=0.5)
     (('fdr', 0.05), None)
 
     Args:
@@ -153,20 +153,20 @@ def target(
     Raises:
       UserError: More than one is given, or the threshold is not in [0, 1].
     """
-    aims: list[Target] = []
+    targets: list[Target] = []
     if fdr is not None:
-        aims.append(("fdr", fdr))
+        targets.append(("fdr", fdr))
     if precision is not None:
-        aims.append(("precision", precision))
+        targets.append(("precision", precision))
     if recall is not None:
-        aims.append(("recall", recall))
+        targets.append(("recall", recall))
     given = ["`threshold`"] if threshold is not None else []
-    given += [f"`{measure}`" for measure, _value in aims]
+    given += [f"`{measure}`" for measure, _value in targets]
     if len(given) > 1:
         raise UserError(f"Give one of {', '.join(given)}, not several.")
     if threshold is not None and not 0 <= threshold <= 1:
         raise UserError(f"`threshold` must be in [0, 1], got {threshold:g}.")
-    return aims[0] if aims else None
+    return targets[0] if targets else None
 
 
 def sites_of(sites: Any, k: int) -> SitesFile | Iterator[Site | SkippedSite]:
@@ -260,7 +260,7 @@ class _Lengths:
         self.n_scored += 1
         if self.longest_site:
             self.n_longer += len(site.sequence) > self.longest_site
-            self.n_short += len(site.sequence) < _SHORT * self.longest_site
+            self.n_short += len(site.sequence) < SHORT * self.longest_site
         return site
 
     def notes(self) -> Iterator[str]:

@@ -235,14 +235,14 @@ class Run:
     def calling(
         self,
         threshold: float | None = None,
-        aim: "Target | None" = None,
+        target: "Target | None" = None,
         prior: float | None = None,
     ) -> "Calling":
         """Chooses the decision threshold.
 
         Args:
           threshold: Taken as it is, if given.
-          aim: Target FDR, precision or recall on the validation sites; None: the
+          target: Target FDR, precision or recall on the validation sites; None: the
             largest MCC.
           prior: Fraction of bound sites to expect; None: that of the validation sites.
 
@@ -253,9 +253,9 @@ class Run:
 
         if threshold is not None:
             return calling.Calling(threshold, calling.GIVEN)
-        if aim is None and prior is None and self._threshold is not None:
+        if target is None and prior is None and self._threshold is not None:
             return calling.Calling(self._threshold, calling.OF_MODEL)
-        return calling.call_on_validation(*self.validation, aim, prior)
+        return calling.call_on_validation(*self.validation, target, prior)
 
     def applied_calibration(self, calibrate: bool) -> Calibration:
         """Returns the calibration; without it, one that only knows the prior."""

@@ -1,10 +1,22 @@
-"""q-values of the windows of a scan, from windows that are not bound.
+"""q-values of the windows of a scan, estimated from unbound windows.
 
-The q-value of a probability is the smallest FDR (false discovery rate: of the sites
-called, the fraction that is not bound) of all thresholds that call a window of that
+The q-value of a probability is the smallest FDR (false discovery rate: the fraction of
+called sites that is not bound) of all thresholds that call a window of that
 probability. A site is all called windows that overlap, as `windows.call_sites` merges
-them: what is bound is covered by more windows than what is called by mistake, so that
-more of the sites are false than of the windows.
+them: more windows cover a bound site than a false one, so that the FDR of sites is
+higher than that of windows.
+
+A model calls sites by chance now and then, and more often calls decoys, such as the
+motif of the RBP where it is not bound. Shuffled RNAs tell of the first alone;
+background sites of the training data tell of decoys too, but an RNA has them in another
+proportion. So the windows of a scan are modeled as a mixture of three kinds:
+
+    bound       like the bound validation sites
+    background  like the background validation sites
+    chance      like the windows of shuffled RNAs
+
+The fractions of the mixture are those of maximum likelihood, found by expectation
+maximization, as Saerens et al., Neural Comput 14, 21 (2002), estimate class priors.
 """
 
 import dataclasses
@@ -17,10 +29,11 @@ from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation import thresholds
 from deeprke_tf.evaluation.calling import Calling
 from deeprke_tf.evaluation.checks import checked_probabilities
-from deeprke_tf.scanning.window_shares import fit_shares
 
-# Below every probability: of a window that overlaps none before it.
-APART = -1.0
+# Few enough that the bins hold some of the 40 sites that a small validation split has.
+_BINS_OF_A_KIND = 10
+# The fit ends when fractions move less than this, or after so many iterations.
+_TOLERANCE, _MOST_ITERATIONS = 1e-7, 5_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,27 +72,27 @@ class Windows:
 
 @dataclasses.dataclass(frozen=True)
 class NotBound:
-    """Windows that are not bound, and the share of the scanned ones that is like them.
+    """Unbound windows of one kind, and the fraction of scanned windows like them.
 
     Attributes:
-      windows: Those of shuffled RNAs, or background sites of validation.
-      share: In [0, 1].
+      windows: Of shuffled RNAs, or the background sites of validation.
+      fraction: In [0, 1].
     """
 
     windows: Windows
-    share: float
+    fraction: float
 
     def n_false(self, thresholds: np.ndarray, n_scanned: int) -> np.ndarray:
         """Returns how many sites of this kind a scan is expected to call.
 
-        The 1 keeps few windows from promising that there are none.
+        The pseudocount of 1 keeps few windows from promising an FDR of 0.
 
         Args:
           thresholds: [n_thresholds].
           n_scanned: Windows of the scan.
         """
         rate = (1 + self.windows.n_sites(thresholds)) / (1 + len(self.windows))
-        return self.share * n_scanned * rate
+        return self.fraction * n_scanned * rate
 
 
 def fdr_of(
@@ -145,8 +158,8 @@ def call_at_fdr(
       background: Windows that are not bound.
       fdr: Of the called sites, in (0, 1).
       validation: Labels and probabilities of validation sites of both classes, each
-        [n_sites], where the background is of shuffled RNAs, which lack what looks like
-        a site and is none. None: the background is all that need be known.
+        [n_sites], where the background is of shuffled RNAs, which lack decoys. None:
+        the background stands for all unbound windows.
 
     Raises:
       UserError: The background has no window with a probability.
@@ -171,12 +184,12 @@ def call_at_fdr(
 def _doubt_of_scan(
     threshold: float, scanned: Windows, not_bound: list[NotBound], fdr: float
 ) -> str:
-    """Returns why the FDR of a scan may be more than twice the one asked for."""
+    """Returns why the FDR of a scan may be more than twice the target."""
     n_false, few = 0.0, ""
     for kind in not_bound:
         n_called, n = int(kind.windows.n_sites(threshold)), len(kind.windows)
         rate = thresholds.largest_rate(n_called, n)
-        n_false += kind.share * len(scanned) * rate
+        n_false += kind.fraction * len(scanned) * rate
         few = few or f"{n_called} of {n} background "
     largest = min(1.0, n_false / int(scanned.n_sites(threshold)))
     if largest <= 2 * fdr:
@@ -191,20 +204,65 @@ def _doubt_of_scan(
 def _not_bound(
     scanned: Windows, shuffled: Windows, labels: np.ndarray, probabilities: np.ndarray
 ) -> tuple[list[NotBound], str]:
-    """Returns what is not bound of a scan, by shuffled RNAs and by validation sites."""
+    """Returns the kinds of unbound windows of a scan, and how they were found."""
     bound, background = (probabilities[labels == label] for label in (1, 0))
     kinds = (bound, background, shuffled.probabilities)
-    shares = fit_shares(scanned.probabilities, kinds).tolist()
+    fractions = mixture_fractions(scanned.probabilities, kinds).tolist()
     by = (
-        f"as of the windows {shares[0]:.2g} are like bound sites, {shares[1]:.2g} like "
-        f"the {len(background)} background sites of validation and {shares[2]:.2g} "
-        f"like {len(shuffled)} shuffled ones"
+        f"as of the windows {fractions[0]:.2g} are like bound sites, "
+        f"{fractions[1]:.2g} like the {len(background)} background sites of validation "
+        f"and {fractions[2]:.2g} like {len(shuffled)} shuffled ones"
     )
     not_bound = [
-        NotBound(Windows(background), shares[1]),
-        NotBound(shuffled, shares[2]),
+        NotBound(Windows(background), fractions[1]),
+        NotBound(shuffled, fractions[2]),
     ]
     return not_bound, by
+
+
+def mixture_fractions(
+    probabilities: np.ndarray, kinds: Sequence[np.ndarray]
+) -> np.ndarray:
+    """Estimates the fraction of windows that is of each kind.
+
+    Two kinds of equal probabilities get equal fractions.
+
+    >>> windows = np.repeat([0.9, 0.5, 0.1], [10, 30, 60])
+    >>> kinds = [np.repeat(p, 999) for p in (0.9, 0.5, 0.1)]
+    >>> mixture_fractions(windows, kinds).round(2)
+    array([0.1, 0.3, 0.6])
+
+    Args:
+      probabilities: Of the windows, in [0, 1], [n].
+      kinds: Probabilities that are known to be of each kind, in [0, 1], [n_kind]; none
+        is empty.
+
+    Returns:
+      float64 [n_kinds], of sum 1; equal fractions where there are no windows.
+    """
+    edges = np.unique(np.concatenate([_quantiles(kind) for kind in kinds]))
+    n_bins = len(edges) + 1
+
+    def counts(values: np.ndarray) -> np.ndarray:
+        return np.bincount(np.searchsorted(edges, values, "right"), minlength=n_bins)
+
+    # Half a window more in each bin, so that no bin is impossible for a kind.
+    densities = np.array(
+        [(counts(kind) + 0.5) / (len(kind) + 0.5 * n_bins) for kind in kinds]
+    )
+    weights = counts(probabilities) / max(1, len(probabilities))
+    fractions = np.full(len(kinds), 1 / len(kinds))
+    for _ in range(_MOST_ITERATIONS if len(probabilities) else 0):
+        each = fractions[:, np.newaxis] * densities
+        before, fractions = fractions, (each / each.sum(axis=0)) @ weights
+        if np.abs(fractions - before).max() < _TOLERANCE:
+            break
+    return fractions
+
+
+def _quantiles(values: np.ndarray) -> np.ndarray:
+    """Returns the borders between equally full bins."""
+    return np.quantile(values, np.linspace(0, 1, _BINS_OF_A_KIND + 1)[1:-1])
 
 
 def _n_reaching(values: np.ndarray, thresholds: npt.ArrayLike) -> np.ndarray:

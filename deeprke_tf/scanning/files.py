@@ -1,12 +1,14 @@
-"""What a scan leaves in its directory, but for `scan.json`.
+"""The files of a scan, except for `scan.json`.
 
-sites.bed          called sites on the RNAs, BED6 and five more columns
+sites.bed          called sites on the RNAs, BED6 and five more columns; a sixth,
+                   probability_sd, for an ensemble
 sites.genome.bed   the same on the genome, BED12, if an annotation is given
 unmapped.tsv       RNAs without a place in that annotation, and why
 profile.bedgraph   highest probability of the windows over each position
 profile.bw         the same as bigWig, if pyBigWig is installed
 windows.tsv        every window: its probability and q-value, or why it has none
 skipped.tsv        RNAs that were not scanned, and why
+plots/             figures of the RNAs that were asked for
 scores.sqlite      `deeprke_tf.scanning.store`
 
 Windows and skipped RNAs are in file order, tracks in the order of
@@ -25,6 +27,7 @@ import numpy as np
 
 from deeprke_tf.evaluation.calibration import Calibration, describe
 from deeprke_tf.evaluation.calling import Calling
+from deeprke_tf.runs.table import SD_COLUMN
 from deeprke_tf.scanning import tracks
 from deeprke_tf.scanning.store import ScoredRna, ScoreStore
 from deeprke_tf.scanning.transcripts import Annotation
@@ -39,6 +42,8 @@ BIGWIG = "profile.bw"
 WINDOWS = "windows.tsv"
 SKIPPED = "skipped.tsv"
 SCORES = "scores.sqlite"
+PLOTS = "plots"
+MANIFEST = "scan.json"
 
 WINDOW_COLUMNS = (
     *("name", "start", "end", "probability", "calibrated_probability", "q_value"),
@@ -57,10 +62,11 @@ class ScanWriter:
       store: The scores.
       tiling: Where the windows lie.
       calling: Which windows are called.
-      calibration: Of the model.
+      calibration: Of the model; see `Run.applied_calibration`.
       prior: Share of bound windows to expect; None: that of the calibration.
       model: Name of the model, for the headers.
-      calibrated: Whether the calibration is applied; without, only the prior is.
+      calibrated: Whether the calibration is that of the model, for the headers.
+      with_sd: Whether tables have the column `probability_sd`, as for an ensemble.
     """
 
     out: Path
@@ -71,6 +77,7 @@ class ScanWriter:
     prior: float | None
     model: str
     calibrated: bool = True
+    with_sd: bool = False
 
     def sites_of(self, rna: ScoredRna) -> list[CalledSite]:
         """Returns the called sites of an RNA."""
@@ -80,7 +87,7 @@ class ScanWriter:
     def write_windows(self) -> dict[str, int]:
         """Writes every window; returns how many there are, by what became of them."""
         counts = {"rnas": 0, "nt": 0, "windows": 0, "without_probability": 0}
-        with self._table(WINDOWS, WINDOW_COLUMNS) as writer:
+        with self._table(WINDOWS, self._columns(WINDOW_COLUMNS)) as writer:
             for rna in self.store.scored("scanned"):
                 writer.writerows(self._window_rows(rna))
                 counts["rnas"] += 1
@@ -102,10 +109,11 @@ class ScanWriter:
         """Writes the called sites; returns how many there are, and on how many RNAs."""
         counts = {"sites": 0, "rnas_with_sites": 0}
         with written_aside(self.out / SITES) as file:
-            file.write(self._header("sites", {"useScore": "1"}, tracks.SITE_COLUMNS))
+            columns = self._columns(tracks.SITE_COLUMNS)
+            file.write(self._header("sites", {"useScore": "1"}, columns))
             for rna in self.store.scored("scanned", order="name"):
                 sites = self.sites_of(rna)
-                _write_rows(file, self._bed_rows(rna.name, sites))
+                _write_rows(file, self._bed_rows(rna, sites))
                 counts["sites"] += len(sites)
                 counts["rnas_with_sites"] += bool(sites)
         return counts
@@ -151,35 +159,42 @@ class ScanWriter:
             _write_rows(file, sorted(rows, key=tracks.bed_order))
         return counts
 
+    def _columns(self, columns: Sequence[str]) -> list[str]:
+        return [*columns, SD_COLUMN] if self.with_sd else list(columns)
+
     def _window_rows(self, rna: ScoredRna) -> Iterator[list[str | int]]:
         starts, ends = (places.tolist() for places in self.tiling.place(rna.length))
         calibrated = self._calibrated(rna.probabilities)
         q_values = self.calling.q_values(rna.probabilities)
         for i, probability in enumerate(rna.probabilities.tolist()):
-            place = [rna.name, starts[i], ends[i]]
+            row = [rna.name, starts[i], ends[i]]
             if i in rna.reasons:
-                yield [*place, "", "", "", rna.reasons[i]]
+                row += ["", "", "", rna.reasons[i]]
             else:
                 q_value = "" if q_values is None else f"{q_values[i]:.4g}"
-                values = f"{probability:.6f}", f"{calibrated[i]:.6g}", q_value
-                yield [*place, *values, ""]
+                row += [f"{probability:.6f}", f"{calibrated[i]:.6g}", q_value, ""]
+            if self.with_sd:
+                sd = rna.probability_sds[i]
+                row.append("" if np.isnan(sd) else f"{sd:.6f}")
+            yield row
 
-    def _bed_rows(self, name: str, sites: list[CalledSite]) -> Iterator[list[str]]:
-        best = np.array([site.probability for site in sites], np.float32)
-        calibrated = self._calibrated(best)
-        q_values = self.calling.q_values(best)
+    def _bed_rows(self, rna: ScoredRna, sites: list[CalledSite]) -> Iterator[list[str]]:
+        best = [site.best for site in sites]
+        calibrated = self._calibrated(rna.probabilities[best])
+        q_values = self.calling.q_values(rna.probabilities[best])
         for i, site in enumerate(sites):
-            q_value = None if q_values is None else float(q_values[i])
-            yield tracks.bed_row(name, i + 1, site, q_value, float(calibrated[i]))
+            yield tracks.bed_row(
+                *(rna.name, i + 1, site),
+                q_value=None if q_values is None else float(q_values[i]),
+                calibrated_probability=float(calibrated[i]),
+                probability_sd=rna.probability_sds[best[i]] if self.with_sd else None,
+            )
 
     def _calibrated(self, probabilities: np.ndarray) -> np.ndarray:
         """Returns calibrated probabilities; NaN stays NaN."""
         calibrated = np.full(len(probabilities), np.nan)
         known = ~np.isnan(probabilities)
-        calibration = self.calibration
-        if not self.calibrated:
-            calibration = Calibration("none", calibration.prior)
-        calibrated[known] = calibration(probabilities[known], self.prior)
+        calibrated[known] = self.calibration(probabilities[known], self.prior)
         return calibrated
 
     def _header(

@@ -1,11 +1,10 @@
-"""The RNAs of a scan, those of its background, and what was scored of them before."""
+"""The RNAs of a scan and of its background, and their scores so far."""
 
 import dataclasses
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,18 +12,17 @@ from deeprke_tf.errors import UserError
 from deeprke_tf.rna.fasta import Rna, read_rnas
 from deeprke_tf.rna.shuffling import shuffle_dinucleotides
 from deeprke_tf.rna.sites import SkippedSite
-from deeprke_tf.runs import run as runs
+from deeprke_tf.runs.run import Run
 from deeprke_tf.scanning.fdr import Windows
+from deeprke_tf.scanning.settings import ScanSettings
 from deeprke_tf.scanning.store import Origin, ScoreStore
+from deeprke_tf.scanning.tracks import safe_name
 from deeprke_tf.scanning.windows import Tiling, highest_before
 from deeprke_tf.system.files import sha256
 
-if TYPE_CHECKING:
-    from deeprke_tf.scan import ScanFlags
-
-# Background windows that a short scan is given: 20 called ones of 400 then reach a
-# q-value of 0.01, where as many background windows as scanned ones allow no less than
-# 0.05. More shuffles than this say little more of an RNA's letters.
+# Background windows of a short scan: 20 called ones of 400 then reach a q-value of
+# 0.01, where as many background windows as scanned ones allow no less than 0.05. More
+# shuffles than this add little to what one RNA's letters tell.
 _ENOUGH_WINDOWS = 2_000
 _MOST_SHUFFLES = 100
 
@@ -34,10 +32,10 @@ class Source:
     """RNAs to score.
 
     Attributes:
-      origin: What they are in the scan.
+      origin: Whether they are scanned or are the background.
       path: Their FASTA file.
-      shuffle_seed: Settles how they are shuffled; None: they are taken as they are.
-      n_shuffles: How often each of them is.
+      shuffle_seed: Seed of the shuffling; None: they are not shuffled.
+      n_shuffles: Shuffled copies of each RNA.
     """
 
     origin: Origin
@@ -48,46 +46,65 @@ class Source:
     def read(self, k: int, after_row: int = 0) -> Iterator[Rna | SkippedSite]:
         """Yields the RNAs behind a row, each shuffled as if it were the only one.
 
-        Shuffles of one RNA follow each other; each has a row of its own.
+        Shuffled copies of one RNA follow each other; each has a row of its own.
         """
-        # Nobody asks for a background by name, and headers often begin alike.
+        # Names of a given background do not matter, and headers often begin alike.
         named = self.origin == "scanned" or self.shuffle_seed is not None
         for rna in read_rnas(self.path, k, unique_names=named):
             before = (rna.row - 1) * self.n_shuffles
             n_rows = 1 if isinstance(rna, SkippedSite) else self.n_shuffles
             for row in range(before + 1, before + n_rows + 1):
                 if row > after_row:
-                    yield self._shuffled(dataclasses.replace(rna, row=row))
+                    yield self._copy(rna, row)
 
-    def _shuffled(self, rna: Rna | SkippedSite) -> Rna | SkippedSite:
+    def _copy(self, rna: Rna | SkippedSite, row: int) -> Rna | SkippedSite:
+        rna = dataclasses.replace(rna, row=row, name=safe_name(rna.name))
         if self.shuffle_seed is None or isinstance(rna, SkippedSite):
             return rna
-        rng = random.Random(f"{self.shuffle_seed} {rna.row}")
+        rng = random.Random(f"{self.shuffle_seed} {row}")
         shuffled = shuffle_dinucleotides(rna.sequence, rng)
         return dataclasses.replace(rna, sequence=shuffled)
 
+    def settings(self, run: Run, tiling: Tiling) -> dict[str, object]:
+        """Returns what the scores of its windows depend on."""
+        return {
+            "model": run.model_sha256,
+            "rnas": sha256(self.path),
+            "shuffle_seed": self.shuffle_seed,
+            "n_shuffles": self.n_shuffles,
+            **dataclasses.asdict(tiling),
+        }
 
-def sources_of(
-    flags: "ScanFlags", lengths: Mapping[str, int], tiling: Tiling
-) -> list[Source]:
-    """Returns what is to be scored: the RNAs, and a background where one is needed.
+    def lengths(self, k: int) -> dict[str, int]:
+        """Reads the file; returns the lengths of RNAs that can be scored, by name."""
+        return {
+            safe_name(rna.name): len(rna.sequence)
+            for rna in read_rnas(self.path, k, unique_names=self.origin == "scanned")
+            if not isinstance(rna, SkippedSite)
+        }
+
+
+def background_of(
+    fasta: Path, settings: ScanSettings, lengths: Mapping[str, int], tiling: Tiling
+) -> Source | None:
+    """Returns the background that a scan needs; None: it needs none.
 
     Args:
-      flags: Of the scan.
-      lengths: Those of the RNAs to scan, by name.
+      fasta: The RNAs to scan.
+      settings: Of the scan.
+      lengths: Of the RNAs to scan, by name.
       tiling: Where windows lie: few of them need many shuffles for a small q-value.
     """
-    sources = [Source("scanned", flags.fasta)]
-    if flags.background:
-        sources.append(Source("background", flags.background))
-    elif flags.largest_fdr is not None:
-        n_shuffles = flags.shuffles
-        if n_shuffles is None:
-            n_windows = sum(len(tiling.place(n)[0]) for n in lengths.values())
-            wanted = -(-_ENOUGH_WINDOWS // max(1, n_windows))
-            n_shuffles = min(wanted, _MOST_SHUFFLES)
-        sources.append(Source("background", flags.fasta, flags.seed, n_shuffles))
-    return sources
+    if settings.background:
+        return Source("background", settings.background)
+    if settings.target_fdr is None:
+        return None
+    n_shuffles = settings.shuffles
+    if n_shuffles is None:
+        n_windows = sum(len(tiling.place(n)[0]) for n in lengths.values())
+        wanted = -(-_ENOUGH_WINDOWS // max(1, n_windows))
+        n_shuffles = min(wanted, _MOST_SHUFFLES)
+    return Source("background", fasta, settings.seed, n_shuffles)
 
 
 def skipped_note(store: ScoreStore, path: Path) -> str:
@@ -106,45 +123,23 @@ def skipped_note(store: ScoreStore, path: Path) -> str:
     return f"{n_skipped:,} of {n_rnas:,} RNAs of {path} were skipped: {why}"
 
 
-def lengths_of(source: Source, k: int) -> dict[str, int]:
-    """Returns the lengths of the RNAs that can be scored, by name."""
-    return {
-        rna.name: len(rna.sequence)
-        for rna in source.read(k)
-        if not isinstance(rna, SkippedSite)
-    }
-
-
-def prepare(
-    source: Source,
-    flags: "ScanFlags",
-    run: runs.Run,
-    tiling: Tiling,
-    store: ScoreStore,
-) -> None:
+def prepare(source: Source, run: Run, tiling: Tiling, store: ScoreStore) -> None:
     """Makes sure that the store holds scores of this very source, or none.
 
     Raises:
       UserError: It holds those of another scan.
     """
-    settings = {
-        "model": run.manifest["model_sha256"],
-        "rnas": sha256(source.path),
-        "shuffle_seed": source.shuffle_seed,
-        "n_shuffles": source.n_shuffles,
-        **dataclasses.asdict(tiling),
-    }
+    settings = source.settings(run, tiling)
     before = store.settings(source.origin)
-    # Version 0.1.0 could fold RNAs as a whole, and said whether it did.
-    if before is not None and before.get("local_fold") is False:
-        del before["local_fold"]
     if before == settings:
         return
     if before is not None and source.origin == "scanned":
-        other = [name for name in settings if before.get(name) != settings[name]]
+        other = [
+            name for name in before | settings if before.get(name) != settings.get(name)
+        ]
         raise UserError(
             f"{store.path.parent} holds a scan with another {' and '.join(other)}; "
-            "name another --out, or add --overwrite."
+            "name another `out`, or give `overwrite=True`."
         )
     # A background is of no use but for this one scan.
     store.begin(source.origin, settings)

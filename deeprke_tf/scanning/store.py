@@ -1,4 +1,4 @@
-"""What a scan has scored so far, on disk: an interrupted scan goes on from here.
+"""The scores of a scan on disk: an interrupted scan goes on from here.
 
 One SQLite file holds the probabilities of the RNAs scanned and, where an FDR was asked
 for, of the background. A batch of RNAs is stored whole or not at all. The file stays
@@ -32,6 +32,8 @@ class ScoredRna:
       probabilities: Of its windows from 5' to 3', float32 [n_windows]; NaN where a
         window has none.
       reasons: Why a window has none, by its index.
+      probability_sds: Sample standard deviations over the members of an ensemble,
+        float32 [n_windows]; NaN for a single run.
     """
 
     name: str
@@ -39,6 +41,7 @@ class ScoredRna:
     length: int
     probabilities: np.ndarray
     reasons: dict[int, str]
+    probability_sds: np.ndarray
 
 
 class ScoreStore:
@@ -65,8 +68,13 @@ class ScoreStore:
             database.execute(
                 "CREATE TABLE IF NOT EXISTS rnas (origin TEXT, row INTEGER,"
                 " name TEXT NOT NULL, length INTEGER, probabilities BLOB,"
-                " reasons TEXT NOT NULL, PRIMARY KEY (origin, row))"
+                " reasons TEXT NOT NULL, probability_sds BLOB,"
+                " PRIMARY KEY (origin, row))"
             )
+            # Version 0.1.0 kept no standard deviations.
+            columns = database.execute("PRAGMA table_info(rnas)").fetchall()
+            if "probability_sds" not in {column[1] for column in columns}:
+                database.execute("ALTER TABLE rnas ADD COLUMN probability_sds BLOB")
 
     def __enter__(self) -> "ScoreStore":
         return self
@@ -75,15 +83,21 @@ class ScoreStore:
         self._database.close()
 
     def settings(self, origin: Origin) -> dict[str, Any] | None:
-        """Returns what the RNAs of an origin are scored with; None if there are none.
+        """Returns the settings that the RNAs of an origin are scored with, if any.
 
-        Scores under other settings are not to be mixed with these.
+        Scores under other settings must not be mixed with these.
         """
         found = self._rows("SELECT settings FROM origins WHERE origin = ?", origin)
-        return json.loads(found[0][0]) if found else None
+        if not found:
+            return None
+        settings = json.loads(found[0][0])
+        # Version 0.1.0 could fold RNAs as a whole, and said whether it did.
+        if settings.get("local_fold") is False:
+            del settings["local_fold"]
+        return settings
 
     def begin(self, origin: Origin, settings: dict[str, Any]) -> None:
-        """Forgets what there is of an origin, and begins it under new settings."""
+        """Deletes the scores of an origin, and begins it under new settings."""
         with self._transaction() as database:
             database.execute("DELETE FROM rnas WHERE origin = ?", (origin,))
             database.execute(
@@ -111,29 +125,33 @@ class ScoreStore:
     def add(self, origin: Origin, rnas: Sequence[ScoredRna | SkippedSite]) -> None:
         """Stores a batch; it survives a kill, whole, from here on."""
         rows = [
-            (origin, rna.row, rna.name, None, None, f"{rna.reason}\n{rna.detail}")
+            (origin, rna.row, rna.name, None, None, f"{rna.reason}\n{rna.detail}", None)
             if isinstance(rna, SkippedSite)
             else (
                 *(origin, rna.row, rna.name, rna.length),
                 *(rna.probabilities.tobytes(), json.dumps(rna.reasons)),
+                rna.probability_sds.tobytes(),
             )
             for rna in rnas
         ]
         with self._transaction() as database:
-            database.executemany("INSERT INTO rnas VALUES (?, ?, ?, ?, ?, ?)", rows)
+            database.executemany("INSERT INTO rnas VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
     def scored(
         self, origin: Origin, order: Literal["row", "name"] = "row"
     ) -> Iterator[ScoredRna]:
         """Yields the scored RNAs, in file order or by the bytes of their names."""
         query = (
-            "SELECT name, row, length, probabilities, reasons FROM rnas"
-            f" WHERE origin = ? AND length IS NOT NULL ORDER BY {order}"
+            "SELECT name, row, length, probabilities, reasons, probability_sds"
+            f" FROM rnas WHERE origin = ? AND length IS NOT NULL ORDER BY {order}"
         )
-        for name, row, length, probabilities, reasons in self._each(query, origin):
+        for name, row, length, probabilities, reasons, sds in self._each(query, origin):
             by_index = {int(i): reason for i, reason in json.loads(reasons).items()}
             values = np.frombuffer(probabilities, np.float32)
-            yield ScoredRna(name, row, length, values, by_index)
+            deviations = np.full(len(values), np.nan, np.float32)
+            if sds is not None:
+                deviations = np.frombuffer(sds, np.float32)
+            yield ScoredRna(name, row, length, values, by_index, deviations)
 
     def skipped(self, origin: Origin) -> Iterator[SkippedSite]:
         """Yields the skipped RNAs in file order."""

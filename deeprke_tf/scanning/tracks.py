@@ -1,7 +1,7 @@
 """Track files for genome browsers: BED, bedGraph and bigWig.
 
-Positions count from 0, ends are exclusive. Lines that begin with `#`, and the `track`
-line, are read over by UCSC, IGV and bedtools.
+Positions count from 0, ends are exclusive. UCSC, IGV and bedtools skip lines that begin
+with `#` or `track`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from deeprke_tf.runs.table import comment_lines
 from deeprke_tf.scanning.transcripts import Interval, Transcript
 from deeprke_tf.scanning.windows import CalledSite
 
@@ -27,19 +28,29 @@ def header(comments: Sequence[str], attributes: Mapping[str, str] | None = None)
     '# model QKI\ntrack name="sites of \'QKI\'"\n'
 
     Args:
-      comments: Lines to stand behind `#`.
+      comments: Lines behind `#`.
       attributes: Of the track; none: no `track` line.
     """
-    lines = [f"# {' '.join(comment.split())}" for comment in comments]
+    text = comment_lines(comments)
     if attributes:
+        values = (" ".join(v.replace('"', "'").split()) for v in attributes.values())
         quoted = (
-            f'{name}="{" ".join(value.split())}"'
-            for name, value in (
-                (name, value.replace('"', "'")) for name, value in attributes.items()
-            )
+            f'{name}="{value}"' for name, value in zip(attributes, values, strict=True)
         )
-        lines.append(" ".join(["track", *quoted]))
-    return "".join(line + "\n" for line in lines)
+        text += " ".join(["track", *quoted]) + "\n"
+    return text
+
+
+def safe_name(rna: str) -> str:
+    """Returns the name of an RNA as readers of tracks take it.
+
+    They skip lines that begin with `#`, `track` or `browser`: such a name gets an
+    underscore in front.
+
+    >>> safe_name("tracker1"), safe_name("tx1")
+    ('_tracker1', 'tx1')
+    """
+    return f"_{rna}" if rna.startswith(("#", "track", "browser")) else rna
 
 
 def site_name(rna: str, number: int) -> str:
@@ -53,6 +64,7 @@ def bed_row(
     site: CalledSite,
     q_value: float | None,
     calibrated_probability: float,
+    probability_sd: float | None = None,
 ) -> list[str]:
     """Returns a called site on its RNA, in `SITE_COLUMNS`.
 
@@ -62,13 +74,15 @@ def bed_row(
       site: The site.
       q_value: Of its best window; None where no FDR was asked for.
       calibrated_probability: Of the same window.
+      probability_sd: Of the same window, for an ensemble: one more column.
     """
-    return [
+    row = [
         *(rna, str(site.start), str(site.end), site_name(rna, number)),
         *(_score(site), "+", f"{site.probability:.6f}", str(site.summit)),
         *(NO_VALUE if q_value is None else f"{q_value:.4g}", str(site.n_windows)),
         f"{calibrated_probability:.6g}",
     ]
+    return row if probability_sd is None else [*row, f"{probability_sd:.6f}"]
 
 
 def bed12_row(

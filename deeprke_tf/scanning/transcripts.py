@@ -1,8 +1,8 @@
-"""From transcript to genome coordinates, over the exons of a GTF or BED12 file.
+"""From transcript to genome coordinates, over the exons of a GTF, GFF3 or BED12 file.
 
-Both formats are read here, in some forty lines: the readers that are still kept
-(pyranges, gtfparse) load whole files into data frames and bring a second data frame
-library, for five columns and one attribute. All positions count from 0, ends are
+The formats are read here, in some forty lines: the readers that are still maintained
+(pyranges, gtfparse) load whole files into data frames, for five columns and one
+attribute. All positions count from 0, ends are
 exclusive; GTF's count from 1, ends inclusive, until they are read.
 """
 
@@ -19,7 +19,13 @@ from deeprke_tf.system.streams import open_bytes
 
 Interval = tuple[int, int]
 
-_TRANSCRIPT_ID = re.compile(r'(?:^|;)\s*transcript_id\s+"?([^";]+)')
+# Of GTF, GFF3 of GENCODE, and GFF3 of Ensembl, best first.
+_TRANSCRIPT_IDS = [
+    re.compile(r'(?:^|;)\s*transcript_id[\s=]\s*"?([^";]+)'),
+    re.compile(r"(?:^|;)\s*Parent=(?:transcript:)?([^;,]+)"),
+]
+_LONGEST_CHROMOSOME = 1 << 40
+_NOT_EXONS = (b"#", b"track", b"browser")
 _VERSION = re.compile(r"\.\d+$")
 
 
@@ -78,10 +84,12 @@ class Annotation:
       path: The file, plain or gzip.
       names: The transcripts to keep, as FASTA files name them: GENCODE puts more behind
         a `|`, Ensembl a version that its GTF leaves out; both are looked through.
-      is_gtf: GTF, exons by `transcript_id`; else BED12, transcripts by name.
+      is_gtf: GTF or GFF3, exons by `transcript_id` or `Parent`; else BED12,
+        transcripts by name.
 
     Raises:
-      UserError: The file cannot be read, or holds no transcript at all.
+      UserError: The file cannot be read, an exon in it is impossible, or it holds no
+        transcript at all.
     """
 
     def __init__(self, path: Path, names: Iterable[str], *, is_gtf: bool):
@@ -95,6 +103,9 @@ class Annotation:
         if not n_read:
             expected = "GTF: 'exon' lines with a transcript_id" if is_gtf else "BED12"
             raise UserError(f"{path} holds no transcript; expected {expected}.")
+
+    def __len__(self) -> int:
+        return len(self._exons)
 
     def find(self, name: str, length: int) -> Transcript | str:
         """Returns a transcript, or says why its sites have no place on the genome.
@@ -137,14 +148,16 @@ def _exons(path: Path, is_gtf: bool) -> Iterator[tuple[str, str, str, Interval]]
     n_lines = 0
     try:
         with contextlib.ExitStack() as closing:
-            for line in open_bytes(path, closing):
-                n_lines += 1
-                if line.strip() and not line.startswith((b"#", b"track", b"browser")):
-                    yield from parse(line.decode().rstrip("\r\n").split("\t"))
+            # The inner loop is for the line ends of old Macs.
+            for lines in open_bytes(path, closing):
+                for line in lines.splitlines():
+                    n_lines += 1
+                    if line.strip() and not line.startswith(_NOT_EXONS):
+                        yield from parse(line.decode().split("\t"))
     except OSError as error:
         raise UserError(f"Cannot read {path}: {error.strerror or error}.") from error
     except (EOFError, IndexError, ValueError, zlib.error) as error:
-        form = "GTF" if is_gtf else "BED12"
+        form = "GTF or GFF3" if is_gtf else "BED12"
         cause = "too few columns" if isinstance(error, IndexError) else error
         raise UserError(
             f"{path}, line {n_lines}: this is not {form}, plain or gzip: {cause}."
@@ -157,8 +170,11 @@ def _gtf_exons(cells: list[str]) -> Iterator[tuple[str, str, str, Interval]]:
     )
     if feature != "exon":
         return
-    if found := _TRANSCRIPT_ID.search(attributes):
-        yield found[1], chrom, strand, (int(start) - 1, int(end))
+    found = next(
+        filter(None, (one.search(attributes) for one in _TRANSCRIPT_IDS)), None
+    )
+    if found:
+        yield found[1], chrom, strand, _interval(int(start) - 1, int(end))
 
 
 def _bed12_exons(cells: list[str]) -> Iterator[tuple[str, str, str, Interval]]:
@@ -168,7 +184,13 @@ def _bed12_exons(cells: list[str]) -> Iterator[tuple[str, str, str, Interval]]:
     blocks = zip(_integers(starts), _integers(sizes), strict=True)
     for _, (start, size) in zip(range(int(count)), blocks, strict=True):
         start += int(chrom_start)
-        yield name, chrom, strand, (start, start + size)
+        yield name, chrom, strand, _interval(start, start + size)
+
+
+def _interval(start: int, end: int) -> Interval:
+    if not 0 <= start < end <= _LONGEST_CHROMOSOME:
+        raise ValueError(f"an exon from {start + 1} to {end}, counted from 1")
+    return start, end
 
 
 def _integers(cell: str) -> list[int]:

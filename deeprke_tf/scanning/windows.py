@@ -1,4 +1,4 @@
-"""Windows over an RNA: where they lie, what they say of a position, what they call.
+"""Windows over an RNA: tiling, profile by position, site calling.
 
 A window is a stretch of an RNA of the length that the model was trained on; its
 probability is that of a site. Positions count from 0, ends are exclusive.
@@ -54,11 +54,12 @@ class CalledSite:
     """Overlapping windows that reach the threshold, as one site.
 
     Attributes:
-      start: Start of the first one.
-      end: End of the last one.
-      probability: The highest of them.
+      start: Start of the first window.
+      end: End of the last window.
+      probability: The highest probability of the windows.
       summit: Middle of the window that has it, the first of equals.
-      n_windows: How many they are.
+      n_windows: Number of windows.
+      best: Index, among the windows of the RNA, of the one with that probability.
     """
 
     start: int
@@ -66,6 +67,7 @@ class CalledSite:
     probability: float
     summit: int
     n_windows: int
+    best: int
 
 
 def call_sites(
@@ -75,7 +77,7 @@ def call_sites(
 
     >>> starts = np.array([0, 4, 8, 30])
     >>> call_sites(starts, starts + 10, np.array([0.5, 0.9, 0.8, 0.1]), 0.5)
-    [CalledSite(start=0, end=18, probability=0.9, summit=9, n_windows=3)]
+    [CalledSite(start=0, end=18, probability=0.9, summit=9, n_windows=3, best=1)]
 
     Args:
       starts: Of the windows of one RNA, ascending, [n_windows].
@@ -102,6 +104,7 @@ def call_sites(
                 probability=float(probabilities[best]),
                 summit=int(starts[best] + ends[best]) // 2,
                 n_windows=len(group),
+                best=best,
             )
         )
     return sites

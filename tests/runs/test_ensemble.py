@@ -145,7 +145,7 @@ def test_the_threshold_is_chosen_on_the_mean_of_the_validation_probabilities(mak
     chosen = ensemble.calling()
     assert chosen.threshold == pytest.approx(metrics.best_threshold(LABELS, mean))
     assert chosen.chosen == "largest MCC on validation sites"
-    at_fdr = ensemble.calling(aim=("fdr", 0.1), prior=0.2)
+    at_fdr = ensemble.calling(target=("fdr", 0.1), prior=0.2)
     expected = thresholds.threshold_for(("fdr", 0.1), LABELS, mean, prior=0.2)
     assert at_fdr.threshold == pytest.approx(expected.value)
 
@@ -153,7 +153,7 @@ def test_the_threshold_is_chosen_on_the_mean_of_the_validation_probabilities(mak
 def test_the_threshold_of_a_single_run_is_its_own_unless_asked_for_another(make_run):
     ensemble = make_run("paper")
     assert str(ensemble.calling()).startswith("0.25 (of the model, largest MCC")
-    recall = ensemble.calling(aim=("recall", 1.0))
+    recall = ensemble.calling(target=("recall", 1.0))
     assert recall.threshold == pytest.approx(0.35)
     assert recall.chosen.startswith(
         "recall 1 on validation sites: recall 1, precision 0.667"

@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 
 from deeprke_tf.errors import UserError
-from deeprke_tf.scanning.fdr import NotBound, Windows, q_values_of
+from deeprke_tf.scanning.fdr import (
+    NotBound,
+    Windows,
+    mixture_fractions,
+    q_values_of,
+)
 from deeprke_tf.scanning.windows import Tiling, call_sites, highest_before
 
 
@@ -100,3 +105,43 @@ def test_no_windows_have_no_q_values_and_no_background_is_refused():
     assert q_values([], [0.5]).shape == (0,)
     with pytest.raises(UserError, match="need background windows, got none"):
         q_values([0.5], [])
+
+
+# === The mixture of kinds ===
+
+
+def kind(center, n, seed):
+    """Probabilities around the logistic of a center."""
+    rng = np.random.default_rng(seed)
+    return 1 / (1 + np.exp(-rng.normal(center, 1.5, n)))
+
+
+@pytest.mark.parametrize(
+    "fractions", [(0.02, 0.1, 0.88), (0.1, 0.9, 0), (0.05, 0, 0.95)]
+)
+def test_the_fractions_of_a_mixture_are_estimated(fractions):
+    centers = (3, 0, -4)
+    kinds = [kind(center, 1_000, seed) for seed, center in enumerate(centers)]
+    windows = np.concatenate(
+        [
+            kind(center, round(20_000 * fraction), 10 + seed)
+            for seed, (center, fraction) in enumerate(
+                zip(centers, fractions, strict=True)
+            )
+        ]
+    )
+    assert mixture_fractions(windows, kinds) == pytest.approx(fractions, abs=0.02)
+
+
+def test_kinds_of_equal_probabilities_get_equal_fractions():
+    bound, other = kind(4, 500, 0), kind(-4, 500, 1)
+    fractions = mixture_fractions(np.concatenate([bound, other]), [bound, other, other])
+    assert fractions[1] == pytest.approx(fractions[2])
+    assert fractions.sum() == pytest.approx(1)
+
+
+def test_no_windows_give_equal_fractions():
+    assert mixture_fractions(np.zeros(0), [np.ones(3), np.zeros(3)]).tolist() == [
+        0.5,
+        0.5,
+    ]

@@ -23,7 +23,8 @@ chr1\t0\t99\tlong\t0\t+\t0\t99\t0\t1\t99\t0
 
 def scored(name, row, length, probabilities, reasons=None):
     values = np.array(probabilities, np.float32)
-    return ScoredRna(name, row, length, values, reasons or {})
+    sds = np.where(np.isnan(values), np.nan, values / 8).astype(np.float32)
+    return ScoredRna(name, row, length, values, reasons or {}, sds)
 
 
 HEAD = (
@@ -43,8 +44,12 @@ RNAS = [
 ]
 
 
-def make_writer(out, store, calling):
-    return ScanWriter(out, store, Tiling(10, 5), calling, HALVED, None, model="QKI")
+def make_writer(out, store, calling, with_sd=False):
+    return ScanWriter(
+        *(out, store, Tiling(10, 5), calling, HALVED, None),
+        model="QKI",
+        with_sd=with_sd,
+    )
 
 
 @pytest.fixture
@@ -102,6 +107,21 @@ def test_windows_are_listed_in_file_order_with_the_reason_they_lack_one(
         ("long", "0", "10", "0.500000", "0.25", "", ""),
         ("long", "2", "12", "0.500000", "0.25", "", ""),
     ]
+
+
+def test_an_ensemble_has_its_standard_deviation_in_the_last_column(store, tmp_path):
+    writer = make_writer(tmp_path, store, Calling(0.5, "by hand"), with_sd=True)
+    writer.write_windows()
+    writer.write_sites()
+    (header, *windows) = data_lines(tmp_path / "windows.tsv")
+    assert header.endswith("\tskipped\tprobability_sd")
+    assert [row.split("\t")[-1] for row in windows[3:6]] == ["0.112500", "", "0.012500"]
+    sites = [row.split("\t") for row in data_lines(tmp_path / "sites.bed")]
+    assert [(row[3], row[-1]) for row in sites] == [
+        *(("long_site1", "0.062500"), ("tx1_site1", "0.112500")),
+        *(("tx1_site2", "0.100000"), ("tx2_site1", "0.093750")),
+    ]
+    assert " probability_sd\n" in (tmp_path / "sites.bed").read_text()
 
 
 def test_skipped_rnas_are_listed(writer, tmp_path):

@@ -1,3 +1,5 @@
+import sqlite3
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,8 @@ from deeprke_tf.scanning.store import ScoredRna, ScoreStore
 
 def scored(name, row, probabilities, reasons=None):
     values = np.array(probabilities, np.float32)
-    return ScoredRna(name, row, 100 * len(values), values, reasons or {})
+    sds = np.full(len(values), 0.125, np.float32)
+    return ScoredRna(name, row, 100 * len(values), values, reasons or {}, sds)
 
 
 RNAS = [
@@ -35,6 +38,7 @@ def test_scored_rnas_read_back_as_they_were_stored(store):
         ("a", 4, 100, {}),
     ]
     np.testing.assert_array_equal(found[0].probabilities, RNAS[0].probabilities)
+    assert found[0].probability_sds.tolist() == [0.125] * 3
     assert list(store.skipped("scanned")) == [RNAS[1]]
     assert store.last_row("scanned") == 4
 
@@ -67,6 +71,30 @@ def test_beginning_anew_forgets_one_origin_only(store):
     assert store.last_row("background") == 0
     assert not store.is_finished("background")
     assert store.last_row("scanned") == 4
+
+
+def test_a_store_of_version_0_1_0_goes_on_without_standard_deviations(tmp_path):
+    path = tmp_path / "scores.sqlite"
+    with sqlite3.connect(path) as old:
+        old.executescript(
+            "CREATE TABLE origins (origin TEXT PRIMARY KEY, settings TEXT NOT NULL,"
+            " finished INTEGER NOT NULL);"
+            "CREATE TABLE rnas (origin TEXT, row INTEGER, name TEXT NOT NULL,"
+            " length INTEGER, probabilities BLOB, reasons TEXT NOT NULL,"
+            " PRIMARY KEY (origin, row))"
+        )
+        settings = '{"window": 10, "local_fold": false}'
+        old.execute("INSERT INTO origins VALUES ('scanned', ?, 0)", (settings,))
+        blob = np.array([0.5, 0.75], np.float32).tobytes()
+        row = "INSERT INTO rnas VALUES ('scanned', 1, 'a', 90, ?, '{}')"
+        old.execute(row, (blob,))
+    with ScoreStore(path) as store:
+        assert store.settings("scanned") == {"window": 10}
+        store.add("scanned", [scored("b", 2, [0.25])])
+        first, second = store.scored("scanned")
+    assert first.probabilities.tolist() == [0.5, 0.75]
+    assert np.isnan(first.probability_sds).all()
+    assert second.probability_sds.tolist() == [0.125]
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path):

@@ -19,7 +19,7 @@ def test_a_bed12_row_keeps_the_rules_of_its_format(seed):
     transcript = random_transcript(rng)
     start = rng.randrange(len(transcript))
     end = rng.randint(start + 1, len(transcript))
-    site = CalledSite(start, end, 0.75, (start + end) // 2, 1)
+    site = CalledSite(start, end, 0.75, (start + end) // 2, 1, best=0)
     row = tracks.bed12_row("tx", 1, site, transcript)
     assert row[3:6] == ["tx_site1", "750", transcript.strand]
     chrom_start, chrom_end, thick_start, thick_end = map(int, row[1:3] + row[6:8])
@@ -39,7 +39,9 @@ def test_a_bed12_row_keeps_the_rules_of_its_format(seed):
     ("probability", "score"), [(0.0, "0"), (0.1234, "123"), (1.0, "1000")]
 )
 def test_a_score_is_an_integer_of_at_most_1000(probability, score):
-    row = tracks.bed_row("tx", 2, CalledSite(3, 9, probability, 6, 4), 0.01234, 0.5)
+    row = tracks.bed_row(
+        "tx", 2, CalledSite(3, 9, probability, 6, 4, best=0), 0.01234, 0.5
+    )
     assert dict(zip(tracks.SITE_COLUMNS, row, strict=True)) == {
         **{"chrom": "tx", "start": "3", "end": "9", "name": "tx_site2"},
         **{"score": score, "strand": "+", "probability": f"{probability:.6f}"},

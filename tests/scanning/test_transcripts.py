@@ -97,6 +97,27 @@ def test_a_transcript_without_a_place_has_a_reason(tmp_path, name, length, reaso
     assert Annotation(path, [name], is_gtf=True).find(name, length) == reason
 
 
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        'gene_id "g"; transcript_id "tx1";',
+        "ID=exon:1;Parent=tx1;transcript_id=tx1",
+        "Parent=transcript:tx1;Name=exon1",
+    ],
+    ids=["GTF", "GFF3 of GENCODE", "GFF3 of Ensembl"],
+)
+@pytest.mark.parametrize("line_end", ["\n", "\r", "\r\n"])
+def test_gff3_and_all_line_ends_are_read(tmp_path, attributes, line_end):
+    path = tmp_path / "genes"
+    lines = [
+        f"chr1\tx\texon\t{start}\t{start + 9}\t.\t-\t.\t{attributes}"
+        for start in (1, 101)
+    ]
+    path.write_bytes(line_end.join(["##gff-version 3", *lines, ""]).encode())
+    found = Annotation(path, ["tx1"], is_gtf=True).find("tx1", 20)
+    assert found == Transcript("chr1", "-", ((0, 10), (100, 110)))
+
+
 @pytest.mark.parametrize("name", ["tx1", "tx1.4", "tx1|gene|more", "tx1.4|gene"])
 def test_names_of_gencode_and_ensembl_find_their_transcript(tmp_path, name):
     path = tmp_path / "genes.gtf"
@@ -109,7 +130,11 @@ def test_names_of_gencode_and_ensembl_find_their_transcript(tmp_path, name):
     ("text", "is_gtf", "message"),
     [
         ("", True, "holds no transcript; expected GTF"),
-        ("chr1\tx\texon\t5\t9\t.\t+\t.\tID=1;Parent=tx1\n", True, "transcript_id"),
+        ("chr1\tx\texon\t5\t9\t.\t+\t.\tID=1;Name=tx1\n", True, "transcript_id"),
+        ("#\nchr1\tx\texon\t9\t5\t.\t+\t.\ttranscript_id 1;", True, "line 2: .* 9 to"),
+        ("chr1\tx\texon\t-9\t-5\t.\t+\t.\ttranscript_id 1;", True, "line 1: .* -9 to"),
+        ("chr1\t1\t9\ttx1\t0\t+\t1\t9\t0\t1\t9\t1e3\n", False, "line 1: .*1e3"),
+        (f"chr1\t1{'0' * 30}\t9\ttx1\t0\t+\t1\t9\t0\t1\t9\t0\n", False, "line 1"),
         (BED12, True, "holds no transcript; expected GTF"),
         (GTF, False, "line 2: this is not BED12"),
         ("chr1\t1\t9\ttx1\t0\t+\t1\t9\t0\t2\t4\t0\n", False, "line 1: .*BED12"),

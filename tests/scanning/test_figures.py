@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from deeprke_tf.scanning.track_figure import track_figure
+from deeprke_tf.scanning.figures import track_figure
 from deeprke_tf.scanning.windows import Tiling, call_sites
 
 pytestmark = pytest.mark.draws

@@ -1,10 +1,11 @@
-"""A picture of one scanned RNA: profile, windows, called sites, loop contexts.
+"""Figures of scanned RNAs: profile, windows, called sites, loop contexts.
 
-Like `deeprke_tf.evaluation.figures` it draws without pyplot, and in colors that are
-told apart with any color vision. It is written as SVG and as PNG.
+They are drawn without pyplot, in colors that people with any color vision can tell
+apart, and written as SVG and as PNG.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -15,7 +16,15 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from deeprke_tf.scanning.windows import CalledSite, profile
+from deeprke_tf.rna.fasta import Rna, read_rnas
+from deeprke_tf.rna.folding import FoldingPool
+from deeprke_tf.rna.sites import Site
+from deeprke_tf.rna.structure import LOOP_CONTEXTS, loop_contexts
+from deeprke_tf.runs.run import Run
+from deeprke_tf.scanning.files import PLOTS, ScanWriter
+from deeprke_tf.scanning.scorer import cut
+from deeprke_tf.scanning.tracks import safe_name
+from deeprke_tf.scanning.windows import CalledSite, Tiling, profile
 from deeprke_tf.system.files import path_aside
 
 # Of Okabe and Ito. Both dangling ends are gray: a light one, a dark one.
@@ -30,6 +39,79 @@ _CONTEXTS = {
 }
 _MOST_COLUMNS = 700  # of the strip of contexts: each at least a pixel wide
 _MOST_LETTERS = 120  # that can be read side by side
+_NOT_IN_FILE_NAMES = re.compile(r"[^\w.+-]")
+
+
+def draw_rnas(
+    names: Sequence[str],
+    fasta: Path,
+    run: Run,
+    pool: FoldingPool | None,
+    writer: ScanWriter,
+) -> Iterator[str]:
+    """Draws some RNAs of a scan.
+
+    Args:
+      names: The RNAs; they have been scored.
+      fasta: The file that has them.
+      run: The model.
+      pool: Folded their windows, most of which are in its cache; None will do for a
+        model that does not read structure.
+      writer: Has the scores and the called sites.
+
+    Yields:
+      The files, relative to the directory of the scan.
+    """
+    rnas = {}
+    if pool is not None:
+        rnas = {
+            safe_name(rna.name): rna
+            for rna in read_rnas(fasta, run.encoding.k)
+            if isinstance(rna, Rna) and safe_name(rna.name) in names
+        }
+    (writer.out / PLOTS).mkdir(exist_ok=True)
+    for scored in writer.store.scored("scanned"):
+        if scored.name not in names:
+            continue
+        starts, ends = writer.tiling.place(scored.length)
+        contexts = None
+        if pool is not None:
+            rna = rnas[scored.name]
+            contexts = window_contexts(rna, writer.tiling, run.encoding.k, pool)
+        # A row number, for names that differ only in letters that a file name lacks.
+        stem = _NOT_IN_FILE_NAMES.sub("_", scored.name)[:100]
+        files = [f"{PLOTS}/{stem}_{scored.row}.{form}" for form in ("svg", "png")]
+        track_figure(
+            [writer.out / file for file in files],
+            title=f"{writer.model} on {scored.name}",
+            starts=starts,
+            ends=ends,
+            probabilities=scored.probabilities,
+            sites=writer.sites_of(scored),
+            threshold=writer.calling.threshold,
+            contexts=contexts,
+        )
+        yield from files
+
+
+def window_contexts(rna: Rna, tiling: Tiling, k: int, pool: FoldingPool) -> str:
+    """Returns the loop context that most windows over each position give it.
+
+    It is blank where no window has a known letter.
+    """
+    votes = np.zeros([len(LOOP_CONTEXTS), len(rna.sequence)], int)
+    starts, _ends = tiling.place(len(rna.sequence))
+    windows = enumerate(cut(rna, tiling, k))
+    # As the model reads them: without N at the ends.
+    read = {i: window for i, window in windows if isinstance(window, Site)}
+    dot_brackets = pool.structures_of(list(read.values()))
+    for (i, site), dot_bracket in zip(read.items(), dot_brackets, strict=True):
+        start = rna.sequence.index(site.sequence, starts[i])
+        letters = np.array(list(loop_contexts(dot_bracket)))
+        for j, letter in enumerate(LOOP_CONTEXTS):
+            votes[j, start : start + len(letters)] += letters == letter
+    contexts = np.array(list(LOOP_CONTEXTS))[votes.argmax(axis=0)]
+    return "".join(np.where(votes.any(axis=0), contexts, " "))
 
 
 def track_figure(
@@ -46,15 +128,15 @@ def track_figure(
     """Draws the tracks of one RNA.
 
     Args:
-      paths: Files to write or replace; `.svg` or `.png`.
-      title: Above the axes.
-      starts: Of the windows, ascending, [n_windows].
-      ends: Of the same, [n_windows].
-      probabilities: Of the same; NaN where there is none, [n_windows].
+      paths: Files to write; `.svg` or `.png`.
+      title: Title of the figure.
+      starts: Starts of the windows, ascending, [n_windows].
+      ends: Their ends, [n_windows].
+      probabilities: Their probabilities; NaN where there is none, [n_windows].
       sites: The called sites.
-      threshold: From which windows are called; infinite: none can be, no line.
+      threshold: Windows are called from here; no line if infinite.
       contexts: Loop context of every position of the RNA, blank where it is not known;
-        None: no strip.
+        None: no strip of contexts.
     """
     figure = Figure(figsize=(10.0, 4.4 if contexts else 3.4), layout="constrained")
     FigureCanvasAgg(figure)
@@ -151,7 +233,7 @@ def _draw_sites(axes: Axes, sites: Sequence[CalledSite]) -> None:
 
 
 def _draw_contexts(axes: Axes, contexts: str) -> None:
-    """Draws the share of each loop context, in columns of one or more nucleotides."""
+    """Draws the fraction of each loop context, by columns of nucleotides."""
     n_columns = min(len(contexts), _MOST_COLUMNS)
     edges = np.linspace(0, len(contexts), n_columns + 1)
     column = np.searchsorted(edges, np.arange(len(contexts)) + 0.5) - 1
@@ -159,11 +241,11 @@ def _draw_contexts(axes: Axes, contexts: str) -> None:
     size = np.bincount(column, minlength=n_columns)
     below = np.zeros(n_columns)
     for letter, (_name, color) in _CONTEXTS.items():
-        share = np.bincount(column[letters == letter], minlength=n_columns) / size
+        fraction = np.bincount(column[letters == letter], minlength=n_columns) / size
         axes.stairs(
-            below + share, edges, baseline=below, fill=True, color=color, linewidth=0
+            below + fraction, edges, baseline=below, fill=True, color=color, linewidth=0
         )
-        below += share
+        below += fraction
     axes.set_yticks([])
     axes.set_ylim(0, 1)
     axes.set_ylabel("Context", rotation=0, ha="right", va="center")
