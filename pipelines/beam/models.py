@@ -61,7 +61,7 @@ class Model:
 def find(
     path: str,
     threshold: float | None = None,
-    aim: Target | None = None,
+    target: Target | None = None,
     prior: float | None = None,
     calibrate: bool = True,
 ) -> Model:
@@ -71,7 +71,7 @@ def find(
       path: A run or an ensemble; a version of an exported model, or the directory of
         all versions, for the newest.
       threshold: Decision threshold; None: that of the model.
-      aim: For a run, the target of its threshold; see `predictions.target`.
+      target: For a run, the target of its threshold; see `predictions.target_of`.
       prior: For a run, the fraction of bound sites to expect.
       calibrate: For a run, whether to apply the calibration.
 
@@ -81,7 +81,7 @@ def find(
     """
     path = path.rstrip("/")
     if "://" not in path and (Path(path) / layout.MANIFEST).is_file():
-        return _run(Path(path).resolve(), threshold, aim, prior, calibrate)
+        return _run(Path(path).resolve(), threshold, target, prior, calibrate)
     card = files.BeamFile(f"{path}/{_CARD}")
     if not card.exists():
         versions = [name for name in files.names_in(path) if name.isdecimal()]
@@ -92,7 +92,7 @@ def find(
             )
         path = f"{path}/{max(versions, key=int)}"
         card = files.BeamFile(f"{path}/{_CARD}")
-    if aim is not None or prior is not None or not calibrate:
+    if target is not None or prior is not None or not calibrate:
         raise UserError(
             f"{path} is an exported model, calibrated as it was exported, without the "
             "validation sites that a target or a prior needs; give `threshold`, or the "
@@ -106,18 +106,18 @@ def find(
         ) from error
 
 
-def _run(path: Path, threshold, aim, prior, calibrate) -> Model:
+def _run(path: Path, threshold, target, prior, calibrate) -> Model:
     tensorflow.import_tensorflow()
     from deeprke_tf.runs.predictions import predictor_of
     from deeprke_tf.runs.run import Run
 
     run = Run.load(path)
     predictor = predictor_of(
-        run, threshold=threshold, aim=aim, prior=prior, calibrate=calibrate
+        run, threshold=threshold, target=target, prior=prior, calibrate=calibrate
     )
     return Model(
         *(run.name, str(path), run.encoding, run.views, predictor.has_sd),
-        threshold=run.calling(threshold, aim, prior).threshold,
+        threshold=run.calling(threshold, target, prior).threshold,
         comments=tuple(predictor.comments),
         sha256=run.model_sha256,
         load=functools.partial(_load_run, path, predictor.has_sd, prior, calibrate),

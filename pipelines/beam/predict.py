@@ -65,7 +65,7 @@ def predict(
       batch_size: Sites that a network scores at once.
       fold_cache: File of known folds on each worker; None: that of its user.
       overwrite: Whether predictions at `out` are replaced.
-      **calling: `threshold`, `aim`, `prior` and `calibrate`, as for `models.find`.
+      **calling: `threshold`, `target`, `prior` and `calibrate`, as for `models.find`.
 
     Returns:
       The contents of `scores.json`: inputs, models and their tables, in order.
