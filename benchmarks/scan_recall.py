@@ -12,9 +12,9 @@ share of positives that a called site overlaps. `beside` is the FDR among calls 
 overlap no decoy; `shuffled` is that of the sites that `--fdr` would call if shuffled
 RNAs, which hold no decoy, were all it knew of false ones. `covered` is the share of
 nucleotides that called sites cover: about the recall that as many sites at random
-places would have. One long RNA is scanned, too, and all of it again with
-`--local-fold`. Folds are cold. Memory is that of the largest process of the scan. What
-is finished is not done again: a run that was interrupted goes on.
+places would have. One long RNA is scanned, too. Folds are cold. Memory is the peak of
+the largest process of the scan. What is finished is not done again: an interrupted run
+is resumed.
 """
 
 import argparse
@@ -29,8 +29,6 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from deeprke_tf.rna.simulation import SimulationConfig, motif_pattern, simulate
 from deeprke_tf.rna.sites import Site
 from deeprke_tf.scanning.fdr import call_at_fdr
@@ -42,8 +40,6 @@ from deeprke_tf.simulate import LINE_WIDTH, write_labelled_fasta
 DENSITY = 1000  # nucleotides for a positive, and for a decoy
 WINDOW = 90  # nucleotides, the longest site that is simulated by default
 MARGIN = 12  # nucleotides beside the motif: an arm and the rest of the loop
-# How windows get their structures, and the flags of `scan` that make it so.
-STRUCTURES = {"of-windows": (), "local-fold": ("--local-fold",)}
 MOTIF = SimulationConfig.motif
 GC = SimulationConfig.gc
 
@@ -75,20 +71,15 @@ def main():
         flags.out, flags.train_sites, flags.epochs, flags.seed
     )
     print(
-        "RNAs                structures  recall  covered  precision     FDR  beside"
+        "RNAs                recall  covered  precision     FDR  beside"
         "  shuffled  window FDR  beside     nt/s  peak MiB"
     )
     for n_rnas, length in ((flags.transcripts, flags.length), (1, flags.long)):
         rnas = list(planted_rnas(n_rnas, length, f"scanned {flags.seed}"))
         name = f"{model.name}-{n_rnas}x{length}-seed{flags.seed}"
         title = f"{n_rnas:,} of {length:,} nt"
-        directories = []
-        for structures, given in STRUCTURES.items():
-            directory = flags.out / f"{name}-{structures}"
-            scanned(rnas, model, directory, flags.fdr, given)
-            print(row(title, structures, rnas, directory, flags.fdr), flush=True)
-            directories.append(directory)
-        print(agreement(title, *directories), flush=True)
+        scanned(rnas, model, flags.out / name, flags.fdr)
+        print(row(title, rnas, flags.out / name, flags.fdr), flush=True)
 
 
 # === Simulation ===
@@ -195,8 +186,8 @@ def trained(out, n_sites, epochs, seed):
     return run
 
 
-def scanned(rnas, model, directory, fdr, given):
-    """Scans RNAs with the flags given, if that is not done."""
+def scanned(rnas, model, directory, fdr):
+    """Scans RNAs, if that is not done."""
     fasta = directory.with_name(f"{directory.name}.fa")
     write_fasta(rnas, fasta)
     measured = directory / "benchmark.json"
@@ -207,7 +198,7 @@ def scanned(rnas, model, directory, fdr, given):
         *("scan", "--model", model, "--fasta", fasta, "--out", directory),
         # Of this scan alone: with another's, its folds would cost nothing.
         *("--fold-cache", directory.with_name(f"{directory.name}.folds.sqlite")),
-        *("--fdr", fdr, *given),
+        *("--fdr", fdr),
     )
     speed = json.loads((directory / "scan.json").read_text())["scored_now"]["scanned"]
     cost = before
@@ -244,7 +235,7 @@ def deeprke(*arguments):
 # === What was found ===
 
 
-def row(title, structures, rnas, directory, fdr):
+def row(title, rnas, directory, fdr):
     """Returns the measures of a scan as a line of the table."""
     bound = {rna.name: rna.bound for rna in rnas}
     sites = [
@@ -268,7 +259,7 @@ def row(title, structures, rnas, directory, fdr):
     covered /= sum(len(rna.sequence) for rna in rnas)
     cost = json.loads((directory / "benchmark.json").read_text())
     return (
-        f"{title:<18}  {structures:<10}  {recall:>6.3f}  {covered:>7.3f}  "
+        f"{title:<18}  {recall:>6.3f}  {covered:>7.3f}  "
         f"{1 - obtained:>9.3f}  {obtained:>6.3f}  {obtained_beside:>6.3f}  "
         f"{by_chance:>8.3f}  {window_fdr:>10.3f}  {window_fdr_beside:>6.3f}  "
         f"{cost['nt_per_second']:>7,.0f}  {cost['peak_mib']:>8,}"
@@ -292,23 +283,6 @@ def sites_by_chance(directory, fdr):
                 *tiling.place(rna.length), rna.probabilities, threshold
             )
         ]
-
-
-def agreement(title, one, other):
-    """Returns how far two scans of the same windows agree, as a line."""
-    each = [windows_of(directory) for directory in (one, other)]
-    probabilities = [
-        np.array([float(line[place]) for line in lines if line[place]])
-        for place, lines in each
-    ]
-    called = [set(called_windows(directory)) for directory in (one, other)]
-    either = called[0] | called[1]
-    both = len(called[0] & called[1]) / len(either) if either else float("nan")
-    r = np.corrcoef(*probabilities)[0, 1]
-    return (
-        f"{title:<18}  both: probabilities correlate with r {r:.3f}; of the windows "
-        f"that either calls, both call {both:.3f}"
-    )
 
 
 def false_shares(intervals, bound, decoys):
