@@ -121,7 +121,10 @@ def _viennarna() -> list[Finding]:
     return [Finding("ViennaRNA", seen, advice)]
 
 
-def _cache_and_disk(cache: Path) -> list[Finding]:
+def _cache_and_disk(cache: Path | None) -> list[Finding]:
+    if cache is None:
+        advice = "set DEEPRKE_CACHE to a directory; without it no fold is kept"
+        return [Finding("fold cache", "no home directory", advice)]
     directory = cache.parent
     while not directory.exists():
         directory = directory.parent

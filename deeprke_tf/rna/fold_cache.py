@@ -1,43 +1,256 @@
-"""Folds kept on disk by sequence and settings, so that no sequence is folded twice.
+"""Cache of folds on disk, by sequence and settings: no sequence is folded twice.
 
-One SQLite file serves every dataset, k and experiment of a user, and several processes
-at once. A key covers the sequence, the fold settings and the ViennaRNA version: folds
-of other settings live beside each other and never answer for one another.
+One SQLite file serves all datasets, values of k and experiments of a user, and several
+processes at once. A key covers the sequence, the fold settings and the version of
+ViennaRNA: folds of other settings lie in the same file and are never mixed up.
+
+The cache never stops the work. If the file cannot be written it is only read, if it
+cannot be read it is left alone, and new folds are kept in memory; a warning says so.
+Each row has a checksum; the sequence of a damaged row is folded again.
 """
 
 import hashlib
+import logging
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+import zlib
+from binascii import unhexlify
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import platformdirs
 
 from deeprke_tf.config import FoldSettings
-from deeprke_tf.errors import UserError
-from deeprke_tf.rna.structure import VIENNARNA_VERSION
-
-_KEY_SIZE = 16  # bytes
-_SECONDS_LOCKED = 60  # How long another process may hold the file.
+from deeprke_tf.rna.structure import VIENNARNA_VERSION, are_balanced
 
 # Older versions of SQLite take 999 variables.
-_KEYS_PER_QUERY = 4_096 if sqlite3.sqlite_version_info >= (3, 32) else 512
+KEYS_PER_QUERY = 4_096 if sqlite3.sqlite_version_info >= (3, 32) else 512
 
-# One row of all that is found: while SQLite looks, other threads can run; for each row
-# they would have to stop.
+_KEY_SIZE = 16  # bytes
+_SECONDS_LOCKED = 60  # how long another process may hold the file
+_MADE = """
+CREATE TABLE IF NOT EXISTS folds
+ (key BLOB PRIMARY KEY, dot_bracket TEXT NOT NULL, checksum INTEGER) WITHOUT ROWID
+"""
+# One row of all folds: SQLite releases the GIL once, not for each of them.
 _FIND = """
-SELECT group_concat(hex(key), ''), group_concat(dot_bracket, char(10))
+SELECT group_concat(hex(key), ''), group_concat(dot_bracket, char(10)),
+ CASE WHEN count(*) = count(checksum) THEN sum(checksum) END
  FROM folds WHERE key IN ({})
 """
+_FIND_EACH = "SELECT key, dot_bracket, {} FROM folds WHERE key IN ({})"
+
+logger = logging.getLogger(__name__)
 
 
-def default_path() -> Path:
-    """Returns the cache file: in `$DEEPRKE_CACHE`, or the user's cache directory."""
-    directory = os.environ.get("DEEPRKE_CACHE") or platformdirs.user_cache_dir(
-        "deeprke"
-    )
-    return Path(directory) / "folds.sqlite"
+def default_path() -> Path | None:
+    """Returns the cache file: in `$DEEPRKE_CACHE`, or the user's cache directory.
+
+    None: the user has no home directory.
+    """
+    directory = os.environ.get("DEEPRKE_CACHE")
+    if not directory:
+        try:
+            directory = platformdirs.user_cache_dir("deeprke")
+        except RuntimeError:
+            return None
+    return None if directory.startswith("~") else Path(directory) / "folds.sqlite"
+
+
+class FoldCache:
+    """A store of structures folded with the same `FoldSettings`.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "folds.sqlite"
+    >>> with FoldCache(path, FoldSettings()) as cache:
+    ...     cache.put({"GGGAAACCC": "(((...)))"})
+    ...     cache.get(["GGGAAACCC", "ACGU"])
+    {'GGGAAACCC': '(((...)))'}
+
+    Args:
+      path: The SQLite file; made, with its directory, if it does not exist. None: that
+        of the user, `default_path`.
+      settings: How all the sequences are folded.
+    """
+
+    def __init__(self, path: Path | None, settings: FoldSettings):
+        self.path = path or default_path()
+        # blake2b takes keys of up to 64 bytes: hash the description to be sure to fit.
+        description = f"ViennaRNA {VIENNARNA_VERSION} MFE {settings}"
+        hash_key = hashlib.blake2b(description.encode(), digest_size=16).digest()
+        self._keyed = hashlib.blake2b(digest_size=_KEY_SIZE, key=hash_key)
+        # The last one is written to.
+        self._stores: list[_Store] = []
+        if self.path is None:
+            self._go_on_in_memory("There is no home directory for the fold cache")
+            return
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._stores.append(_Store(_opened(self.path), self.path))
+        except (OSError, sqlite3.Error) as error:
+            try:
+                self._stores.append(_Store(_opened_to_read(self.path), self.path))
+            except sqlite3.Error:
+                self._go_on_in_memory(f"Cannot use the fold cache {self.path}", error)
+            else:
+                self._go_on_in_memory(f"Cannot write the fold cache {self.path}", error)
+
+    def __enter__(self) -> "FoldCache":
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the file."""
+        for store in self._stores:
+            store.database.close()
+
+    def get(self, sequences: Sequence[str]) -> dict[str, str]:
+        """Returns the known structures by sequence, in dot-bracket notation."""
+        by_key = {self._key(sequence): sequence for sequence in sequences}
+        found: dict[str, str] = {}
+        for store in self._stores.copy():
+            # Sorted, as they lie in the file: neighbors are often on one page.
+            keys = sorted(key for key, text in by_key.items() if text not in found)
+            try:
+                for start in range(0, len(keys), KEYS_PER_QUERY):
+                    some = keys[start : start + KEYS_PER_QUERY]
+                    found |= store.find({key: by_key[key] for key in some})
+            except sqlite3.Error as error:
+                self._stores.remove(store)
+                self._go_on_in_memory(f"Cannot read the fold cache {self.path}", error)
+        return found
+
+    def known(self, sequences: Sequence[str]) -> set[str]:
+        """Returns the sequences whose structure is known."""
+        return set(self.get(sequences))
+
+    def put(self, folds: dict[str, str]) -> None:
+        """Stores structures by sequence; from then on they survive a kill."""
+        rows = [
+            (self._key(sequence), dot_bracket, zlib.crc32(dot_bracket.encode()))
+            for sequence, dot_bracket in folds.items()
+        ]
+        try:
+            self._stores[-1].put(rows)
+        except sqlite3.Error as error:
+            self._go_on_in_memory(f"Cannot write the fold cache {self.path}", error)
+            self._stores[-1].put(rows)
+
+    def _go_on_in_memory(self, fault: str, error: Exception | None = None) -> None:
+        advice = "set the environment variable DEEPRKE_CACHE to another directory"
+        # Words of SQLite for a damaged file.
+        if error and any(s in str(error) for s in ("malformed", "not a database")):
+            advice = "delete the file, which is damaged"
+        cause = f": {error}" if error else ""
+        logger.warning(
+            "%s%s. New folds are not kept; to keep them, %s.", fault, cause, advice
+        )
+        self._stores.append(
+            _Store(sqlite3.connect(":memory:", check_same_thread=False))
+        )
+
+    def _key(self, sequence: str) -> bytes:
+        # Copied, as the hash of the key takes as long as that of a site.
+        hashed = self._keyed.copy()
+        hashed.update(sequence.encode("ascii"))
+        return hashed.digest()
+
+
+class _Store:
+    """The table of folds in one SQLite database.
+
+    Args:
+      database: Closed when it is not usable.
+      path: Its file, for messages.
+
+    Raises:
+      sqlite3.Error: It cannot be used; also raised by each method.
+    """
+
+    def __init__(self, database: sqlite3.Connection, path: Path | None = None):
+        self.database = database
+        self._path = path
+        self._is_damaged = False
+        # Damaged text may not be UTF-8.
+        database.text_factory = bytes
+        try:
+            database.execute(_MADE)
+            names = {row[1] for row in database.execute("PRAGMA table_info(folds)")}
+            if not {b"key", b"dot_bracket"} <= names:
+                raise sqlite3.DatabaseError("its table is of another program")
+            self._has_checksums = b"checksum" in names or self._add_checksums()
+        except sqlite3.Error:
+            database.close()
+            raise
+
+    def _add_checksums(self) -> bool:
+        """Adds the column that files of older versions lack, if they can be written."""
+        try:
+            self.database.execute("ALTER TABLE folds ADD COLUMN checksum INTEGER")
+        except sqlite3.OperationalError as error:
+            return "duplicate" in str(error)  # Another process has just added it.
+        return True
+
+    def find(self, by_key: dict[bytes, str]) -> dict[str, str]:
+        """Returns the structures of known sequences, but for damaged ones.
+
+        Args:
+          by_key: The sequences by their keys, at most `KEYS_PER_QUERY`.
+        """
+        keys, marks = list(by_key), ",".join("?" * len(by_key))
+        if self._has_checksums:
+            found = self.database.execute(_FIND.format(marks), keys).fetchone()
+            joined, dot_brackets, checksum = found
+            if joined is None:
+                return {}
+            # One comparison for all: nearly always all folds are sound.
+            if sum(map(zlib.crc32, dot_brackets.split(b"\n"))) == checksum:
+                joined = unhexlify(joined)
+                starts = range(0, len(joined), _KEY_SIZE)
+                sequences = [by_key[joined[at : at + _KEY_SIZE]] for at in starts]
+                folds = dot_brackets.decode().split("\n")
+                return dict(zip(sequences, folds, strict=True))
+        column = "checksum" if self._has_checksums else "NULL"
+        rows = self.database.execute(_FIND_EACH.format(column, marks), keys)
+        return self._sound([(by_key[row[0]], *row[1:]) for row in rows])
+
+    def _sound(self, rows: Sequence[tuple[str, bytes, int | None]]) -> dict[str, str]:
+        """Returns the undamaged folds: by checksum or, without one, by notation."""
+        unchecked = [
+            dot_bracket.decode("ascii", "replace")
+            for _sequence, dot_bracket, checksum in rows
+            if checksum is None
+        ]
+        all_balanced = are_balanced(unchecked)
+        sound = {}
+        for sequence, dot_bracket, checksum in rows:
+            text = dot_bracket.decode("ascii", "replace")
+            if checksum is not None:
+                is_sound = zlib.crc32(dot_bracket) == checksum
+            else:
+                is_sound = len(text) == len(sequence) and (
+                    all_balanced or are_balanced([text])
+                )
+            if is_sound:
+                sound[sequence] = text
+            elif not self._is_damaged:
+                self._is_damaged = True
+                logger.warning(
+                    "The fold cache %s has damaged rows; their sequences are folded "
+                    "again.",
+                    self._path,
+                )
+        return sound
+
+    def put(self, rows: Iterable[tuple[bytes, str, int]]) -> None:
+        """Writes key, dot-bracket and checksum of folds, in one transaction."""
+        with self.database:
+            self.database.executemany(
+                "INSERT OR REPLACE INTO folds VALUES (?, ?, ?)", rows
+            )
 
 
 def _opened(path: Path) -> sqlite3.Connection:
@@ -52,120 +265,18 @@ def _opened(path: Path) -> sqlite3.Connection:
         try:
             # Does not heed the timeout where two turn the log on at once.
             database.execute("PRAGMA journal_mode=WAL")
+            # A power cut may lose the last folds but never damages the file.
+            database.execute("PRAGMA synchronous=NORMAL")
             return database
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
             database.close()
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
         time.sleep(0.05)
 
 
-class FoldCache:
-    """A store of structures under one `FoldSettings`.
-
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "folds.sqlite"
-    >>> with FoldCache(path, FoldSettings()) as cache:
-    ...     cache.put({"GGGAAACCC": "(((...)))"})
-    ...     cache.get(["GGGAAACCC", "ACGU"])
-    {'GGGAAACCC': '(((...)))'}
-
-    Args:
-      path: The SQLite file; made, with its directory, when it does not exist.
-      settings: The settings that all folds put and asked for have in common.
-
-    Raises:
-      UserError: The file cannot be written or is not a fold cache.
-    """
-
-    def __init__(self, path: Path, settings: FoldSettings):
-        self.path = Path(path)
-        # blake2b takes keys of up to 64 bytes: hash the description to be sure to fit.
-        description = f"ViennaRNA {VIENNARNA_VERSION} MFE {settings}"
-        hash_key = hashlib.blake2b(description.encode(), digest_size=16).digest()
-        self._keyed = hashlib.blake2b(digest_size=_KEY_SIZE, key=hash_key)
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._database = _opened(self.path)
-            # A power cut may lose the last folds but never damages the file.
-            self._database.execute("PRAGMA synchronous=NORMAL")
-            self._database.execute(
-                "CREATE TABLE IF NOT EXISTS folds"
-                " (key BLOB PRIMARY KEY, dot_bracket TEXT NOT NULL) WITHOUT ROWID"
-            )
-            # Asks for the columns: the table may be another program's.
-            self._database.execute("SELECT key, dot_bracket FROM folds LIMIT 1")
-        except (OSError, sqlite3.Error) as error:
-            raise self._unusable(error) from error
-
-    def __enter__(self) -> "FoldCache":
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Closes the file."""
-        self._database.close()
-
-    def get(self, sequences: Sequence[str]) -> dict[str, str]:
-        """Returns the structures that are known, by sequence, in dot-bracket.
-
-        Raises:
-          UserError: The file is damaged.
-        """
-        return dict(self._found(sequences))
-
-    def known(self, sequences: Sequence[str]) -> set[str]:
-        """Returns those of the sequences whose structure is known.
-
-        Raises:
-          UserError: The file is damaged.
-        """
-        return {sequence for sequence, _dot_bracket in self._found(sequences)}
-
-    def _found(self, sequences: Sequence[str]) -> Iterator[tuple[str, str]]:
-        """Yields each sequence whose structure is known, and that."""
-        by_key = {self._key(sequence): sequence for sequence in sequences}
-        # Sorted, as they lie in the file: neighbors are often on one page.
-        keys = sorted(by_key)
-        for start in range(0, len(keys), _KEYS_PER_QUERY):
-            some = keys[start : start + _KEYS_PER_QUERY]
-            query = _FIND.format(",".join("?" * len(some)))
-            try:
-                found, dot_brackets = self._database.execute(query, some).fetchone()
-            except sqlite3.Error as error:
-                raise self._unusable(error) from error
-            if found:
-                found = bytes.fromhex(found)
-                for place, dot_bracket in enumerate(dot_brackets.split("\n")):
-                    key = found[place * _KEY_SIZE : (place + 1) * _KEY_SIZE]
-                    yield by_key[key], dot_bracket
-
-    def put(self, folds: dict[str, str]) -> None:
-        """Keeps structures by their sequences; they survive a kill from here on.
-
-        Raises:
-          UserError: The file is damaged, or the disk is full.
-        """
-        rows = ((self._key(sequence), fold) for sequence, fold in folds.items())
-        try:
-            with self._database:
-                self._database.executemany(
-                    "INSERT OR IGNORE INTO folds VALUES (?, ?)", rows
-                )
-        except sqlite3.Error as error:
-            raise self._unusable(error) from error
-
-    def _unusable(self, error: Exception) -> UserError:
-        return UserError(
-            f"Cannot use the fold cache {self.path}: {error}. Delete the file if it is "
-            "damaged, or set the environment variable DEEPRKE_CACHE to another "
-            "directory."
-        )
-
-    def _key(self, sequence: str) -> bytes:
-        # Copied, as the hash of the key takes as long as that of a site.
-        hashed = self._keyed.copy()
-        hashed.update(sequence.encode("ascii"))
-        return hashed.digest()
+def _opened_to_read(path: Path) -> sqlite3.Connection:
+    """Opens a file in a directory where SQLite cannot make its own files."""
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?immutable=1", uri=True, check_same_thread=False
+    )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from deeprke_tf.config import FoldSettings
 from deeprke_tf.errors import UserError
-from deeprke_tf.rna.fold_cache import FoldCache, default_path
+from deeprke_tf.rna.fold_cache import FoldCache
 from deeprke_tf.rna.sites import Site
 from deeprke_tf.rna.structure import fold
 from deeprke_tf.system import processes
@@ -51,7 +51,7 @@ class FoldingPool:
       workers: Number of processes.
 
     Raises:
-      UserError: `workers` is below 1, or the cache file cannot be used.
+      UserError: `workers` is below 1.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class FoldingPool:
         if workers is not None and workers < 1:
             raise UserError(f"`workers` must be at least 1, got {workers}.")
         self.workers = workers or n_cores()
-        self.cache = FoldCache(cache or default_path(), settings)
+        self.cache = FoldCache(cache, settings)
         self._settings = settings
         self._pool: concurrent.futures.ProcessPoolExecutor | None = None
 

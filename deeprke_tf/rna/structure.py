@@ -152,7 +152,7 @@ def all_loop_contexts(dot_brackets: Sequence[str]) -> list[str]:
       ValueError: As `loop_contexts` does.
     """
     # ViennaRNA takes the process down where a bracket has no partner.
-    if not _are_balanced(dot_brackets):
+    if not are_balanced(dot_brackets):
         return list(map(loop_contexts, dot_brackets))
     elements = map(RNA.db_to_element_string, dot_brackets)
     # Translating all at once costs next to nothing.
@@ -161,7 +161,7 @@ def all_loop_contexts(dot_brackets: Sequence[str]) -> list[str]:
     return [joined[a:b].decode() for a, b in itertools.pairwise(ends)]
 
 
-def _are_balanced(dot_brackets: Sequence[str]) -> bool:
+def are_balanced(dot_brackets: Sequence[str]) -> bool:
     """Tells whether each is dot-bracket notation in which all brackets are paired."""
     joined = "".join(dot_brackets).encode("ascii", "replace")
     if joined.translate(None, b"(.)"):

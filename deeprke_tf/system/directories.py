@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from deeprke_tf.errors import UserError
-from deeprke_tf.system import locks
+from deeprke_tf.system import files, locks
 
 # Of Linux: arguments of `renameat2`.
 _CURRENT_DIRECTORY, _EXCHANGE = -100, 2
@@ -160,10 +160,11 @@ def _clear_up(partial: Path, out: Path, kind: Kind) -> None:
     """Removes a replaced directory, and what a killed process left beside `out`."""
     if _replaced(partial).exists() and not out.exists():
         os.replace(_replaced(partial), out)
+    temporary = files.unfinished_names(kind.marker)
     for left in (partial, _replaced(partial)):
         if out.is_dir() and (left / kind.marker).exists():
             for path in left.iterdir():
-                if not kind.owns(path.name):
+                if not kind.owns(path.name) and path.name not in temporary:
                     os.replace(path, out / path.name)
         if left.exists():
             shutil.rmtree(left)

@@ -756,12 +756,14 @@ def test_flags_that_do_not_parse_end_with_status_2(flags, capsys):
     assert ended.value.code == 2
 
 
-def test_a_damaged_fold_cache_is_named(table, tmp_path, out, capsys):
+def test_a_damaged_fold_cache_is_named_and_not_used(table, tmp_path, out, capsys):
     cache = tmp_path / "folds.sqlite"
     cache.write_bytes(b"no cache" * 1000)
-    error = error_of(capsys, "--sites", table, "--out", out, "--fold-cache", cache)
-    assert f"Cannot use the fold cache {cache}: file is not a database" in error
-    assert left_behind(tmp_path) == []
+    run("--sites", table, "--out", out, "--fold-cache", cache)
+    assert f"Cannot use the fold cache {cache}: file is not a database" in (
+        capsys.readouterr().err
+    )
+    assert counts_of(out) == {"train": (81, 27), "validation": (9, 3)}
 
 
 # === Killed half-way ===
