@@ -183,6 +183,8 @@ def _messages_shown(stream: TextIO) -> Iterator[None]:
         handler.setFormatter(_Messages())
     for logger in loggers:
         logger.setLevel(logging.INFO)
+        # Some libraries, such as Beam, make the root logger print everything.
+        logger.propagate = False
         logger.addHandler(messages)
         logger.addHandler(warnings)
     try:
@@ -190,6 +192,7 @@ def _messages_shown(stream: TextIO) -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+            logger.propagate = True
             logger.removeHandler(messages)
             logger.removeHandler(warnings)
 
