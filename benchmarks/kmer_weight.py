@@ -17,8 +17,9 @@ from scipy import special
 from deeprke_tf.data import batches, description
 from deeprke_tf.evaluation import metrics
 from deeprke_tf.networks import kmer_counts
-from deeprke_tf.runs import layout, scorer
+from deeprke_tf.runs import layout
 from deeprke_tf.runs.run import Run
+from deeprke_tf.runs.scorer import score_sites
 from deeprke_tf.training import vectors
 
 _SHARES = (0.0, 0.1, 0.2, 0.3, 0.4)
@@ -32,7 +33,7 @@ def by_share(run: Path, info: description.Dataset) -> list[float]:
     sites = [
         dict(zip(views, ids, strict=True)) for ids in zip(*views.values(), strict=True)
     ]
-    probabilities = scorer.score_sites(scorer.scorer(loaded.model), sites, 512)
+    probabilities = score_sites(loaded.network_scorer, sites, 512)
     labels = batches.sample_labels(info, "validation", -1)
     ids = np.zeros((len(sites), max(len(s["sequence_kmers"]) for s in sites)), np.int32)
     for row, site in zip(ids, sites, strict=True):

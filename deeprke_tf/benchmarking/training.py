@@ -128,7 +128,7 @@ def train_network(task: Task, dataset: Dataset, directory: Path) -> Trained:
     import keras
 
     from deeprke_tf.data import batches
-    from deeprke_tf.runs import scorer
+    from deeprke_tf.runs.scorer import score_sites
     from deeprke_tf.training import many
     from deeprke_tf.training import run as train_run
 
@@ -140,7 +140,6 @@ def train_network(task: Task, dataset: Dataset, directory: Path) -> Trained:
     else:
         train_run.train_run(dataset.directory, directory, task.settings)
     run = Run.load(directory)
-    score = scorer.scorer(run.model)
 
     def scored(split: str) -> Scored:
         batches.verify_shards(dataset, split)
@@ -153,7 +152,7 @@ def train_network(task: Task, dataset: Dataset, directory: Path) -> Trained:
         ]
         return Scored(
             batches.sample_labels(dataset, split, -1),
-            scorer.score_sites(score, sites, _SITES_AT_ONCE),
+            score_sites(run.network_scorer, sites, _SITES_AT_ONCE),
         )
 
     facts = {

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -135,6 +136,17 @@ def test_the_page_needs_no_other_file(tmp_path, published):
 def test_without_results_there_is_a_report_that_says_so(tmp_path):
     paths, text = reported(tmp_path)
     assert "There are no results yet." in text and len(paths) == 2
+
+
+@pytest.mark.parametrize("benchmark", ["rbp31", "rbp24"])
+def test_the_results_in_the_documents_give_their_report(benchmark):
+    directory = Path(__file__).parents[2] / "docs" / "results"
+    text = (directory / benchmark / "report.md").read_text()
+    found = results.read(directory, benchmark)
+    for protocol in {result["protocol"] for result in found}:
+        aurocs = results.mean_aurocs(found, protocol, "none")
+        for preset in aurocs:
+            assert f"{aurocs[preset].mean():.3f} ({aurocs[preset].count()})" in text
 
 
 def test_a_file_that_is_not_a_result_is_named(tmp_path):
