@@ -69,23 +69,25 @@ def tune(flags: TuneFlags) -> None:
     Raises:
       UserError: Something given cannot be used, or all trials failed.
     """
+    from deeprke_tf.tuning.plan import SearchPlan
     from deeprke_tf.tuning.search import search
+    from deeprke_tf.tuning.space import space_around
 
     name = flags.config.stem if flags.config else flags.preset
-    leaderboard = search(
+    start = RunConfig(flags.model, flags.vectors, flags.train)
+    plan = SearchPlan(
         flags.data,
         flags.out or Path("searches") / f"{flags.data.resolve().name}-{name}",
-        RunConfig(flags.model, flags.vectors, flags.train),
-        space=flags.space,
-        tuner=flags.tuner,
-        trials=flags.trials,
-        executions_per_trial=flags.executions_per_trial,
-        max_time=flags.max_time,
-        vectors_from=flags.vectors_from,
-        devices=flags.devices,
-        progress=progress_bar,
+        start,
+        space_around(start, flags.space, flags.vectors_from is not None),
+        flags.tuner,
+        flags.trials,
+        flags.executions_per_trial,
+        flags.vectors_from,
+        flags.devices,
+        progress_bar,
     )
-    print(leaderboard)
+    print(search(plan, flags.max_time))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

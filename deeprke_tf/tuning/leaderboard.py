@@ -21,6 +21,9 @@ class Leaderboard:
 
     Only whole files are read and written, so any number of processes may have one.
 
+    Args:
+      plan: The search.
+
     Attributes:
       results: The trials, failed ones last.
     """
@@ -53,41 +56,38 @@ class Leaderboard:
         if not self.results:
             raise UserError("No trial has finished; give the same command again.")
         self._write()
-        path = self._plan.out / results.LEADERBOARD
         n_failed = sum(result.failed for result in self.results)
         if n_failed == len(self.results):
             first = min(self.results, key=lambda result: result.trial)
             raise UserError(
-                f"All {n_failed} trials failed; see {path}. The first error: "
+                f"All {n_failed} trials failed; see "
+                f"{self._plan.out / results.LEADERBOARD}. The first error: "
                 f"{first.message}"
             )
-        starts = [i for i, r in enumerate(self.results) if self._is_start(r)]
+        configs = [self._config(result) for result in self.results]
         figure.objective_figure(
             self._plan.out / results.FIGURE,
             self._plan.space,
-            [self._settings(result) for result in self.results],
+            [_by_name(run_config) for run_config in configs],
             [result.auroc for result in self.results],
-            start=starts[0] if starts else None,
+            start=next((i for i, c in enumerate(configs) if self._is_start(c)), None),
             title=f"{len(self.results)} trials, {n_failed} failed",
         )
 
     def __str__(self) -> str:
         """The best trials and the start, for the terminal."""
-        space, out = self._plan.space, self._plan.out
-        rows = [["rank", "trial", "AUROC", *space]]
+        out, best = self._plan.out, self.results[0]
+        rows = [["rank", "trial", "AUROC", *self._plan.space]]
         for rank, result in enumerate(self.results, 1):
-            is_start = self._is_start(result)
+            is_start = self._is_start(self._config(result))
             if not result.failed and (rank <= _SHOWN or is_start):
-                settings = self._settings(result)
                 auroc = f"{result.auroc:.4f}" + (" (start)" if is_start else "")
-                cells = [_text(settings[name]) for name in space]
+                cells = self._varied(result).values()
                 rows.append([str(rank), result.trial, auroc, *cells])
-        best = self.results[0]
-        run = results.trial_directory(out, best.trial) / "run-1"
         names = (results.LEADERBOARD, results.FIGURE, results.BEST_CONFIG)
         summary = [
             ["best trial", str(best)],
-            ["its run", str(run)],
+            ["its run", str(results.trial_directory(out, best.trial) / "run-1")],
             *(["wrote", str(out / name)] for name in names),
         ]
         return f"{tables.text_table(rows)}\n{tables.text_table(summary)}"
@@ -102,11 +102,10 @@ class Leaderboard:
         with files.written_aside(out / results.LEADERBOARD) as file:
             pd.DataFrame(rows).to_csv(file, index=False)
         if not best.failed:
-            settings = dataclasses.asdict(self._full_config(best))
+            settings = dataclasses.asdict(self._with_all_epochs(self._config(best)))
             files.write_json(out / results.BEST_CONFIG, settings)
 
     def _row(self, rank: int, result: TrialResult) -> dict[str, Any]:
-        settings = self._settings(result)
         return {
             "rank": None if result.failed else rank,
             "trial": result.trial,
@@ -117,30 +116,34 @@ class Leaderboard:
             "n_epochs": _text(result.n_epochs),
             "seconds": round(result.seconds, 1),
             "worker": result.worker,
-            **{name: _text(settings[name]) for name in self._plan.space},
+            **self._varied(result),
             "message": result.message,
         }
 
-    def _is_start(self, result: TrialResult) -> bool:
-        return self._full_config(result) == self._plan.start
+    def _config(self, result: TrialResult) -> RunConfig:
+        directory = results.trial_directory(self._plan.out, result.trial)
+        return results.read_config(directory)
 
-    def _full_config(self, result: TrialResult) -> RunConfig:
-        """Returns the settings of a trial, with all epochs where Hyperband gave few."""
-        run_config = self._config(result)
+    def _varied(self, result: TrialResult) -> dict[str, str]:
+        """Returns the settings of a trial that vary, as text."""
+        settings = _by_name(self._config(result))
+        return {name: _text(settings[name]) for name in self._plan.space}
+
+    def _is_start(self, run_config: RunConfig) -> bool:
+        return self._with_all_epochs(run_config) == self._plan.start
+
+    def _with_all_epochs(self, run_config: RunConfig) -> RunConfig:
+        """Returns settings with the epochs of the start; Hyperband may give fewer."""
         start = self._plan.start.train
         train = dataclasses.replace(
             run_config.train, epochs=start.epochs, min_steps=start.min_steps
         )
         return dataclasses.replace(run_config, train=train)
 
-    def _config(self, result: TrialResult) -> RunConfig:
-        directory = results.trial_directory(self._plan.out, result.trial)
-        return results.read_config(directory)
 
-    def _settings(self, result: TrialResult) -> dict[str, Any]:
-        """Returns all settings of a trial by name."""
-        parts = dataclasses.asdict(self._config(result)).values()
-        return {name: value for part in parts for name, value in part.items()}
+def _by_name(run_config: RunConfig) -> dict[str, Any]:
+    parts = dataclasses.asdict(run_config).values()
+    return {name: value for part in parts for name, value in part.items()}
 
 
 def _text(value: Any) -> str:

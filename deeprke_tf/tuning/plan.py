@@ -18,7 +18,6 @@ from deeprke_tf.tuning.space import Space
 Tuner: TypeAlias = Literal["random", "bayesian", "hyperband"]
 
 HYPERBAND_FACTOR = 3  # Hyperband keeps one trial of so many
-_DEFAULT_TRIALS = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,9 +70,8 @@ class SearchPlan:
     @property
     def max_trials(self) -> int:
         """Maximum number of trials."""
-        if self.tuner == "hyperband":
-            return self.trials or hyperband_size(self.start.train.epochs)
-        return self.trials or _DEFAULT_TRIALS
+        default = hyperband_size(self.start.train.epochs)
+        return self.trials or (default if self.tuner == "hyperband" else 20)
 
 
 def hyperband_size(epochs: int) -> int:
@@ -137,6 +135,8 @@ def _described(plan: SearchPlan) -> dict[str, Any]:
 
 def _require_same(out: Path, described: dict[str, Any]) -> None:
     before = files.read_json(out / results.SEARCH)
+    if not isinstance(before, dict):
+        raise UserError(f"{out / results.SEARCH} is not the file of a search.")
     with contextlib.suppress(KeyError, TypeError, UserError):
         # Settings added since the search began take their defaults.
         start = config.from_dict(RunConfig, before["start"], results.SEARCH)

@@ -11,20 +11,15 @@ import logging
 import math
 import os
 import time
-from pathlib import Path
 
 from keras_tuner.engine.trial import Trial, TrialStatus
 
-from deeprke_tf.config import RunConfig
 from deeprke_tf.errors import UserError
 from deeprke_tf.system.directories import only_process
-from deeprke_tf.system.progress import Progress, no_progress
-from deeprke_tf.tuning import plan as search_plan
 from deeprke_tf.tuning import results
 from deeprke_tf.tuning.leaderboard import Leaderboard
 from deeprke_tf.tuning.oracle import opened, trial_settings
-from deeprke_tf.tuning.plan import SearchPlan, Tuner
-from deeprke_tf.tuning.space import space_around
+from deeprke_tf.tuning.plan import SearchPlan, begin
 from deeprke_tf.tuning.trial import run_trial
 
 SECONDS_IDLE = 2.0
@@ -32,37 +27,14 @@ SECONDS_IDLE = 2.0
 logger = logging.getLogger(__name__)
 
 
-def search(
-    data: Path,
-    out: Path,
-    start: RunConfig,
-    *,
-    space: Path | None = None,
-    tuner: Tuner = "random",
-    trials: int | None = None,
-    executions_per_trial: int = 1,
-    max_time: float | None = None,
-    vectors_from: Path | None = None,
-    devices: int | None = None,
-    progress: Progress = no_progress,
-) -> Leaderboard:
+def search(plan: SearchPlan, max_time: float | None = None) -> Leaderboard:
     """Searches for settings with a higher AUROC on the validation split.
 
-    A search of the same plan in `out` is continued, alone or beside other processes.
+    A search of the same plan in `plan.out` is resumed, alone or beside other processes.
 
     Args:
-      data: Dataset directory.
-      out: Directory of the search.
-      start: Settings of the first trial.
-      space: File that narrows or widens the space of settings.
-      tuner: How the settings of a trial are chosen.
-      trials: Maximum number of trials; by default 20, with Hyperband one round.
-      executions_per_trial: Trainings per trial, each with its own seed; their mean
-        AUROC counts.
+      plan: What to search, and where.
       max_time: Hours after which this process starts no more trials.
-      vectors_from: Directory of ready k-mer vectors, or None to train them.
-      devices: GPUs of each trial, by default all.
-      progress: Makes the progress bars of each training.
 
     Returns:
       The trials, the best first.
@@ -78,19 +50,7 @@ def search(
             "A search has no chief any more: all processes with the same `out` share "
             "it. Unset KERASTUNER_ORACLE_IP and start them alike."
         )
-    plan = SearchPlan(
-        data,
-        out,
-        start,
-        space_around(start, space, vectors_from is not None),
-        tuner,
-        trials,
-        executions_per_trial,
-        vectors_from,
-        devices,
-        progress,
-    )
-    search_plan.begin(plan)
+    begin(plan)
     board = Leaderboard(plan)
     run_trials(plan, board, started + 3600 * (max_time or math.inf))
     board.finish()

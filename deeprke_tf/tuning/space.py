@@ -55,7 +55,7 @@ class Range:
         is_log = self.sampling == "log"
         if is_log and self.min <= 0:
             raise UserError(f"a log range must begin above 0, not at {self.min}.")
-        if self.step is not None and self.step <= is_log:
+        if self.step is not None and not self.step > is_log:
             raise UserError(f"step must be above {int(is_log)}, got {self.step}.")
 
 
@@ -116,14 +116,11 @@ def with_values(start: RunConfig, values: Mapping[str, Any]) -> RunConfig:
     Raises:
       UserError: The values do not fit together.
     """
-    changed: dict[str, dict[str, Any]] = {}
-    for name, value in values.items():
-        changed.setdefault(parts()[name], {})[name] = value
-    replaced = {
-        part: dataclasses.replace(getattr(start, part), **settings)
-        for part, settings in changed.items()
-    }
-    return dataclasses.replace(start, **replaced)
+    replaced = {}
+    for field in dataclasses.fields(RunConfig):
+        own = {n: value for n, value in values.items() if parts()[n] == field.name}
+        replaced[field.name] = dataclasses.replace(getattr(start, field.name), **own)
+    return RunConfig(**replaced)
 
 
 def sample(
@@ -149,21 +146,15 @@ def sample(
         if isinstance(domain, Choices):
             # KerasTuner chooses among plain values, not among tuples.
             by_text = {json.dumps(value): value for value in domain.values}
-            chosen = hyperparameters.Choice(
-                name, list(by_text), default=json.dumps(default)
+            text = hyperparameters.Choice(
+                name, list(by_text), None, json.dumps(default)
             )
-            values[name] = by_text[chosen]
+            values[name] = by_text[text]
         else:
             is_int = isinstance(default, int)
             number = hyperparameters.Int if is_int else hyperparameters.Float
-            values[name] = number(
-                name,
-                min_value=domain.min,
-                max_value=domain.max,
-                step=domain.step,
-                sampling=domain.sampling,
-                default=default,
-            )
+            limits = domain.min, domain.max, domain.step, domain.sampling
+            values[name] = number(name, *limits, default=default)
     return with_values(start, values)
 
 
@@ -199,7 +190,10 @@ def space_around(start: RunConfig, path: Path | None, given_vectors: bool) -> Sp
             )
         space.pop(name, None)
         if entry != "fixed":
-            space[name] = _parsed(entry, name, start, f"{path}: {name}")
+            try:
+                space[name] = _parsed(entry, name, start)
+            except UserError as error:
+                raise UserError(f"{path}: {name}: {error}") from error
     if not space:
         raise UserError(f"{path} leaves nothing to search.")
     return space
@@ -250,52 +244,47 @@ def _read(path: Path) -> dict[str, Any]:
     return entries
 
 
-def _parsed(entry: Any, name: str, start: RunConfig, source: str) -> Domain:
+def _parsed(entry: Any, name: str, start: RunConfig) -> Domain:
     """Returns the domain that an entry of a space file describes."""
     first = start_value(start, name)
-    try:
-        if isinstance(entry, list):
-            values = tuple(_checked(value, name, start, source) for value in entry)
-            domain: Domain = Choices(values)
-            includes_first = first in values
-        elif isinstance(entry, dict):
-            domain = limits = _range(entry, name, start, source)
-            includes_first = limits.min <= first <= limits.max
-        else:
-            raise UserError(
-                "expected a list of values, a range such as {min = 1, max = 2}, or "
-                f'"fixed", got {entry!r}.'
-            )
-    except UserError as error:
-        words = str(error)
+    if isinstance(entry, list):
+        values = tuple(_checked(value, name, start) for value in entry)
+        domain: Domain = Choices(values)
+        includes_first = first in values
+    elif isinstance(entry, dict):
+        domain = limits = _range(entry, name, start)
+        includes_first = limits.min <= first <= limits.max
+    else:
         raise UserError(
-            words if words.startswith(source) else f"{source}: {words}"
-        ) from error
+            "expected a list of values, a range such as {min = 1, max = 2}, or "
+            f'"fixed", got {entry!r}.'
+        )
     if not includes_first:
         raise UserError(
-            f"{source}: the search starts at {first}, which {entry} does not include; "
-            f"add it, or start at another `{name}`."
+            f"the search starts at {first}, which {entry} does not include; add it, or "
+            f"start at another `{name}`."
         )
     return domain
 
 
-def _range(entry: dict[str, Any], name: str, start: RunConfig, source: str) -> Range:
+def _range(entry: dict[str, Any], name: str, start: RunConfig) -> Range:
     """Returns the range that an entry of a space file describes."""
     kind = type(start_value(start, name))
     if kind not in (int, float):
         raise UserError("not a number; give a list of values.")
-    known = [field.name for field in dataclasses.fields(Range)]
-    if not {"min", "max"} <= set(entry) <= set(known):
+    if not {"min", "max"} <= set(entry) <= {"min", "max", "step", "sampling"}:
         raise UserError("a range has min and max, and may have step and sampling.")
-    ends = {end: _checked(entry[end], name, start, source) for end in ("min", "max")}
     step = entry.get("step")
     if step is not None and type(step) not in (int, kind):
         raise UserError(f"step must be {kind.__name__}, got {step!r}.")
+    ends = {end: _checked(entry[end], name, start) for end in ("min", "max")}
     return Range(**{**entry, **ends})
 
 
-def _checked(value: Any, name: str, start: RunConfig, source: str) -> Any:
+def _checked(value: Any, name: str, start: RunConfig) -> Any:
     """Returns a value with the type of its setting, if the config accepts it."""
-    settings = json.loads(json.dumps(dataclasses.asdict(start)))
-    settings[parts()[name]][name] = value
-    return start_value(config.from_dict(RunConfig, settings, source), name)
+    part = parts()[name]
+    before = getattr(start, part)
+    settings = json.loads(json.dumps(dataclasses.asdict(before)))  # lists, no tuples
+    checked = config.from_dict(type(before), {**settings, name: value}, part)
+    return getattr(checked, name)

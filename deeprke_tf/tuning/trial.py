@@ -79,7 +79,8 @@ def _count_start(directory: Path) -> str:
     histories = sorted(directory.glob(f"run-*/{layout.HISTORY}"))
     n_lines = [path.read_text().count("\n") for path in histories]
     path = directory / _STARTS
-    starts = [*(files.read_json(path) if path.exists() else []), n_lines]
+    before = files.read_json(path) if path.exists() else []
+    starts = [*before, n_lines] if isinstance(before, list) else [n_lines]
     files.write_json(path, starts)
     if starts.count(n_lines) <= _MAX_STARTS:
         return ""

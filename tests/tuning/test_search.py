@@ -18,7 +18,7 @@ from deeprke_tf.tuning.plan import SearchPlan
 from deeprke_tf.tuning.results import TrialResult
 from deeprke_tf.tuning.space import Choices, Range
 
-START = RunConfig(train=TrainConfig(epochs=9))
+START = RunConfig(train=TrainConfig(epochs=3))
 SPACE = {
     "lstm_units": Choices((8, 16, 32)),
     "learning_rate": Range(1e-4, 1e-2, sampling="log"),
@@ -90,7 +90,7 @@ def killed(run):
 
 @pytest.mark.parametrize("tuner", TUNERS)
 def test_the_first_trial_is_the_start_and_no_settings_come_twice(tuner, run):
-    searched = run(tuner)
+    searched = run(tuner, 6)
     ran = searched.search()
     epochs = 1 if tuner == "hyperband" else START.train.epochs
     train = dataclasses.replace(START.train, epochs=epochs)
@@ -101,26 +101,26 @@ def test_the_first_trial_is_the_start_and_no_settings_come_twice(tuner, run):
 
 
 def test_bayesian_optimization_learns_what_is_good(run):
-    scores = [score(run_config) for _trial, run_config in run("bayesian", 9).search()]
-    assert sum(scores[5:]) / 4 > sum(scores[:4]) / 4
+    scores = [score(run_config) for _trial, run_config in run("bayesian", 6).search()]
+    assert sum(scores[4:]) / 2 > sum(scores[:4]) / 4
     assert max(scores[4:]) >= max(scores[:4])
 
 
 def test_hyperband_trains_the_best_for_longer(run):
     ran = run("hyperband").search()
     epochs = [run_config.train.epochs for _trial, run_config in ran]
-    assert set(epochs) == {1, 3, 9}
-    assert len(ran) == tune_plan.hyperband_size(9)
+    assert set(epochs) == {1, 3}
+    assert len(ran) == tune_plan.hyperband_size(3)
     short, long = (
         [score(run_config) for _t, run_config in ran if run_config.train.epochs == n]
-        for n in (1, 9)
+        for n in (1, 3)
     )
     assert max(short) in long
 
 
 def test_hyperband_needs_the_trials_of_a_round(tmp_path):
-    with pytest.raises(UserError, match=r"has 23 trials, .*`trials=20` would end"):
-        SearchPlan(tmp_path, tmp_path, START, SPACE, "hyperband", 20)
+    with pytest.raises(UserError, match=r"has 6 trials, .*`trials=5` would end"):
+        SearchPlan(tmp_path, tmp_path, START, SPACE, "hyperband", 5)
 
 
 def test_the_search_ends_when_all_settings_were_tried(run):
@@ -153,13 +153,15 @@ def test_the_end_of_each_trial_is_logged(run, caplog):
 # === Interrupted and resumed ===
 
 
-@pytest.mark.parametrize("interrupt_at", [0, 5])
-@pytest.mark.parametrize("tuner", TUNERS)
+@pytest.mark.parametrize(
+    ("tuner", "interrupt_at"),
+    [("random", 0), ("random", 3), ("bayesian", 4), ("hyperband", 3)],
+)
 def test_a_killed_search_is_resumed_as_if_nothing_had_happened(
     tuner, interrupt_at, monkeypatch, tmp_path
 ):
-    whole = Run(monkeypatch, tmp_path / "whole", tuner, 6).search()
-    killed = Run(monkeypatch, tmp_path / "killed", tuner, 6)
+    whole = Run(monkeypatch, tmp_path / "whole", tuner, 5).search()
+    killed = Run(monkeypatch, tmp_path / "killed", tuner, 5)
     killed.interrupt_at = interrupt_at
     with pytest.raises(KeyboardInterrupt):
         killed.search()
@@ -240,8 +242,8 @@ def test_trials_that_others_train_are_left_to_them_until_they_die(
     tuner, run, monkeypatch, caplog
 ):
     caplog.set_level(logging.INFO, "deeprke_tf")
-    mine = run(tuner, 7)
-    mine.interrupt_at = 5
+    mine = run(tuner, 6)
+    mine.interrupt_at = 4
     with pytest.raises(KeyboardInterrupt):
         mine.search()
     (other,) = [path.parent.name for path in mine.plan.out.glob("trials/*/config.json")
@@ -250,7 +252,7 @@ def test_trials_that_others_train_are_left_to_them_until_they_die(
     lock.enter_context(held_elsewhere(mine.plan, other))
     monkeypatch.setattr("time.sleep", lambda _seconds: lock.close())  # it dies
     mine.search()
-    assert mine.trials.index(other) > 5
+    assert mine.trials.index(other) == 5
     assert len(mine.trials) == len(set(mine.trials)) == mine.plan.max_trials
     assert f"resuming trial {other}" in caplog.messages
 
@@ -267,4 +269,4 @@ def test_a_result_of_another_process_is_taken(killed):
 def test_a_chief_of_kerastuner_is_refused(monkeypatch, tmp_path):
     monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
     with pytest.raises(UserError, match="A search has no chief any more"):
-        tune_search.search(tmp_path, tmp_path, START)
+        tune_search.search(plan_of(tmp_path))
