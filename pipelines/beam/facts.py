@@ -133,7 +133,7 @@ def _fault(
         checks.refuse_skips_if_strict(plan, skipped)
         checks.require_usable_sites(plan, n_usable, skipped)
         if plan.has_training_sites:
-            checks.require_both_classes("training", train, checks.GIVE_THE_OTHER_CLASS)
+            checks.require_both_classes("train", train, checks.GIVE_THE_OTHER_CLASS)
             for split in ("train", "validation"):
                 checks.require_both_classes(
                     split, labels[split], checks.GIVE_MORE_SITES
