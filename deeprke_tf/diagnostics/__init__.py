@@ -1,1 +1,1 @@
-"""What `deeprke doctor` looks at."""
+"""Checks of the machine: versions, folding, cache, disk, devices and speed."""

@@ -1,7 +1,7 @@
-"""What `deeprke doctor` sees of devices: which there are, and what they do.
+"""Checks of devices: which ones TensorFlow uses, and how fast they train.
 
-That TensorFlow lists a device does not mean that it computes there: a step of training
-is run on each, as `deeprke train` would, and its result asked where it lies.
+That TensorFlow lists a device does not mean that it computes there: a training step is
+run on each device, as in `deeprke train`, and the placement of its result is checked.
 """
 
 import os
@@ -15,24 +15,24 @@ import tensorflow as tf
 
 from deeprke_tf.config import ModelConfig, VectorConfig
 from deeprke_tf.data.encoding import Encoding
-from deeprke_tf.doctor import Finding
+from deeprke_tf.diagnostics.machine import SITE_LENGTH, Finding
 from deeprke_tf.networks.deeprke import build_model
 from deeprke_tf.training import devices
 
-_STEPS = 5
+_TIMED_STEPS = 5
 
 
 def gpus(system_gpus: Sequence[str]) -> list[Finding]:
-    """Compares the GPUs of the system with those that TensorFlow uses.
+    """Compares the GPUs of the system with the GPUs that TensorFlow uses.
 
     Args:
-      system_gpus: One entry a GPU, as the system names them.
+      system_gpus: The names of the system's GPUs.
     """
-    seen = len(tf.config.list_physical_devices("GPU"))
+    n_used = len(tf.config.list_physical_devices("GPU"))
     if not system_gpus:
-        return [Finding("GPUs", f"{seen or 'none'}")]
-    text = f"{len(system_gpus)}, of which TensorFlow uses {seen}"
-    found = [Finding("GPUs", text, "" if seen else _advice())]
+        return [Finding("GPUs", f"{n_used or 'none'}")]
+    observed = f"{len(system_gpus)}, of which TensorFlow uses {n_used}"
+    found = [Finding("GPUs", observed, "" if n_used else _advice())]
     return found + [Finding("", name) for name in system_gpus]
 
 
@@ -51,35 +51,35 @@ def _advice() -> str:
         )
     return (
         "there is a GPU, but TensorFlow does not use it: training would be many times "
-        f"slower. Install CUDA's libraries with TensorFlow, pip install "
-        f"'tensorflow[and-cuda]=={tf.__version__}', see that `nvidia-smi` works, and "
-        "read what `deeprke doctor --verbose` says while it loads."
+        f"slower. Install the CUDA libraries with TensorFlow, pip install "
+        f"'tensorflow[and-cuda]=={tf.__version__}', check that `nvidia-smi` works, and "
+        "read the messages of `deeprke doctor --verbose`."
     )
 
 
-def timed_devices(batch_size: int, site_nt: int) -> list[Finding]:
-    """Times a step of training on each device, in float32 and mixed precision.
+def timed_devices(batch_size: int) -> list[Finding]:
+    """Times a training step on each device, in float32 and mixed precision.
 
     Args:
-      batch_size: Sites.
-      site_nt: Their length, nucleotides.
+      batch_size: Sites per step.
     """
-    found = []
-    for kind in ("CPU", "GPU"):
-        for index, _device in enumerate(tf.config.list_physical_devices(kind)):
-            found.append(_timed_device(f"{kind}:{index}", batch_size, site_nt))
-    return found
+    return [
+        timed_device(f"{kind}:{index}", batch_size)
+        for kind in ("CPU", "GPU")
+        for index in range(len(tf.config.list_physical_devices(kind)))
+    ]
 
 
-def _timed_device(name: str, batch_size: int, site_nt: int) -> Finding:
-    seconds = {}
+def timed_device(name: str, batch_size: int) -> Finding:
+    """Times a training step on one device, such as "GPU:0", as `timed_devices` does."""
+    seconds = []
     for policy in ("float32", "mixed_bfloat16"):
         try:
             strategy = tf.distribute.MirroredStrategy([f"/{name.lower()}"])
-            step, result = _stepper(strategy, policy, batch_size, site_nt)
+            step, result = training_step(strategy, policy, batch_size)
         except tf.errors.OpError as error:
             first = str(error).splitlines()[0]
-            return Finding(name, f"fails: {first}", "a step of training fails on it.")
+            return Finding(name, f"fails: {first}", "a training step fails on it.")
         if not result.device.endswith(f"device:{name}"):
             return Finding(
                 name,
@@ -88,13 +88,10 @@ def _timed_device(name: str, batch_size: int, site_nt: int) -> Finding:
                 "--verbose.",
             )
         if result.dtype != tf.float32:
-            return Finding(
-                name,
-                f"{policy} gives {result.dtype.name}",
-                "the probability must be float32.",
-            )
-        seconds[policy] = _median_seconds(step)
-    single, mixed = seconds.values()
+            observed = f"{policy} gives {result.dtype.name}"
+            return Finding(name, observed, "the probability must be float32.")
+        seconds.append(_median_seconds(step))
+    single, mixed = seconds
     return Finding(
         name,
         f"used, a step of {batch_size} sites in {1000 * single:.0f} ms; with "
@@ -102,30 +99,40 @@ def _timed_device(name: str, batch_size: int, site_nt: int) -> Finding:
     )
 
 
-def throughput(batch_size: int, site_nt: int, seconds: float) -> Finding:
+def throughput(batch_size: int, seconds: float) -> Finding:
     """Trains for some seconds on the devices that `deeprke train` would use.
 
     Args:
-      batch_size: Sites, over all devices together.
-      site_nt: Their length, nucleotides.
+      batch_size: Sites per step, over all devices together.
       seconds: How long.
     """
     strategy = devices.strategy()
-    step, _result = _stepper(strategy, "float32", batch_size, site_nt)
+    step, _result = training_step(strategy, "float32", batch_size)
     n_steps, started = 0, time.perf_counter()
     while time.perf_counter() - started < seconds:
         step()
         n_steps += 1
     rate = n_steps * batch_size / (time.perf_counter() - started)
     names = ", ".join(name.rpartition("device:")[2] for name in devices.names(strategy))
-    seen = f"{rate:,.0f} sites/s trained on {names}, {site_nt} nt each, preset paper"
-    return Finding("throughput", seen)
+    return Finding(
+        "throughput",
+        f"{rate:,.0f} sites/s trained on {names}, {SITE_LENGTH} nt each, preset paper",
+    )
 
 
-def _stepper(
-    strategy: tf.distribute.Strategy, policy: str, batch_size: int, site_nt: int
+def training_step(
+    strategy: tf.distribute.Strategy, policy: str, batch_size: int
 ) -> tuple[Callable[[], object], tf.Tensor]:
-    """Returns a step of training, begun already, and probabilities of the network."""
+    """Builds the network of preset paper, and traces a training step.
+
+    Args:
+      strategy: The devices.
+      policy: Keras's dtype policy.
+      batch_size: Sites per step; they are random.
+
+    Returns:
+      The step, and the network's probability of one site, float32 [1, 1].
+    """
     encoding = Encoding()
     rng = np.random.default_rng(1)
     vectors, batch = {}, {}
@@ -134,7 +141,7 @@ def _stepper(
         shape = (n_ids, VectorConfig().vector_size)
         vectors[view] = rng.normal(size=shape).astype(np.float32)
         vectors[view][0] = 0  # padding
-        ids = rng.integers(1, n_ids, (batch_size, site_nt - encoding.k + 1))
+        ids = rng.integers(1, n_ids, (batch_size, SITE_LENGTH - encoding.k + 1))
         batch[f"{view}_kmers"] = ids
     labels = rng.integers(0, 2, (batch_size, 1)).astype(np.float32)
     before = keras.config.dtype_policy()
@@ -147,18 +154,18 @@ def _stepper(
             model.compile("adam", "binary_crossentropy")
     finally:
         keras.config.set_dtype_policy(before)
-    # The first two trace the graph.
+    # The first two steps trace the graph.
     for _ in range(2):
         model.train_on_batch(batch, labels)
-    some = {name: tf.constant(ids[:1]) for name, ids in batch.items()}
-    results = strategy.run(tf.function(lambda: model(some, training=False)))
+    one = {name: tf.constant(ids[:1]) for name, ids in batch.items()}
+    results = strategy.run(tf.function(lambda: model(one, training=False)))
     result = strategy.experimental_local_results(results)[0]
     return lambda: model.train_on_batch(batch, labels), result
 
 
 def _median_seconds(step: Callable[[], object]) -> float:
     times = []
-    for _ in range(_STEPS):
+    for _ in range(_TIMED_STEPS):
         started = time.perf_counter()
         step()
         times.append(time.perf_counter() - started)
