@@ -104,7 +104,7 @@ def _print_steps(run_directory: str, sites_path: str, cache_path: str) -> None:
 
     from deeprke_tf.rna.folding import FoldingPool
     from deeprke_tf.rna.site_files import SitesFile
-    from deeprke_tf.runs import predictions
+    from deeprke_tf.runs import predictor
     from deeprke_tf.runs import run as runs
     from deeprke_tf.system import tensorflow
 
@@ -115,7 +115,7 @@ def _print_steps(run_directory: str, sites_path: str, cache_path: str) -> None:
     end("load the model")
     with FoldingPool(run.encoding.fold, Path(cache_path)) as pool:
         sites = list(SitesFile(Path(sites_path), k=run.encoding.k, labelled=False))
-        encoded = predictions.encode_sites(run, sites, pool)
+        encoded = predictor.encode_sites(run, sites, pool)
         end("read and fold the site")
         from deeprke_tf.runs import scorer
 

@@ -21,7 +21,9 @@ from deeprke_tf.errors import UserError
 from deeprke_tf.rna.sites import Site
 from deeprke_tf.runs import evaluation, predictions, run, table
 from deeprke_tf.runs.evaluation import Evaluation
-from deeprke_tf.scanning.run import Scan, scan
+from deeprke_tf.runs.predictor import Predictor, predictor_of, target_of
+from deeprke_tf.scanning.result import Scan
+from deeprke_tf.scanning.run import scan
 from deeprke_tf.scanning.settings import ScanSettings
 from deeprke_tf.system import tensorflow
 from deeprke_tf.system.progress import Progress, as_progress
@@ -230,10 +232,10 @@ class Run(run.Run):
         predictions.check(max_length, batch_size)
         if chunks is not None and chunks < 1:
             raise UserError(f"`chunks` must be at least 1, got {chunks}.")
-        target = predictions.target_of(
+        target = target_of(
             threshold=threshold, fdr=fdr, precision=precision, recall=recall
         )
-        predictor = predictions.predictor_of(
+        predictor = predictor_of(
             self,
             threshold=threshold,
             target=target,
@@ -411,7 +413,7 @@ def _path(path: PathLike | None) -> Path | None:
 
 
 def _tables(
-    predictor: predictions.Predictor,
+    predictor: Predictor,
     rows: Iterator[table.Prediction],
     n_rows: int | None,
 ) -> "Iterator[pd.DataFrame]":

@@ -17,8 +17,8 @@ from deeprke_tf.system import tables
 class EvaluateFlags:
     """Measures a model on the records of one split, each measure with its interval.
 
-    AUROC and AUPRC are exact; accuracy, MCC and F1 are taken at the threshold that was
-    chosen on the validation split in training. Intervals are of a stratified bootstrap.
+    AUROC and AUPRC are exact; accuracy, MCC and F1 are taken at the threshold of the
+    model. Intervals come from a stratified bootstrap.
     """
 
     model: Path

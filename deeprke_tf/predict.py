@@ -18,6 +18,7 @@ from deeprke_tf import api, cli
 from deeprke_tf.config import FoldSettings
 from deeprke_tf.errors import UserError
 from deeprke_tf.runs import predictions, table
+from deeprke_tf.runs.predictor import Predictor, predictor_of, target_of
 from deeprke_tf.serving.client import RequestSettings
 from deeprke_tf.serving.predictor import predictor_of_server
 from deeprke_tf.system.progress import progress_bar
@@ -49,16 +50,16 @@ class PredictFlags:
     Writes a table in the order of the input: `name`, `probability`,
     `calibrated_probability`, `bound` (1 where the probability reaches the threshold)
     and `skipped` (why a site has no probability). Lines before it that begin with #
-    name model, threshold and calibration. Any FASTA or table will do; labels are not
-    looked at.
+    name model, threshold and calibration. Any FASTA or table will do; labels are
+    ignored.
 
-    Of an ensemble, or several runs in --model, `probability` is the mean, and a last
-    column, `probability_sd`, the sample standard deviation.
+    For an ensemble, or several runs in --model, `probability` is the mean over the
+    members, and a last column, `probability_sd`, the sample standard deviation.
 
     Give --model, or --server for a model that `deeprke export` wrote and TF Serving
-    serves. Fold settings are those of the model's card then, and `bound` stays empty
-    without --threshold: a server tells neither, nor what --fdr, --precision, --recall
-    and --prior need.
+    serves. A server knows neither fold settings nor threshold: take the former from the
+    model card; `bound` stays empty without --threshold. It has no validation sites, so
+    that --fdr, --precision, --recall and --prior need --model.
 
     With --runner, Apache Beam predicts on many workers. --model then also takes models
     of `deeprke export`, --sites patterns, and every flag that is not below goes to Beam
@@ -76,29 +77,31 @@ class PredictFlags:
     out: str = "-"
     """Table to write, tab-separated; - writes to standard output."""
     max_length: int = 5000
-    """Longest RNA to fold, in nucleotides; longer ones get no probability."""
+    """Longest RNA to score, in nucleotides; longer ones are skipped."""
     batch_size: int = 256
     """Sites scored at once."""
     workers: int | None = None
-    """Folding processes; all cores if not given."""
+    """Folding processes; all cores by default."""
     fold_cache: Path | None = None
     """File of known folds, if not the one in the user's cache directory."""
     threshold: float | None = None
-    """Probability from which a site is called bound; if not given, that of the largest
-    MCC on the validation sites of the run."""
+    """Decision threshold: sites of at least this probability are called bound; by
+    default the threshold with the largest MCC on the validation sites."""
     fdr: float | None = None
-    """In place of a threshold: the smallest with at most this false discovery rate on
-    the validation sites, such as 0.05."""
+    """In place of a threshold: target false discovery rate on the validation sites,
+    such as 0.05. The smallest threshold that reaches it is taken."""
     precision: float | None = None
-    """In place of a threshold: the smallest with at least this precision there."""
+    """In place of a threshold: target precision on the validation sites. The smallest
+    threshold that reaches it is taken."""
     recall: float | None = None
-    """In place of a threshold: the largest with at least this recall there."""
+    """In place of a threshold: target recall on the validation sites. The largest
+    threshold that reaches it is taken."""
     prior: float | None = None
-    """Share of the sites that are bound, for the choice of the threshold and the
-    calibrated probability; that of the validation sites if not given."""
+    """Expected fraction of bound sites, for the choice of the threshold and the
+    calibrated probability; by default the fraction in the validation sites."""
     no_calibration: bool = False
-    """Leave the calibration of the run out: calibrated_probability equals probability,
-    but for --prior."""
+    """Do not calibrate: calibrated_probability then differs from probability only
+    through --prior."""
     requests: RequestSettings = RequestSettings()
     fold: FoldSettings = FoldSettings()
     beam: BeamFlags = BeamFlags()
@@ -207,7 +210,7 @@ def _check(flags: PredictFlags) -> None:
 
 def _predictor(
     flags: PredictFlags,
-) -> contextlib.AbstractContextManager[predictions.Predictor]:
+) -> contextlib.AbstractContextManager[Predictor]:
     predictions.check(flags.max_length, flags.batch_size)
     calling = _calling(flags)
     if flags.server is not None:
@@ -216,13 +219,13 @@ def _predictor(
         )
     run = api.load_run(*flags.model)
     return contextlib.nullcontext(
-        predictions.predictor_of(run, batch_size=flags.batch_size, **calling)
+        predictor_of(run, batch_size=flags.batch_size, **calling)
     )
 
 
 def _calling(flags: PredictFlags) -> dict[str, Any]:
     """Returns the settings of threshold and calibration."""
-    target = predictions.target_of(
+    target = target_of(
         threshold=flags.threshold,
         fdr=flags.fdr,
         precision=flags.precision,

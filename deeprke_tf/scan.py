@@ -23,10 +23,10 @@ from deeprke_tf.system.tables import text_table
 class ScanFlags:
     """Finds the sites of an RBP in RNAs of any length, as tracks for genome browsers.
 
-    Windows of the length that the model was trained on are folded and scored one by
-    one; those that reach the threshold are called, and merged where they overlap. A
-    scan that was interrupted goes on where it stopped; a finished one is not scored
-    again when only threshold, annotation or plots change.
+    Windows as long as the training sites are folded and scored one by one; windows that
+    reach the threshold are called, and merged where they overlap. An interrupted scan
+    resumes; a finished one is not scored again when only threshold, annotation or plots
+    change.
     """
 
     model: Path
@@ -34,51 +34,52 @@ class ScanFlags:
     fasta: Path
     """RNAs to scan, FASTA, plain or gzip; the first word of a header is the name."""
     out: Path
-    """Directory to make."""
+    """Directory of the scan."""
     window: int | None = None
-    """Length of a window in nucleotides; that of the longest training site if not
-    given."""
+    """Length of a window in nucleotides; by default the length of the longest training
+    site."""
     stride: int | None = None
-    """Nucleotides from one window to the next; a quarter of the window if not given."""
+    """Nucleotides from one window to the next; by default a quarter of the window."""
     threshold: float | None = None
-    """Probability from which a window is called; that of the model if not given."""
+    """Decision threshold: windows of at least this probability are called; by default
+    the threshold of the model."""
     fdr: float | None = None
-    """In place of a threshold: call at this false discovery rate of sites, such as
-    0.05, by shuffled RNAs and the background sites that the model was validated on."""
+    """In place of a threshold: target false discovery rate of the called sites, such as
+    0.05, estimated from shuffled RNAs and the background sites of validation."""
     precision: float | None = None
-    """In place of a threshold: the same as --fdr, from the other end: 0.9 is an FDR of
-    0.1."""
+    """In place of a threshold: target precision of the called sites, 1 - FDR."""
     recall: float | None = None
-    """In place of a threshold: the largest that calls at least this share of the bound
-    sites that the model was validated on, such as 0.8."""
+    """In place of a threshold: target recall on the validation sites, such as 0.8. The
+    largest threshold that reaches it is taken."""
     background: Path | None = None
-    """With --fdr or --precision: FASTA of RNAs that are not bound, in place of shuffled
-    ones and of validation."""
+    """With --fdr or --precision: FASTA of unbound RNAs, in place of shuffled RNAs and
+    validation sites."""
     seed: int = 1
-    """With --fdr or --precision: settles how RNAs are shuffled."""
+    """With --fdr or --precision: seed of the shuffling."""
     shuffles: int | None = None
-    """With --fdr or --precision: times that each RNA is shuffled; if not given, once,
-    or as often as makes 2,000 background windows, up to 100 times."""
+    """With --fdr or --precision: shuffled copies of each RNA; by default as many as
+    make 2,000 background windows, 1 to 100."""
     prior: float | None = None
-    """Share of windows that are bound, for the calibrated probability and the precision
-    that --recall leaves; that of the model's validation sites if not given."""
+    """Expected fraction of bound windows, for the calibrated probability and the
+    precision at --recall; by default the fraction in the validation sites."""
     no_calibration: bool = False
-    """Leave the calibration of the run out: calibrated_probability equals probability,
-    but for --prior."""
+    """Do not calibrate: calibrated_probability then differs from probability only
+    through --prior."""
     gtf: Path | None = None
-    """Exons by transcript_id, plain or gzip: write called sites on the genome too."""
+    """GTF or GFF3 of transcripts, plain or gzip: write called sites on the genome, too.
+    """
     bed12: Path | None = None
-    """The same from a BED12 file of transcripts, by name."""
+    """BED12 of transcripts, in place of --gtf."""
     plot: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     """Name of an RNA to draw; give it once for each RNA."""
     batch_size: int = 256
     """Windows scored at once."""
     workers: int | None = None
-    """Folding processes; all cores if not given."""
+    """Folding processes; all cores by default."""
     fold_cache: Path | None = None
     """File of known folds, if not the one in the user's cache directory."""
     overwrite: bool = False
-    """Forget what --out holds of another scan."""
+    """Delete the scores of another scan in --out."""
 
 
 def scan(flags: ScanFlags) -> None:

@@ -11,8 +11,7 @@ import pytest
 from deeprke_tf import load_run, predict, scan
 from deeprke_tf.evaluation import calling
 from deeprke_tf.runs import layout
-from deeprke_tf.scanning import files, scorer
-from deeprke_tf.scanning import run as scan_run
+from deeprke_tf.scanning import files, job, scorer
 from deeprke_tf.scanning.store import ScoreStore
 from deeprke_tf.system import directories
 
@@ -236,7 +235,7 @@ def test_another_threshold_needs_no_new_scoring(run, rnas, tmp_path, monkeypatch
     assert run_scan(run, rnas, out, "--threshold", "1") == 0
     assert "\ntx" not in (out / "sites.bed").read_text()
     (out / "tx.bed").write_text("chr1\t7\t207\ttx1\t0\t-\t7\t207\t0\t1\t200\t0\n")
-    monkeypatch.setattr(scan_run, "score_rnas", None)
+    monkeypatch.setattr(job, "score_rnas", None)
     again = ("--threshold", "0", "--bed12", out / "tx.bed", "--plot", "tx1")
     assert run_scan(run, rnas, out, *again) == 0
     (mapped,) = [

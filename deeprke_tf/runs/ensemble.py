@@ -15,13 +15,16 @@ against their probabilities. So the members must share their validation sites.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from deeprke_tf.errors import UserError
 from deeprke_tf.runs import layout
+
+if TYPE_CHECKING:
+    from deeprke_tf.runs.run import Run
 
 
 class Scores(NamedTuple):
@@ -95,3 +98,31 @@ def mean_validation(
 def _validation_shards(manifest: dict[str, Any]) -> list[str]:
     shards = manifest["data"]["splits"]["validation"]["shards"]
     return [shard["sha256"] for shard in shards]
+
+
+def require_members(members: Sequence["Run"]) -> None:
+    """Refuses trainings that cannot be averaged.
+
+    Raises:
+      UserError: There is none, one is given twice, or they have different encodings.
+    """
+    if not members:
+        raise UserError("An ensemble needs at least one run.")
+    for i, run in enumerate(members):
+        _require_same_encoding(members[0], run)
+        for other in members[:i]:
+            if run.model_sha256 == other.model_sha256:
+                raise UserError(
+                    f"{other.directory} and {run.directory} are the same model; an "
+                    "ensemble needs different trainings, as of several --seed."
+                )
+
+
+def _require_same_encoding(first: "Run", other: "Run") -> None:
+    for name in ("k", "sequence_alphabet", "structure_alphabet", "fold"):
+        expected, found = getattr(first.encoding, name), getattr(other.encoding, name)
+        if found != expected:
+            raise UserError(
+                f"{first.directory} was trained with {name} {expected}, "
+                f"{other.directory} with {found}; the runs of an ensemble must agree."
+            )

@@ -1,37 +1,40 @@
-"""The files of a run directory: what a training run leaves there.
+"""The files of a run directory, and their readers.
 
 config.json             all settings
 sequence_vectors.npy    k-mer vectors, in id order
 structure_vectors.npy
-kmer_weights.npy        of the logistic regression of k-mer counts, if there is one
-state/                  what an unfinished run goes on from; gone when it is finished
-history.csv             one row an epoch
+kmer_weights.npy        weights of the logistic regression of k-mer counts, if any
+state/                  checkpoint of an unfinished run
+history.csv             one row per epoch
 model.keras             the network of the best epoch, float32, without optimizer
-metrics.json            how good it is
-validation.csv          label and probability of each validation site: calibration and
-                        thresholds come from them
+metrics.json            performance on validation
+validation.csv          label and probability of each validation site, from which
+                        calibration and thresholds are chosen
 figures/                learning curves, ROC and precision-recall curves
 logs/                   for TensorBoard
-manifest.json           what it was made from, and how; the last file: a run is
-                        finished when it is there
+manifest.json           data, settings and versions; the last file: a run with a
+                        manifest is finished
 
 An ensemble is a directory of runs that differ in their seed, and is read as one run:
 
 seed-1/ seed-2/ ...     its members, each a run of its own as above
 config.json             all settings, with the seed of the first member
-metrics.json            as of a run, but of the mean probability of its members
-validation.csv
-figures/
-manifest.json           threshold and calibration of that mean, and who the members are
+metrics.json            performance of the mean probability of its members
+validation.csv          the mean probabilities
+figures/                as of a run
+manifest.json           threshold and calibration of the mean, and the members
 """
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from deeprke_tf.errors import UserError
 from deeprke_tf.system import files
+
+if TYPE_CHECKING:
+    import keras
 
 CONFIG = "config.json"
 MANIFEST = "manifest.json"
@@ -47,12 +50,12 @@ LOGS = "logs"
 def write_validation(
     directory: Path, labels: np.ndarray, probabilities: np.ndarray
 ) -> None:
-    """Keeps what a model says of its validation sites.
+    """Writes the predictions of a model for its validation sites.
 
     Args:
       directory: The run.
       labels: 1 bound, 0 background, [n_sites].
-      probabilities: Of the network, float32 [n_sites].
+      probabilities: Of the model, float32 [n_sites].
     """
     import pandas as pd
 
@@ -62,10 +65,10 @@ def write_validation(
 
 
 def read_validation(directory: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Returns labels, int64 [n_sites], and probabilities, float32 [n_sites].
+    """Reads labels, int64 [n_sites], and probabilities, float32 [n_sites].
 
     Raises:
-      UserError: The run has none, or they are damaged.
+      UserError: The file is missing or damaged.
     """
     import pandas as pd
 
@@ -78,10 +81,10 @@ def read_validation(directory: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def validation_measures(directory: Path) -> dict[str, Any]:
-    """Returns what a run measured on validation, evaluated since then or not.
+    """Reads the measures on validation, from before an evaluation on other sites too.
 
     Raises:
-      UserError: Its measures cannot be read.
+      UserError: The measures cannot be read.
     """
     measured = files.read_json(directory / METRICS)
     return measured.get("validation", measured)
@@ -103,3 +106,25 @@ def read_manifest(directory: Path) -> dict[str, Any]:
             else f"{directory} is not a run of `deeprke train`: it has no {MANIFEST}."
         )
     return files.read_json(path)
+
+
+def load_network(directory: Path, manifest: dict[str, Any]) -> "keras.Model":
+    """Loads the network of a single training; nothing in its file can run code.
+
+    Raises:
+      ValueError: The file is not the one that training wrote.
+    """
+    import keras
+
+    # Keras looks their layers up by name.
+    from deeprke_tf.networks import (
+        kmer_conv,  # noqa: F401
+        kmer_counts,  # noqa: F401
+        positions,  # noqa: F401
+        vmap_layers,  # noqa: F401
+    )
+
+    # Keras would load some damaged weights, or weights of another network.
+    if files.sha256(directory / MODEL) != manifest["model_sha256"]:
+        raise ValueError(f"{MODEL} is not the file that training wrote.")
+    return keras.models.load_model(directory / MODEL, compile=False, safe_mode=True)

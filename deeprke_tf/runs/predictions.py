@@ -2,124 +2,24 @@
 
 import contextlib
 import dataclasses
-import itertools
 import logging
-import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from deeprke_tf.config import FoldSettings
 from deeprke_tf.errors import UserError
-from deeprke_tf.evaluation.calibration import describe
 from deeprke_tf.rna.folding import FoldingPool
 from deeprke_tf.rna.site_files import SitesFile
 from deeprke_tf.rna.sites import Site, SkippedSite, clean_site, refuse_long
 from deeprke_tf.runs import table
-from deeprke_tf.runs.ensemble import Scores
-from deeprke_tf.runs.run import Run
+from deeprke_tf.runs.predictor import Predictor
 from deeprke_tf.runs.table import Prediction
 from deeprke_tf.system.progress import Progress, no_progress
 
-if TYPE_CHECKING:
-    from deeprke_tf.evaluation.thresholds import Target
-
 logger = logging.getLogger(__name__)
 
-_SITES_AT_ONCE = 2_048
-_UNKNOWN = (math.nan, math.nan, math.nan)
 # Sites below this fraction of the longest training site are noted.
 SHORT = 0.25
-
-Score = Callable[
-    [Iterable[Site | SkippedSite], FoldingPool | None], Iterator[Prediction]
-]
-
-
-@dataclasses.dataclass(frozen=True)
-class Predictor:
-    """Scores sites, and says what its probabilities are.
-
-    Attributes:
-      score: From sites, and a pool to fold them, to a prediction each.
-      comments: Model, threshold and calibration, one line each.
-      k: Shortest site that can be scored, in nucleotides.
-      fold: How sites are folded; None: the model does not read structure.
-      threshold: Probability from which a site is called bound; None: not known.
-      has_sd: Whether predictions have a standard deviation.
-      note: Why the threshold may miss its target; may be empty.
-      longest_site: Longest training site, in nucleotides; None: not known.
-    """
-
-    score: Score
-    comments: list[str]
-    k: int
-    fold: FoldSettings | None
-    threshold: float | None
-    has_sd: bool
-    note: str = ""
-    longest_site: int | None = None
-
-
-def predictor_of(
-    run: Run,
-    *,
-    threshold: float | None = None,
-    target: "Target | None" = None,
-    prior: float | None = None,
-    calibrate: bool = True,
-    batch_size: int = 256,
-) -> Predictor:
-    """Prepares a run to score sites.
-
-    Args:
-      run: The model.
-      threshold: Probability from which a site is called bound.
-      target: Without a threshold: the target that it is chosen for; see `target_of`.
-      prior: Fraction of bound sites to expect; None: that of the validation sites.
-      calibrate: Whether to apply the calibration.
-      batch_size: Sites that a network scores at once.
-
-    Raises:
-      UserError: An argument is out of range, no threshold reaches the target, or the
-        members of the run were validated on different sites.
-    """
-    calibration = run.applied_calibration(calibrate)
-    calibration([], prior)  # refuses a prior out of range
-    calling = run.calling(threshold, target, prior)
-
-    def score(
-        sites: Iterable[Site | SkippedSite], pool: FoldingPool | None
-    ) -> Iterator[Prediction]:
-        score_encoded = run.scorer(batch_size, prior, calibrate)
-        stream = iter(sites)
-        while some := list(itertools.islice(stream, _SITES_AT_ONCE)):
-            usable = [site for site in some if isinstance(site, Site)]
-            scores = score_encoded(encode_sites(run, usable, pool))
-            yield from _predictions(some, scores, calling.threshold)
-
-    n_trainings = len(run.trainings)
-    model = f"model {run.name}"
-    if n_trainings > 1:
-        names = ", ".join(run.training_names)
-        model = (
-            f"mean of {n_trainings} models: {names}; probability_sd is the sample "
-            "standard deviation (n - 1)"
-        )
-    return Predictor(
-        score,
-        comments=[
-            f"deeprke predict, {model}",
-            f"threshold {calling}",
-            describe([calibration], prior, applied=calibrate),
-        ],
-        k=run.encoding.k,
-        fold=run.encoding.fold if run.reads_structure else None,
-        threshold=calling.threshold,
-        has_sd=n_trainings > 1,
-        note=calling.doubt,
-        longest_site=run.longest_site,
-    )
 
 
 def check(max_length: int, batch_size: int) -> None:
@@ -127,46 +27,6 @@ def check(max_length: int, batch_size: int) -> None:
     for name, value in (("max_length", max_length), ("batch_size", batch_size)):
         if value < 1:
             raise UserError(f"`{name}` must be at least 1, got {value}.")
-
-
-def target_of(
-    *,
-    threshold: float | None = None,
-    fdr: float | None = None,
-    precision: float | None = None,
-    recall: float | None = None,
-) -> "Target | None":
-    """Returns the target that a threshold is chosen for.
-
-    >>> target_of(fdr=0.05), target_of(threshold=0.5)
-    (('fdr', 0.05), None)
-
-    Args:
-      threshold: A decision threshold, in place of a target.
-      fdr: At most this false discovery rate.
-      precision: At least this precision.
-      recall: At least this recall.
-
-    Returns:
-      A measure and its value; None: no target is given.
-
-    Raises:
-      UserError: More than one is given, or the threshold is not in [0, 1].
-    """
-    targets: list[Target] = []
-    if fdr is not None:
-        targets.append(("fdr", fdr))
-    if precision is not None:
-        targets.append(("precision", precision))
-    if recall is not None:
-        targets.append(("recall", recall))
-    given = ["`threshold`"] if threshold is not None else []
-    given += [f"`{measure}`" for measure, _value in targets]
-    if len(given) > 1:
-        raise UserError(f"Give one of {', '.join(given)}, not several.")
-    if threshold is not None and not 0 <= threshold <= 1:
-        raise UserError(f"`threshold` must be in [0, 1], got {threshold:g}.")
-    return targets[0] if targets else None
 
 
 def sites_of(sites: Any, k: int) -> SitesFile | Iterator[Site | SkippedSite]:
@@ -324,65 +184,3 @@ def write_table(
             n_skipped += bool(prediction.skipped)
             n_bound += bool(prediction.bound)
     return Written(file.format, n_sites, n_skipped, n_bound)
-
-
-def encode_sites(
-    run: Run, sites: Sequence[Site], pool: FoldingPool | None
-) -> list[dict]:
-    """Encodes sites as a model reads them, folding where it reads structure.
-
-    Args:
-      run: The model.
-      sites: Usable sites; a structure of their own is taken as it is.
-      pool: Folds under `run.encoding.fold`; None will do for a model that does not
-        read structure.
-
-    Returns:
-      The k-mer ids of each site by view, int64 [n_kmers].
-    """
-    if not run.reads_structure:
-        return [
-            {"sequence_kmers": run.encoding.encode_sequence(site.sequence)}
-            for site in sites
-        ]
-    if pool is None:
-        raise ValueError("The model reads structure: it needs a folding pool.")
-    views = run.encoding.encode_all(
-        [site.sequence for site in sites], pool.structures_of(sites)
-    )
-    return [dict(zip(run.views, ids, strict=True)) for ids in zip(*views, strict=True)]
-
-
-def _predictions(
-    sites: Sequence[Site | SkippedSite], scores: Scores, threshold: float
-) -> Iterator[Prediction]:
-    """Yields predictions; the scores are those of the sites that are not skipped."""
-    rows = iter(zip(*(column.tolist() for column in scores), strict=True))
-    for site in sites:
-        probability, calibrated, sd = next(rows) if isinstance(site, Site) else _UNKNOWN
-        yield prediction_of(site, probability, calibrated, sd, threshold)
-
-
-def prediction_of(
-    site: Site | SkippedSite,
-    probability: float,
-    calibrated_probability: float,
-    probability_sd: float,
-    threshold: float | None,
-) -> Prediction:
-    """Makes the prediction of a site of its scores; NaN stands for an unknown one."""
-    if isinstance(site, SkippedSite):
-        reason = f"{site.reason}: {site.detail}" if site.detail else site.reason
-        return Prediction(site.name, None, None, reason)
-    bound = None if threshold is None else probability >= threshold
-    calibrated, sd = (
-        None if math.isnan(value) else value
-        for value in (calibrated_probability, probability_sd)
-    )
-    return Prediction(
-        site.name,
-        probability,
-        bound,
-        calibrated_probability=calibrated,
-        probability_sd=sd,
-    )

@@ -14,8 +14,12 @@ from deeprke_tf.data.encoding import Encoding
 from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation.calibration import Calibration
 from deeprke_tf.runs import layout
-from deeprke_tf.runs.ensemble import Scores, mean_and_sd, mean_validation
-from deeprke_tf.system import files
+from deeprke_tf.runs.ensemble import (
+    Scores,
+    mean_and_sd,
+    mean_validation,
+    require_members,
+)
 
 if TYPE_CHECKING:
     import keras
@@ -94,18 +98,9 @@ class Run:
         Raises:
           UserError: As for `load`.
         """
-        if not runs:
-            raise UserError("An ensemble needs at least one run.")
         members = [member for run in runs for member in run.trainings]
+        require_members(members)
         first = members[0]
-        for i, run in enumerate(members):
-            _require_same_encoding(first, run)
-            for other in members[:i]:
-                if run.model_sha256 == other.model_sha256:
-                    raise UserError(
-                        f"{other.directory} and {run.directory} are the same model; an "
-                        "ensemble needs different trainings, as of several --seed."
-                    )
         return cls(
             *(first.directory, first.config, first.encoding, first.manifest),
             members=members,
@@ -128,7 +123,7 @@ class Run:
                 *(directory, run_config, encoding, manifest),
                 threshold=threshold,
                 calibration=calibration,
-                model=None if members else _load_model(directory, manifest),
+                model=None if members else layout.load_network(directory, manifest),
                 members=members,
             )
         except KeyError as error:
@@ -309,33 +304,3 @@ class Run:
 def load(*directories: Path) -> Run:
     """Loads finished runs and ensembles; see `Run.load`."""
     return Run.load(*directories)
-
-
-def _load_model(directory: Path, manifest: dict[str, Any]) -> "keras.Model":
-    """Loads the network of a single training."""
-    import keras
-
-    # Keras looks their layers up by name.
-    from deeprke_tf.networks import (
-        kmer_conv,  # noqa: F401
-        kmer_counts,  # noqa: F401
-        positions,  # noqa: F401
-        vmap_layers,  # noqa: F401
-    )
-
-    # Keras would load some damaged weights, or weights of another network.
-    if files.sha256(directory / layout.MODEL) != manifest["model_sha256"]:
-        raise ValueError(f"{layout.MODEL} is not the file that training wrote.")
-    return keras.models.load_model(
-        directory / layout.MODEL, compile=False, safe_mode=True
-    )
-
-
-def _require_same_encoding(first: Run, other: Run) -> None:
-    for name in ("k", "sequence_alphabet", "structure_alphabet", "fold"):
-        expected, found = getattr(first.encoding, name), getattr(other.encoding, name)
-        if found != expected:
-            raise UserError(
-                f"{first.directory} was trained with {name} {expected}, "
-                f"{other.directory} with {found}; the runs of an ensemble must agree."
-            )

@@ -1,4 +1,4 @@
-"""Probabilities from a trained network, batch by batch, none counted twice or lost."""
+"""Scores sites with a trained network, batch by batch."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from deeprke_tf.data.kmers import PAD_ID
 
-# Of all sites of a batch together, padded. Preset `deeprke` takes 2.7 kB for each, 0.7
-# GB in all; sites of the benchmarks, and windows, have far fewer in a batch of 256.
+# K-mers in a padded batch. Preset `deeprke` takes 2.7 kB for each, 0.7 GB in all; 256
+# sites of the benchmarks, or windows, have far fewer.
 _MOST_KMERS = 256_000
 
 Scorer = Callable[[dict[str, Any]], np.ndarray]
@@ -40,11 +40,11 @@ def score_labelled(score: Scorer, batches: tf.data.Dataset) -> tuple[np.ndarray,
     """Scores every site of a split.
 
     Args:
-      score: Of `scorer`.
-      batches: Of `dataset.read_split`.
+      score: From `scorer`.
+      batches: From `batches.read_split`.
 
     Returns:
-      Labels, int [n_sites], and probabilities, float32 [n_sites], in one order.
+      Labels, int [n_sites], and probabilities, float32 [n_sites], in the same order.
     """
     labels, probabilities = [np.zeros(0, int)], [np.zeros(0, np.float32)]
     for inputs, label, _weight in batches:
@@ -59,7 +59,7 @@ def score_sites(
     """Scores encoded sites, batched by length so that little is padded.
 
     Args:
-      score: Of `scorer`.
+      score: From `scorer`.
       sites: The ids of each site's views, int64 [n_kmers].
       batch_size: Sites in a batch.
 

@@ -5,10 +5,9 @@ r"""The table of `deeprke predict`: comments, a line of columns, a row for each 
     # calibration none, ...
     name    probability    calibrated_probability    bound    skipped
 
-Comments begin with `#`, as those of the tracks of `deeprke scan` do; no other line
-does. A cell that holds `#`, a quotation mark or a tab is quoted, so that a reader that
-takes `#` for a comment anywhere in a line, as `pandas.read_csv(..., sep="\t",
-comment="#")` does, gets every name whole.
+Comments begin with `#`; no other line does. A cell that holds `#`, a quotation mark or
+a tab is quoted: `pandas.read_csv(..., sep="\t", comment="#")`, which takes `#` for a
+comment anywhere in a line, then reads every name whole.
 """
 
 import contextlib
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = ("name", "probability", "calibrated_probability", "bound", "skipped")
-# Behind the others, so that those keep their places whether it is there or not.
+# The last column, so that the others keep their places without it.
 SD_COLUMN = "probability_sd"
 
 _QUOTED = frozenset('#"\t\r\n')
@@ -72,7 +71,7 @@ class TableWriter:
         file.write(comment_lines(comments) + "\t".join(columns) + "\n")
 
     def write(self, prediction: Prediction) -> None:
-        """Writes one row; what is None stays empty."""
+        """Writes one row; None becomes an empty cell."""
         bound = "" if prediction.bound is None else str(int(prediction.bound))
         cells = [
             _quoted(prediction.name),

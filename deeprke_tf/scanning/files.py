@@ -63,7 +63,7 @@ class ScanWriter:
       tiling: Where the windows lie.
       calling: Which windows are called.
       calibration: Of the model; see `Run.applied_calibration`.
-      prior: Share of bound windows to expect; None: that of the calibration.
+      prior: Fraction of bound windows to expect; None: that of the calibration.
       model: Name of the model, for the headers.
       calibrated: Whether the calibration is that of the model, for the headers.
       with_sd: Whether tables have the column `probability_sd`, as for an ensemble.
@@ -85,7 +85,7 @@ class ScanWriter:
         return call_sites(starts, ends, rna.probabilities, self.calling.threshold)
 
     def write_windows(self) -> dict[str, int]:
-        """Writes every window; returns how many there are, by what became of them."""
+        """Writes every window; returns counts of RNAs and windows."""
         counts = {"rnas": 0, "nt": 0, "windows": 0, "without_probability": 0}
         with self._table(WINDOWS, self._columns(WINDOW_COLUMNS)) as writer:
             for rna in self.store.scored("scanned"):
@@ -97,7 +97,7 @@ class ScanWriter:
         return counts
 
     def write_skipped(self) -> int:
-        """Writes the RNAs that were not scanned; returns how many they are."""
+        """Writes the RNAs that were not scanned; returns their number."""
         n_skipped = 0
         with self._table(SKIPPED, ("row", "name", "reason", "detail")) as writer:
             for rna in self.store.skipped("scanned"):
@@ -106,7 +106,7 @@ class ScanWriter:
         return n_skipped
 
     def write_sites(self) -> dict[str, int]:
-        """Writes the called sites; returns how many there are, and on how many RNAs."""
+        """Writes the called sites; returns counts of sites and RNAs."""
         counts = {"sites": 0, "rnas_with_sites": 0}
         with written_aside(self.out / SITES) as file:
             columns = self._columns(tracks.SITE_COLUMNS)
@@ -119,7 +119,7 @@ class ScanWriter:
         return counts
 
     def write_profile(self) -> list[str]:
-        """Writes the profile as bedGraph and, if it can, as bigWig; returns names."""
+        """Writes the profile as bedGraph and, with pyBigWig, bigWig; returns names."""
         lengths = self.store.lengths("scanned")
         with contextlib.ExitStack() as closing:
             file = closing.enter_context(written_aside(self.out / BEDGRAPH))
@@ -137,7 +137,7 @@ class ScanWriter:
         return [BEDGRAPH, BIGWIG] if bigwig else [BEDGRAPH]
 
     def write_genome_sites(self, annotation: Annotation) -> dict[str, int]:
-        """Writes the called sites on the genome; returns how many found no place."""
+        """Writes the called sites on the genome; returns counts."""
         counts = {"mapped_sites": 0, "unmapped_sites": 0, "unmapped_rnas": 0}
         rows: list[list[str]] = []
         with self._table(UNMAPPED, ("name", "reason", "n_sites")) as writer:

@@ -8,7 +8,7 @@ import numpy as np
 from deeprke_tf.rna.fasta import Rna
 from deeprke_tf.rna.folding import FoldingPool
 from deeprke_tf.rna.sites import Site, SkippedSite, clean_site
-from deeprke_tf.runs.predictions import encode_sites
+from deeprke_tf.runs.predictor import encode_sites
 from deeprke_tf.runs.run import Run
 from deeprke_tf.scanning.store import ScoredRna
 from deeprke_tf.scanning.windows import Tiling

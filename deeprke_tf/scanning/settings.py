@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 
 from deeprke_tf.errors import UserError
-from deeprke_tf.runs import predictions
+from deeprke_tf.runs.predictor import target_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +47,7 @@ class ScanSettings:
     batch_size: int = 256
 
     def __post_init__(self):
-        target = predictions.target_of(
+        target = target_of(
             threshold=self.threshold,
             fdr=self.fdr,
             precision=self.precision,

@@ -1,8 +1,8 @@
 """The scores of a scan on disk: an interrupted scan goes on from here.
 
-One SQLite file holds the probabilities of the RNAs scanned and, where an FDR was asked
-for, of the background. A batch of RNAs is stored whole or not at all. The file stays
-when the scan is finished: another threshold, annotation or plot needs no new scoring.
+One SQLite file holds the probabilities of the scanned RNAs and, with a target FDR, of
+the background. A batch of RNAs is stored whole or not at all. The file stays when the
+scan is finished: another threshold, annotation or plot needs no new scoring.
 """
 
 import contextlib

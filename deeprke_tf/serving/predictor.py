@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from deeprke_tf.config import FoldSettings
 from deeprke_tf.rna.folding import FoldingPool
 from deeprke_tf.rna.sites import Site, SkippedSite
-from deeprke_tf.runs.predictions import Predictor, prediction_of
+from deeprke_tf.runs.predictor import Predictor, prediction_of
 from deeprke_tf.runs.table import Prediction
 from deeprke_tf.serving.answers import CALIBRATED, SD
 from deeprke_tf.serving.client import RequestSettings, ServedModel

@@ -71,7 +71,7 @@ def find(
       path: A run or an ensemble; a version of an exported model, or the directory of
         all versions, for the newest.
       threshold: Decision threshold; None: that of the model.
-      target: For a run, the target of its threshold; see `predictions.target_of`.
+      target: For a run, the target of its threshold; see `predictor.target_of`.
       prior: For a run, the fraction of bound sites to expect.
       calibrate: For a run, whether to apply the calibration.
 
@@ -108,7 +108,7 @@ def find(
 
 def _run(path: Path, threshold, target, prior, calibrate) -> Model:
     tensorflow.import_tensorflow()
-    from deeprke_tf.runs.predictions import predictor_of
+    from deeprke_tf.runs.predictor import predictor_of
     from deeprke_tf.runs.run import Run
 
     run = Run.load(path)

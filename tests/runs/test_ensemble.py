@@ -8,6 +8,7 @@ from deeprke_tf.evaluation import calibration_fit, metrics, thresholds
 from deeprke_tf.evaluation.calibration import Calibration
 from deeprke_tf.rna.sites import Site, SkippedSite
 from deeprke_tf.runs import layout, predictions, scorer
+from deeprke_tf.runs.predictor import predictor_of
 from deeprke_tf.runs.run import Run
 from tests.support.small_models import (
     CONFIGS,
@@ -185,7 +186,7 @@ def test_runs_with_other_validation_sites_have_no_threshold_and_no_calibration(
 
 def predicted(run, sites, **settings):
     """Predictions of sites that have their structure."""
-    predictor = predictions.predictor_of(run, **settings)
+    predictor = predictor_of(run, **settings)
     return list(predictions.predict(predictor, sites))
 
 

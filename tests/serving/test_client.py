@@ -20,8 +20,9 @@ from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation.calibration import Calibration
 from deeprke_tf.rna.folding import FoldingPool
 from deeprke_tf.rna.sites import Site
-from deeprke_tf.runs import predictions, scorer
 from deeprke_tf.runs import run as runs
+from deeprke_tf.runs import scorer
+from deeprke_tf.runs.predictor import encode_sites
 from deeprke_tf.serving import answers, calibration_graph, client, retries, signatures
 from deeprke_tf.serving.client import RequestSettings, ServedModel
 from tests.support import serving_stub
@@ -185,7 +186,7 @@ def test_probabilities_are_the_models_within_rounding(run, url, pool):
         Site(name, sequence, None, dot_bracket)
         for name, sequence, _label, dot_bracket in make_sites(12, seed=5)
     ]
-    encoded = predictions.encode_sites(run, made, pool)
+    encoded = encode_sites(run, made, pool)
     expected = scorer.score_sites(score, encoded, 12)
     with ServedModel(url, RequestSettings()) as model:
         found = [scored.probability for scored in model.score(made, pool, 5)]

@@ -1,0 +1,243 @@
+"""The steps of a scan: checking the input, scoring windows, calling them."""
+
+import dataclasses
+import functools
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deeprke_tf import __version__
+from deeprke_tf.errors import UserError
+from deeprke_tf.evaluation.calling import Calling
+from deeprke_tf.rna.folding import FoldingPool
+from deeprke_tf.runs import layout
+from deeprke_tf.runs.predictions import SHORT
+from deeprke_tf.runs.run import Run
+from deeprke_tf.scanning import files as scan_files
+from deeprke_tf.scanning.fdr import call_at_fdr
+from deeprke_tf.scanning.files import ScanWriter
+from deeprke_tf.scanning.scorer import score_rnas
+from deeprke_tf.scanning.settings import ScanSettings
+from deeprke_tf.scanning.sources import (
+    Source,
+    background_of,
+    prepare,
+    skipped_note,
+    windows_of,
+)
+from deeprke_tf.scanning.store import ScoreStore
+from deeprke_tf.scanning.tracks import safe_name
+from deeprke_tf.scanning.windows import Tiling
+from deeprke_tf.system import processes
+from deeprke_tf.system.files import sha256
+from deeprke_tf.system.progress import Progress
+
+logger = logging.getLogger(__name__)
+
+_TOO_LOW = (
+    "the threshold of the model suits the fraction of bound sites in its training "
+    "data; fewer windows of whole RNAs are bound, so that more calls are false: give "
+    "`fdr`"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A scan to be done.
+
+    Attributes:
+      run: The model.
+      fasta: RNAs of any length.
+      out: Directory of the scan.
+      settings: Windows, and how they are called.
+      tiling: Where the windows lie; see `tiling_of`.
+    """
+
+    run: Run
+    fasta: Path
+    out: Path
+    settings: ScanSettings
+    tiling: Tiling
+
+    @functools.cached_property
+    def scanned(self) -> Source:
+        """The RNAs to scan."""
+        return Source("scanned", self.fasta)
+
+    def checked_lengths(self, overwrite: bool) -> Mapping[str, int]:
+        """Finds all that can be wrong with the input before the long work.
+
+        Returns:
+          The lengths of the RNAs that can be scanned, by name: those of the store, if
+          it has all of them.
+        """
+        settings, run = self.settings, self.run
+        # Refuses a prior out of range.
+        run.applied_calibration(settings.calibrate)([], settings.prior)
+        by_background = settings.target_fdr and not settings.background
+        if settings.recall is not None or by_background:
+            run.validation  # noqa: B018
+        if settings.background:
+            Source("background", settings.background).lengths(run.encoding.k)
+        path = self.out / scan_files.SCORES
+        if path.exists() and not overwrite:
+            with ScoreStore(path) as store:
+                same = self.scanned.settings(run, self.tiling)
+                if store.is_finished("scanned") and store.settings("scanned") == same:
+                    return dict(store.lengths("scanned"))
+        lengths = self.scanned.lengths(run.encoding.k)
+        for note in _notes(run, self.tiling, lengths):
+            logger.info("note: %s", note)
+        return lengths
+
+    def score(
+        self,
+        lengths: Mapping[str, int],
+        store: ScoreStore,
+        pool: FoldingPool | None,
+        progress: Progress,
+    ) -> dict[str, dict[str, float]]:
+        """Scores the RNAs that the store lacks; returns how many nt, and how fast."""
+        sources = [self.scanned]
+        background = background_of(self.fasta, self.settings, lengths, self.tiling)
+        if background:
+            sources.append(background)
+        for source in sources:
+            prepare(source, self.run, self.tiling, store)
+        (self.out / scan_files.MANIFEST).unlink(missing_ok=True)
+        return {
+            source.origin: self._score(source, lengths, store, pool, progress)
+            for source in sources
+        }
+
+    def _score(
+        self,
+        source: Source,
+        lengths: Mapping[str, int],
+        store: ScoreStore,
+        pool: FoldingPool | None,
+        progress: Progress,
+    ) -> dict[str, float]:
+        run, done = self.run, store.last_row(source.origin)
+        n_nt, started = 0, time.monotonic()
+        if not store.is_finished(source.origin):
+            if source.path != self.fasta:
+                lengths = source.lengths(run.encoding.k)
+            n_nt = source.n_shuffles * sum(lengths.values())
+            n_nt -= sum(length for _name, length in store.lengths(source.origin))
+            if done:
+                logger.info("going on after RNA %s of %s", done, source.path)
+            what = "scanning" if source.origin == "scanned" else "scanning background"
+            with progress(n_nt, "nt", what) as bar:
+                rnas = source.read(run.encoding.k, done)
+                for batch in score_rnas(
+                    *(run, rnas, self.tiling, pool, self.settings.batch_size),
+                    bar.update,
+                ):
+                    store.add(source.origin, batch)
+            store.finish(source.origin)
+        seconds = time.monotonic() - started
+        return {
+            "nt": n_nt,
+            "seconds": round(seconds, 3),
+            "nt_per_second": round(n_nt / seconds, 1) if n_nt else 0.0,
+        }
+
+    def writer(self, store: ScoreStore) -> ScanWriter:
+        """Calls the windows; logs what a user should know."""
+        settings, run = self.settings, self.run
+        calling = self._calling(store)
+        notes = [calling.doubt]
+        if settings.background:
+            notes.insert(0, skipped_note(store, settings.background))
+        for note in filter(None, notes):
+            logger.info("note: %s", note)
+        return ScanWriter(
+            *(self.out, store, self.tiling, calling),
+            calibration=run.applied_calibration(settings.calibrate),
+            prior=settings.prior,
+            model=run.name,
+            calibrated=settings.calibrate,
+            with_sd=len(run.trainings) > 1,
+        )
+
+    def _calling(self, store: ScoreStore) -> Calling:
+        settings, run = self.settings, self.run
+        if settings.target_fdr is not None:
+            validation = None
+            # RNAs of the user's stand for all unbound windows, decoys too.
+            if not settings.background and len(np.unique(run.validation[0])) == 2:
+                validation = run.validation
+            return call_at_fdr(
+                windows_of(store, "scanned", self.tiling),
+                windows_of(store, "background", self.tiling),
+                settings.target_fdr,
+                validation,
+            )
+        if settings.recall is not None:
+            return run.calling(target=("recall", settings.recall), prior=settings.prior)
+        calling = run.calling(settings.threshold)
+        if settings.threshold is None:
+            return dataclasses.replace(calling, doubt=_TOO_LOW)
+        return calling
+
+    def manifest(self, calling: Calling, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the contents of `scan.json`, without counts and files."""
+        flags = dataclasses.asdict(self.settings)
+        flags["no_calibration"] = not flags.pop("calibrate")
+        model = {"model": self.run.directory, "fasta": self.fasta, "out": self.out}
+        # Runs that were given together may have none.
+        fitted = self.settings.calibrate or not self.run.given
+        calibration = self.run.applied_calibration(fitted)
+        return {
+            "deeprke_tf": __version__,
+            "command": processes.command_line(),
+            "flags": {
+                name: str(value) if isinstance(value, Path) else value
+                for name, value in {**model, **flags, **given}.items()
+            },
+            "manifest_sha256": sha256(self.run.directory / layout.MANIFEST),
+            "model_sha256": self.run.model_sha256,
+            "fasta_sha256": sha256(self.fasta),
+            **dataclasses.asdict(self.tiling),
+            "threshold": calling.threshold if np.isfinite(calling.threshold) else None,
+            "threshold_chosen": calling.chosen,
+            "calibration": calibration.to_json(),
+        }
+
+
+def tiling_of(run: Run, settings: ScanSettings) -> Tiling:
+    """Returns where windows lie: as long as training sites, a quarter further each."""
+    window = settings.window or run.longest_site
+    if window is None:
+        raise UserError(
+            f"The manifest of {run.directory} does not tell the length of its training "
+            "sites; give `window`."
+        )
+    if window < run.encoding.k:
+        raise UserError(
+            f"`window` must be at least k, {run.encoding.k} nt here, got {window}."
+        )
+    return Tiling(window, settings.stride or max(1, window // 4))
+
+
+def _notes(run: Run, tiling: Tiling, lengths: Mapping[str, int]) -> Iterator[str]:
+    """Yields what a user should know of windows and RNAs before they are scored."""
+    longest = run.longest_site
+    trained = f"those that the model was trained on, {longest} nt at most"
+    if longest and tiling.window > longest:
+        yield f"windows of {tiling.window} nt are longer than {trained}"
+    if longest and tiling.window < SHORT * longest:
+        yield f"windows of {tiling.window} nt are much shorter than {trained}"
+    elif longest and (n := sum(nt < SHORT * longest for nt in lengths.values())):
+        yield f"{n:,} RNAs are much shorter than the sites {trained[6:]}"
+    renamed = [n for n in lengths if n[0] == "_" and safe_name(n[1:]) == n]
+    if renamed:
+        yield (
+            "readers of tracks skip names that begin with #, track or browser; these "
+            f"got an underscore in front: {', '.join(renamed)}"
+        )
