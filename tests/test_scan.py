@@ -172,6 +172,7 @@ def test_rnas_unlike_the_training_sites_are_noted(sequence_run, tmp_path, capsys
     flags = (*flags, "--gtf", tmp_path / "genes.gtf")
     assert run_scan(sequence_run, fasta, tmp_path / "short", *flags) == 0
     assert "genes.gtf has none of the 1 RNAs, such as short" in capsys.readouterr().err
+    assert "not in the annotation" in (tmp_path / "short" / "unmapped.tsv").read_text()
 
 
 def test_windows_lie_where_the_letters_of_the_record_are(scanned):

@@ -13,7 +13,8 @@ and 1 (Ranjan and Gneiting, J. R. Stat. Soc. B 72, 71, 2010), and it may rank tw
 against their probabilities. So the members must share their validation sites.
 """
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -98,6 +99,11 @@ def mean_validation(
 def _validation_shards(manifest: dict[str, Any]) -> list[str]:
     shards = manifest["data"]["splits"]["validation"]["shards"]
     return [shard["sha256"] for shard in shards]
+
+
+def combined_sha256(digests: Iterable[str | None]) -> str:
+    """Returns the digest of an ensemble, from the digests of its networks."""
+    return hashlib.sha256("\n".join(map(str, digests)).encode()).hexdigest()
 
 
 def require_members(members: Sequence["Run"]) -> None:

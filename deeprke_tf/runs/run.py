@@ -13,13 +13,8 @@ from deeprke_tf.config import RunConfig
 from deeprke_tf.data.encoding import Encoding
 from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation.calibration import Calibration
-from deeprke_tf.runs import layout
-from deeprke_tf.runs.ensemble import (
-    Scores,
-    mean_and_sd,
-    mean_validation,
-    require_members,
-)
+from deeprke_tf.runs import ensemble, layout
+from deeprke_tf.runs.ensemble import Scores, mean_and_sd
 
 if TYPE_CHECKING:
     import keras
@@ -31,15 +26,12 @@ if TYPE_CHECKING:
 
 
 class Run:
-    """A model: a single training, or the mean of several.
-
-    `load` makes one from directories.
+    """A model, loaded by `load`: a single training, or the mean of several.
 
     Args:
       threshold: Decision threshold; None: the largest MCC on validation.
       calibration: From probabilities to calibrated ones; None: fitted on validation.
       model: The network; None: the mean of the members' networks.
-      (The others are attributes.)
 
     Attributes:
       directory: Where it lies; of runs that were given together, the first one's.
@@ -99,7 +91,7 @@ class Run:
           UserError: As for `load`.
         """
         members = [member for run in runs for member in run.trainings]
-        require_members(members)
+        ensemble.require_members(members)
         first = members[0]
         return cls(
             *(first.directory, first.config, first.encoding, first.manifest),
@@ -169,7 +161,9 @@ class Run:
 
     @property
     def model_sha256(self) -> str | None:
-        """Digest of the network; of an ensemble, of all its networks."""
+        """Digest of the network or, for an ensemble, of all networks."""
+        if self.given:
+            return ensemble.combined_sha256(run.model_sha256 for run in self.members)
         return self.manifest.get("model_sha256")
 
     @property
@@ -208,7 +202,7 @@ class Run:
             sites; this holds for threshold and calibration of runs given together too.
         """
         if self.given:
-            return mean_validation(
+            return ensemble.mean_validation(
                 [(run.directory, run.manifest) for run in self.members]
             )
         return layout.read_validation(self.directory)

@@ -161,7 +161,7 @@ def _write_files(
     counts |= writer.write_sites()
     files = [scan_files.WINDOWS, scan_files.SKIPPED, scan_files.SITES]
     files += writer.write_profile()
-    if annotation:
+    if annotation is not None:
         counts |= writer.write_genome_sites(annotation)
         files += [scan_files.GENOME_SITES, scan_files.UNMAPPED]
     if not counts["rnas"]:

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import hashlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -156,10 +155,11 @@ def _join(
         }
         for name, found in zip(names, manifests, strict=True)
     ]
-    digests = "\n".join(found["model_sha256"] for found in manifests)
     manifest = train_run.manifest_of(info, run_config, out, measured)
     manifest["members"] = members
-    manifest["model_sha256"] = hashlib.sha256(digests.encode()).hexdigest()
+    manifest["model_sha256"] = ensemble.combined_sha256(
+        found["model_sha256"] for found in manifests
+    )
     files.write_json(out / layout.MANIFEST, manifest)
     shutil.rmtree(out / layout.STATE)
     alone = ", ".join(f"{member['validation_auroc']:.4f}" for member in members)
