@@ -23,6 +23,7 @@ _MODULES = {
     "Site": "deeprke_tf.rna.sites",
     "UserError": "deeprke_tf.errors",
     "audit_sites": "deeprke_tf.api",
+    "fit": "deeprke_tf.api",
     "load_run": "deeprke_tf.api",
     # A module: the structures of `fold` are read with it.
     "structure": "deeprke_tf.rna.structure",

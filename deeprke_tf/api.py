@@ -12,9 +12,10 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
-from deeprke_tf.config import FoldSettings
+from deeprke_tf import presets
+from deeprke_tf.config import FoldSettings, RunConfig
 from deeprke_tf.data import description
 from deeprke_tf.data.description import Dataset
 from deeprke_tf.errors import UserError
@@ -25,7 +26,7 @@ from deeprke_tf.runs.predictor import Predictor, predictor_of, target_of
 from deeprke_tf.scanning.result import Scan
 from deeprke_tf.scanning.run import scan
 from deeprke_tf.scanning.settings import ScanSettings
-from deeprke_tf.system import tensorflow
+from deeprke_tf.system import directories, tensorflow
 from deeprke_tf.system.progress import Progress, as_progress
 
 if TYPE_CHECKING:
@@ -131,6 +132,81 @@ def _labelled(
             f"`{prefix}negatives`."
         )
     return [Path(path) for path in ([sites] if sites is not None else pair)]
+
+
+def fit(
+    data: PathLike | Dataset,
+    out: PathLike,
+    *,
+    preset: str = presets.DEFAULT,
+    config: PathLike | RunConfig | None = None,
+    vectors_from: PathLike | None = None,
+    ensemble: int = 1,
+    devices: int | None = None,
+    overwrite: bool = False,
+    progress: bool | Progress = False,
+    **settings: Any,
+) -> "Run":
+    """Trains a model of one RBP; a run that was interrupted is resumed.
+
+    Training stops when the AUROC on the validation split no longer rises; the model of
+    the best epoch is kept. The test split is never read.
+
+    Args:
+      data: A dataset, or the directory of one.
+      out: Directory to make.
+      preset: Settings to start from: "deeprke", "deeprke-no-structure", "paper",
+        "no-structure", "one-hot", "cnn-only", "deepbind", "ideepv" or "ideeps".
+      config: In place of a preset: settings, or a file of them such as the
+        `config.json` of a run.
+      vectors_from: Directory of `deeprke vectors`; by default the k-mer vectors are
+        trained on the training sites.
+      ensemble: Number of runs to train and average as one model, with the given seed
+        and those that follow it. Finished ones in `out` are not trained again.
+      devices: Number of GPUs to use, by default all; without a GPU, logical CPU devices
+        (by default one).
+      overwrite: Delete the run that `out` holds, and start again.
+      progress: Show a progress bar for each epoch, or report to a callback.
+      settings: Single settings in place of those of the preset, such as `epochs=20`,
+        `batch_norm=True`, `seed=2`: the fields of `deeprke_tf.config.ModelConfig`,
+        `VectorConfig` and `TrainConfig`. `epochs` given here is not raised to reach the
+        preset's `min_steps`.
+
+    Returns:
+      The finished run, or the ensemble.
+
+    Raises:
+      UserError: A setting is unknown or out of range, the dataset cannot be used, `out`
+        holds something else or a finished run, or training diverged.
+    """
+    if "tensorflow" not in sys.modules:
+        tensorflow.import_tensorflow()
+    from deeprke_tf.training.ensemble import train_ensemble
+    from deeprke_tf.training.run import train_run
+    from deeprke_tf.training.settings import run_config
+
+    chosen = run_config(preset, config, settings)
+    if ensemble < 1:
+        raise UserError(f"`ensemble` must be at least 1, got {ensemble}.")
+    directory = data.directory if isinstance(data, Dataset) else Path(data)
+    out = Path(out)
+    options: dict[str, Any] = {
+        "vectors_from": None if vectors_from is None else Path(vectors_from),
+        "n_devices": devices,
+        "overwrite": overwrite,
+        "progress": as_progress(progress),
+    }
+    with directories.only_process(out) as is_free:
+        if not is_free:
+            raise UserError(
+                f"Another process is training {out}; wait for it, or name another "
+                "`out`."
+            )
+        if ensemble > 1:
+            train_ensemble(directory, out, chosen, ensemble, **options)
+        else:
+            train_run(directory, out, chosen, **options)
+    return load_run(out)
 
 
 class Run(run.Run):

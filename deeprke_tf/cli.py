@@ -130,7 +130,8 @@ def run(
             unknown.extend(rest)
         if uses_tensorflow:
             tensorflow.import_tensorflow(verbose)
-        with _messages_shown(sys.stderr if log_to_stderr else sys.stdout):
+        stream = sys.stderr if log_to_stderr else sys.stdout
+        with _messages_shown(stream, arguments_of(flags_class)):
             action(flags)
     except UserError as error:
         if verbose:
@@ -157,15 +158,19 @@ def run(
 
 
 class _Messages(logging.Formatter):
-    """Shows a message as it is; a warning says that it is one."""
+    """Shows a message in the words of the command; a warning says that it is one."""
+
+    def __init__(self, arguments: Collection[str]):
+        super().__init__()
+        self._arguments = arguments
 
     def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
+        text = with_dashes(super().format(record), self._arguments)
         return f"warning: {text}" if record.levelno >= logging.WARNING else text
 
 
 @contextlib.contextmanager
-def _messages_shown(stream: TextIO) -> Iterator[None]:
+def _messages_shown(stream: TextIO, arguments: Collection[str]) -> Iterator[None]:
     """Prints what the library logs: messages to `stream`, warnings to standard error.
 
     `logger.info` is for what a user of the command wants to read: the library itself
@@ -180,7 +185,7 @@ def _messages_shown(stream: TextIO) -> Iterator[None]:
     warnings.setLevel(logging.WARNING)
     levels = [logger.level for logger in loggers]
     for handler in (messages, warnings):
-        handler.setFormatter(_Messages())
+        handler.setFormatter(_Messages(arguments))
     for logger in loggers:
         logger.setLevel(logging.INFO)
         # Some libraries, such as Beam, make the root logger print everything.
@@ -209,7 +214,7 @@ def arguments_of(flags_class: type) -> set[str]:
 
 
 def with_dashes(message: str, arguments: Collection[str]) -> str:
-    """Returns an error of the library in the words of its command.
+    """Returns a message of the library in the words of its command.
 
     The library names its arguments as Python has them, in backticks.
 

@@ -1,4 +1,4 @@
-"""Trains a model of one RBP on its records, or one each of several RBPs.
+"""Trains a model of one RBP on its dataset, or a model of each of several RBPs.
 
 python -m deeprke_tf.train --data tfrecords/QKI --out runs/QKI
 python -m deeprke_tf.train --data 'tfrecords/*' --out runs --shard 1/3
@@ -9,67 +9,72 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from deeprke_tf import cli, config, presets
 from deeprke_tf.config import ModelConfig, RunConfig, TrainConfig, VectorConfig
 from deeprke_tf.errors import UserError
-from deeprke_tf.system import directories, tables
+from deeprke_tf.system import shards, tables
+from deeprke_tf.system.progress import progress_bar
 
 SAMPLE = Path("tfrecords/sample")
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainFlags:
-    """Trains a model of one RBP; a run that was interrupted goes on where it stopped.
+    """Trains a model of one RBP; an interrupted run is resumed by the same command.
 
     Training stops when the AUROC on the validation split no longer rises; the model of
     the best epoch is kept. The test split is never read.
 
     Several datasets, named by --data or by a pattern such as 'tfrecords/*', are trained
-    one after the other, each to a run of its own, OUT/<data>-<preset>; runs that are
-    finished are passed over. Give the same command to several processes or machines at
-    once to share them out: each run is trained by one.
+    one after the other, each to a run of its own, OUT/<data>-<preset>; finished runs
+    are skipped. Several processes or machines may run the same command at once: each
+    run is trained by one of them.
     """
 
     data: tuple[Path, ...] = (SAMPLE,)
     """Directory that `deeprke preprocess` made; several or a pattern to train many."""
     out: Path | None = None
     """Directory to make; if not given, runs/<data>-<preset>, and for an ensemble
-    runs/<data>-<preset>-ensemble. Of several datasets, the directory of their runs;
+    runs/<data>-<preset>-ensemble. For several datasets, the directory of their runs;
     runs if not given."""
     shard: str | None = None
-    """Of several datasets, only each n-th from the i-th on, as i/n."""
+    """Of several datasets, train only every n-th from the i-th on, as i/n."""
     preset: str = presets.DEFAULT
     """Settings to start from: deeprke, deeprke-no-structure, paper, no-structure,
     one-hot, cnn-only, deepbind, ideepv, ideeps."""
     config: Path | None = None
-    """File of settings as a run's config.json holds them, in place of a preset."""
+    """File of settings such as a run's config.json, in place of a preset."""
     vectors_from: Path | None = None
-    """Directory that `deeprke vectors` made, in place of vectors trained here."""
+    """Directory that `deeprke vectors` made; the k-mer vectors are not trained here."""
     ensemble: int = 1
-    """Runs to train and to average, as one model: of --seed and those that follow it,
-    each in a directory of --out. A finished one there is not trained again."""
+    """Number of runs to train and average as one model, with --seed and the seeds that
+    follow it. Finished ones in --out are not trained again."""
     devices: int | None = None
-    """GPUs to use, by default all; where there is none, logical CPU devices."""
+    """Number of GPUs, by default all; without a GPU, number of logical CPU devices."""
     overwrite: bool = False
-    """Delete what --out holds and start afresh."""
+    """Delete the run that --out holds, and start again."""
     model: ModelConfig = ModelConfig()
     vectors: VectorConfig = VectorConfig()
     train: TrainConfig = TrainConfig()
-
-    def __post_init__(self):
-        if self.ensemble < 1:
-            raise UserError(f"ensemble must be at least 1, got {self.ensemble}.")
 
     @property
     def run_config(self) -> RunConfig:
         """The settings that the run saves."""
         return RunConfig(self.model, self.vectors, self.train)
 
+    @property
+    def settings_name(self) -> str:
+        """Name of the settings in the name of a run."""
+        name = self.config.stem if self.config else self.preset
+        return f"{name}-ensemble" if self.ensemble > 1 else name
+
 
 def default_flags(argv: Sequence[str]) -> TrainFlags:
-    """Returns the flags' defaults: those of the preset or file that `argv` names.
+    """Returns the defaults of the flags: the preset or file that `argv` names.
+
+    With --epochs and without --min-steps, `min_steps` is 0: the epochs given are not
+    raised.
 
     Raises:
       UserError: No such preset, or a file that cannot be used.
@@ -77,82 +82,70 @@ def default_flags(argv: Sequence[str]) -> TrainFlags:
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument("--preset", default=presets.DEFAULT)
     first.add_argument("--config", type=Path)
+    first.add_argument("--epochs")
+    first.add_argument("--min-steps", "--min_steps")
     given, _rest = first.parse_known_args(argv)
     if given.config:
         settings = config.load(RunConfig, given.config)
     else:
         settings = presets.preset(given.preset)
+    training = settings.train
+    if given.epochs and given.min_steps is None:
+        training = dataclasses.replace(training, min_steps=0)
     return TrainFlags(
         preset=given.preset,
         config=given.config,
         model=settings.model,
         vectors=settings.vectors,
-        train=settings.train,
+        train=training,
     )
 
 
 def train(flags: TrainFlags) -> None:
-    """Trains what the flags ask for, and says how good the models are.
+    """Trains what the flags ask for.
 
     Raises:
-      UserError: Something given cannot be used, or a training failed.
+      UserError: An argument cannot be used, or a training failed.
     """
+    from deeprke_tf import api
     from deeprke_tf.training import many
 
     if flags.data == (SAMPLE,):
         print(f"note: {SAMPLE} holds simulated sites, to try the package with")
-    if len(flags.data) == 1 and not many.is_pattern(flags.data[0]):
-        _train_one(flags, flags.data[0])
-    else:
+    if len(flags.data) != 1 or many.is_pattern(flags.data[0]):
         _train_several(flags)
-
-
-def _train_one(flags: TrainFlags, data: Path) -> None:
-    """Trains one run, or the runs of one ensemble."""
-    from deeprke_tf.training import ensemble as ensemble_run
-    from deeprke_tf.training import run
-
+        return
+    (data,) = flags.data
     if flags.shard:
-        raise UserError(
-            f"--shard shares out several datasets, but --data names one, {data}."
-        )
-    out = flags.out or Path("runs") / f"{data.resolve().name}-{_name(flags)}"
-    settings: dict[str, Any] = {
-        "vectors_from": flags.vectors_from,
-        "n_devices": flags.devices,
-        "overwrite": flags.overwrite,
-    }
-    with directories.only_process(out) as is_free:
-        if not is_free:
-            raise UserError(
-                f"Another process is training {out}; wait for it, or name another "
-                "--out."
-            )
-        if flags.ensemble > 1:
-            ensemble_run.train_ensemble(
-                data, out, flags.run_config, flags.ensemble, **settings
-            )
-        else:
-            run.train_run(data, out, flags.run_config, **settings)
+        raise UserError(f"`shard` is for several datasets; `data` names one, {data}.")
+    api.fit(
+        data,
+        flags.out or Path("runs") / f"{data.resolve().name}-{flags.settings_name}",
+        config=flags.run_config,
+        vectors_from=flags.vectors_from,
+        ensemble=flags.ensemble,
+        devices=flags.devices,
+        overwrite=flags.overwrite,
+        progress=True,
+    )
 
 
 def _train_several(flags: TrainFlags) -> None:
-    """Trains a run of each dataset, and says what became of them."""
-    from deeprke_tf.system import shards
+    """Trains a run of each dataset, and prints the outcomes."""
     from deeprke_tf.training import many
 
     if flags.overwrite:
         raise UserError(
-            "--overwrite is for one run: of several processes each would delete what "
-            "another has trained. Delete the runs that shall be trained anew."
+            "`overwrite=True` is for one run: each of several processes would delete "
+            "what another has trained. Delete the runs that are to be trained again."
         )
     if flags.ensemble > 1:
         raise UserError(
-            "--ensemble is for one dataset; give one command for each of several."
+            "`ensemble` is for one dataset; give one command for each of several."
         )
     datasets = many.find(flags.data)
     out = flags.out or Path("runs")
-    directories = many.run_directories(datasets, out, _name(flags))
+    directories = many.run_directories(datasets, out, flags.settings_name)
     shard = flags.shard or "1/1"
     outcomes = many.train_datasets(
         shards.share_of(datasets, shard),
@@ -160,6 +153,7 @@ def _train_several(flags: TrainFlags) -> None:
         flags.run_config,
         vectors_from=flags.vectors_from,
         n_devices=flags.devices,
+        progress=progress_bar,
     )
     rows = [["run", "validation AUROC", ""]]
     for outcome in outcomes:
@@ -172,12 +166,6 @@ def _train_several(flags: TrainFlags) -> None:
             f"{len(failed)} of {len(outcomes)} datasets failed; {failed[0].run}: "
             f"{failed[0].message}"
         )
-
-
-def _name(flags: TrainFlags) -> str:
-    """Returns the name of the settings, as the names of runs have it."""
-    name = flags.config.stem if flags.config else flags.preset
-    return f"{name}-ensemble" if flags.ensemble > 1 else name
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -6,7 +6,10 @@ import pandas as pd
 import pytest
 
 import deeprke_tf as dk
+from deeprke_tf.config import RunConfig, from_dict
+from deeprke_tf.data import description
 from deeprke_tf.rna.sites import Site
+from deeprke_tf.system import files
 from tests.support.small_runs import make_sites
 
 pytest_plugins = ["tests.support.run_fixtures"]
@@ -129,3 +132,27 @@ def test_a_script_without_a_main_guard_folds_in_processes(run, tmp_path):
         [sys.executable, str(script)], capture_output=True, text=True, cwd=tmp_path
     )
     assert done.stdout == "rows 60 True\n", done.stderr
+
+
+def test_fit_trains_what_the_command_trains_and_returns_the_run(
+    sequence_run, data, tmp_path, capsys
+):
+    settings = files.read_json(sequence_run / "config.json")
+    config = from_dict(RunConfig, settings, "config")
+    run = dk.fit(description.read(data), tmp_path / "run", config=config)
+    assert capsys.readouterr().out == ""
+    assert (run.directory, run.config) == (tmp_path / "run", config)
+    history = (tmp_path / "run" / "history.csv").read_text()
+    assert history == (sequence_run / "history.csv").read_text()
+
+
+def test_fit_names_what_is_wrong_by_its_arguments(sequence_run, data, tmp_path):
+    for settings, message in (
+        ({"epoch": 2}, "No setting 'epoch'; did you mean `epochs`"),
+        ({"ensemble": 0}, "`ensemble` must be at least 1, got 0."),
+        ({"preset": "papre"}, "No preset 'papre'; there are: deeprke"),
+    ):
+        with pytest.raises(dk.UserError, match=message):
+            dk.fit(data, tmp_path / "run", **settings)
+    with pytest.raises(dk.UserError, match="is a finished run; name another `out`"):
+        dk.fit(data, sequence_run, config=sequence_run / "config.json")

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from deeprke_tf import train, vectors
-from deeprke_tf.networks import word2vec
 from deeprke_tf.system import files
 from deeprke_tf.training import epochs
 from deeprke_tf.training import vectors as run_vectors
@@ -22,7 +21,7 @@ def corpus(tmp_path):
 
 
 def trained(corpus, out, *flags):
-    """The tables that `deeprke vectors` writes, by view."""
+    """Trains vectors by `deeprke vectors`; returns the tables by view."""
     argv = ["--fasta", str(corpus), "--out", str(out), *SMALL, *flags]
     assert vectors.main(argv) == 0
     return {
@@ -45,7 +44,7 @@ def test_both_tables_have_a_row_for_each_id(corpus, tmp_path, monkeypatch):
     assert (description["n_read"], description["n_used"]) == (60, 30)
 
 
-def test_what_comes_without_a_structure_is_folded(tmp_path):
+def test_rnas_without_a_structure_are_folded(tmp_path):
     fasta = tmp_path / "corpus.fa"
     fasta.write_text(">a\nGGGGCAAAAGCCCC\n>b\nGGGGCAAAAGCCCC\n")
     given = tmp_path / "corpus.tsv"
@@ -100,23 +99,29 @@ def test_training_refuses_vectors_of_another_k(corpus, data, tmp_path, capsys):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_killed_command_leaves_nothing_to_train_with_and_can_be_given_again(
-    corpus, data, tmp_path, monkeypatch, capsys
+def test_an_interrupted_command_leaves_nothing_and_can_be_repeated(
+    corpus, tmp_path, monkeypatch
 ):
     out = tmp_path / "vectors"
 
-    def save_and_die(vectors, path):
-        embeddings_save(vectors, path)
+    def interrupt(_path, _contents):
         raise KeyboardInterrupt
 
-    embeddings_save = word2vec.save
     with monkeypatch.context() as patch:
-        patch.setattr(word2vec, "save", save_and_die)
+        patch.setattr(files, "write_json", interrupt)
         assert vectors.main(["--fasta", str(corpus), "--out", str(out), *SMALL]) == 130
-    flags = ["--data", str(data), "--out", str(tmp_path / "run"), *ONE_EPOCH]
-    assert train.main([*flags, "--vectors-from", str(out)]) == 1
-    assert "Cannot read the vectors" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["corpus.tsv"]
     assert trained(corpus, out, "--no-structure").keys() == {"sequence"}
+
+
+def test_vectors_are_replaced_only_with_overwrite(corpus, tmp_path, capsys):
+    out = tmp_path / "vectors"
+    trained(corpus, out)
+    argv = ["--fasta", str(corpus), "--out", str(out), *SMALL]
+    assert vectors.main(argv) == 1
+    assert "is not empty; name another, or give --overwrite." in capsys.readouterr().err
+    tables = trained(corpus, out, "--no-structure", "--overwrite")
+    assert tables.keys() == {"sequence"}
 
 
 def test_training_refuses_vectors_of_other_folds(corpus, data, tmp_path, capsys):
@@ -134,10 +139,10 @@ def test_training_refuses_vectors_of_other_folds(corpus, data, tmp_path, capsys)
         (["--fasta", "{tmp}/none.fa"], "Cannot read {tmp}/none.fa: No such file"),
         (["--fasta", "-"], "Save the corpus to a file"),
         (["--fasta", "{tmp}/short.fa"], "none of 1 RNAs can be used."),
-        (["--out", "{tmp}"], "is not empty; name another."),
+        (["--out", "{tmp}"], "is not empty; name another, or give --overwrite."),
         (["--out", "{tmp}/corpus.tsv"], "corpus.tsv is a file; name a directory."),
         (["--k", "0"], "k must be between 1 and 8, got 0."),
-        (["--max-length", "0"], "max_length must be at least 1, got 0."),
+        (["--max-length", "0"], "--max-length must be at least 1, got 0."),
         (["--vector-size", "0"], "vector-size must be from 1 to 4,096"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -129,16 +129,16 @@ def train_network(task: Task, dataset: Dataset, directory: Path) -> Trained:
 
     from deeprke_tf.data import batches
     from deeprke_tf.runs.scorer import score_sites
-    from deeprke_tf.training import many
-    from deeprke_tf.training import run as train_run
+    from deeprke_tf.training import start
+    from deeprke_tf.training.run import train_run
 
     # Networks of earlier tasks are not needed any more.
     keras.utils.clear_session()
     started = time.monotonic()
     if (directory / layout.MANIFEST).exists():
-        many.require_same(directory, dataset.directory, task.settings, None)
+        start.require_same(directory, task.settings, dataset, None)
     else:
-        train_run.train_run(dataset.directory, directory, task.settings)
+        train_run(dataset.directory, directory, task.settings)
     run = Run.load(directory)
 
     def scored(split: str) -> Scored:

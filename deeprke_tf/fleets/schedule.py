@@ -54,7 +54,7 @@ def _step_sizes(
     settings: TrainConfig, n_sites: int, first: int, n_steps: int
 ) -> np.ndarray:
     """Returns the step sizes of an epoch, float32 [n_steps]."""
-    size = objective.step_size(settings, n_sites)
+    size = objective.learning_rate(settings, n_sites)
     if isinstance(size, float):
         return np.full(n_steps, size, np.float32)
     return np.asarray(jax.vmap(size)(first + jnp.arange(n_steps)), np.float32)

@@ -96,7 +96,9 @@ class FoldingPool:
         )
         return [site.dot_bracket or folds[site.sequence] for site in sites]
 
-    def fill(self, sequences: Iterable[str], on_folded: Callable[[int], None]) -> None:
+    def fill(
+        self, sequences: Iterable[str], on_folded: Callable[[int], object]
+    ) -> None:
         """Folds into the cache, holding only a few sequences at a time.
 
         What was folded is on disk within seconds, so that a killed run goes on.

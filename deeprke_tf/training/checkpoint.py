@@ -1,6 +1,8 @@
-"""What an unfinished training run goes on from, safe against being killed."""
+"""The state of an unfinished training run, from which it resumes after a kill."""
 
+import contextlib
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,31 +10,67 @@ import keras
 import pandas as pd
 
 from deeprke_tf.config import TrainConfig
+from deeprke_tf.errors import UserError
 from deeprke_tf.system import files
 from deeprke_tf.training import objective
 
 _PROGRESS = "progress.json"
 
 
-class TrainingState:
-    """The last and the best epoch of a run, and the history up to there.
+@contextlib.contextmanager
+def resuming(out: Path) -> Iterator[None]:
+    """Adds what to do to an error about the files of an unfinished run.
 
-    `progress.json` names the files of both epochs; it is replaced in one step after
-    they are complete, so that at any moment it tells of a whole state.
+    Raises:
+      UserError: The block raised one.
+    """
+    try:
+        yield
+    except UserError as error:
+        raise UserError(
+            f"{error} The unfinished run {out} is damaged; give `overwrite=True` to "
+            "start it again."
+        ) from error
+
+
+def require_digest(path: Path, sha256: str | None) -> None:
+    """Refuses a file that is not as training wrote it.
 
     Args:
-      directory: Where it is kept; made when it does not exist.
-      history_path: The CSV file that shows the history.
+      path: The file.
+      sha256: Its digest, or None if it is not known.
+
+    Raises:
+      UserError: The digest is another one.
+    """
+    if sha256 not in (None, files.sha256(path)):
+        raise UserError(f"{path} is not the file that training wrote.")
+
+
+class TrainingState:
+    """The models of the last and the best epoch of a run, and the history so far.
+
+    `progress.json` holds the history and the digests of both models. It is replaced
+    atomically after they are complete, so that it always describes a whole state.
+
+    Args:
+      directory: Directory of the state, in the run directory; made if it is not there.
+      history_path: CSV file that shows the history.
+
+    Raises:
+      UserError: The history is damaged.
     """
 
     def __init__(self, directory: Path, history_path: Path):
         self._directory = directory
         self._history_path = history_path
         self.history: list[dict[str, Any]] = []
+        self._sha256: dict[str, str] = {}
         directory.mkdir(parents=True, exist_ok=True)
         if (directory / _PROGRESS).exists():
-            self.history = files.read_json(directory / _PROGRESS)
-            # A run killed between the two files would lack its last row for good.
+            with resuming(directory.parent):
+                self._read_progress(directory / _PROGRESS)
+            # A kill between the two files leaves the CSV without its last row.
             self._write_history()
 
     @property
@@ -42,40 +80,65 @@ class TrainingState:
 
     @property
     def best_epoch(self) -> int:
-        """The epoch with the highest validation AUROC, the first of equals; from 1."""
+        """The epoch with the highest validation AUROC, from 1; the first of ties."""
         return objective.best_epoch(self.history)
 
     def is_finished(self, settings: TrainConfig) -> bool:
-        """Whether all epochs are done or the last ones were no better."""
+        """Whether all epochs are done, or early stopping applies."""
         return objective.is_finished(self.history, settings)
 
     def load_model(self) -> keras.Model | None:
-        """Returns the network of the last epoch with its optimizer, if there is one."""
-        return (
-            keras.models.load_model(self._model(self.n_epochs))
-            if self.history
-            else None
-        )
+        """Returns the network of the last epoch with its optimizer, if there is one.
+
+        Raises:
+          UserError: Its file is missing or damaged.
+        """
+        return self._load(self.n_epochs, compile=True) if self.history else None
 
     def load_best_model(self) -> keras.Model:
-        """Returns the network of the best epoch."""
-        return keras.models.load_model(self._model(self.best_epoch), compile=False)
+        """Returns the network of the best epoch, uncompiled.
+
+        Raises:
+          UserError: Its file is missing or damaged.
+        """
+        return self._load(self.best_epoch, compile=False)
 
     def end_epoch(self, row: dict[str, Any], model: keras.Model) -> None:
-        """Keeps an epoch: its row of the history, weights and optimizer."""
+        """Saves an epoch: its row of the history, weights and optimizer."""
         self.history.append(row)
         path = self._model(self.n_epochs)
         with files.path_aside(path) as partial:
             model.save(partial)
-        files.write_json(self._directory / _PROGRESS, self.history)
-        self._write_history()
         kept = {self._model(self.n_epochs), self._model(self.best_epoch)}
+        digests = self._sha256 | {path.name: files.sha256(path)}
+        self._sha256 = {k.name: digests[k.name] for k in kept if k.name in digests}
+        progress = {"history": self.history, "sha256": self._sha256}
+        files.write_json(self._directory / _PROGRESS, progress)
+        self._write_history()
         for old in set(self._directory.glob("*.keras")) - kept:
             old.unlink()
 
     def remove(self) -> None:
         """Deletes the state, when the run is finished."""
         shutil.rmtree(self._directory)
+
+    def _read_progress(self, path: Path) -> None:
+        progress = files.read_json(path)
+        if isinstance(progress, list):  # as version 0.1.0 wrote it
+            progress = {"history": progress, "sha256": {}}
+        try:
+            self.history, self._sha256 = progress["history"], progress["sha256"]
+            objective.best_epoch(self.history)
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{path} holds no history of a training.") from error
+
+    def _load(self, epoch: int, compile: bool) -> keras.Model:
+        path = self._model(epoch)
+        with resuming(self._directory.parent):
+            if not path.exists():
+                raise UserError(f"{path} is missing.")
+            require_digest(path, self._sha256.get(path.name))
+        return keras.models.load_model(path, compile=compile)
 
     def _write_history(self) -> None:
         with files.written_aside(self._history_path) as file:

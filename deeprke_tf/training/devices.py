@@ -1,4 +1,4 @@
-"""The devices to train on, and the strategy that spreads a batch over them."""
+"""The devices to train on, and the strategy that splits a batch among them."""
 
 import tensorflow as tf
 
@@ -8,18 +8,18 @@ from deeprke_tf.errors import UserError
 def strategy(n_devices: int | None = None) -> tf.distribute.Strategy:
     """Returns a strategy over GPUs, or over logical CPU devices where there are none.
 
-    One CPU device needs nothing mirrored: there it is TensorFlow's default strategy,
-    with which Keras begins an epoch sooner. What is computed is the same.
+    For one CPU device it is TensorFlow's default strategy, with which Keras starts an
+    epoch sooner; the results are the same.
 
     Args:
-      n_devices: How many to use; every GPU found, or one CPU device, if None.
+      n_devices: Number of devices; if None, all GPUs, or one CPU device.
 
     Raises:
       UserError: There are fewer GPUs than asked for, or TensorFlow already runs on
         another number of CPU devices.
     """
     if n_devices is not None and n_devices < 1:
-        raise UserError(f"devices must be at least 1, got {n_devices}.")
+        raise UserError(f"`devices` must be at least 1, got {n_devices}.")
     gpus = tf.config.list_physical_devices("GPU")
     if not gpus and (n_devices or 1) == 1:
         return tf.distribute.get_strategy()
@@ -27,26 +27,26 @@ def strategy(n_devices: int | None = None) -> tf.distribute.Strategy:
         return tf.distribute.MirroredStrategy(_logical_cpus(n_devices or 1))
     n_used = n_devices or len(gpus)
     if n_used > len(gpus):
-        raise UserError(f"{n_used} devices asked for, but {len(gpus)} GPUs found.")
+        raise UserError(f"`devices` is {n_used}, but {len(gpus)} GPUs were found.")
     return tf.distribute.MirroredStrategy([f"/gpu:{i}" for i in range(n_used)])
 
 
 def names(strategy: tf.distribute.Strategy) -> list[str]:
-    """Returns the names of the devices of a strategy that `strategy` returned."""
+    """Returns the device names of a result of `strategy`."""
     if isinstance(strategy, tf.distribute.MirroredStrategy):
         return list(strategy.extended.worker_devices)
     return [tf.config.list_logical_devices("CPU")[0].name]
 
 
 def _logical_cpus(n_devices: int) -> list[str]:
-    """Splits the CPU into logical devices, which are for trying things out."""
+    """Splits the CPU into logical devices, to test training on several devices."""
     cpu = tf.config.list_physical_devices("CPU")[0]
     logical = [tf.config.LogicalDeviceConfiguration()] * n_devices
     try:
         tf.config.set_logical_device_configuration(cpu, logical)
     except RuntimeError as error:
         raise UserError(
-            f"Cannot split the CPU into {n_devices} devices any more: TensorFlow "
-            "has started; do it first in a process of its own."
+            f"Cannot split the CPU into {n_devices} devices: TensorFlow has started "
+            "in this process; train in a new one."
         ) from error
     return [f"/cpu:{i}" for i in range(n_devices)]

@@ -1,10 +1,11 @@
-"""One training run, epoch by epoch; each epoch starts from what the last one saved.
+"""The epochs of a training run; each starts from the saved state of the last one.
 
-An epoch is settled by the saved state, the seed and its number alone: a run that was
-killed and started again gives the history and the model of one that was not.
+The result of an epoch depends only on that state, the seed and the epoch's number. So a
+run that was killed and resumed gives the history and the model of one that was not.
 """
 
 import dataclasses
+import logging
 import math
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,11 @@ from deeprke_tf.data.description import Dataset
 from deeprke_tf.errors import UserError
 from deeprke_tf.networks.deeprke import build_model
 from deeprke_tf.runs.scorer import score_labelled, scorer
-from deeprke_tf.system.progress import progress_bar
+from deeprke_tf.system.progress import Bar, Progress, no_progress
 from deeprke_tf.training import objective
 from deeprke_tf.training.checkpoint import TrainingState
+
+_logger = logging.getLogger(__name__)
 
 Vectors = dict[str, np.ndarray]
 
@@ -33,24 +36,27 @@ def fit(
     strategy: tf.distribute.Strategy,
     state: TrainingState,
     log_dir: Path,
+    progress: Progress = no_progress,
 ) -> keras.Model:
-    """Trains until the validation AUROC no longer rises, from wherever `state` is.
+    """Trains until the validation AUROC no longer rises, from `state` on.
 
     Args:
-      info: The data; its train and validation splits are read.
+      info: The dataset; its train and validation splits are read.
       run_config: All settings.
-      vectors: k-mer vectors, by view, and k-mer weights; of `run_vectors`.
+      vectors: k-mer vectors, by view, and k-mer weights; see `training.vectors`.
       strategy: The devices to train on.
-      state: What the run has done so far; kept up to date.
-      log_dir: For TensorBoard.
+      state: The epochs done so far; updated after each epoch.
+      log_dir: Directory of TensorBoard logs.
+      progress: Shows the sites of each epoch.
 
     Returns:
       The network of the best epoch, float32 and uncompiled.
 
     Raises:
-      UserError: The loss is no longer a number.
+      UserError: Loss or validation measures are NaN, or the state is damaged.
     """
     settings = objective.for_sites(run_config.train, info.split("train").n_sites)
+    _logger.info("%s", _plan_line(run_config.train, settings, info))
     run_config = dataclasses.replace(run_config, train=settings)
     keras.utils.set_random_seed(settings.seed % 2**32)  # NumPy takes no more bits.
     with strategy.scope():
@@ -62,7 +68,7 @@ def fit(
     log = tf.summary.create_file_writer(str(log_dir))
     while not state.is_finished(settings):
         epoch = state.n_epochs + 1
-        loss = train_epoch(model, info, run_config, epoch)
+        loss = train_epoch(model, info, run_config, epoch, progress)
         measured = objective.validation_measures(*score_labelled(score, validation))
         row = {"epoch": epoch, "loss": loss} | measured
         _require_finite(row)
@@ -70,8 +76,8 @@ def fit(
         with log.as_default(step=epoch):
             for name in ("loss", "val_loss", "val_auroc", "val_auprc"):
                 tf.summary.scalar(name, row[name])
-        log.flush()  # What is not on disk is lost to a run that is killed.
-        print(_epoch_line(row, settings, state.best_epoch == epoch), flush=True)
+        log.flush()  # So that a run that is killed has it.
+        _logger.info("%s", _epoch_line(row, settings, state.best_epoch == epoch))
     log.close()
     return float32_copy(state.load_best_model(), run_config.model, vectors)
 
@@ -79,7 +85,7 @@ def fit(
 def compiled_model(
     info: Dataset, run_config: RunConfig, vectors: Vectors
 ) -> keras.Model:
-    """Builds and compiles the network in the precision that the run asks for."""
+    """Builds and compiles the network, in the precision of the settings."""
     train = info.split("train")
     fraction = objective.bound_fraction(
         run_config.train, train.n_sites, train.n_positive
@@ -93,13 +99,13 @@ def compiled_model(
         keras.config.set_dtype_policy(before)
     model.compile(
         optimizer=keras.optimizers.Adam(
-            objective.step_size(run_config.train, train.n_sites),
+            objective.learning_rate(run_config.train, train.n_sites),
             clipnorm=run_config.train.clip_norm,
         ),
         loss=keras.losses.BinaryCrossentropy(),
         jit_compile=False,  # XLA is several times slower on CPUs.
     )
-    # A step that makes the optimizer's variables as it runs would be traced twice.
+    # A training step that makes the optimizer's variables would be traced twice.
     model.optimizer.build(model.trainable_variables)
     return model
 
@@ -126,7 +132,11 @@ def float32_copy(
 
 
 def train_epoch(
-    model: keras.Model, info: Dataset, run_config: RunConfig, epoch: int
+    model: keras.Model,
+    info: Dataset,
+    run_config: RunConfig,
+    epoch: int,
+    progress: Progress = no_progress,
 ) -> float:
     """Passes over the training sites once; returns the mean loss."""
     settings = run_config.train
@@ -144,18 +154,19 @@ def train_epoch(
         targets=objective.targets(settings, train.n_sites, train.n_positive),
         n_devices=model.distribute_strategy.num_replicas_in_sync,
     )
-    with progress_bar(train.n_sites, "site", f"epoch {epoch}") as bar:
+    with progress(train.n_sites, "site", f"epoch {epoch}") as bar:
+        shown = _BatchProgress(bar, train.n_sites, settings.batch_size)
         history = model.fit(
             batches,
             shuffle=False,  # The batches are shuffled already.
             verbose=0,
-            callbacks=[keras.callbacks.TerminateOnNaN(), _Progress(bar, settings)],
+            callbacks=[keras.callbacks.TerminateOnNaN(), shown],
         )
     return float(history.history["loss"][0])
 
 
 def _seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
-    """Makes what is dropped in an epoch depend on its number and the seed alone.
+    """Makes the dropout of an epoch depend only on its number and the seed.
 
     Keras does not save the state of its random generators with a model.
     """
@@ -165,16 +176,19 @@ def _seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
             state.assign([objective.epoch_seed(seed, epoch), number])
 
 
-class _Progress(keras.callbacks.Callback):
-    """Moves a progress bar by a batch at a time."""
+class _BatchProgress(keras.callbacks.Callback):
+    """Updates a progress bar after each batch."""
 
-    def __init__(self, bar: Any, settings: TrainConfig):
+    def __init__(self, bar: Bar, n_sites: int, batch_size: int):
         super().__init__()
         self._bar = bar
-        self._batch_size = settings.batch_size
+        self._n_left = n_sites
+        self._batch_size = batch_size
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self._bar.update(min(self._batch_size, self._bar.total - self._bar.n))
+        n_sites = min(self._batch_size, self._n_left)
+        self._n_left -= n_sites
+        self._bar.update(n_sites)
 
 
 def _require_finite(row: dict[str, Any]) -> None:
@@ -182,9 +196,20 @@ def _require_finite(row: dict[str, Any]) -> None:
         if not math.isfinite(value):
             raise UserError(
                 f"In epoch {row['epoch']} the {name} is {value}: training diverged. "
-                "Start again with --overwrite and a lower --learning-rate"
-                ", or without --mixed-precision where that was on."
+                "Start again with `overwrite=True` and a lower `learning_rate`, or "
+                "without `mixed_precision` if that was on."
             )
+
+
+def _plan_line(asked: TrainConfig, settings: TrainConfig, info: Dataset) -> str:
+    """Says how long training may last, and why."""
+    n_steps = objective.steps_per_epoch(asked, info.split("train").n_sites)
+    line = f"training up to {settings.epochs} epochs of {n_steps} steps"
+    if settings.epochs > asked.epochs:
+        line += (
+            f": {asked.epochs} epochs are too few for `min_steps`, {asked.min_steps}"
+        )
+    return line
 
 
 def _epoch_line(row: dict[str, Any], settings: TrainConfig, is_best: bool) -> str:

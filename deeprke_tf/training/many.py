@@ -1,28 +1,31 @@
-"""Trains a run of each of several datasets, beside other processes that do so."""
+"""Trains a run of each of several datasets, alongside other processes that do so."""
 
 import dataclasses
 import glob
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from deeprke_tf import config
 from deeprke_tf.config import RunConfig
 from deeprke_tf.data import description
 from deeprke_tf.errors import UserError
 from deeprke_tf.runs import layout
 from deeprke_tf.system.directories import only_process
+from deeprke_tf.system.progress import Progress, no_progress
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What became of the run of a dataset.
+    """The outcome for one dataset.
 
     Attributes:
-      run: Its directory.
-      state: What happened to it here.
-      auroc: On validation; None unless the run is finished.
-      message: Why it failed; empty where it did not.
+      run: Directory of its run.
+      state: "elsewhere": another process is training it.
+      auroc: AUROC on validation; None unless the run is finished.
+      message: Why training failed; empty if it did not.
     """
 
     run: Path
@@ -35,14 +38,14 @@ def find(given: Sequence[Path]) -> list[Path]:
     """Returns the datasets that paths and patterns name, each once.
 
     Args:
-      given: Dataset directories, and patterns such as `tfrecords/*`, of which what is
-        no dataset is passed over.
+      given: Dataset directories, and patterns such as `tfrecords/*`, whose matches
+        without a dataset are ignored.
 
     Raises:
-      UserError: A directory is no dataset, a pattern matches none, or none is named.
+      UserError: A directory holds no dataset, a pattern matches none, or none is named.
     """
     if not given:
-        raise UserError("--data names no dataset; give a directory or a pattern.")
+        raise UserError("`data` names no dataset; give a directory or a pattern.")
     found: dict[Path, None] = {}
     for path in given:
         if not is_pattern(path):
@@ -61,17 +64,17 @@ def find(given: Sequence[Path]) -> list[Path]:
 
 
 def is_pattern(path: Path) -> bool:
-    """Whether a path stands for others; one that is there stands for itself."""
+    """Whether a path is a glob pattern; an existing path never is."""
     return not path.exists() and any(letter in str(path) for letter in "*?[")
 
 
 def run_directories(datasets: Sequence[Path], out: Path, settings: str) -> list[Path]:
-    """Returns where the run of each dataset goes.
+    """Returns the run directory of each dataset, `<out>/<dataset>-<settings>`.
 
     Args:
-      datasets: Their directories; a run is named after the last part.
+      datasets: Their directories.
       out: Directory of the runs.
-      settings: Name of the settings, the other half of a run's name.
+      settings: Name of the settings.
 
     Raises:
       UserError: Two of them would share a run.
@@ -83,7 +86,7 @@ def run_directories(datasets: Sequence[Path], out: Path, settings: str) -> list[
             raise UserError(
                 f"The datasets {by_name[name]} and {path} would both be trained as "
                 f"{name}-{settings}; give them to one `deeprke train` each, with an "
-                "--out of its own."
+                "`out` of its own."
             )
         by_name[name] = path
     return [out / f"{name}-{settings}" for name in by_name]
@@ -96,77 +99,50 @@ def train_datasets(
     *,
     vectors_from: Path | None = None,
     n_devices: int | None = None,
+    progress: Progress = no_progress,
 ) -> list[Outcome]:
-    """Trains what nobody has trained; a dataset that fails does not stop the others.
+    """Trains the runs that are not finished; a failure does not stop the others.
 
     Args:
-      datasets: Directories of `pipelines.preprocess`.
-      directories: The run of each.
+      datasets: Dataset directories of `deeprke preprocess`.
+      directories: The run directory of each.
       run_config: All settings.
       vectors_from: Directory of ready k-mer vectors, or None to train them.
       n_devices: Devices to train on; see `devices.strategy`.
+      progress: Shows the sites of each epoch.
 
     Returns:
-      What became of each.
+      The outcome for each dataset.
     """
-    outcomes = []
-    for number, (data, run) in enumerate(zip(datasets, directories, strict=True), 1):
-        print(f"dataset {number} of {len(datasets)}: {data}", flush=True)
-        try:
-            outcome = _train_alone(data, run, run_config, vectors_from, n_devices)
-        except UserError as error:
-            outcome = Outcome(run, "failed", message=str(error))
-            print(f"failed: {error}", flush=True)
-        outcomes.append(outcome)
-    return outcomes
-
-
-def _train_alone(
-    data: Path,
-    run: Path,
-    run_config: RunConfig,
-    vectors_from: Path | None,
-    n_devices: int | None,
-) -> Outcome:
-    """Trains a run unless it is finished, or another process is at it."""
     import keras
 
-    from deeprke_tf.training import run as train_run
+    from deeprke_tf.training import run, start
 
-    with only_process(run) as is_free:
-        if not is_free:
-            return Outcome(run, "elsewhere")
-        if (run / layout.MANIFEST).exists():
-            require_same(run, data, run_config, vectors_from)
-            auroc = layout.validation_measures(run)["auroc"]
-            return Outcome(run, "done before", auroc)
-        # The networks of earlier datasets are not needed any more.
-        keras.utils.clear_session()
-        measured = train_run.train_run(
-            data, run, run_config, vectors_from=vectors_from, n_devices=n_devices
-        )
-        return Outcome(run, "trained", measured["auroc"])
+    def train(data: Path, out: Path) -> Outcome:
+        with only_process(out) as is_free:
+            if not is_free:
+                return Outcome(out, "elsewhere")
+            if (out / layout.MANIFEST).exists():
+                info = description.read(data)
+                start.require_same(out, run_config, info, vectors_from)
+                auroc = layout.validation_measures(out)["auroc"]
+                return Outcome(out, "done before", auroc)
+            # Keras keeps graphs of the networks of earlier datasets.
+            keras.utils.clear_session()
+            measured = run.train_run(
+                *(data, out, run_config),
+                vectors_from=vectors_from,
+                n_devices=n_devices,
+                progress=progress,
+            )
+            return Outcome(out, "trained", measured["auroc"])
 
-
-def require_same(
-    run: Path, data: Path, run_config: RunConfig, vectors_from: Path | None
-) -> None:
-    """Makes sure that a finished run is the one that would be trained.
-
-    Raises:
-      UserError: It was trained on other data or vectors, or with other settings.
-    """
-    manifest = layout.read_manifest(run)
-    digest = description.read(data).sha256
-    given = vectors_from.resolve().name if vectors_from else None
-    other = {
-        "data": manifest.get("data", {}).get("dataset_sha256") != digest,
-        "settings": config.load(RunConfig, run / layout.CONFIG) != run_config,
-        "--vectors-from": manifest.get("vectors", {}).get("from") != given,
-    }
-    if any(other.values()):
-        what = " and ".join(name for name, is_other in other.items() if is_other)
-        raise UserError(
-            f"{run} is a finished run of other {what}; delete it, or name another "
-            "--out."
-        )
+    outcomes = []
+    for number, (data, out) in enumerate(zip(datasets, directories, strict=True), 1):
+        _logger.info("dataset %d of %d: %s", number, len(datasets), data)
+        try:
+            outcomes.append(train(data, out))
+        except UserError as error:
+            _logger.info("failed: %s", error)
+            outcomes.append(Outcome(out, "failed", message=str(error)))
+    return outcomes

@@ -1,4 +1,4 @@
-"""What training minimizes, by which steps, and when it stops; for any backend of Keras.
+"""Loss weights and targets, learning rate and early stopping, on any Keras backend.
 
 Shared by the training of one run (`deeprke_tf.training.epochs`) and of many at once
 (`deeprke_tf.fleets.fleet`).
@@ -18,20 +18,19 @@ from deeprke_tf.evaluation import metrics
 
 
 def for_sites(settings: TrainConfig, n_sites: int) -> TrainConfig:
-    """Returns the settings with as many epochs as `min_steps` asks for.
+    """Returns the settings with `epochs` raised to reach `min_steps`.
 
-    Training does not stop in the first half of these steps: on few sites it takes off
-    late.
+    Early stopping waits for half of these steps: on few sites, the network starts to
+    learn late.
 
     >>> for_sites(TrainConfig(epochs=10, min_steps=100, batch_size=50), 250).epochs
     20
 
     Args:
-      settings: Of the training.
+      settings: Settings of the training.
       n_sites: Training sites.
     """
-    steps_per_epoch = -(-n_sites // settings.batch_size)
-    epochs = -(-settings.min_steps // steps_per_epoch)
+    epochs = -(-settings.min_steps // steps_per_epoch(settings, n_sites))
     return dataclasses.replace(
         settings,
         epochs=max(settings.epochs, epochs),
@@ -40,37 +39,42 @@ def for_sites(settings: TrainConfig, n_sites: int) -> TrainConfig:
     )
 
 
-def step_size(
+def steps_per_epoch(settings: TrainConfig, n_sites: int) -> int:
+    """Returns the number of batches in an epoch over `n_sites` training sites."""
+    return -(-n_sites // settings.batch_size)
+
+
+def learning_rate(
     settings: TrainConfig, n_sites: int
 ) -> float | keras.optimizers.schedules.LearningRateSchedule:
-    """Returns Adam's step size, rising over the first epochs.
+    """Returns the learning rate of Adam, or its schedule with warm-up and decay.
 
-    Full steps from the start, while the moments of Adam are still noise, left the
-    network at chance for epochs on RBP-24 PUM2.
+    Without warm-up, while the moments of Adam are still noise, the network stayed at
+    chance level for epochs on RBP-24 PUM2.
 
     Args:
-      settings: Of the training.
+      settings: Settings of the training.
       n_sites: Training sites.
     """
-    falls = settings.schedule == "cosine"
+    decays = settings.schedule == "cosine"
     warmup = settings.warmup_epochs
-    if not warmup and not falls:
+    if not warmup and not decays:
         return settings.learning_rate
-    steps_per_epoch = -(-n_sites // settings.batch_size)
+    n_steps = steps_per_epoch(settings, n_sites)
     return keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=0.0 if warmup else settings.learning_rate,
-        decay_steps=max(settings.epochs - warmup, 1) * steps_per_epoch,
-        # Without decay, what remains of this schedule is its warm-up.
-        alpha=0.01 if falls else 1.0,
+        decay_steps=max(settings.epochs - warmup, 1) * n_steps,
+        # Without decay, only the warm-up of this schedule remains.
+        alpha=0.01 if decays else 1.0,
         warmup_target=settings.learning_rate if warmup else None,
-        warmup_steps=warmup * steps_per_epoch,
+        warmup_steps=warmup * n_steps,
     )
 
 
 def class_weights(
     settings: TrainConfig, n_sites: int, n_positive: int
 ) -> tuple[float, float]:
-    """Returns the weights of a background and of a bound site; 1 on average."""
+    """Returns the weight of a background and of a bound site; 1 on average."""
     if settings.class_weights == "none":
         return 1.0, 1.0
     return n_sites / (2 * (n_sites - n_positive)), n_sites / (2 * n_positive)
@@ -85,19 +89,21 @@ def bound_fraction(settings: TrainConfig, n_sites: int, n_positive: int) -> floa
 def targets(
     settings: TrainConfig, n_sites: int, n_positive: int
 ) -> tuple[float, float]:
-    """Returns what is asked of a background and of a bound site; their mean stays.
+    """Returns the smoothed labels of a background and of a bound site.
+
+    They are drawn towards the fraction of bound sites, so that their mean stays.
 
     >>> low, high = targets(TrainConfig(label_smoothing=0.1), 100, n_positive=20)
     >>> round(low, 3), round(high, 3)
     (0.02, 0.92)
     """
-    share = settings.label_smoothing
-    low = share * bound_fraction(settings, n_sites, n_positive)
-    return low, 1 - share + low
+    smoothing = settings.label_smoothing
+    low = smoothing * bound_fraction(settings, n_sites, n_positive)
+    return low, 1 - smoothing + low
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
-    """Returns the seed of an epoch's order, unrelated to that of any other epoch."""
+    """Returns the random seed of an epoch, unrelated to the seeds of other epochs."""
     digest = hashlib.blake2b(f"{seed} {epoch}".encode(), digest_size=4).digest()
     return int.from_bytes(digest, "big") >> 1
 
@@ -105,7 +111,7 @@ def epoch_seed(seed: int, epoch: int) -> int:
 def validation_measures(
     labels: np.ndarray, probabilities: np.ndarray
 ) -> dict[str, float]:
-    """Returns `val_loss`, `val_auroc` and `val_auprc`; NaN where a probability is.
+    """Returns `val_loss`, `val_auroc` and `val_auprc`; NaN if a probability is NaN.
 
     Args:
       labels: 1 bound, 0 background, [n_sites].
@@ -122,7 +128,7 @@ def validation_measures(
 
 
 def best_epoch(history: Sequence[Mapping[str, Any]]) -> int:
-    """Returns the epoch with the highest validation AUROC, the first of equals; from 1.
+    """Returns the epoch with the highest validation AUROC, from 1; the first of ties.
 
     >>> best_epoch([{"val_auroc": 0.7}, {"val_auroc": 0.8}, {"val_auroc": 0.8}])
     2
@@ -132,7 +138,7 @@ def best_epoch(history: Sequence[Mapping[str, Any]]) -> int:
 
 
 def is_finished(history: Sequence[Mapping[str, Any]], settings: TrainConfig) -> bool:
-    """Returns whether all epochs are done or the last ones were no better."""
+    """Returns whether all epochs are done, or early stopping applies."""
     if not history:
         return False
     stalled = len(history) - best_epoch(history) >= settings.patience

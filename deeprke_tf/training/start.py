@@ -1,4 +1,4 @@
-"""How a training run starts: what was given is checked, its directory made or found."""
+"""The start of a training run: inputs checked, run directory made or resumed."""
 
 import dataclasses
 import shutil
@@ -12,29 +12,42 @@ from deeprke_tf.data import batches, description
 from deeprke_tf.data.description import Dataset
 from deeprke_tf.errors import UserError
 from deeprke_tf.runs import layout
-from deeprke_tf.system import directories, files
-from deeprke_tf.system.locks import lock_file
+from deeprke_tf.system import directories, files, locks
 from deeprke_tf.training import epochs, vectors
+from deeprke_tf.training.checkpoint import resuming
 
 _STARTED = "state/started.json"
+
+# All files of an unfinished run, but for those of killed writers.
+_FILES = {
+    *(layout.CONFIG, layout.STATE, layout.HISTORY, layout.MODEL, layout.METRICS),
+    *(layout.VALIDATION, layout.FIGURES, layout.LOGS),
+    *("sequence_vectors.npy", "structure_vectors.npy", "kmer_weights.npy"),
+}
 
 
 def checked(
     data: Path, run_config: RunConfig, vectors_from: Path | None
 ) -> tuple[Dataset, epochs.Vectors]:
-    """Finds all that can be wrong with what was given, before anything is written.
+    """Checks all inputs of a training, before anything is written.
 
     Returns:
-      The data, and the vectors of `vectors_from`; none where it is None.
+      The dataset, and the vectors of `vectors_from`; no vectors if it is None.
 
     Raises:
-      UserError: Data or vectors cannot be used.
+      UserError: Dataset or vectors cannot be used.
     """
     info = description.read(data)
     info.require_views(run_config.model.views)
-    for split in ("train", "validation"):
-        _require_both_classes(info, split)
-        batches.verify_shards(info, split)
+    for name in ("train", "validation"):
+        split = info.split(name)
+        if not 0 < split.n_positive < split.n_sites:
+            raise UserError(
+                f"The {name} split of {data} has {split.n_positive} bound and "
+                f"{split.n_sites - split.n_positive} background sites; training needs "
+                "both."
+            )
+        batches.verify_shards(info, name)
     return info, vectors.given_vectors(info, run_config, vectors_from)
 
 
@@ -46,79 +59,123 @@ def prepare(
     overwrite: bool,
     members: Sequence[str] = (),
 ) -> None:
-    """Makes the run directory, or makes sure that it holds this very run unfinished.
+    """Makes the run directory, or checks that it holds this very run unfinished.
 
     Args:
-      out: The directory.
+      out: The run directory.
       run_config: All settings.
-      info: The data.
-      vectors_from: As given.
-      overwrite: Delete what `out` holds.
-      members: Of an ensemble, the names of its directories. They may be there before
+      info: The dataset.
+      vectors_from: Directory of ready k-mer vectors, or None.
+      overwrite: Delete the run that `out` holds.
+      members: Directory names of the members of an ensemble. They may be there before
         it: members can be trained one by one, on several machines.
 
     Raises:
-      UserError: `out` holds something else, or a finished run.
+      UserError: `out` holds something else, a finished run, or a damaged one.
     """
     directories.make_directory(out)
+    names = {path.name for path in out.iterdir()}
+    of_members = {*members, *(locks.lock_file(out / name).name for name in members)}
     # A run that was killed at its very start has no config yet.
-    begun = {layout.STATE, *files.unfinished_names(layout.CONFIG), *members}
-    begun |= {lock_file(out / name).name for name in members}
-    is_run = (out / layout.CONFIG).exists() and (
-        (out / layout.MANIFEST).exists() or (out / _STARTED).exists()
-    )
-    if not is_run and {path.name for path in out.iterdir()} - begun:
-        raise UserError(f"--out {out} is not empty and not a run; name another.")
+    begun = {layout.STATE, *files.unfinished_names(layout.CONFIG), *of_members}
+    has_start = layout.MANIFEST in names or (out / _STARTED).exists()
+    is_run = layout.CONFIG in names and has_start
+    if not is_run and names - begun:
+        killed = {name for known in _FILES for name in files.unfinished_names(known)}
+        if layout.CONFIG not in names or names - (_FILES | killed | of_members):
+            raise UserError(f"{out} is not empty and not a run; name another `out`.")
+        if not overwrite:
+            with resuming(out):
+                raise UserError(f"{out / _STARTED} is missing.")
     if overwrite:
         shutil.rmtree(out)
         is_run = False
-    if (out / layout.MANIFEST).exists():
+    elif layout.MANIFEST in names:
         raise UserError(
-            f"{out} is a finished run; name another --out, or add --overwrite."
+            f"{out} is a finished run; name another `out`, or give `overwrite=True`."
         )
+    if is_run:
+        with resuming(out):
+            other = differences(out, run_config, info, vectors_from, len(members))
+        if other:
+            raise UserError(_unlike(out, other, info.directory, len(members)))
+        return
+    (out / layout.STATE).mkdir(parents=True, exist_ok=True)
     started = {
         "dataset_sha256": info.sha256,
         "vectors_from": str(vectors_from) if vectors_from else None,
         "ensemble": len(members) or None,
     }
-    if not is_run:
-        (out / layout.STATE).mkdir(parents=True, exist_ok=True)
-        files.write_json(out / _STARTED, started)
-        files.write_json(out / layout.CONFIG, dataclasses.asdict(run_config))
-        return
-    _require_same(out, run_config, started, info.directory)
+    files.write_json(out / _STARTED, started)
+    files.write_json(out / layout.CONFIG, dataclasses.asdict(run_config))
 
 
-def _require_same(
-    out: Path, run_config: RunConfig, started: dict[str, Any], data: Path
-) -> None:
-    """Refuses to go on with an unfinished run that was started otherwise."""
-    before = files.read_json(out / _STARTED)
-    other = [name for name in started if before.get(name) != started[name]]
-    if config.load(RunConfig, out / layout.CONFIG) != run_config:
-        other = ["settings", *other]
-    if other:
-        what = {
-            "dataset_sha256": "data",
-            "vectors_from": "--vectors-from",
-            "ensemble": "--ensemble",
+def differences(
+    run: Path,
+    run_config: RunConfig,
+    info: Dataset,
+    vectors_from: Path | None,
+    n_members: int = 0,
+) -> list[str]:
+    """Compares a run, finished or not, with the one that would be trained now.
+
+    Args:
+      run: Its directory.
+      run_config: All settings.
+      info: The dataset.
+      vectors_from: Directory of ready k-mer vectors, or None.
+      n_members: Members of an ensemble; 0 for a single training.
+
+    Returns:
+      What the run was made from otherwise: some of "settings", "data",
+      "`vectors_from`" and "`ensemble`".
+
+    Raises:
+      UserError: A file of the run is damaged.
+    """
+    found: dict[str, Any]
+    if (run / layout.MANIFEST).exists():
+        manifest = layout.read_manifest(run)
+        found = {
+            "dataset_sha256": manifest.get("data", {}).get("dataset_sha256"),
+            "vectors_from": manifest.get("vectors", {}).get("from"),
+            "ensemble": len(manifest.get("members", ())),
         }
-        advice = "name another --out, or add --overwrite"
-        if other == ["settings"]:
-            members = started["ensemble"]
-            flags = f"--data {data} --out {out} --config {out / layout.CONFIG}"
-            flags += f" --ensemble {members}" if members else ""
-            advice += f"; {flags} goes on with those it has"
+        given = vectors_from.resolve().name if vectors_from else None
+    else:
+        found = files.read_json(run / _STARTED)
+        if not isinstance(found, dict):
+            raise UserError(f"{run / _STARTED} does not say how the run was started.")
+        given = str(vectors_from) if vectors_from else None
+    is_other = {
+        "settings": config.load(RunConfig, run / layout.CONFIG) != run_config,
+        "data": found.get("dataset_sha256") != info.sha256,
+        "`vectors_from`": found.get("vectors_from") != given,
+        "`ensemble`": (found.get("ensemble") or 0) != n_members,
+    }
+    return [name for name, differs in is_other.items() if differs]
+
+
+def require_same(
+    run: Path, run_config: RunConfig, info: Dataset, vectors_from: Path | None
+) -> None:
+    """Checks that a finished run is the one that would be trained now.
+
+    Raises:
+      UserError: It was trained on other data or vectors, or with other settings.
+    """
+    if other := differences(run, run_config, info, vectors_from):
         raise UserError(
-            f"{out} is an unfinished run of other {what.get(other[0], other[0])}; "
-            f"{advice}."
+            f"{run} is a finished run of other {' and '.join(other)}; delete it, or "
+            "name another `out`."
         )
 
 
-def _require_both_classes(info: Dataset, name: str) -> None:
-    split = info.split(name)
-    if not 0 < split.n_positive < split.n_sites:
-        raise UserError(
-            f"The {name} split of {info.directory} has {split.n_positive} bound and "
-            f"{split.n_sites - split.n_positive} background sites; training needs both."
-        )
+def _unlike(out: Path, other: Sequence[str], data: Path, n_members: int) -> str:
+    """Returns how an unfinished run differs, and what to do."""
+    advice = "name another `out`, or give `overwrite=True`"
+    if other == ["settings"]:
+        given = f"`data={data}` `out={out}` `config={out / layout.CONFIG}`"
+        given += f" `ensemble={n_members}`" if n_members else ""
+        advice += f"; {given} resumes it with its own settings"
+    return f"{out} is an unfinished run of other {other[0]}; {advice}."

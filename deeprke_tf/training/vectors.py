@@ -1,6 +1,7 @@
-"""What a training run knows of k-mers before it trains: their vectors and weights."""
+"""The k-mer vectors and k-mer regression weights of a training run."""
 
 import dataclasses
+import logging
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,15 @@ from deeprke_tf.data import batches, kmers
 from deeprke_tf.data.description import Dataset
 from deeprke_tf.errors import UserError
 from deeprke_tf.networks import kmer_counts, kmer_regression, word2vec
+from deeprke_tf.runs import layout
 from deeprke_tf.system import files
 from deeprke_tf.system.files import sha256
-from deeprke_tf.training import epochs, objective
-from deeprke_tf.vectors import DESCRIPTION
+from deeprke_tf.training import corpus_vectors, epochs, objective
+from deeprke_tf.training.checkpoint import require_digest, resuming
 
-# What NumPy raises for files that are no array, archives of arrays among them.
+_logger = logging.getLogger(__name__)
+
+# Raised by NumPy for files that hold no array, or several.
 _UNREADABLE = (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile)
 
 
@@ -39,15 +43,15 @@ def _vocabularies(
 def given_vectors(
     info: Dataset, run_config: RunConfig, vectors_from: Path | None
 ) -> epochs.Vectors:
-    """Returns the vectors of `vectors_from`; none where it is not given.
+    """Returns the vectors of `vectors_from`; no vectors if it is None.
 
     Raises:
-      UserError: They cannot be read, do not fit the data, or would not be used.
+      UserError: They cannot be read, do not fit the dataset, or would not be used.
     """
     if vectors_from is None:
         return {}
     if run_config.model.one_hot:
-        raise UserError("Give --vectors-from or --one-hot, not both.")
+        raise UserError("Give `vectors_from` or `one_hot=True`, not both.")
     vectors = {
         view: word2vec.load(_path(vectors_from, view), vocabulary)
         for view, vocabulary in _vocabularies(info, run_config).items()
@@ -58,11 +62,11 @@ def given_vectors(
 
 
 def _require_same_folds(vectors_from: Path, info: Dataset) -> None:
-    """Refuses vectors of structures that were folded otherwise than those of the data.
+    """Refuses vectors of structures that were folded with other settings.
 
-    Only `deeprke vectors` tells how; of other directories nothing is known.
+    Only `deeprke vectors` records them; other directories are not checked.
     """
-    description = vectors_from / DESCRIPTION
+    description = vectors_from / corpus_vectors.DESCRIPTION
     if not description.exists():
         return
     folded = files.read_json(description)["encoding"]["fold"]
@@ -79,56 +83,87 @@ def _require_same_folds(vectors_from: Path, info: Dataset) -> None:
 def make_vectors(
     info: Dataset, out: Path, run_config: RunConfig, given: epochs.Vectors
 ) -> epochs.Vectors:
-    """Returns the k-mer vectors of each view and k-mer weights, and keeps them.
+    """Returns the k-mer vectors and k-mer weights of a run, and saves them.
 
     Args:
-      info: The data; its train split alone is read.
-      out: The run directory; vectors that it holds already are taken.
+      info: The dataset; only its train split is read.
+      out: The run directory; vectors that it holds already are read.
       run_config: All settings.
-      given: Of `given_vectors`.
+      given: Result of `given_vectors`.
 
     Returns:
-      float32 [n_ids, size] by view, for the views that the model reads; and under
-      "kmer_weights", where counts have a share in its output, those of `kmer_weights`.
+      float32 [n_ids, size] for each view that the model reads; and under
+      "kmer_weights", if the model counts k-mers, the result of `kmer_weights`.
+
+    Raises:
+      UserError: `out` holds damaged vectors.
     """
     vectors = {}
     for view, vocabulary in _vocabularies(info, run_config).items():
         path = _path(out, view)
-        if path.exists():
+        if not path.exists():
+            _save(_view_vectors(view, vocabulary, info, run_config, given), path)
+        with resuming(out):
+            _require_undamaged(path)
             vectors[view] = word2vec.load(path, vocabulary)
-            continue
-        if run_config.model.one_hot:
-            vectors[view] = word2vec.one_hot_vectors(vocabulary)
-        elif given:
-            vectors[view] = given[view]
-        else:
-            print(f"training {view} k-mer vectors", flush=True)
-            sites = batches.sample_kmers(
-                info, "train", f"{view}_kmers", run_config.vectors.vector_sites
-            )
-            vectors[view] = word2vec.train_vectors(
-                sites, vocabulary, run_config.vectors, run_config.train.seed
-            )
-        word2vec.save(vectors[view], path)
     if run_config.model.counts_kmers:
         path = _path(out, "kmer_weights")
         if not path.exists():
-            print("fitting a logistic regression of k-mer counts", flush=True)
-            word2vec.save(kmer_weights(info, run_config), path)
-        vectors["kmer_weights"] = _load_kmer_weights(path, info.encoding.k)
+            _logger.info("fitting a logistic regression of k-mer counts")
+            _save(kmer_weights(info, run_config), path)
+        with resuming(out):
+            _require_undamaged(path)
+            vectors["kmer_weights"] = _load_kmer_weights(path, info.encoding.k)
     return vectors
+
+
+def _view_vectors(
+    view: str,
+    vocabulary: kmers.KmerVocabulary,
+    info: Dataset,
+    run_config: RunConfig,
+    given: epochs.Vectors,
+) -> np.ndarray:
+    if run_config.model.one_hot:
+        return word2vec.one_hot_vectors(vocabulary)
+    if given:
+        return given[view]
+    _logger.info("training %s k-mer vectors", view)
+    sites = batches.sample_kmers(
+        info, "train", f"{view}_kmers", run_config.vectors.vector_sites
+    )
+    return word2vec.train_vectors(
+        sites, vocabulary, run_config.vectors, run_config.train.seed
+    )
+
+
+def _save(table: np.ndarray, path: Path) -> None:
+    """Writes a table, and its digest if it is the table of an unfinished run."""
+    word2vec.save(table, path)
+    if (path.parent / layout.STATE).is_dir():
+        files.write_json(_digest_path(path), sha256(path))
+
+
+def _require_undamaged(path: Path) -> None:
+    digest = _digest_path(path)
+    if digest.exists():
+        require_digest(path, files.read_json(digest))
+
+
+def _digest_path(path: Path) -> Path:
+    return path.parent / layout.STATE / f"{path.stem}.sha256.json"
 
 
 def kmer_weights(info: Dataset, run_config: RunConfig) -> np.ndarray:
     """Fits the logistic regression of k-mer counts to training sites.
 
     Args:
-      info: The data; the first sites of its train split are read, whose order is
+      info: The dataset; the first sites of its train split are read, whose order is
         random.
       run_config: All settings.
 
     Returns:
-      Of `kmer_regression.fit`.
+      The result of `kmer_regression.fit`.
     """
     train = info.split("train")
     sites = batches.sample_kmers(
@@ -153,21 +188,19 @@ def _load_kmer_weights(path: Path, k: int) -> np.ndarray:
         weights = np.load(path, allow_pickle=False)
         fits = weights.shape == (kmer_counts.n_weights(k),)
     except _UNREADABLE as error:
-        raise UserError(
-            f"Cannot read the k-mer weights {path}: {error}; delete it."
-        ) from error
+        raise UserError(f"Cannot read the k-mer weights {path}: {error}.") from error
     if not fits or weights.dtype != np.float32 or not np.isfinite(weights).all():
-        raise UserError(f"{path} does not hold the weights of k={k}; delete it.")
+        raise UserError(f"{path} does not hold the weights of k={k}.")
     return weights
 
 
 def describe(
     vectors: epochs.Vectors, out: Path, vectors_from: Path | None
 ) -> dict[str, Any]:
-    """Returns what the manifest tells of the vectors: whose, and their digests.
+    """Returns the manifest's entry for the vectors: their origin and digests.
 
     Args:
-      vectors: Of `make_vectors`.
+      vectors: Result of `make_vectors`.
       out: The run directory, which holds them.
       vectors_from: Directory they were given in, or None.
     """

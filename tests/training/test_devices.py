@@ -1,4 +1,4 @@
-"""Strategies; several logical CPU devices need a process that has not begun."""
+"""Strategies; to split the CPU needs a process where TensorFlow has not started."""
 
 import json
 import shutil
@@ -14,15 +14,16 @@ from deeprke_tf.data import batches as dataset
 from deeprke_tf.errors import UserError
 from deeprke_tf.runs import layout
 from deeprke_tf.runs import run as runs
-from deeprke_tf.training import devices, epochs
+from deeprke_tf.training import devices
 from tests.support import fresh_processes
+from tests.support.interruptions import call_after_first_epoch
 from tests.support.small_models import CONFIGS, tiny_model, write_dataset
 from tests.support.small_runs import QUICK, make_data, make_sites, write_table
 
 
 @pytest.fixture
 def gpus(monkeypatch):
-    """Makes TensorFlow list some GPUs; returns what a strategy is then made over."""
+    """Makes TensorFlow list some GPUs, and a strategy be the list of their names."""
 
     def pretend(n_gpus):
         found = [tf.config.PhysicalDevice(f"GPU:{i}", "GPU") for i in range(n_gpus)]
@@ -33,14 +34,16 @@ def gpus(monkeypatch):
 
 
 @pytest.mark.parametrize("n_devices", [0, -1])
-def test_no_devices_at_all_are_refused(n_devices):
-    with pytest.raises(UserError, match=f"devices must be at least 1, got {n_devices}"):
+def test_fewer_than_one_device_is_refused(n_devices):
+    with pytest.raises(
+        UserError, match=f"`devices` must be at least 1, got {n_devices}"
+    ):
         devices.strategy(n_devices)
 
 
 def test_more_devices_than_there_are_gpus_are_refused(gpus):
     gpus(2)
-    with pytest.raises(UserError, match="3 devices asked for, but 2 GPUs found"):
+    with pytest.raises(UserError, match="`devices` is 3, but 2 GPUs were found"):
         devices.strategy(3)
 
 
@@ -70,12 +73,12 @@ def test_without_a_gpu_one_cpu_device_is_used():
 @without_gpu
 def test_the_cpu_cannot_be_split_after_tensorflow_has_started():
     tf.constant(1) + 1
-    with pytest.raises(UserError, match="Cannot split the CPU into 2 devices any more"):
+    with pytest.raises(UserError, match="Cannot split the CPU into 2 devices"):
         devices.strategy(2)
 
 
 def train_on_two_and_on_one(directory):
-    """Prints how far the weights are apart after the same training."""
+    """Trains equal networks on two devices and on one, and compares the weights."""
     rng = np.random.default_rng(0)
     # Batches of 2 and 1 sites to a device; the last has a single site.
     sites = [(rng.integers(2, 66, 3 + i % 4), i % 2) for i in range(13)]
@@ -104,7 +107,7 @@ def train_on_two_and_on_one(directory):
 
 
 @pytest.mark.slow
-def test_two_devices_train_as_one_does_whatever_the_number_of_sites(tmp_path):
+def test_two_devices_train_as_one_does_for_any_number_of_sites(tmp_path):
     out = tmp_path / "out"
     process = fresh_processes.start(train_on_two_and_on_one, tmp_path / "data", out=out)
     fresh_processes.finish(process, out)
@@ -117,16 +120,11 @@ def train_mirrored(directory, flags):
         argv = [*flags, "--devices", "2", "--out", str(directory / name)]
         return train.main(argv)
 
-    epoch_line = epochs._epoch_line
-
-    def keep_first_epoch(*arguments):
-        # What is there now is what a run would leave that was killed.
-        if not (directory / "run").exists():
-            shutil.copytree(directory / "whole", directory / "run")
-        return epoch_line(*arguments)
+    def copy_as_if_killed():
+        shutil.copytree(directory / "whole", directory / "run")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(epochs, "_epoch_line", keep_first_epoch)
+        call_after_first_epoch(patch, copy_as_if_killed)
         assert train_to("whole") == 0
     return train_to("run")
 
@@ -157,7 +155,7 @@ def history(run):
 @pytest.mark.slow
 def test_a_mirrored_run_resumes_and_measures_exactly(mirrored):
     whole, run = history(mirrored / "whole"), history(mirrored / "run")
-    assert "going on after epoch 1" in (mirrored / "out").read_text()
+    assert "resuming after epoch 1" in (mirrored / "out").read_text()
     np.testing.assert_allclose(run, whole, rtol=1e-4)
     manifest = json.loads((mirrored / "run" / "manifest.json").read_text())
     assert len(manifest["devices"]) == 2

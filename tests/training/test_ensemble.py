@@ -1,4 +1,4 @@
-"""`train --ensemble`: what it leaves, how it goes on, what it refuses."""
+"""`train --ensemble`: its files, resuming, refusals."""
 
 import gc
 import json
@@ -14,6 +14,7 @@ from deeprke_tf.evaluation import calibration_fit, metrics
 from deeprke_tf.runs import layout, run, scorer
 from deeprke_tf.system import directories, files
 from deeprke_tf.training import epochs
+from tests.support.interruptions import interrupt_after_first_epoch
 from tests.support.small_models import batch_of, random_sites
 from tests.support.small_runs import ENSEMBLE
 
@@ -37,12 +38,10 @@ def mean_of_members(ensemble):
     return labels[0], np.mean(probabilities, axis=0)
 
 
-# === What it leaves ===
+# === The files of an ensemble ===
 
 
-def test_an_ensemble_holds_runs_and_what_they_are_worth_together(
-    ensemble, sequence_run
-):
+def test_an_ensemble_holds_its_members_and_their_joint_results(ensemble, sequence_run):
     of_a_run = {path.name for path in sequence_run.iterdir()}
     for name in MEMBERS:
         assert {path.name for path in (ensemble / name).iterdir()} == of_a_run
@@ -87,7 +86,7 @@ def test_the_network_of_an_ensemble_gives_the_mean(loaded):
     assert loaded.model.count_params() == sum(n_weights)
 
 
-# === How it goes on ===
+# === Resuming ===
 
 
 def test_members_trained_before_or_interrupted_make_the_same_ensemble(
@@ -100,18 +99,14 @@ def test_members_trained_before_or_interrupted_make_the_same_ensemble(
     with directories.only_process(out / "seed-7"):
         assert train.main(flags) == 1
     captured = capsys.readouterr()
-    assert "another process is at it" in captured.out
+    assert "another process is training it" in captured.out
     assert f"seed-7 of {out} are being trained by other" in captured.err
     with directories.only_process(out / "seed-7"):
         assert train.main([*flags, "--overwrite"]) == 1
     assert f"would delete {out / 'seed-7'}, which another" in capsys.readouterr().err
     assert (out / "seed-8" / "manifest.json").exists()
-
-    def interrupt(*_row):
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as patch:
-        patch.setattr(epochs, "_epoch_line", interrupt)
+        interrupt_after_first_epoch(patch)
         assert train.main(flags) == 130
     with pytest.raises(UserError, match="is an unfinished run; give the same"):
         run.load(out)
@@ -127,10 +122,10 @@ def test_members_trained_before_or_interrupted_make_the_same_ensemble(
     monkeypatch.setattr(epochs, "fit", fit_and_watch)
     assert train.main(flags) == 0
     gc.collect()
-    # Not that memory grows with every member.
+    # Memory does not grow with every member.
     assert [network() for network in networks] == [None]
     shown = capsys.readouterr().out
-    assert "going on after epoch 1" in shown
+    assert "resuming after epoch 1" in shown
     assert f"member 2 of 2: {out / 'seed-8'}, finished before" in shown
     for name in (
         "validation.csv",
@@ -142,7 +137,7 @@ def test_members_trained_before_or_interrupted_make_the_same_ensemble(
     assert f"{out} is a finished run; name another --out" in capsys.readouterr().err
 
 
-# === What it refuses ===
+# === Refusals ===
 
 
 def test_a_run_that_is_no_member_is_refused(ensemble, data, tmp_path, capsys):
@@ -160,15 +155,15 @@ def test_a_run_that_is_no_member_is_refused(ensemble, data, tmp_path, capsys):
         other = manifest | {part: manifest[part] | {name: "other"}}
         (member / "manifest.json").write_text(json.dumps(other))
         assert train.main(flags) == 1
-        assert f"is a finished run of other {word}, and no" in capsys.readouterr().err
+        assert f"is a finished run of other {word}; delete" in capsys.readouterr().err
 
 
 def test_an_ensemble_needs_a_member(capsys):
     assert train.main(["--ensemble", "0"]) == 1
-    assert "ensemble must be at least 1, got 0." in capsys.readouterr().err
+    assert "--ensemble must be at least 1, got 0." in capsys.readouterr().err
 
 
-def test_a_member_that_was_trained_anew_is_noticed(ensemble, tmp_path):
+def test_a_member_that_was_replaced_is_noticed(ensemble, tmp_path):
     copied = shutil.copytree(ensemble, tmp_path / "copied")
     shutil.rmtree(copied / "seed-7")
     shutil.copytree(copied / "seed-8", copied / "seed-7")

@@ -1,4 +1,4 @@
-"""Several datasets, trained by one process or shared out among several."""
+"""Several datasets, trained by one process or distributed among several."""
 
 import itertools
 import shutil
@@ -37,7 +37,7 @@ def history(run):
     return (run / "history.csv").read_text()
 
 
-def test_each_dataset_gets_the_run_that_it_gets_alone_and_gets_it_once(
+def test_each_dataset_gets_the_same_run_as_alone_and_only_once(
     flags, tmp_path, sequence_run, capsys
 ):
     with directories.only_process(tmp_path / "runs" / "B-no-structure"):
@@ -87,7 +87,7 @@ def test_a_finished_run_of_other_settings_or_data_is_not_taken_for_done(
     assert "is a finished run of other data; delete it" in capsys.readouterr().err
 
 
-def test_a_run_that_another_process_trains_is_left_to_it(data, tmp_path, capsys):
+def test_a_run_that_another_process_trains_is_refused(data, tmp_path, capsys):
     run = tmp_path / "runs" / "QKI"
     with directories.only_process(run) as is_free:
         assert is_free
@@ -97,7 +97,7 @@ def test_a_run_that_another_process_trains_is_left_to_it(data, tmp_path, capsys)
 
 
 @pytest.mark.slow
-def test_processes_share_the_datasets_out(flags, tmp_path):
+def test_processes_distribute_the_datasets_among_them(flags, tmp_path):
     outs = [tmp_path / f"out-{i}" for i in range(2)]
     processes = [fresh_processes.start(train.main, flags, out=out) for out in outs]
     for process, out in zip(processes, outs, strict=True):
@@ -112,10 +112,10 @@ def test_processes_share_the_datasets_out(flags, tmp_path):
     assert names_in(tmp_path / "runs") == sorted(trained)
 
 
-# === Which datasets, and whose ===
+# === Patterns and shards ===
 
 
-def test_a_pattern_names_datasets_and_passes_over_what_is_none(datasets):
+def test_a_pattern_matches_datasets_and_ignores_other_paths(datasets):
     found = many.find([datasets / "*", datasets / "A"])
     assert found == [datasets / "A", datasets / "B"]
 
@@ -129,12 +129,12 @@ def test_a_pattern_names_datasets_and_passes_over_what_is_none(datasets):
         ("README.md", "README.md has no dataset.json; make it with"),
     ],
 )
-def test_what_is_no_dataset_is_named(name, message, datasets):
+def test_a_path_without_a_dataset_is_named(name, message, datasets):
     with pytest.raises(UserError, match=message):
         many.find([datasets / "A", datasets / name])
 
 
-def test_shards_share_out_all_datasets(tmp_path):
+def test_shards_cover_all_datasets(tmp_path):
     datasets = [tmp_path / str(number) for number in range(7)]
     parts = [shards.share_of(datasets, f"{i}/3") for i in (1, 2, 3)]
     assert sorted(itertools.chain(*parts)) == datasets
@@ -145,11 +145,11 @@ def test_shards_share_out_all_datasets(tmp_path):
     [
         (["--shard", "0/3"], "shard must be such as 1/3, got '0/3'"),
         (["--data"], "--data names no dataset"),
-        (["--overwrite"], "Delete the runs that shall be trained anew"),
+        (["--overwrite"], "Delete the runs that are to be trained again"),
         (["--data", "{datasets}/A", "{more}/A"], "would both be trained as A-no-stru"),
     ],
 )
-def test_flags_that_do_not_go_with_several_are_refused(
+def test_flags_for_a_single_dataset_are_refused_for_several(
     given, message, flags, datasets, data, tmp_path, capsys
 ):
     shutil.copytree(data, tmp_path / "more" / "A")

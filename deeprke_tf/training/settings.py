@@ -1,0 +1,60 @@
+"""The settings of a training: a preset or a file, and single settings by name."""
+
+import dataclasses
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from deeprke_tf import config, presets
+from deeprke_tf.config import RunConfig
+from deeprke_tf.errors import UserError
+
+
+def run_config(
+    preset: str = presets.DEFAULT,
+    base: str | os.PathLike[str] | RunConfig | None = None,
+    given: Mapping[str, Any] = {},
+) -> RunConfig:
+    """Returns the settings of a preset or a file, with single ones replaced.
+
+    >>> run_config("paper", given={"epochs": 2, "filters": [8, 6, 4]}).model.filters
+    (8, 6, 4)
+
+    Args:
+      preset: Name of a preset.
+      base: In place of a preset: settings, or a file of them.
+      given: Settings by name. `epochs` without `min_steps` sets `min_steps` to 0, so
+        that the epochs are not raised.
+
+    Raises:
+      UserError: No such preset or setting, or a value that is not allowed.
+    """
+    if base is None:
+        settings = presets.preset(preset)
+    elif isinstance(base, RunConfig):
+        settings = base
+    else:
+        settings = config.load(RunConfig, Path(base))
+    if "epochs" in given:
+        given = {"min_steps": 0, **given}
+    parts = {
+        field.name: dataclasses.asdict(getattr(settings, field.name))
+        for field in dataclasses.fields(RunConfig)
+    }
+    known = {name: part for part in parts.values() for name in part}
+    for name, value in given.items():
+        if name not in known:
+            likely = difflib.get_close_matches(name, known, n=1)
+            advice = f"did you mean `{likely[0]}`?" if likely else f"known: {[*known]}."
+            raise UserError(f"No setting {name!r}; {advice}")
+        known[name][name] = value
+    return config.from_dict(RunConfig, _as_json(parts), "settings")
+
+
+def _as_json(value: Any) -> Any:
+    """Returns settings with lists for tuples, as JSON has them."""
+    if isinstance(value, dict):
+        return {name: _as_json(item) for name, item in value.items()}
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,107 @@
+"""Learning rate, early stopping, class weights; the state of a training."""
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from deeprke_tf import presets
+from deeprke_tf.config import RunConfig, TrainConfig
+from deeprke_tf.data import description
+from deeprke_tf.training import epochs, objective
+from deeprke_tf.training.checkpoint import TrainingState
+
+pytest_plugins = ["tests.support.run_fixtures"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "fractions"),
+    [
+        ({"warmup_epochs": 0}, [1, 1, 1, 1, 1]),
+        ({"warmup_epochs": 2}, [0, 0.5, 1, 1, 1]),
+        ({"warmup_epochs": 0, "schedule": "cosine"}, [1, 0.855, 0.505, 0.155, 0.01]),
+        ({"warmup_epochs": 2, "schedule": "cosine"}, [0, 0.5, 1, 0.505, 0.01]),
+        ({"warmup_epochs": 4, "schedule": "cosine"}, [0, 0.25, 0.5, 0.75, 1]),
+    ],
+)
+def test_the_learning_rate_follows_warm_up_and_decay(data, settings, fractions):
+    info = description.read(data)
+    vectors = {"sequence": np.zeros([66, 5], np.float32)}
+    settings = TrainConfig(epochs=4, batch_size=20, learning_rate=0.1, **settings)
+    run_config = RunConfig(presets.preset("deepbind").model, train=settings)
+    model = epochs.compiled_model(info, run_config, vectors)
+    n_steps = -(-info.split("train").n_sites // 20)
+    rates = []
+    for epoch in range(5):
+        model.optimizer.iterations.assign(epoch * n_steps)
+        rates.append(float(model.optimizer.learning_rate))
+    np.testing.assert_allclose(rates, 0.1 * np.array(fractions), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("aurocs", "is_finished", "best_epoch"),
+    [
+        ([], False, None),
+        ([0.5], False, 1),
+        ([0.5, 0.6, 0.7], False, 3),
+        ([0.7, 0.6], False, 1),
+        ([0.7, 0.6, 0.6], False, 1),  # no better for 2 epochs, but only 3 done
+        ([0.7, 0.6, 0.6, 0.6], True, 1),
+        ([0.5, 0.7, 0.6, 0.6], True, 2),
+        ([0.5, 0.6, 0.7, 0.6], False, 3),
+        ([0.5, 0.7, 0.7, 0.7], True, 2),  # of equals the first
+        ([0.5, 0.6, 0.7, 0.8, 0.9, 0.91], True, 6),  # all epochs are done
+    ],
+)
+def test_training_stops_after_patience_but_not_before_min_epochs(
+    aurocs, is_finished, best_epoch, tmp_path
+):
+    state = TrainingState(tmp_path / "state", tmp_path / "history.csv")
+    state.history = [{"val_auroc": auroc} for auroc in aurocs]
+    settings = TrainConfig(epochs=6, patience=2, min_epochs=4)
+    assert state.is_finished(settings) == is_finished
+    if best_epoch:
+        assert state.best_epoch == best_epoch
+
+
+def test_the_state_keeps_the_best_and_the_last_epoch(tmp_path):
+    model = keras.Sequential([keras.Input([1]), keras.layers.Dense(1, use_bias=False)])
+    model.compile("sgd", "mse")
+    state = TrainingState(tmp_path / "state", tmp_path / "history.csv")
+    for epoch, auroc in enumerate([0.6, 0.9, 0.7, 0.8], start=1):
+        model.set_weights([np.array([[epoch]])])
+        state.end_epoch({"epoch": epoch, "val_auroc": auroc}, model)
+    again = TrainingState(tmp_path / "state", tmp_path / "history.csv")
+    assert again.n_epochs == 4
+    assert again.load_model().get_weights()[0].item() == 4
+    assert again.load_best_model().get_weights()[0].item() == 2
+    assert {path.name for path in (tmp_path / "state").iterdir()} == {
+        "progress.json",
+        "epoch-0002.keras",
+        "epoch-0004.keras",
+    }
+    assert pd.read_csv(tmp_path / "history.csv")["val_auroc"].tolist() == [
+        0.6,
+        0.9,
+        0.7,
+        0.8,
+    ]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_each_epoch_has_an_order_of_its_own(seed):
+    seeds = {objective.epoch_seed(seed, epoch) for epoch in range(1, 31)}
+    assert len(seeds) == 30
+    assert seeds.isdisjoint({objective.epoch_seed(3, epoch) for epoch in range(1, 31)})
+
+
+@pytest.mark.parametrize(
+    ("class_weights", "expected"),
+    [("none", (1, 1)), ("balanced", (0.75, 1.5))],
+)
+def test_balanced_class_weights_give_both_classes_half_of_the_loss(
+    class_weights, expected
+):
+    settings = TrainConfig(class_weights=class_weights)
+    weights = objective.class_weights(settings, n_sites=30, n_positive=10)
+    assert weights == pytest.approx(expected)
