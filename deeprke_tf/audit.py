@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from deeprke_tf import api, cli
+from deeprke_tf import cli
 from deeprke_tf.config import FoldSettings
 
 
@@ -56,6 +56,8 @@ class AuditFlags:
 
 def audit(flags: AuditFlags) -> None:
     """Audits the sites, writes the files and prints what was found."""
+    from deeprke_tf import api
+
     arguments = {
         field.name: getattr(flags, field.name) for field in dataclasses.fields(flags)
     }

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn import metrics as sklearn_metrics
 
 from deeprke_tf.evaluation import intervals
 from deeprke_tf.evaluation.checks import (
@@ -48,9 +47,11 @@ def auroc(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
       UserError: Only one class is present.
       ValueError: The arguments are not labels and probabilities of the same sites.
     """
+    from sklearn import metrics  # takes a second, and predictions do without it
+
     labels, probabilities = checked_sites(labels, probabilities)
     require_both_classes(labels, "AUROC")
-    return float(sklearn_metrics.roc_auc_score(labels, probabilities))
+    return float(metrics.roc_auc_score(labels, probabilities))
 
 
 def auprc(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
@@ -69,9 +70,11 @@ def auprc(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
       UserError: Only one class is present.
       ValueError: The arguments are not labels and probabilities of the same sites.
     """
+    from sklearn import metrics  # takes a second, and predictions do without it
+
     labels, probabilities = checked_sites(labels, probabilities)
     require_both_classes(labels, "AUPRC")
-    return float(sklearn_metrics.average_precision_score(labels, probabilities))
+    return float(metrics.average_precision_score(labels, probabilities))
 
 
 def best_threshold(
