@@ -23,8 +23,6 @@ from deeprke_tf.rna.sites import Site
 from deeprke_tf.runs import evaluation, predictions, run, table
 from deeprke_tf.runs.evaluation import Evaluation
 from deeprke_tf.runs.predictor import Predictor, predictor_of, target_of
-from deeprke_tf.scanning.result import Scan
-from deeprke_tf.scanning.run import scan
 from deeprke_tf.scanning.settings import ScanSettings
 from deeprke_tf.system import directories, tensorflow
 from deeprke_tf.system.progress import Progress, as_progress
@@ -33,6 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from deeprke_tf.auditing.audit import Audit
+    from deeprke_tf.scanning.result import Scan
 
 PathLike: TypeAlias = str | os.PathLike[str]
 
@@ -390,7 +389,7 @@ class Run(run.Run):
         fold_cache: PathLike | None = None,
         overwrite: bool = False,
         progress: bool | Progress = False,
-    ) -> Scan:
+    ) -> "Scan":
         """Finds the sites of the RBP in RNAs of any length.
 
         Windows are folded and scored one by one; those that reach the threshold are
@@ -435,6 +434,9 @@ class Run(run.Run):
           UserError: An argument is out of range, a file cannot be read, `out` holds
             something else, or another process scans into it.
         """
+        # It brings scikit-learn, which takes a second.
+        from deeprke_tf.scanning.run import scan
+
         settings = ScanSettings(
             window=window,
             stride=stride,

@@ -10,13 +10,15 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from deeprke_tf import api, cli
-from deeprke_tf.scanning import files as scan_files
 from deeprke_tf.system.tables import text_table
+
+if TYPE_CHECKING:
+    from deeprke_tf.scanning.result import Scan
 
 
 @dataclass(frozen=True)
@@ -95,9 +97,10 @@ def scan(flags: ScanFlags) -> None:
     print(_summary(found))
 
 
-def _summary(found: api.Scan) -> str:
+def _summary(found: "Scan") -> str:
     counts, files = found.manifest["counts"], found.manifest["files"]
     from deeprke_tf.evaluation.calling import as_text
+    from deeprke_tf.scanning import files as scan_files
 
     threshold = as_text(math.inf if found.threshold is None else found.threshold)
     rows = [
