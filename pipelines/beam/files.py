@@ -22,7 +22,7 @@ _SPECIAL = frozenset("*?[]")
 
 
 class BeamFile:
-    """One file; can be sent to a worker."""
+    """A file wherever Beam's filesystems reach; it can be sent to a worker."""
 
     def __init__(self, path: str):
         self._path = path
@@ -32,7 +32,7 @@ class BeamFile:
 
     @property
     def name(self) -> str:
-        """The last part of its path."""
+        """The last part of the path."""
         return self._path.rpartition("/")[2]
 
     def exists(self) -> bool:
@@ -41,14 +41,14 @@ class BeamFile:
             return FileSystems.exists(self._path)
 
     def is_file(self) -> bool:
-        """Tells whether it can be read: always again, where it can at all."""
+        """Tells whether it can be read more than once: always, if it exists."""
         return self.exists()
 
     def open(self, mode: str = "rb", /) -> Any:
-        """Opens the file for its bytes as they are.
+        """Opens the file for reading, without decompressing it.
 
         Raises:
-          OSError: It cannot be opened.
+          OSError: The file cannot be opened.
         """
         if mode != "rb":
             raise ValueError(f"A BeamFile is opened as 'rb', not as {mode!r}.")
@@ -59,22 +59,22 @@ class BeamFile:
 
 
 def matching(pattern: str) -> list[BeamFile]:
-    """Returns the files of a path or a pattern, in the order of their names.
+    """Returns the files that match a path or a pattern, sorted by path.
 
-    A path that exists is taken as it is, whatever its letters.
+    A path that exists is no pattern, whatever characters it holds.
 
     Args:
-      pattern: May hold `*`, `?` and `[...]`; `**` goes through directories.
+      pattern: May hold `*`, `?` and `[...]`; `**` also matches directories.
 
     Raises:
-      UserError: There is none, or nothing here reads such paths.
+      UserError: No file matches, or no filesystem of Beam reads such a path.
     """
     if pattern == "-":
         raise UserError("Standard input (-) goes with --runner local only.")
     if "://" not in pattern and Path(pattern).is_fifo():
         raise UserError(
-            f"{pattern} is a pipe, which every worker would read a part of; save it to "
-            "a file and give that."
+            f"{pattern} is a pipe, of which each worker would read a part; save it to "
+            "a file."
         )
     try:
         if _SPECIAL.isdisjoint(pattern) or FileSystems.exists(pattern):
@@ -126,18 +126,18 @@ def take_summary(directory: str) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def directory_aside(out: str, overwrite: bool, kind: Kind) -> Iterator[str]:
-    """Gives a directory that all workers can write in; if that ends well it is `out`.
+    """Yields a directory for all workers that becomes `out` when the block ends well.
 
-    Object stores cannot rename a directory: there, its files are moved one by one and
-    its marker last. What was at `out` loses its marker first.
+    Object stores cannot rename a directory, so remote files are moved one by one, the
+    marker last. A directory that is replaced loses its marker first.
 
     Args:
       out: The directory to make.
-      overwrite: Whether what is there already, and of this kind, is replaced.
-      kind: What it will hold.
+      overwrite: Whether to replace a directory of this kind.
+      kind: What the directory will hold.
 
     Raises:
-      UserError: Something is in the way, or the directory cannot be written.
+      UserError: Something else lies at `out`, or it cannot be written.
     """
     if "://" not in out:
         with directories.directory_aside(Path(out), overwrite, kind) as beside:
@@ -152,7 +152,7 @@ def directory_aside(out: str, overwrite: bool, kind: Kind) -> Iterator[str]:
             yield partial
             _put_in_place(partial, out, kind)
         finally:
-            # Where there are no directories, one goes with the last file in it.
+            # In an object store, a directory goes with its last file.
             with contextlib.suppress(OSError):
                 _delete(f"{partial}/{name}" for name in names_in(partial))
                 _delete([partial])
@@ -172,13 +172,13 @@ def _put_in_place(partial: str, out: str, kind: Kind) -> None:
 
 
 def names_in(directory: str) -> list[str]:
-    """Returns the names of what lies in a directory, in any order.
+    """Returns the names of the files in a directory, in any order.
 
     Raises:
-      OSError: It cannot be looked into.
+      OSError: The directory cannot be read.
     """
     if "://" not in directory:
-        return os.listdir(directory)  # its name may hold what is special in a pattern
+        return os.listdir(directory)  # its name may hold `*`, `?` or `[`
     (matched,) = FileSystems.match([f"{directory}/*"])
     return [BeamFile(found.path).name for found in matched.metadata_list]
 
@@ -191,7 +191,7 @@ def _delete(paths: Iterable[str]) -> None:
 
 @contextlib.contextmanager
 def _plain_errors() -> Iterator[None]:
-    """Turns what a filesystem of Beam raises into what `open` would."""
+    """Raises an `OSError` for the errors of Beam's filesystems."""
     try:
         yield
     except (BeamIOError, ValueError) as error:
@@ -199,7 +199,7 @@ def _plain_errors() -> Iterator[None]:
 
 
 def _cause(error: Exception) -> str:
-    """Returns the first line of what went wrong, without a full stop."""
+    """Returns the first line of an error message, without a full stop."""
     details = getattr(error, "exception_details", None)
     if isinstance(details, dict) and details:
         error = next(iter(details.values()))
