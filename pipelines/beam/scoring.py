@@ -27,18 +27,7 @@ Shard: TypeAlias = tuple[int, int]
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What to predict; see `predict.predict`.
-
-    Attributes:
-      models: They agree in encoding and views.
-      inputs: Files of sites.
-      format: Of the tables.
-      sites_per_shard: Most sites in one table.
-      sites_per_piece: Most sites that a worker takes at once.
-      max_length: Longest site to score, in nucleotides.
-      batch_size: Sites that a network scores at once.
-      fold_cache: File of known folds on each worker.
-    """
+    """The checked arguments of `predict.predict`, which describes them."""
 
     models: tuple[Model, ...]
     inputs: tuple[files.BeamFile, ...]
