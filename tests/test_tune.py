@@ -5,12 +5,12 @@ import signal
 import pandas as pd
 import pytest
 
-from deeprke_tf import train, tune
+from deeprke_tf import tune
 from deeprke_tf.config import RunConfig, load
 from deeprke_tf.tuning import process
 from deeprke_tf.tuning import trial as tune_trial
 from tests.support import fresh_processes
-from tests.support.small_runs import QUICK
+from tests.support.small_runs import QUICK, SEQUENCE_RUN
 
 pytest_plugins = ["tests.support.run_fixtures"]
 
@@ -66,13 +66,13 @@ def pretend_to_train(run, run_config):
 
 
 def test_a_search_leaves_a_leaderboard_a_figure_and_a_config_to_train_with(
-    flags, tmp_path, capsys, monkeypatch
+    flags, sequence_run, tmp_path, capsys, monkeypatch
 ):
     def train_here(*arguments):
         return process.failure_here(tune_trial.train, *arguments)
 
     monkeypatch.setattr(tune_trial, "train_apart", train_here)
-    assert tune.main([*flags, "--trials", "2"]) == 0
+    assert tune.main([*flags, *SEQUENCE_RUN, "--trials", "2"]) == 0
     shown = capsys.readouterr().out
     search = tmp_path / "search"
     board = pd.read_csv(search / "leaderboard.csv", dtype={"trial": str})
@@ -84,15 +84,13 @@ def test_a_search_leaves_a_leaderboard_a_figure_and_a_config_to_train_with(
     assert (search / "objective.png").exists()
     assert "(start)" in shown and "trial 1  failed: In epoch 1" in shown
     assert [path.parent.name for path in search.glob("trials/*/run-1")] == [best]
-    # What the search measured is what training with the best config gives.
-    out = tmp_path / "run"
-    data = flags[flags.index("--data") + 1]
-    train_flags = ["--data", data, "--config", str(search / "best_config.json")]
-    assert train.main([*train_flags, "--out", str(out)]) == 0
-    trained = json.loads((out / "metrics.json").read_text())["auroc"]
+    # `deeprke train` with the best config gives the same run.
+    config = load(RunConfig, search / "best_config.json")
+    assert config == load(RunConfig, sequence_run / "config.json")
+    trained = json.loads((sequence_run / "metrics.json").read_text())["auroc"]
     assert trained == pytest.approx(board["auroc"][0], abs=1e-12)
     history = search / "trials" / best / "history-1.csv"
-    assert history.read_text() == (out / "history.csv").read_text()
+    assert history.read_text() == (sequence_run / "history.csv").read_text()
 
 
 def test_the_same_command_resumes_a_search_and_more_trials_extend_it(
