@@ -1,9 +1,9 @@
-"""Errors that a user can mend: shown as one line, without a traceback."""
+"""Errors that a user can fix: shown as one line, without a traceback."""
 
 
 class UserError(Exception):
-    """Something given to a command is wrong; the message says what to do about it.
+    """An input, an argument or the environment is wrong; the message says what to do.
 
-    Commands print it as `deeprke <command>: error: <message>` and end with status 1.
-    Any other exception is a defect of this package and keeps its traceback.
+    Commands print `deeprke <command>: error: <message>` and end with status 1. Any
+    other exception is a bug in this package and keeps its traceback.
     """

@@ -1,12 +1,12 @@
-"""Presets: settings that go together, by name."""
+"""Presets: named sets of settings."""
 
 import dataclasses
 
 from deeprke_tf.config import ModelConfig, RunConfig, TrainConfig, VectorConfig
 from deeprke_tf.errors import UserError
 
-# The paper's network, made to know places, wider where it reads the sequence, and
-# trained longer by steps that fall: docs/model.md tells what was tried.
+# The paper's network with positional embeddings, a wider sequence module and
+# learning-rate decay; docs/model.md has the experiments.
 _DEEPRKE = RunConfig(
     ModelConfig(
         filters=(256,),
@@ -41,7 +41,7 @@ PRESETS: dict[str, RunConfig] = {
     "no-structure": RunConfig(ModelConfig(structure=False)),
     "one-hot": RunConfig(ModelConfig(structure=False, one_hot=True)),
     "cnn-only": RunConfig(ModelConfig(lstm_units=0)),
-    # Networks of others; `baseline_networks` says where the shapes come from.
+    # Baselines; `networks.baselines` names the papers.
     "deepbind": RunConfig(
         ModelConfig(
             network="deepbind",
@@ -77,7 +77,7 @@ PRESETS: dict[str, RunConfig] = {
     ),
 }
 
-# Of `train` and `tune`.
+# The preset of `train` and `tune`.
 DEFAULT = "deeprke"
 
 

@@ -59,7 +59,7 @@ def test_temperature_changes_neither_auroc_nor_auprc():
 
 
 @each_calibration
-def test_its_own_prior_shifts_nothing(calibration):
+def test_the_prior_of_the_fit_shifts_nothing(calibration):
     raw = np.linspace(0, 1, 101)
     np.testing.assert_array_equal(
         calibration(raw, prior=calibration.prior), calibration(raw)
@@ -182,7 +182,7 @@ GOOD = TEMPERATURE.to_json()
         ),
     ],
 )
-def test_damaged_contents_are_an_error_that_names_their_source(contents, message):
+def test_damaged_contents_are_an_error_that_names_the_file(contents, message):
     with pytest.raises(UserError, match=f"^run.json: .*damaged: .*(?:{message})"):
         Calibration.from_json(contents, "run.json")
 

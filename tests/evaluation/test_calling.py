@@ -56,7 +56,7 @@ def sites_of(n_bound, n_decoys, n_plain, seed):
     return labels, 1 / (1 + np.exp(-np.concatenate(logits)))
 
 
-def test_validation_sites_tell_of_what_shuffled_rnas_lack():
+def test_validation_decoys_keep_the_fdr_that_shuffled_rnas_miss():
     labels, windows = sites_of(400, 400, 9_200, seed=1)
     _, shuffled = sites_of(0, 0, 10_000, seed=2)
     validation = sites_of(300, 300, 300, seed=3)
@@ -72,7 +72,7 @@ def test_validation_sites_tell_of_what_shuffled_rnas_lack():
     assert "like the 600 background sites of validation" in by_both.chosen
 
 
-def test_a_scan_that_rests_on_few_background_windows_says_so():
+def test_few_background_windows_make_an_fdr_doubtful():
     windows = np.repeat([0.9, 0.1], [60, 40])
     calling = at_fdr(windows, np.full(40, 0.1), 0.05)
     assert calling.threshold == 0.9
@@ -95,7 +95,7 @@ PROBABILITIES = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
 
 
 @pytest.mark.parametrize(
-    ("aim", "prior", "text"),
+    ("target", "prior", "text"),
     [
         (
             *(("fdr", 0.25), None),
@@ -115,8 +115,10 @@ PROBABILITIES = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
         (None, 0.1, "0.75 (largest MCC on validation sites weighted to a prior of 0.1"),
     ],
 )
-def test_a_threshold_on_validation_says_how_it_was_chosen(aim, prior, text):
-    assert str(call_on_validation(LABELS, PROBABILITIES, aim, prior)).startswith(text)
+def test_a_threshold_on_validation_says_how_it_was_chosen(target, prior, text):
+    assert str(call_on_validation(LABELS, PROBABILITIES, target, prior)).startswith(
+        text
+    )
 
 
 def test_a_threshold_as_text_calls_what_it_calls_itself():
@@ -143,7 +145,7 @@ def separated(n_background, n_called):
     return [1] * 50 + [0] * n_background, probabilities
 
 
-def test_a_precision_that_rests_on_no_background_site_says_so():
+def test_few_background_sites_make_a_precision_doubtful():
     calling = call_on_validation(*separated(200, 0), ("fdr", 0.05), prior=0.01)
     # The rule of three: 3 / 200 of the 99 background sites for a bound one.
     assert "precision 1, above 0.405 with 95 % confidence" in calling.chosen
@@ -153,10 +155,10 @@ def test_a_precision_that_rests_on_no_background_site_says_so():
 
 
 @pytest.mark.parametrize(
-    ("aim", "prior"), [(("fdr", 0.05), None), (("recall", 0.5), 0.01), (None, 0.01)]
+    ("target", "prior"), [(("fdr", 0.05), None), (("recall", 0.5), 0.01), (None, 0.01)]
 )
-def test_what_the_validation_sites_can_tell_is_not_doubted(aim, prior):
-    assert call_on_validation(*separated(200, 0), aim, prior).doubt == ""
+def test_a_target_that_the_validation_sites_support_has_no_doubt(target, prior):
+    assert call_on_validation(*separated(200, 0), target, prior).doubt == ""
 
 
 def test_many_background_sites_make_a_small_fdr_sure():

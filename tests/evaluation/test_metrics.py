@@ -21,7 +21,7 @@ def simulated_sites(n_bound, n_background, seed=0, decimals=None):
     )
 
 
-def test_the_areas_are_those_of_scikit_learn():
+def test_the_areas_equal_scikit_learn():
     assert metrics.auroc(LABELS, PROBABILITIES) == sklearn_metrics.roc_auc_score(
         LABELS, PROBABILITIES
     )
@@ -63,9 +63,7 @@ def test_one_class_alone_is_an_error_that_counts_the_sites(measure):
         ([0, 1], [-2.5, 0.5], r"in \[0, 1\], got -2.5 at site 0"),
     ],
 )
-def test_what_is_not_labels_and_probabilities_is_refused(
-    labels, probabilities, message
-):
+def test_invalid_labels_and_probabilities_are_refused(labels, probabilities, message):
     with pytest.raises(ValueError, match=message):
         metrics.auroc(labels, probabilities)
     with pytest.raises(ValueError, match=message):
@@ -133,7 +131,7 @@ def test_rounding_to_float32_does_not_change_the_calls():
 
 
 @pytest.mark.parametrize("decimals", [None, 1])
-def test_weighted_areas_are_those_of_scikit_learn_with_sample_weights(decimals):
+def test_weighted_areas_equal_scikit_learn_with_sample_weights(decimals):
     labels, probabilities = simulated_sites(30, 70, decimals=decimals)
     weights = np.random.default_rng(1).integers(0, 4, size=(5, 100))
     negated, ranks = np.unique(-probabilities, return_inverse=True)
@@ -153,7 +151,7 @@ def test_weighted_areas_are_those_of_scikit_learn_with_sample_weights(decimals):
 
 
 @pytest.mark.parametrize("decimals", [None, 1])
-def test_the_measures_are_those_of_scikit_learn(decimals):
+def test_the_measures_equal_scikit_learn(decimals):
     labels, probabilities = simulated_sites(20, 80, decimals=decimals)
     calls = probabilities >= 0.6
     (tn, fp), (fn, tp) = sklearn_metrics.confusion_matrix(labels, calls)
@@ -202,7 +200,7 @@ def test_an_evaluation_reads_back_from_json_as_it_was():
 
 
 @pytest.mark.parametrize("label", [0, 1])
-def test_one_class_alone_is_evaluated_as_far_as_it_can_be(label):
+def test_one_class_alone_has_an_accuracy_and_a_note(label):
     measured = metrics.evaluate_probabilities([label] * 3, [0.6, 0.7, 0.8], 0.5)
     for name in ("auroc", "auprc", "mcc", "f1"):
         assert measured[name] is None
@@ -252,7 +250,7 @@ def test_more_confidence_is_a_wider_interval_around_the_measure():
         assert wide_low < low < narrow[name] < high < wide_high
 
 
-def test_the_auroc_interval_is_about_as_wide_as_delong_has_it():
+def test_the_auroc_interval_is_about_as_wide_as_delongs():
     labels, probabilities = simulated_sites(100, 400)
     bound, background = probabilities[labels == 1], probabilities[labels == 0]
     above = bound[:, np.newaxis] > background
@@ -261,7 +259,7 @@ def test_the_auroc_interval_is_about_as_wide_as_delong_has_it():
     assert high - low == pytest.approx(2 * 1.96 * np.sqrt(variance), rel=0.1)
 
 
-def test_95_percent_intervals_cover_the_true_auroc_about_that_often():
+def test_95_percent_intervals_cover_the_true_auroc_in_95_percent():
     covered = 0
     for seed in range(200):
         low, high = metrics.evaluate_probabilities(

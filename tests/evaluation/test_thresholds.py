@@ -54,7 +54,7 @@ def test_the_threshold_is_the_largest_of_a_recall(recall, value):
     assert chosen.recall >= recall
 
 
-def test_precision_and_recall_are_those_of_scikit_learn():
+def test_precision_and_recall_equal_scikit_learn():
     labels, probabilities = sites(2_000)
     for chosen in (
         threshold_for(("fdr", 0.1), labels, probabilities),
@@ -103,7 +103,7 @@ def test_the_fdr_of_other_sites_is_near_the_nominal_one(prior):
         assert 1 - chosen.precision <= fdr + 1e-9
 
 
-def test_an_fdr_out_of_reach_is_an_error_that_says_the_best():
+def test_an_unreachable_fdr_is_an_error_that_names_the_lowest():
     labels, probabilities = [0, 1, 1, 0], [0.2, 0.4, 0.6, 0.8]
     with pytest.raises(UserError) as error:
         threshold_for(("fdr", 0.05), labels, probabilities)
@@ -119,7 +119,7 @@ def test_an_fdr_out_of_reach_is_an_error_that_says_the_best():
         threshold_for(("precision", 0.5), labels, probabilities, prior=0.1)
 
 
-def test_probabilities_at_the_borders_and_side_by_side_are_told_apart():
+def test_neighboring_floats_0_and_1_are_separated():
     next_up = np.nextafter(0.5, 1)
     labels, probabilities = [1, 0, 1, 0, 1], [0.0, 0.0, 0.5, next_up, 1.0]
     assert threshold_for(("recall", 1), labels, probabilities).value == 0
