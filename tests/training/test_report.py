@@ -47,9 +47,10 @@ def test_a_network_at_chance_level_gives_a_warning_and_advice(
     assert ("batch_norm" in warning) != batch_norm
 
 
-def test_a_network_that_learned_gives_no_warning():
+@pytest.mark.parametrize("auroc_ci", [(0.59, 0.7), None])
+def test_a_network_that_learned_gives_no_warning(auroc_ci):
     history = [{"val_auroc": 0.5}, {"val_auroc": 0.63}]
-    assert report.chance_warning((0.59, 0.7), history, ModelConfig()) == ""
+    assert report.chance_warning(auroc_ci, history, ModelConfig()) == ""
 
 
 def test_kmer_counts_do_not_hide_a_network_at_chance_level(tmp_path):
