@@ -1,5 +1,6 @@
 """The Python interface; `import deeprke_tf as dk` has its names.
 
+    data = dk.preprocess("train.fa.gz", test_sites="test.fa.gz", out="tfrecords/QKI")
     run = dk.load_run("runs/QKI")
     run.predict(["GGUGUAUAUACCACC", "ACGU"])  # a pandas.DataFrame
 
@@ -18,6 +19,7 @@ from deeprke_tf import presets
 from deeprke_tf.config import FoldSettings, RunConfig
 from deeprke_tf.data import description
 from deeprke_tf.data.description import Dataset
+from deeprke_tf.data.preprocessing import preprocess as preprocess
 from deeprke_tf.errors import UserError
 from deeprke_tf.rna.sites import Site
 from deeprke_tf.runs import evaluation, predictions, run, table

@@ -7,26 +7,29 @@ python -m pipelines.preprocess --sites 'gs://bucket/*.fa.gz' --out gs://bucket/d
     --runner FlinkRunner --flink_master host:8081 --parallelism 64
 """
 
-import dataclasses
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from deeprke_tf import cli
 from deeprke_tf.config import FoldSettings
-from deeprke_tf.data import local_runner
+from deeprke_tf.data import preprocessing
 from deeprke_tf.data.description import SKIPPED
-from deeprke_tf.data.encoding import Encoding
-from deeprke_tf.data.plan import Plan, Source, ValidationGroups
+from deeprke_tf.data.plan import ValidationGroups, plan_of
 from deeprke_tf.errors import UserError
+<<<<<<< HEAD
 from deeprke_tf.system.streams import File
 from pipelines.beam import import_beam, is_given
+=======
+from pipelines.beam.extra import import_beam, is_given
+>>>>>>> 7993e22 (Split and shard by hash ranges in one pass, and preprocess from Python)
 
 LOCAL = "local"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class PreprocessFlags:
     """Folds sites and writes them as TFRecord shards, ready to train on.
 
@@ -61,20 +64,21 @@ class PreprocessFlags:
     that do not read structure."""
     fold: FoldSettings = FoldSettings()
     validation_fraction: float = 0.1
-    """Share of the training sequences of each class that goes to validation."""
+    """Fraction of the training sequences for validation, about: each is drawn by a hash
+    of its letters."""
     validation_groups: ValidationGroups = "sequence"
-    """What stays together when validation is split off: all sites of a sequence, or
+    """What stays together when validation is split off: the sites of one sequence, or
     also sequences that overlap (share 38 letters), as windows of one peak do."""
     seed: int = 1
-    """Settles the validation split and the order of sites."""
+    """Fixes the validation split and the order of sites."""
     max_length: int = 5000
-    """Longest site to fold, in nucleotides; longer ones are skipped and listed."""
+    """Longest site to use, in nucleotides; longer ones are skipped and listed."""
     sites_per_shard: int = 10_000
-    """Most sites in one shard."""
+    """Sites in a shard, about."""
     workers: int | None = None
     """Folding processes, with --runner local; all cores if not given."""
     fold_cache: Path | None = None
-    """File of known folds, if not the one in the user's cache directory."""
+    """File of known folds; by default the one in the user's cache directory."""
     strict: bool = False
     """End with an error when any site cannot be used, instead of listing it."""
     overwrite: bool = False
@@ -85,7 +89,7 @@ class PreprocessFlags:
 
 
 def preprocess(flags: PreprocessFlags, beam_flags: Sequence[str] = ()) -> None:
-    """Makes the dataset that the flags ask for, and says what it holds.
+    """Makes the dataset that the flags ask for, and prints a summary.
 
     Args:
       flags: Of the command.
@@ -100,8 +104,8 @@ def preprocess(flags: PreprocessFlags, beam_flags: Sequence[str] = ()) -> None:
     for count, n in contents["duplicates"].items():
         if n:
             print(f"note: {n} {count.replace('_', ' ')}")
-    n_folded = contents["n_folded"]
     if flags.structure:
+        n_folded = contents["n_folded"]
         known = "" if n_folded else ": all folds were known"
         print(f"folded {n_folded} sequences{known}")
     for split, info in contents["splits"].items():
@@ -117,21 +121,24 @@ def preprocess(flags: PreprocessFlags, beam_flags: Sequence[str] = ()) -> None:
 
 def _run(flags: PreprocessFlags, beam_flags: Sequence[str]) -> dict[str, Any]:
     """Returns the contents of `dataset.json`, and `n_folded`."""
+    settings = {field.name: getattr(flags, field.name) for field in fields(flags)}
+    del settings["runner"]
     if flags.runner == LOCAL:
         if beam_flags:
             raise UserError(
                 f"{beam_flags[0]} is no option of --runner {LOCAL}; "
                 "`deeprke preprocess --help` lists them."
             )
-        return local_runner.run(to_plan(flags, lambda path: [Path(path)]))
+        dataset = preprocessing.preprocess(**settings, progress=True)
+        return dataset.contents | {"n_folded": dataset.n_folded}
     if flags.validation_groups == "overlap":
         raise UserError(
-            "--validation-groups overlap needs to see all sites at once: use --runner "
+            "`validation_groups=overlap` needs to see all sites at once: use --runner "
             f"{LOCAL}."
         )
     if flags.workers is not None:
         raise UserError(
-            f"--workers goes with --runner {LOCAL}; a runner of Beam has an option of "
+            f"`workers` goes with --runner {LOCAL}; a runner of Beam has an option of "
             "its own, such as --direct_num_workers of DirectRunner."
         )
     import_beam(flags.runner)
@@ -140,82 +147,7 @@ def _run(flags: PreprocessFlags, beam_flags: Sequence[str]) -> dict[str, Any]:
     from pipelines.beam.job import BeamJob
 
     job = BeamJob(flags.runner, beam_flags)
-    return beam_runner.run(to_plan(flags, beam_files.matching), job)
-
-
-def to_plan(flags: PreprocessFlags, files: Callable[[str], Sequence[File]]) -> Plan:
-    """Checks the flags against each other and returns what to do.
-
-    Args:
-      flags: Of the command.
-      files: Finds what a flag names.
-
-    Raises:
-      UserError: No input, or half of a pair.
-    """
-    named = _sources(
-        "train", flags.sites, flags.positives, flags.negatives, prefix="--"
-    ) + _sources(
-        "test",
-        flags.test_sites,
-        flags.test_positives,
-        flags.test_negatives,
-        prefix="--test-",
-    )
-    sources = [
-        Source(split, file, label)
-        for split, path, label in named
-        for file in files(path)
-    ]
-    if not sources:
-        raise UserError(
-            "No input: give --sites FILE, or --positives FILE and --negatives FILE "
-            "(for a dataset to test on alone: --test-sites FILE)."
-        )
-    return Plan(
-        sources=tuple(sources),
-        out=flags.out,
-        encoding=Encoding(k=flags.k, fold=flags.fold),
-        fold_cache=flags.fold_cache,
-        **{
-            name: getattr(flags, name)
-            for name in (
-                "structure",
-                "validation_fraction",
-                "validation_groups",
-                "seed",
-                "max_length",
-                "sites_per_shard",
-                "workers",
-                "strict",
-                "overwrite",
-            )
-        },
-    )
-
-
-def _sources(
-    split: str,
-    sites: str | None,
-    positives: str | None,
-    negatives: str | None,
-    prefix: str,
-) -> list[tuple[str, str, int | None]]:
-    """Returns split, name and label of the inputs: one with labels, or a pair."""
-    if sites and (positives or negatives):
-        raise UserError(
-            f"Give {prefix}sites or the pair {prefix}positives and {prefix}negatives, "
-            "not both."
-        )
-    if sites:
-        return [(split, sites, None)]
-    if bool(positives) != bool(negatives):
-        raise UserError(
-            f"{prefix}positives and {prefix}negatives go together; one is missing."
-        )
-    if positives and negatives:
-        return [(split, positives, 1), (split, negatives, 0)]
-    return []
+    return beam_runner.run(plan_of(beam_files.matching, **settings), job)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

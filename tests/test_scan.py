@@ -266,7 +266,9 @@ def test_an_fdr_gives_each_window_a_q_value_and_the_seed_settles_it(
     assert speed["background"]["nt"] == 31 * speed["scanned"]["nt"]
     # What shuffling destroys is known from validation, 36 sites of which 12 are bound.
     chosen = manifest["threshold_chosen"]
-    assert "like the 24 background sites of validation" in chosen
+    labels, _probabilities = layout.read_validation(run)
+    n_background = int((labels == 0).sum())
+    assert f"like the {n_background} background sites of validation" in chosen
 
 
 def test_rnas_are_shuffled_as_often_as_asked_for(run, rnas, tmp_path, monkeypatch):
@@ -303,12 +305,13 @@ def test_a_recall_is_that_on_the_validation_sites_of_the_model(run, rnas, tmp_pa
 def test_every_table_and_track_says_how_it_was_called(run, rnas, tmp_path):
     out = tmp_path / "scan"
     assert run_scan(run, rnas, out, "--threshold", "0.25", "--no-calibration") == 0
+    prior = layout.read_validation(run)[0].mean()
     for name in ("sites.bed", "profile.bedgraph", "windows.tsv", "skipped.tsv"):
         assert (out / name).read_text().splitlines()[:3] == [
             f"# deeprke scan, model {run.name}, windows of 30 nt every 7 nt, "
             "each folded alone",
             "# threshold 0.25 (given as --threshold)",
-            "# calibration left out; prior 0.3333 (that of the validation sites)",
+            f"# calibration left out; prior {prior:.4f} (that of the validation sites)",
         ]
 
 

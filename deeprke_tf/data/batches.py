@@ -53,6 +53,7 @@ def read_split(
     class_weights: tuple[float, float] = (1.0, 1.0),
     targets: tuple[float, float] = (0.0, 1.0),
     n_devices: int = 1,
+    with_names: bool = False,
 ) -> tf.data.Dataset:
     """Reads one split as batches for `fit`, `evaluate` and `predict` of Keras.
 
@@ -67,11 +68,13 @@ def read_split(
       targets: What stands for the label of a background and of a bound site.
       n_devices: Devices that a batch is split among: where it has not equally many
         sites for each, its last one is repeated with weight 0.
+      with_names: Whether batches hold the names of sites, too.
 
     Returns:
       Batches of (inputs, label, weight): inputs a dict of int64 [batch, n_kmers],
       padded with `kmers.PAD_ID` to the longest site; label and weight float32
-      [batch, 1].
+      [batch, 1]. With names, batches of (inputs, label, weight, name), name being
+      string [batch].
 
     Raises:
       UserError: The dataset has no such split or no such view, or a shard is missing.
@@ -88,11 +91,12 @@ def read_split(
     # Whole windows of serialized records: one call parses them all.
     dataset = dataset.batch(batch_size * BATCHES_PER_WINDOW)
     dataset = dataset.map(parse, num_parallel_calls=_PARALLEL_CALLS)
+    facts = ("label", "name") if with_names else ("label",)
     dataset = dataset.flat_map(
-        lambda features: _batches(features, views, batch_size, shuffle_seed)
+        lambda features: _batches(features, views, facts, batch_size, shuffle_seed)
     )
     dataset = dataset.map(
-        lambda inputs, label: _padded(inputs, label, class_weights, targets, n_devices),
+        lambda inputs, facts: _padded(inputs, facts, class_weights, targets, n_devices),
         num_parallel_calls=_PARALLEL_CALLS,
     )
     # Says how long an epoch is, and fails where a shard lacks sites.
@@ -109,7 +113,8 @@ def read_split(
 
 def _batches(
     features: dict[str, Any],
-    views: tuple[str, ...],
+    views: Sequence[str],
+    facts: Sequence[str],
     batch_size: int,
     shuffle_seed: int | None,
 ) -> tf.data.Dataset:
@@ -118,32 +123,37 @@ def _batches(
     # Stable: sites of one length keep the order that shuffling gave them.
     order = tf.argsort(lengths, stable=True)
     inputs = {name: tf.gather(features[name], order) for name in views}
-    label = tf.gather(features["label"], order)
+    of_sites = {name: tf.gather(features[name], order) for name in facts}
     n_batches = (tf.size(order, tf.int64) + batch_size - 1) // batch_size
     indices = tf.range(n_batches)
     if shuffle_seed is not None:
         indices = _shuffled(indices, shuffle_seed)
 
-    def cut(index: tf.Tensor) -> tuple[dict[str, tf.RaggedTensor], tf.Tensor]:
+    def cut(
+        index: tf.Tensor,
+    ) -> tuple[dict[str, tf.RaggedTensor], dict[str, tf.Tensor]]:
         some = slice(index * batch_size, (index + 1) * batch_size)
-        return {name: ids[some] for name, ids in inputs.items()}, label[some]
+        return (
+            {name: ids[some] for name, ids in inputs.items()},
+            {name: values[some] for name, values in of_sites.items()},
+        )
 
     return tf.data.Dataset.from_tensor_slices(indices).map(cut)
 
 
 def _padded(
     inputs: dict[str, tf.RaggedTensor],
-    label: tf.Tensor,
+    facts: dict[str, tf.Tensor],
     class_weights: tuple[float, float],
     targets: tuple[float, float],
     n_devices: int,
-) -> tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]:
+) -> tuple[dict[str, tf.Tensor] | tf.Tensor, ...]:
     """Makes a batch dense, as `read_split` describes it."""
-    n_sites = tf.size(label)
+    n_sites = tf.size(facts["label"])
     n_rows = -(-n_sites // n_devices) * n_devices
     rows = tf.range(n_rows)
     sites = tf.minimum(rows, n_sites - 1)
-    label = tf.gather(label, sites)[:, tf.newaxis]
+    label = tf.gather(facts["label"], sites)[:, tf.newaxis]
     # Keras divides the loss by the rows: so the batch counts for its sites alone.
     row_weight = tf.where(rows < n_sites, n_rows / n_sites, 0)[:, tf.newaxis]
     weight = tf.gather(tf.constant(class_weights, tf.float32), label)
@@ -151,6 +161,7 @@ def _padded(
         {name: tf.gather(ids.to_tensor(), sites) for name, ids in inputs.items()},
         tf.gather(tf.constant(targets, tf.float32), label),
         weight * tf.cast(row_weight, tf.float32),
+        *([tf.gather(facts["name"], sites)] if "name" in facts else []),
     )
 
 

@@ -19,7 +19,7 @@ Example = Callable[[str | None], str]
 _FILES_NAMED = 3  # A pattern may match thousands.
 
 GIVE_THE_OTHER_CLASS = "give sites of the other, too"
-GIVE_MORE_SITES = "give more sites, or another --validation-fraction"
+GIVE_MORE_SITES = "give more sites, or another `validation_fraction` or `seed`"
 
 
 def _no_example(_split: str | None) -> str:
@@ -39,8 +39,8 @@ def refuse_skips_if_strict(
         total.update(reasons)
     if plan.strict and total:
         raise UserError(
-            f"{total.total()} unusable sites ({_listed(total)}) and --strict is given; "
-            f"without it they are skipped and listed in {SKIPPED}." + example(None)
+            f"{total.total()} unusable sites ({_listed(total)}) and `strict` is set; "
+            f"otherwise they are skipped and listed in {SKIPPED}." + example(None)
         )
 
 

@@ -1,14 +1,16 @@
 """Runs preprocessing in processes of this machine.
 
-Sites are read once into a scratch store, with the structures that the cache knows; what
-it lacks is folded into it on all cores; then shards are written from both. A killed run
-starts reading again but folds only what the cache lacks.
+Sites are read into a scratch store, with the structures that the fold cache knows. The
+others are folded into the cache, on all cores. Then the shards of all splits are
+written in one pass over the store. A killed run reads again, but folds only what the
+cache lacks.
 """
 
 import collections
 import concurrent.futures
 import contextlib
 import csv
+import dataclasses
 import functools
 import gc
 import itertools
@@ -16,9 +18,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from deeprke_tf.data import checks, description, records, validation_split
+from deeprke_tf.data import checks, description, records
+from deeprke_tf.data.description import Dataset
+from deeprke_tf.data.overlap import split_off_validation
+from deeprke_tf.data.partition import shard_count
 from deeprke_tf.data.plan import Plan, Source
-from deeprke_tf.data.site_store import SiteStore
+from deeprke_tf.data.site_store import Duplicates, SiteStore
+from deeprke_tf.data.split_writer import SplitWriter
 from deeprke_tf.data.stages import (
     SKIPPED_COLUMNS,
     SkippedTable,
@@ -31,33 +37,37 @@ from deeprke_tf.rna.site_files import SitesFile
 from deeprke_tf.rna.sites import Site, SkippedSite, refuse_long
 from deeprke_tf.system import files
 from deeprke_tf.system.directories import directory_aside
-from deeprke_tf.system.progress import progress_bar
+from deeprke_tf.system.progress import Progress, no_progress
 
-_SITES_AT_ONCE = 1_000
-_SITES_TO_READ = 2_048
+SITES_AT_ONCE = 1_000
+SITES_TO_READ = 4_096
 
 
-def run(plan: Plan) -> dict[str, Any]:
-    """Makes a dataset; its directory appears when it is whole.
+def run(plan: Plan, progress: Progress = no_progress) -> Dataset:
+    """Makes a dataset; its directory appears when it is complete.
 
     Args:
       plan: What to read, how to fold and split it, where to write.
-
-    Returns:
-      The contents of `dataset.json`.
+      progress: Shows how far reading, folding and writing are.
 
     Raises:
       UserError: Input that cannot be read or used, or a directory that is in the way.
     """
+    out = Path(plan.out)
     with (
-        directory_aside(
-            Path(plan.out), plan.overwrite, description.DATASET
-        ) as directory,
-        FoldingPool(plan.encoding.fold, plan.fold_cache, plan.workers)
-        if plan.structure
-        else contextlib.nullcontext() as pool,
+        directory_aside(out, plan.overwrite, description.DATASET) as directory,
+        _folding_pool(plan) as pool,
     ):
-        return _write_dataset(plan, directory, pool)
+        n_folded = _write_dataset(plan, directory, pool, progress)
+    return dataclasses.replace(description.read(out), n_folded=n_folded)
+
+
+def _folding_pool(
+    plan: Plan,
+) -> contextlib.AbstractContextManager[FoldingPool | None]:
+    if not plan.structure:
+        return contextlib.nullcontext()
+    return FoldingPool(plan.encoding.fold, plan.fold_cache, plan.workers)
 
 
 @contextlib.contextmanager
@@ -73,54 +83,56 @@ def _without_garbage_collection() -> Iterator[None]:
 
 
 def _write_dataset(
-    plan: Plan, directory: Path, pool: FoldingPool | None
-) -> dict[str, Any]:
+    plan: Plan, directory: Path, pool: FoldingPool | None, progress: Progress
+) -> int:
+    """Writes all files of a dataset; returns the number of sequences folded for it."""
+    by_overlap = plan.validation_groups == "overlap"
     scratch = directory / "sites.sqlite"
+    fraction = 0 if by_overlap else plan.validation_fraction
+    store = SiteStore(scratch, plan.seed, fraction)
     cache = pool.cache if pool else None
-    store = SiteStore(scratch, plan.seed)
     skipped_path = directory / description.SKIPPED
-    inputs, skipped = _read_sources(plan, store, cache, skipped_path)
+    inputs, skipped = _read_sources(plan, store, cache, skipped_path, progress)
     store.index()
-    n_usable = {split: sum(store.counts(split).values()) for split in records.SPLITS}
     example = functools.partial(_first_skipped, skipped_path)
-    checks.require_usable_sites(plan, n_usable, skipped, example)
-    duplicates = store.duplicates()
+    checks.require_usable_sites(plan, _n_usable(store), skipped, example)
     if plan.has_training_sites:
-        train_counts = store.counts("train")
         checks.require_both_classes(
-            "train", train_counts, checks.GIVE_THE_OTHER_CLASS, example
+            "train", _training_counts(store), checks.GIVE_THE_OTHER_CLASS, example
         )
-        _split_off_validation(plan, store)
+        if by_overlap:
+            split_off_validation(store, plan.seed, plan.validation_fraction)
         for split in ("train", "validation"):
             counts = store.counts(split)
             checks.require_both_classes(split, counts, checks.GIVE_MORE_SITES)
-    splits = [split for split in records.SPLITS if any(store.counts(split).values())]
-    n_folded = _fold(store, pool) if pool else 0
-    contents = plan.describe() | {
-        "inputs": inputs,
-        "splits": {
-            split: _write_split(split, plan, store, cache, directory)
-            for split in splits
-        },
-        "skipped": skipped,
-        "duplicates": duplicates,
-    }
+    n_folded = _fold(store, pool, progress) if pool else 0
+    splits, duplicates = _write_splits(plan, store, cache, directory, progress)
     store.close()
     scratch.unlink()
-    description.write(directory, contents)
-    return contents | {"n_folded": n_folded}
+    written = {"splits": splits, "skipped": skipped, "duplicates": duplicates}
+    description.write(directory, plan.describe() | {"inputs": inputs} | written)
+    return n_folded
 
 
-def _split_off_validation(plan: Plan, store: SiteStore) -> None:
-    if plan.validation_groups == "sequence":
-        validation_split.by_sequence(store, plan.validation_fraction)
-    else:
-        validation_split.by_overlap(store, plan.validation_fraction)
+def _training_counts(store: SiteStore) -> dict[int, int]:
+    """Counts sites of each label before validation is split off."""
+    train, validation = store.counts("train"), store.counts("validation")
+    return {label: train[label] + validation[label] for label in (0, 1)}
+
+
+def _n_usable(store: SiteStore) -> dict[str, int]:
+    """Counts the sites that were given for training and for test."""
+    counts = {"train": _training_counts(store), "test": store.counts("test")}
+    return {split: sum(labels.values()) for split, labels in counts.items()}
 
 
 @_without_garbage_collection()
 def _read_sources(
-    plan: Plan, store: SiteStore, cache: FoldCache | None, skipped_path: Path
+    plan: Plan,
+    store: SiteStore,
+    cache: FoldCache | None,
+    skipped_path: Path,
+    progress: Progress,
 ) -> tuple[list[dict[str, Any]], dict[str, dict[str, int]]]:
     """Reads every input into the store and lists what cannot be used."""
     inputs: list[dict[str, Any]] = []
@@ -136,7 +148,7 @@ def _read_sources(
             SitesFile(source.path, k=plan.encoding.k, label=source.label)
             for source in plan.sources
         ]
-        with progress_bar(None, "site", "reading") as bar:
+        with progress(None, "site", "reading") as bar:
             for source, sites_file in zip(plan.sources, sites_files, strict=True):
                 counts: collections.Counter[str] = collections.Counter()
                 batches = _usable(plan, source, sites_file, table, counts)
@@ -161,7 +173,7 @@ def _usable(
     """Yields the usable sites of a file, some at once; lists and counts the others."""
     writer = csv.writer(skipped_table, SkippedTable)
     numbered = enumerate(sites_file, start=1)
-    while some := list(itertools.islice(numbered, _SITES_TO_READ)):
+    while some := list(itertools.islice(numbered, SITES_TO_READ)):
         sites = [refuse_long(site, row, plan.max_length) for row, site in some]
         skipped = [site for site in sites if isinstance(site, SkippedSite)]
         counts["sites"] += len(sites)
@@ -228,12 +240,12 @@ def _first_skipped(skipped_path: Path, split: str | None = None) -> str:
     return ""
 
 
-def _fold(store: SiteStore, pool: FoldingPool) -> int:
+def _fold(store: SiteStore, pool: FoldingPool, progress: Progress) -> int:
     """Folds what the cache lacks; returns how many sequences that were."""
     n_missing = store.n_to_fold()
     if not n_missing:
         return 0
-    with progress_bar(n_missing, "fold", f"folding on {pool.workers} cores") as bar:
+    with progress(n_missing, "fold", f"folding on {pool.workers} cores") as bar:
         # Asked again: another run may have folded some meanwhile.
         pool.fill(_unknown(store.sequences_to_fold(), pool.cache), bar.update)
     return n_missing
@@ -241,58 +253,57 @@ def _fold(store: SiteStore, pool: FoldingPool) -> int:
 
 def _unknown(sequences: Iterator[str], cache: FoldCache) -> Iterator[str]:
     """Yields the sequences that the cache lacks, looking up many at once."""
-    while some := list(itertools.islice(sequences, _SITES_AT_ONCE)):
+    while some := list(itertools.islice(sequences, SITES_AT_ONCE)):
         known = cache.known(some)
         yield from (sequence for sequence in some if sequence not in known)
 
 
 @_without_garbage_collection()
-def _write_split(
-    split: str, plan: Plan, store: SiteStore, cache: FoldCache | None, directory: Path
-) -> dict[str, Any]:
-    """Writes the shards of one split; returns its part of `dataset.json`."""
-    counts = store.counts(split)
-    n_sites = sum(counts.values())
-    ends = plan.shard_ends(n_sites)
-    n_shards = len(ends) - 1
-    written = []
-    longest = 0
-
-    def measured() -> Iterator[list[Site]]:
-        nonlocal longest
-        for sites in store.sites(split):
-            longest = max(longest, *(len(site.sequence) for site in sites))
-            yield sites
-
-    with progress_bar(n_sites, "site", f"writing {split}") as bar:
-        split_records = _records(measured(), plan, cache)
-        for index in range(n_shards):
-            size = ends[index + 1] - ends[index]
-            path = directory / records.shard_name(split, index, n_shards)
-            with records.ShardWriter(path) as shard:
-                while some := list(
-                    itertools.islice(
-                        split_records, min(_SITES_AT_ONCE, size - shard.n_records)
-                    )
-                ):
-                    shard.write(some)
-                    bar.update(len(some))
-            written.append({"file": path.name, "n_sites": size, "sha256": shard.sha256})
-    return {
-        "n_sites": n_sites,
-        "n_positive": counts[1],
-        "longest_site": longest,
-        "shards": written,
+def _write_splits(
+    plan: Plan,
+    store: SiteStore,
+    cache: FoldCache | None,
+    directory: Path,
+    progress: Progress,
+) -> tuple[dict[str, dict[str, Any]], dict[str, int]]:
+    """Writes all shards; returns `splits` and `duplicates` of `dataset.json`."""
+    counts = {split: store.counts(split) for split in records.SPLITS}
+    n_sites = {split: sum(labels.values()) for split, labels in counts.items()}
+    longest = dict.fromkeys(n_sites, 0)
+    duplicates = Duplicates()
+    with contextlib.ExitStack() as closing:
+        bar = closing.enter_context(progress(sum(n_sites.values()), "site", "writing"))
+        writers = {
+            split: closing.enter_context(
+                SplitWriter(directory, split, shard_count(n, plan.sites_per_shard))
+            )
+            for split, n in n_sites.items()
+            if n
+        }
+        for read in store.read():
+            duplicates.add(read.rows)
+            for split, writer in writers.items():
+                for some in read.of(split).cut(SITES_AT_ONCE):
+                    longest[split] = max(longest[split], some.longest)
+                    writer.write(some.rows["order"], _records(some.sites, plan, cache))
+                    bar.update(len(some.sites))
+    for split, hashes in store.name_hashes():
+        duplicates.add_names(split, hashes)
+    described = {
+        split: {
+            "n_sites": n_sites[split],
+            "n_positive": counts[split][1],
+            "longest_site": longest[split],
+            "shards": writer.shards,
+        }
+        for split, writer in writers.items()
     }
+    return described, duplicates.counts
 
 
-def _records(
-    batches: Iterator[list[Site]], plan: Plan, cache: FoldCache | None
-) -> Iterator[bytes]:
-    for sites in batches:
-        if not cache:
-            yield from sites_to_records(sites, None, plan.encoding)
-            continue
-        folds = cache.get([site.sequence for site in sites if site.dot_bracket is None])
-        dot_brackets = [site.dot_bracket or folds[site.sequence] for site in sites]
-        yield from sites_to_records(sites, dot_brackets, plan.encoding)
+def _records(sites: list[Site], plan: Plan, cache: FoldCache | None) -> list[bytes]:
+    if not cache:
+        return sites_to_records(sites, None, plan.encoding)
+    folds = cache.get([site.sequence for site in sites if site.dot_bracket is None])
+    dot_brackets = [site.dot_bracket or folds[site.sequence] for site in sites]
+    return sites_to_records(sites, dot_brackets, plan.encoding)

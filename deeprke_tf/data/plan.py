@@ -2,29 +2,33 @@
 
 import dataclasses
 import importlib.metadata
+import os
 import platform
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from deeprke_tf import __version__
+from deeprke_tf.config import FoldSettings
 from deeprke_tf.data.encoding import Encoding
 from deeprke_tf.errors import UserError
 from deeprke_tf.rna.structure import VIENNARNA_VERSION
 from deeprke_tf.system.streams import File
 
 ValidationGroups: TypeAlias = Literal["sequence", "overlap"]
+Named: TypeAlias = str | os.PathLike[str] | None
 
-_SMALLEST = (
-    "of each class, the distinct training sequences with the smallest "
-    "blake2b hashes (8 bytes, keyed with the seed); a sequence of both "
-    "classes counts as bound"
-)
 _VALIDATION_RULES = {
-    "sequence": _SMALLEST,
+    "sequence": (
+        "training sequences whose validation hash (the first 63 bits of blake2b, 16 "
+        "bytes, keyed with the seed) is in the lowest validation_fraction of its range"
+    ),
     "overlap": (
-        f"{_SMALLEST}; sequences that share 38 letters in a row, directly or through "
-        "others, stay together and go by the hash of one of them, those that are more "
-        "than what is left of a class's share excepted"
+        "sequences that share 38 letters in a row, directly or through others, stay "
+        "together: where the validation hash (the first 63 bits of blake2b, 16 bytes, "
+        "keyed with the seed) of the first in order is in the lowest "
+        "validation_fraction of its range, unless they are several and more than "
+        "validation_fraction of the sites of a class"
     ),
 }
 
@@ -36,7 +40,7 @@ class Source:
     Attributes:
       split: "train" (validation is split off it) or "test".
       path: The file; `pathlib.Path("-")` is standard input.
-      label: The label of all its sites, or None where the file says it.
+      label: The label of all its sites; None: the file holds the labels.
     """
 
     split: str
@@ -53,14 +57,14 @@ class Plan:
       out: Directory to make; with Beam, anywhere that its filesystems reach.
       encoding: k, alphabets and fold settings.
       structure: Whether sites are folded; if not, records hold the sequence view alone.
-      fold_cache: File of known folds, if not the one in the cache directory of the
-        user that folds.
-      validation_fraction: Share of each class's training sequences for validation.
+      fold_cache: File of known folds; None: the one in the cache directory of the user
+        that folds.
+      validation_fraction: Fraction of the training sequences for validation, about.
       validation_groups: What stays together when validation is split off: the sites of
-        a "sequence", or also of sequences that "overlap" (`validation_split`).
-      seed: Settles the split and the order of sites.
-      max_length: Longest site to fold, nucleotides.
-      sites_per_shard: Most sites in a shard.
+        a "sequence", or also of sequences that "overlap" (module `overlap`).
+      seed: Fixes the split and the order of sites (module `partition`).
+      max_length: Longest site to use, nucleotides.
+      sites_per_shard: Sites in a shard, about.
       workers: Folding processes; all cores if None.
       strict: Whether a skipped site is an error.
       overwrite: Whether a dataset at `out` is replaced.
@@ -83,15 +87,15 @@ class Plan:
     def __post_init__(self):
         if not 0 < self.validation_fraction < 1:
             raise UserError(
-                "validation_fraction must be between 0 and 1, got "
+                "`validation_fraction` must be between 0 and 1, got "
                 f"{self.validation_fraction}."
             )
         for name in ("max_length", "sites_per_shard", "workers"):
             value = getattr(self, name)
             if value is not None and value < 1:
-                raise UserError(f"{name} must be at least 1, got {value}.")
+                raise UserError(f"`{name}` must be at least 1, got {value}.")
         if not 0 <= self.seed < 1 << 63:
-            raise UserError(f"seed must be between 0 and 2^63 - 1, got {self.seed}.")
+            raise UserError(f"`seed` must be between 0 and 2^63 - 1, got {self.seed}.")
         if sum(str(source.path) == "-" for source in self.sources) > 1:
             raise UserError("Only one input can be standard input (-).")
 
@@ -101,13 +105,7 @@ class Plan:
         return any(source.split == "train" for source in self.sources)
 
     def shard_ends(self, n_sites: int) -> list[int]:
-        """Returns where the shards of a split end, after a 0 where the first begins.
-
-        They are of equal size: no device gets more than the others.
-
-        Args:
-          n_sites: Sites of the split, in the order in which they are written.
-        """
+        """Returns where the shards of a split end, after a 0 where the first begins."""
         n_shards = -(-n_sites // self.sites_per_shard)
         return [n_sites * i // max(n_shards, 1) for i in range(n_shards + 1)]
 
@@ -128,3 +126,70 @@ class Plan:
                 "python": platform.python_version(),
             },
         }
+
+
+def plan_of(
+    find: Callable[[str], Sequence[File]],
+    *,
+    sites: Named,
+    positives: Named,
+    negatives: Named,
+    test_sites: Named,
+    test_positives: Named,
+    test_negatives: Named,
+    k: int,
+    fold: FoldSettings,
+    **settings: Any,
+) -> Plan:
+    """Checks the arguments of `preprocess` against each other.
+
+    Args:
+      find: Finds the files of a name.
+      sites: This and the others are as of `preprocessing.preprocess`.
+      positives: Bound training sites.
+      negatives: Background training sites.
+      test_sites: Labelled test sites.
+      test_positives: Bound test sites.
+      test_negatives: Background test sites.
+      k: Letters in a k-mer.
+      fold: How to fold.
+      **settings: Other fields of `Plan`.
+
+    Raises:
+      UserError: No input, or half of a pair.
+    """
+    train = _sources("train", sites, positives, negatives, find)
+    test = _sources("test", test_sites, test_positives, test_negatives, find)
+    if not train and not test:
+        raise UserError(
+            "No input: give `sites`, or `positives` and `negatives` (for a dataset to "
+            "test on alone: `test_sites`)."
+        )
+    encoding = Encoding(k=k, fold=fold)
+    return Plan(sources=(*train, *test), encoding=encoding, **settings)
+
+
+def _sources(
+    split: str,
+    sites: Named,
+    positives: Named,
+    negatives: Named,
+    find: Callable[[str], Sequence[File]],
+) -> list[Source]:
+    """Returns the input files of a split: labelled ones, or a pair."""
+    prefix = "test_" if split == "test" else ""
+    if sites and (positives or negatives):
+        raise UserError(
+            f"Give `{prefix}sites` or the pair `{prefix}positives` and "
+            f"`{prefix}negatives`, not both."
+        )
+    if bool(positives) != bool(negatives):
+        raise UserError(
+            f"`{prefix}positives` and `{prefix}negatives` go together; one is missing."
+        )
+    return [
+        Source(split, file, label)
+        for name, label in ((sites, None), (positives, 1), (negatives, 0))
+        if name
+        for file in find(os.fspath(name))
+    ]

@@ -1,227 +1,169 @@
 """Sites on disk while they are preprocessed, so that memory stays flat.
 
-Counting duplicates, splitting and ordering need to see all sites at once. They lie in
-a scratch SQLite file, in buckets: each holds a range of sequence hashes, and so all
-sites of a sequence. NumPy looks at bucket after bucket, so that only some thousand
-sites are ever in memory; SQLite takes and gives hundreds at once, never one.
+Ordering sites and counting duplicates need to see all sites at once. They lie in a
+scratch SQLite file in buckets: each is a range of order hashes, and so holds all sites
+of a sequence. They are read back a few buckets at a time, some thousand sites.
 """
 
 import itertools
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 
-from deeprke_tf.data.stages import sequence_digests
+from deeprke_tf.data import partition
+from deeprke_tf.data.records import SPLITS
 from deeprke_tf.rna.sites import Site
 
-_N_BUCKETS = 128
-_SITES_AT_ONCE = 4_096  # Buckets that hold fewer are looked at together.
-_SITES_TO_YIELD = 1_000
+SITES_AT_ONCE = 4_096  # Sites that are read back together, about.
+_BUCKET_BITS = 7
+_NAMES_BUCKET_BITS = 4
+_TRAIN, _VALIDATION, _TEST = range(len(SPLITS))
 
 # A scratch file need not survive a crash; a cache of 1 MiB is full soon, and memory
 # flat from then on.
 _SCHEMA = """
 PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;
 PRAGMA page_size=16384; PRAGMA cache_size=-1024;
-CREATE TABLE sites (split TEXT, bucket INTEGER, digests BLOB, labels BLOB,
- names TEXT, sequences TEXT, dot_brackets TEXT);
-CREATE TABLE names (split TEXT, bucket INTEGER, hashes BLOB);
-CREATE TABLE to_fold (digest INTEGER PRIMARY KEY, sequence TEXT);
+CREATE TABLE sites
+ (bucket INTEGER, rows BLOB, names TEXT, sequences TEXT, dot_brackets TEXT);
+CREATE TABLE names (bucket INTEGER, split TEXT, hashes BLOB);
+CREATE TABLE to_fold (order_hash INTEGER PRIMARY KEY, sequence TEXT);
 """
 
-# Buckets looked at together: the first one, and the one behind the last.
-_Group: TypeAlias = tuple[int, int]
-
-# Tells of digests and classes of sequences which of them are for validation.
-Moved: TypeAlias = Callable[[np.ndarray, np.ndarray], np.ndarray]
+# Order hash, split (its place in `SPLITS`) and label of a site.
+_ROW = np.dtype([("order", np.int64), ("split", np.uint8), ("label", np.uint8)])
 
 
-class _Sequences(NamedTuple):
-    """Some sites by their sequence, in the order of digests.
+class SomeSites(NamedTuple):
+    """Neighboring sites of all splits, ordered by order hash, then as they were added.
 
     Attributes:
-      places: Where the sites stand in the group, int64 [n_sites].
-      labels: Of the sites, uint8 [n_sites].
-      n_sites: Sites of each distinct sequence, int64 [n_sequences].
-      digests: Of the sequences, int64 [n_sequences].
-      lowest: The lowest label of each sequence, uint8 [n_sequences].
-      highest: The highest, which is its class, uint8 [n_sequences].
+      rows: `order`, `split` (its place in `SPLITS`) and `label` of each site.
+      sites: The sites, without a dot-bracket where it is not known.
     """
 
-    places: np.ndarray
-    labels: np.ndarray
-    n_sites: np.ndarray
-    digests: np.ndarray
-    lowest: np.ndarray
-    highest: np.ndarray
+    rows: np.ndarray
+    sites: list[Site]
+
+    def of(self, split: str) -> "SomeSites":
+        """Returns the sites of one split."""
+        places = np.flatnonzero(self.rows["split"] == SPLITS.index(split))
+        return SomeSites(
+            self.rows[places], [self.sites[place] for place in places.tolist()]
+        )
+
+    def cut(self, n_sites: int) -> "Iterator[SomeSites]":
+        """Yields the sites in parts of at most `n_sites`."""
+        for start in range(0, len(self.sites), n_sites):
+            part = slice(start, start + n_sites)
+            yield SomeSites(self.rows[part], self.sites[part])
+
+    @property
+    def longest(self) -> int:
+        """Length of the longest site, nucleotides."""
+        return max(len(site.sequence) for site in self.sites)
 
 
 class SiteStore:
-    """The usable sites of one dataset, by split.
+    """The usable sites of one dataset.
 
     Args:
       path: Scratch file; the caller deletes it.
-      seed: Settles which sequences go to validation, and the order of sites.
+      seed: Fixes the order of sites, and which sequences are for validation.
+      validation_fraction: Fraction of the training sequences for validation; 0: they
+        are chosen later, by `move_to_validation`.
     """
 
-    def __init__(self, path: Path, seed: int):
+    def __init__(self, path: Path, seed: int, validation_fraction: float):
         self._seed = seed
+        self._validation_fraction = validation_fraction
+        self._counts = np.zeros((len(SPLITS), 2), int)
+        self._moved = np.zeros(0, np.int64)
         self._database = sqlite3.connect(path, isolation_level=None)
         self._database.executescript(_SCHEMA)
-        self._counts = {
-            split: np.zeros(2, int) for split in ("train", "validation", "test")
-        }
-        self._bucket_sizes = {
-            split: np.zeros(_N_BUCKETS, int) for split in ("train", "test")
-        }
-        self._is_validation: Moved = lambda digests, _classes: np.zeros(
-            len(digests), bool
-        )
 
     def close(self) -> None:
         """Closes the scratch file."""
         self._database.close()
 
-    # === Filling ===
-
     def add(
         self, split: str, sites: Sequence[Site], dot_brackets: Sequence[str | None]
     ) -> None:
-        """Adds sites to "train" or "test"; thousands at once take least time.
+        """Adds labelled sites; thousands at once take least time.
 
         Args:
-          split: Where they go.
-          sites: Labelled sites.
-          dot_brackets: The structure of each; None: to be folded.
+          split: "train" or "test".
+          sites: Their own structures are ignored.
+          dot_brackets: The structure of each site; None: to be folded.
         """
         if not sites:
             return
-        names, sequences, of_sites, *_ = zip(*sites, strict=True)
-        digests = sequence_digests(sequences, self._seed)
-        labels = np.array(of_sites, np.uint8)
-        self._counts[split] += np.bincount(labels, minlength=2)
-        order = np.argsort(digests, kind="stable")
-        for bucket, part in _buckets(digests[order]):
-            places = order[part]
-            some = places.tolist()
-            # No text has a line end in it.
-            texts = (
-                "\n".join([names[place] for place in some]),
-                "\n".join([sequences[place] for place in some]),
-                "\n".join([dot_brackets[place] or "" for place in some]),
+        names, sequences, labels, *_ = zip(*sites, strict=True)
+        hashes = partition.sequence_hashes(sequences, self._seed)
+        rows = np.empty(len(sites), _ROW)
+        rows["order"], rows["label"] = hashes.order, labels
+        rows["split"] = SPLITS.index(split)
+        if split == "train":
+            rows["split"] += partition.is_validation(
+                hashes.validation, self._validation_fraction
             )
-            numbers = digests[places].tobytes(), labels[places].tobytes()
-            self._insert("sites", split, bucket, *numbers, *texts)
-            self._bucket_sizes[split][bucket] += len(some)
+        np.add.at(self._counts, (rows["split"], rows["label"]), 1)
+        places = np.argsort(hashes.order, kind="stable")
+        rows = rows[places]
+        texts = [
+            [column[place] or "" for place in places.tolist()]
+            for column in (names, sequences, dot_brackets)
+        ]
+        parts = (
+            (bucket, rows[part].tobytes(), *("\n".join(text[part]) for text in texts))
+            for bucket, part in _buckets(rows["order"], _BUCKET_BITS)
+        )
+        self._database.executemany("INSERT INTO sites VALUES (?, ?, ?, ?, ?)", parts)
         # Of a random key: only whether names are equal matters.
-        hashes = np.sort(np.array(list(map(hash, names)), np.int64))
-        for bucket, part in _buckets(hashes):
-            self._insert("names", split, bucket, hashes[part].tobytes())
-        for place, known in enumerate(dot_brackets):
-            if known is None:
-                self._insert("to_fold", int(digests[place]), sequences[place])
-
-    def _insert(self, table: str, *row: str | int | bytes) -> None:
-        marks = ",".join("?" * len(row))
-        self._database.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row)
+        hashed = np.sort(
+            [hash(name) >> 1 & (1 << partition.BITS) - 1 for name in names]
+        )
+        of_names = (
+            (bucket, split, hashed[part].tobytes())
+            for bucket, part in _buckets(hashed, _NAMES_BUCKET_BITS)
+        )
+        self._database.executemany("INSERT INTO names VALUES (?, ?, ?)", of_names)
+        to_fold = [
+            (order, sequence)
+            for order, sequence, known in zip(
+                hashes.order.tolist(), sequences, dot_brackets, strict=True
+            )
+            if known is None
+        ]
+        insert = "INSERT OR IGNORE INTO to_fold VALUES (?, ?)"
+        self._database.executemany(insert, to_fold)
 
     def index(self) -> None:
-        """Makes what follows fast; called once, when all sites are in."""
+        """Makes reading fast; called once, when all sites are in."""
         for table in ("sites", "names"):
             self._database.execute(
-                f"CREATE INDEX {table}_by_bucket ON {table} (split, bucket)"
+                f"CREATE INDEX {table}_by_bucket ON {table} (bucket)"
             )
-
-    # === Splitting and counting ===
-
-    def training_classes(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yields digests and classes of distinct training sequences.
-
-        In the order of digests, some thousand at once. A sequence of both classes is
-        bound.
-        """
-        for group in self._groups("train"):
-            found = self._sequences("train", group)
-            yield found.digests, found.highest
-
-    def training_sequences(
-        self,
-    ) -> Iterator[tuple[np.ndarray, np.ndarray, list[str]]]:
-        """Yields digests, classes and letters of distinct training sequences.
-
-        In the order of digests, some thousand at once.
-        """
-        for group in self._groups("train"):
-            found = self._sequences("train", group)
-            if len(found.digests):
-                rows = list(self._parts("sequences", "sites", "train", group))
-                letters = "\n".join(text for (text,) in rows).split("\n")
-                first = found.places[np.cumsum(found.n_sites) - found.n_sites]
-                yield (
-                    found.digests,
-                    found.highest,
-                    [letters[place] for place in first.tolist()],
-                )
-
-    def move_to_validation(self, is_moved: Moved) -> None:
-        """Moves training sequences into "validation", each with all its sites.
-
-        Args:
-          is_moved: Tells of digests and classes which sequences they are, bool.
-        """
-        self._is_validation = is_moved
-        for group in self._groups("train"):
-            found = self._sequences("train", group)
-            moved = np.bincount(
-                found.labels[self._is_of("validation", found)], minlength=2
-            )
-            self._counts["validation"] += moved
-            self._counts["train"] -= moved
-
-    def _is_of(self, split: str, found: _Sequences) -> np.ndarray:
-        """Tells which sites are of a split, now that validation is, bool [n_sites]."""
-        if split == "test":
-            return np.ones(len(found.labels), bool)
-        is_moved = self._is_validation(found.digests, found.highest)
-        return np.repeat(is_moved == (split == "validation"), found.n_sites)
 
     def counts(self, split: str) -> dict[int, int]:
         """Returns the number of sites of each label, 0 and 1, in a split."""
-        return dict(enumerate(self._counts[split].tolist()))
+        return dict(enumerate(self._counts[SPLITS.index(split)].tolist()))
 
-    def duplicates(self) -> dict[str, int]:
-        """Counts what stands more than once; asked before validation is split off.
+    def move_to_validation(self, order_hashes: np.ndarray, n_sites: np.ndarray) -> None:
+        """Moves training sequences to validation, each with all its sites.
 
-        Returns:
-          For each of "train" and "test": sites whose name or whose sequence an earlier
-          one has, and distinct sequences that both classes have; and the distinct
-          sequences that "train" and "test" share.
+        Args:
+          order_hashes: Of the sequences, int64 [n_sequences].
+          n_sites: How many sites of each label they have, int64 [2].
         """
-        n_same_name, n_same_sequence, n_in_both_classes = np.zeros((3, 2), int)
-        n_shared = 0
-        for group in self._groups("train", "test"):
-            shared = []
-            for i, split in enumerate(("train", "test")):
-                names = self._numbers("hashes", np.int64, "names", split, group)
-                n_same_name[i] += len(names) - len(np.unique(names))
-                found = self._sequences(split, group)
-                n_same_sequence[i] += len(found.places) - len(found.digests)
-                n_in_both_classes[i] += np.count_nonzero(found.lowest < found.highest)
-                shared.append(found.digests)
-            n_shared += len(np.intersect1d(shared[0], shared[1], assume_unique=True))
-        counted: dict[str, int] = {}
-        for i, split in enumerate(("train", "test")):
-            counted |= {
-                f"{split}_sites_with_duplicate_names": int(n_same_name[i]),
-                f"{split}_sites_with_duplicate_sequences": int(n_same_sequence[i]),
-                f"{split}_sequences_in_both_classes": int(n_in_both_classes[i]),
-            }
-        return counted | {"sequences_in_train_and_test": n_shared}
+        self._moved = np.sort(order_hashes)
+        self._counts[_VALIDATION] += n_sites
+        self._counts[_TRAIN] -= n_sites
 
-    # === Reading ===
+    # === Folding ===
 
     def n_to_fold(self) -> int:
         """Returns the number of distinct sequences that have no structure."""
@@ -234,87 +176,112 @@ class SiteStore:
         The longest take the longest to fold: at the end no worker waits for one.
         """
         rows = self._database.execute(
-            "SELECT sequence FROM to_fold ORDER BY LENGTH(sequence) DESC, digest"
+            "SELECT sequence FROM to_fold ORDER BY LENGTH(sequence) DESC, order_hash"
         )
         for (sequence,) in rows:
             yield sequence
 
-    def sites(self, split: str) -> Iterator[list[Site]]:
-        """Yields the sites of a split, some at once, in an order the seed settles.
+    # === Reading ===
 
-        The order is that of the sequences' hashes: classes and files are mixed.
-        """
-        stored = "test" if split == "test" else "train"
-        for group in self._groups(stored):
-            found = self._sequences(stored, group)
-            chosen = self._is_of(split, found)
-            if not chosen.any():
-                continue
-            columns = "names, sequences, dot_brackets"
-            rows = list(self._parts(columns, "sites", stored, group))
-            names, sequences, dot_brackets = (
-                "\n".join(texts).split("\n") for texts in zip(*rows, strict=True)
+    def read(self) -> Iterator[SomeSites]:
+        """Yields all sites by order hash, some thousand at once."""
+        for first, end in self._ranges():
+            found = self._database.execute(
+                "SELECT rows, names, sequences, dot_brackets FROM sites"
+                " WHERE bucket >= ? AND bucket < ? ORDER BY bucket, rowid",
+                [first, end],
             )
+            parts = found.fetchall()
+            if not parts:
+                continue
+            blobs, *texts = zip(*parts, strict=True)
+            # No text has a line end in it.
+            names, sequences, dot_brackets = (
+                "\n".join(text).split("\n") for text in texts
+            )
+            rows = np.frombuffer(b"".join(blobs), _ROW)
+            places = np.argsort(rows["order"], kind="stable")
+            rows = rows[places]
+            is_moved = np.isin(rows["order"], self._moved, kind="sort")
+            rows["split"][is_moved & (rows["split"] == _TRAIN)] = _VALIDATION
+            labels = rows["label"].tolist()
             sites = [
                 Site(names[place], sequences[place], label, dot_brackets[place] or None)
-                for place, label in zip(
-                    found.places[chosen].tolist(),
-                    found.labels[chosen].tolist(),
-                    strict=True,
-                )
+                for place, label in zip(places.tolist(), labels, strict=True)
             ]
-            for start in range(0, len(sites), _SITES_TO_YIELD):
-                yield sites[start : start + _SITES_TO_YIELD]
+            yield SomeSites(rows, sites)
 
-    def _groups(self, *splits: str) -> Iterator[_Group]:
-        """Yields neighboring buckets that hold some thousand sites together."""
-        sizes = sum(self._bucket_sizes[split] for split in splits)
-        ends = np.append(0, np.cumsum(sizes))
-        first = 0
-        while first < _N_BUCKETS:
-            enough = np.searchsorted(ends, ends[first] + _SITES_AT_ONCE)
-            end = min(max(int(enough), first + 1), _N_BUCKETS)
-            yield first, end
-            first = end
+    def name_hashes(self) -> Iterator[tuple[str, np.ndarray]]:
+        """Yields "train" or "test" and hashes of names, equal ones always together."""
+        for bucket, split in itertools.product(
+            range(1 << _NAMES_BUCKET_BITS), ("train", "test")
+        ):
+            found = self._database.execute(
+                "SELECT hashes FROM names WHERE bucket = ? AND split = ?",
+                [bucket, split],
+            )
+            joined = b"".join(hashes for (hashes,) in found)
+            yield split, np.frombuffer(joined, np.int64)
 
-    def _sequences(self, split: str, group: _Group) -> _Sequences:
-        digests = self._numbers("digests", np.int64, "sites", split, group)
-        labels = self._numbers("labels", np.uint8, "sites", split, group)
-        places = np.argsort(digests, kind="stable")
-        digests, labels = digests[places], labels[places]
-        is_first = np.append(True, digests[1:] != digests[:-1])[: len(digests)]
-        starts = np.flatnonzero(is_first)
-        if not len(starts):
-            return _Sequences(places, labels, starts, digests, labels, labels)
-        return _Sequences(
-            places,
-            labels,
-            np.diff(np.append(starts, len(digests))),
-            digests[starts],
-            np.minimum.reduceat(labels, starts),
-            np.maximum.reduceat(labels, starts),
-        )
-
-    def _numbers(self, column: str, dtype: type, *place) -> np.ndarray:
-        parts = (part for (part,) in self._parts(column, *place))
-        return np.frombuffer(b"".join(parts), dtype)
-
-    def _parts(
-        self, columns: str, table: str, split: str, group: _Group
-    ) -> Iterator[tuple]:
-        """Returns what a group of buckets holds, in the order in which it came."""
-        return self._database.execute(
-            f"SELECT {columns} FROM {table} WHERE split = ? AND bucket >= ?"
-            " AND bucket < ? ORDER BY rowid",
-            [split, *group],
+    def _ranges(self) -> Iterator[tuple[int, int]]:
+        """Yields ranges of buckets that hold about `SITES_AT_ONCE` sites each."""
+        n_buckets = 1 << _BUCKET_BITS
+        n_ranges = int(self._counts.sum()) // SITES_AT_ONCE
+        n_ranges = min(max(n_ranges, 1), n_buckets)
+        return itertools.pairwise(
+            n_buckets * i // n_ranges for i in range(n_ranges + 1)
         )
 
 
-def _buckets(numbers: np.ndarray) -> Iterator[tuple[int, slice]]:
-    """Yields the buckets of sorted numbers, and where the numbers of each stand."""
-    bits = 64 - (_N_BUCKETS - 1).bit_length()
-    starts = np.arange(1, _N_BUCKETS) - _N_BUCKETS // 2 << bits
-    bounds = [0, *np.searchsorted(numbers, starts).tolist(), len(numbers)]
+class Duplicates:
+    """Counts names and sequences that occur more than once, as `dataset.json` has them.
+
+    Attributes:
+      counts: For each of "train" (with validation) and "test", sites whose name or
+        whose sequence an earlier site has, and distinct sequences that both classes
+        have; and the distinct sequences that "train" and "test" share.
+    """
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = {}
+        for split in ("train", "test"):
+            self.counts[f"{split}_sites_with_duplicate_names"] = 0
+            self.counts[f"{split}_sites_with_duplicate_sequences"] = 0
+            self.counts[f"{split}_sequences_in_both_classes"] = 0
+        self.counts["sequences_in_train_and_test"] = 0
+
+    def add_names(self, split: str, hashes: np.ndarray) -> None:
+        """Counts names, by their hashes; equal ones must come together."""
+        n_repeated = len(hashes) - len(np.unique(hashes))
+        self.counts[f"{split}_sites_with_duplicate_names"] += n_repeated
+
+    def add(self, rows: np.ndarray) -> None:
+        """Counts sequences; all sites of one must come together.
+
+        Args:
+          rows: `SomeSites.rows`.
+        """
+        found = []
+        is_test = rows["split"] == _TEST
+        for split, some in (("train", rows[~is_test]), ("test", rows[is_test])):
+            distinct = np.unique(some["order"])
+            n_by_class = [
+                len(np.unique(some["order"][some["label"] == label]))
+                for label in (0, 1)
+            ]
+            n_repeated = len(some) - len(distinct)
+            n_in_both = sum(n_by_class) - len(distinct)
+            self.counts[f"{split}_sites_with_duplicate_sequences"] += n_repeated
+            self.counts[f"{split}_sequences_in_both_classes"] += n_in_both
+            found.append(distinct)
+        n_shared = len(np.intersect1d(found[0], found[1], assume_unique=True))
+        self.counts["sequences_in_train_and_test"] += n_shared
+
+
+def _buckets(hashes: np.ndarray, bits: int) -> Iterator[tuple[int, slice]]:
+    """Yields the buckets of sorted hashes, and where the hashes of each lie."""
+    starts = np.arange(1, 1 << bits) << partition.BITS - bits
+    bounds = [0, *np.searchsorted(hashes, starts).tolist(), len(hashes)]
     for bucket, (start, end) in enumerate(itertools.pairwise(bounds)):
         if start < end:
             yield bucket, slice(start, end)

@@ -99,6 +99,17 @@ def test_a_model_of_one_view_gets_one(info):
     assert (weight.dtype, weight.shape) == (tf.float32, (4, 1))
 
 
+@pytest.mark.parametrize("settings", [{}, {"shuffle_seed": 3}, {"n_devices": 3}])
+def test_names_come_with_their_sites_where_asked_for(info, settings):
+    batches = dataset.read_split(info, "train", VIEWS, 4, with_names=True, **settings)
+    names = []
+    for inputs, _label, weight, name in batches:
+        first_ids = inputs["sequence_kmers"].numpy()[:, 0]
+        assert [f"site{i}".encode() for i in first_ids] == name.numpy().tolist()
+        names += name.numpy()[weight.numpy()[:, 0] > 0].tolist()
+    assert len(set(names)) == len(names) == 71
+
+
 @pytest.mark.parametrize("batch_size", [1, 3, 100])
 def test_the_places_of_what_is_read_are_known(info, batch_size):
     places = dataset.read_places(info, "train", batch_size)

@@ -2,6 +2,7 @@
 
 import json
 
+from deeprke_tf.data import description
 from deeprke_tf.runs import layout
 from deeprke_tf.runs import run as runs
 from deeprke_tf.serving import model_card
@@ -9,7 +10,7 @@ from deeprke_tf.serving import model_card
 pytest_plugins = ["tests.support.run_fixtures"]
 
 
-def test_the_card_has_the_facts_of_the_run(run, tmp_path):
+def test_the_card_has_the_facts_of_the_run(run, data, tmp_path):
     loaded = runs.load(run)
     model_card.write_model_card(loaded, "QKI", tmp_path, "CC-BY-4.0")
     card = json.loads((tmp_path / model_card.JSON).read_text())
@@ -20,14 +21,19 @@ def test_the_card_has_the_facts_of_the_run(run, tmp_path):
     assert card["threshold"] == loaded.threshold
     assert card["calibration"] == loaded.manifest["calibration"]
     assert card["model"]["sha256"] == loaded.manifest["model_sha256"]
-    assert card["data"]["splits"]["train"] == {"n_sites": 144, "n_positive": 48}
+    train = description.read(data).split("train")
+    assert card["data"]["splits"]["train"] == {
+        "n_sites": train.n_sites,
+        "n_positive": train.n_positive,
+    }
     assert [source["file"] for source in card["data"]["inputs"]] == [
         "train.tsv",
         "test.tsv",
     ]
 
 
-def test_the_markdown_says_the_same(run):
+def test_the_markdown_says_the_same(run, data):
+    train = description.read(data).split("train")
     card = model_card.model_card(runs.load(run), "QKI", "CC-BY-4.0")
     text = model_card.as_markdown(card)
     (measured,) = card["metrics"]
@@ -36,10 +42,10 @@ def test_the_markdown_says_the_same(run):
     assert "License: CC-BY-4.0" in text
     text = " ".join(text.split())  # Columns are padded.
     assert f"| auroc | {measured['auroc']:.4f} | {low:.4f} to {high:.4f} |" in text
-    assert "| train | 144 | 48 |" in text
+    assert f"| train | {train.n_sites} | {train.n_positive} |" in text
     assert f"- method: {card['calibration']['method']}" in text
     assert "The threshold applies to `probability`" in text
-    assert "48 of its 144 sites were bound" in text
+    assert f"{train.n_positive} of its {train.n_sites} sites were bound" in text
     assert all(limit in text for limit in card["limits"])
 
 

@@ -53,7 +53,7 @@ def sites_files(made_once):
 
 @pytest.fixture(scope="session")
 def data(sites_files, made_once):
-    """Records: 144 training sites in two shards, 36 for validation, 40 for the test."""
+    """Records of 180 sites, a fifth of them for validation, and of 40 for the test."""
     flags = (
         *("--sites", sites_files / "train.tsv"),
         *("--test-sites", sites_files / "test.tsv"),

@@ -141,7 +141,7 @@ compiled_scorer = functools.cache(scorer.scorer)
 def write_dataset(directory, splits, n_shards=1, encoding=None):
     """Writes shards and `dataset.json`; a site is (k-mer ids, label).
 
-    The structure ids of a site are its sequence ids plus 100.
+    The structure ids of a site are its sequence ids plus 100, its name has the first.
     """
     directory.mkdir(exist_ok=True)
     described = {}
@@ -152,7 +152,8 @@ def write_dataset(directory, splits, n_shards=1, encoding=None):
             with records.ShardWriter(path) as shard:
                 for ids, label in sites[index::n_shards]:
                     structure_ids = [i + 100 for i in ids]
-                    shard.write([records.serialize("site", ids, structure_ids, label)])
+                    name = f"site{ids[0]}"
+                    shard.write([records.serialize(name, ids, structure_ids, label)])
             shards.append(
                 {
                     "file": path.name,
