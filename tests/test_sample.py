@@ -19,7 +19,7 @@ SAMPLE = Path(__file__).parent.parent / "tfrecords" / "sample"
 
 @pytest.mark.parametrize(
     "split, n_sites, n_positive",
-    [("train", 3600, 1800), ("validation", 400, 200), ("test", 1000, 500)],
+    [("train", 3623, 1810), ("validation", 377, 190), ("test", 1000, 500)],
 )
 def test_the_sample_is_whole(split, n_sites, n_positive):
     info = description.read(SAMPLE)
