@@ -19,12 +19,7 @@ from deeprke_tf.data import preprocessing
 from deeprke_tf.data.description import SKIPPED
 from deeprke_tf.data.plan import ValidationGroups, plan_of
 from deeprke_tf.errors import UserError
-<<<<<<< HEAD
-from deeprke_tf.system.streams import File
 from pipelines.beam import import_beam, is_given
-=======
-from pipelines.beam.extra import import_beam, is_given
->>>>>>> 7993e22 (Split and shard by hash ranges in one pass, and preprocess from Python)
 
 LOCAL = "local"
 

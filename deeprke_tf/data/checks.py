@@ -88,8 +88,9 @@ def require_both_classes(
       UserError: One class has none.
     """
     if not all(counts[label] for label in (0, 1)):
+        kind = "training" if split == "train" else split
         raise UserError(
-            f"There are {counts[1]} bound and {counts[0]} background {split} sites; "
+            f"There are {counts[1]} bound and {counts[0]} background {kind} sites; "
             f"both classes are needed: {advice}." + example(split)
         )
 

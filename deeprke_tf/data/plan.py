@@ -104,11 +104,6 @@ class Plan:
         """Whether any input is for training."""
         return any(source.split == "train" for source in self.sources)
 
-    def shard_ends(self, n_sites: int) -> list[int]:
-        """Returns where the shards of a split end, after a 0 where the first begins."""
-        n_shards = -(-n_sites // self.sites_per_shard)
-        return [n_sites * i // max(n_shards, 1) for i in range(n_shards + 1)]
-
     def describe(self) -> dict[str, Any]:
         """Returns the part of `dataset.json` that is known before a file is read."""
         return {

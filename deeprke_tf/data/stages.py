@@ -1,10 +1,7 @@
 """What happens to sites on their way to records, whoever runs it."""
 
 import csv
-import hashlib
 from collections.abc import Sequence
-
-import numpy as np
 
 from deeprke_tf.data import records
 from deeprke_tf.data.encoding import Encoding
@@ -26,31 +23,6 @@ def skipped_cells(source: Source, site: SkippedSite) -> list[str | int]:
         *(source.split, source.path.name, site.row),
         *(site.name, site.reason, site.detail),
     ]
-
-
-def sequence_digest(sequence: str, seed: int) -> int:
-    """Returns the number that settles where a sequence stands, and in which split.
-
-    Args:
-      sequence: RNA letters.
-      seed: Another one gives another order.
-
-    Returns:
-      A whole number of 64 bits, negative for every second sequence.
-    """
-    return int(sequence_digests([sequence], seed)[0])
-
-
-def sequence_digests(sequences: Sequence[str], seed: int) -> np.ndarray:
-    """Returns the `sequence_digest` of each sequence, int64 [n_sequences]."""
-    keyed = hashlib.blake2b(digest_size=8, key=f"seed {seed}".encode())
-
-    def digest(sequence: str) -> bytes:
-        hashed = keyed.copy()
-        hashed.update(sequence.encode())
-        return hashed.digest()
-
-    return np.frombuffer(b"".join(map(digest, sequences)), ">i8").astype(np.int64)
 
 
 def sites_to_records(

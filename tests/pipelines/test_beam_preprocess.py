@@ -89,8 +89,9 @@ def test_a_pattern_names_many_files_and_a_file_that_looks_like_one_itself(tmp_pa
     write_fasta(tmp_path / "part2.fa", sequences[42:], prefix="more")
     whole = tmp_path / "[all]*.fa"
     whole.write_text("".join((tmp_path / f"part{i}.fa").read_text() for i in (1, 2)))
-    run("--sites", tmp_path / "part?.fa", "--out", tmp_path / "parts", *DIRECT)
-    run("--sites", whole, "--out", tmp_path / "whole", *DIRECT)
+    flags = ("--validation-fraction", 0.3, *DIRECT)
+    run("--sites", tmp_path / "part?.fa", "--out", tmp_path / "parts", *flags)
+    run("--sites", whole, "--out", tmp_path / "whole", *flags)
     files = [given["file"] for given in read_contents(tmp_path / "parts")["inputs"]]
     assert files == ["part1.fa", "part2.fa"]
     for split in ("train", "validation"):
@@ -129,7 +130,7 @@ def test_a_sequence_that_cannot_be_folded_is_listed_and_the_others_written(
     ]
     capsys.readouterr()
     error = error_of(capsys, *flags, "--overwrite", "--strict", *DIRECT)
-    assert "1 unusable sites (1 could not be folded) and --strict is " in error
+    assert "1 unusable sites (1 could not be folded) and --strict is set" in error
 
 
 @pytest.mark.parametrize("fault", ["one class", "strict", "cut off", "one validation"])
