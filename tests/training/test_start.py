@@ -46,7 +46,8 @@ def test_an_unfinished_run_is_not_mixed_with_another(
 ):
     base = ["--out", str(unfinished), *QUICK]
     config_file = unfinished / "config.json"
-    other = make_data(tmp_path / "other", "--sites", sites_files / "test.tsv")
+    flags = ("--sites", sites_files / "test.tsv", "--validation-fraction", "0.3")
+    other = make_data(tmp_path / "other", *flags)
     for flags, what in [
         (["--data", str(data), "--epochs", "6"], "settings"),
         (["--data", str(data), "--epochs", "4", "--seed", "2"], "settings"),
@@ -122,11 +123,12 @@ def test_a_split_of_one_class_is_refused(data, tmp_path, capsys):
     # `deeprke preprocess` makes no such split; by hand one can.
     contents = json.loads((data / "dataset.json").read_text())
     contents["splits"]["train"]["n_positive"] = 0
+    n_sites = contents["splits"]["train"]["n_sites"]
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "dataset.json").write_text(json.dumps(contents))
     flags = ["--data", str(tmp_path / "data"), "--out", str(tmp_path / "run")]
     assert train.main(flags) == 1
-    assert "has 0 bound and 144 background sites; training needs both." in (
+    assert f"has 0 bound and {n_sites} background sites; training needs both." in (
         capsys.readouterr().err
     )
     assert not (tmp_path / "run").exists()
@@ -141,7 +143,8 @@ def test_a_split_of_one_class_is_refused(data, tmp_path, capsys):
     ids=["cut off", "missing"],
 )
 def test_a_damaged_shard_is_named(damage, message, sites_files, tmp_path, capsys):
-    data = make_data(tmp_path / "data", "--sites", sites_files / "test.tsv")
+    flags = ("--sites", sites_files / "test.tsv", "--validation-fraction", "0.3")
+    data = make_data(tmp_path / "data", *flags)
     (shard,) = data.glob("validation-*.tfrecord.gz")
     damage(shard)
     assert train.main(["--data", str(data), "--out", str(tmp_path / "run")]) == 1
