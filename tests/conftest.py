@@ -24,7 +24,9 @@ os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 gc.set_threshold(100_000, 20, 20)
 
 # Doctests import it before a test asks for it.
-pytest.register_assert_rewrite("tests.support.run_fixtures")
+pytest.register_assert_rewrite(
+    "tests.support.benchmark_fixtures", "tests.support.run_fixtures"
+)
 
 
 @pytest.fixture(scope="session", autouse=True)

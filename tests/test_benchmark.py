@@ -1,104 +1,35 @@
-"""The command, on simulated experiments laid out as RBP-31 and RBP-24 are."""
+"""The command, on simulated experiments laid out as RBP-31 and RBP-24."""
 
 import dataclasses
-import gzip
-import json
-import random
 import shutil
 
 import numpy as np
 import pytest
 
-from deeprke_tf import benchmark, config, presets
+from deeprke_tf import benchmark, presets
 from deeprke_tf.benchmarking import experiments, linear_baselines, tasks, training
 from deeprke_tf.benchmarking.results import REQUIRED
 from deeprke_tf.data import batches, description
 from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation import metrics
-from deeprke_tf.system import arrays, locks
-
-NAME = "18_ICLIP_hnRNPL--ensembl59_from_2337-2339-741_ctrl+kd_all_clusters"
-MOTIF = "UGUAUAUA"
-FLANK = 8
-
-SMALL = dataclasses.replace(
-    presets.preset("no-structure"),
-    model=dataclasses.replace(
-        presets.preset("no-structure").model,
-        **{"filters": (4,), "kernel_sizes": (4,), "lstm_units": 0, "dense_units": 4},
-        union_mean=0.5,
-        kmer_weight=0.2,
-    ),
-    vectors=config.VectorConfig(vector_size=4, vector_sites=50),
-    train=config.TrainConfig(epochs=1, batch_size=20, label_smoothing=0.1),
+from deeprke_tf.system import locks
+from tests.support.benchmark_fixtures import (
+    NAME,
+    SMALL,
+    labelled,
+    predictions,
+    run,
+    write,
 )
 
-
-def letters(rng, n):
-    return "".join(rng.choices("ACGT", k=n))
-
-
-def write(path, records):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with gzip.open(path, "wt") as file:
-        file.writelines(f">{name}\n{sequence}\n" for name, sequence in records)
-
-
-def labelled(n, seed):
-    """RBP-31's kind: sites of one length with a class; bound ones have a motif."""
-    rng = random.Random(seed)
-    for i in range(n):
-        bound = i % 3 == 0
-        middle = MOTIF if bound else letters(rng, len(MOTIF))
-        sequence = letters(rng, 9) + middle + letters(rng, 9)
-        yield f" chr1,+,{i},{i + 26}; class:{int(bound)}", sequence
-
-
-def flanked(n, seed, share_of_g):
-    """RBP-24's kind: the last base of a site is G in a share of them."""
-    rng = random.Random(seed)
-    for i in range(n):
-        last = "G" if rng.random() < share_of_g else rng.choice("ACT")
-        flanks = [letters(rng, FLANK).lower() for _ in range(2)]
-        yield f"{i};chr1", flanks[0] + letters(rng, 9) + last + flanks[1]
-
-
-@pytest.fixture(scope="module")
-def data_dir(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("benchmarks")
-    for split, n, seed in (("train", 180, 1), ("test", 60, 2)):
-        write(directory / "rbp31" / f"{NAME}.{split}.fa.gz", labelled(n, seed))
-        for part, share in (("positives", 0.97), ("negatives", 0.21)):
-            path = directory / "rbp24" / f"LEAK.{split}.{part}.fa.gz"
-            write(path, flanked(n, f"{seed} {part}", share))
-    write(directory / "rbp31" / "19_B.test.fa.gz", labelled(30, 3))
-    return directory
-
-
-@pytest.fixture
-def small(monkeypatch):
-    monkeypatch.setitem(presets.PRESETS, "small", SMALL)
-
-
-def run(which, data_dir, out, *flags):
-    argv = [which, "--data-dir", data_dir, "--out", out, "--workers", 1, *flags]
-    assert benchmark.main([str(value) for value in argv]) == 0
-    return {
-        path.name.removesuffix(".json"): json.loads(path.read_text())
-        for path in sorted((out / which / "results").glob("*/*.json"))
-    }
-
-
-def predictions(out, preset, seed):
-    directory = out / "rbp31" / "predictions" / NAME
-    return arrays.read_arrays(directory / f"{preset}.frozen.seed{seed}.none.npz")
+pytest_plugins = ["tests.support.benchmark_fixtures"]
 
 
 def test_each_task_leaves_one_result_and_a_second_run_does_none_again(
-    small, data_dir, tmp_path, capsys
+    small_preset, rbp_data, tmp_path, capsys
 ):
     flags = ["--presets", "oli", "small", "--seeds", 2]
-    results = run("rbp31", data_dir, tmp_path, *flags)
+    results = run("rbp31", rbp_data, tmp_path, *flags)
     assert list(results) == ["oli.frozen.seed2.none", "small.frozen.seed2.none"]
     for result in results.values():
         assert set(REQUIRED) < set(result)
@@ -113,31 +44,31 @@ def test_each_task_leaves_one_result_and_a_second_run_does_none_again(
     assert "2 tasks, 0 of them done before" in said
     paths = list((tmp_path / "rbp31" / "results").glob("*/*.json"))
     before = [path.stat().st_mtime_ns for path in paths]
-    assert run("rbp31", data_dir, tmp_path, *flags) == results
+    assert run("rbp31", rbp_data, tmp_path, *flags) == results
     assert [path.stat().st_mtime_ns for path in paths] == before
     assert "2 tasks, 2 of them done before" in capsys.readouterr().out
     report = (tmp_path / "rbp31" / "report.md").read_text()
     assert NAME in report and "`19_B`: no training sites" in report
 
 
-def test_predictions_are_in_the_order_of_names(data_dir, tmp_path):
-    run("rbp31", data_dir, tmp_path, "--presets", "oli")
+def test_predictions_are_in_the_order_of_names(rbp_data, tmp_path):
+    run("rbp31", rbp_data, tmp_path, "--presets", "oli")
     names = sorted(name for name, _sequence in labelled(60, 2))
     expected = [int(name.endswith("class:1")) for name in names]
     assert predictions(tmp_path, "oli", 1)["test_labels"].tolist() == expected
 
 
-def test_the_grouped_protocol_keeps_overlapping_sites_together(data_dir, tmp_path):
+def test_the_grouped_protocol_keeps_overlapping_sites_together(rbp_data, tmp_path):
     flags = ["--presets", "oli", "--protocols", "grouped"]
-    assert list(run("rbp31", data_dir, tmp_path, *flags)) == ["oli.grouped.seed1.none"]
+    assert list(run("rbp31", rbp_data, tmp_path, *flags)) == ["oli.grouped.seed1.none"]
     data = tmp_path / "rbp31" / "data" / NAME / "grouped.none.k3.unfolded"
     assert description.read(data).contents["validation_groups"] == "overlap"
     assert "## Protocol grouped" in (tmp_path / "rbp31" / "report.md").read_text()
 
 
-def test_the_report_can_be_on_some_experiments_alone(data_dir, tmp_path):
-    run("rbp31", data_dir, tmp_path, "--presets", "oli")
-    argv = ["rbp31", "--data-dir", str(data_dir), "--out", str(tmp_path)]
+def test_the_report_can_be_on_some_experiments_alone(rbp_data, tmp_path):
+    run("rbp31", rbp_data, tmp_path, "--presets", "oli")
+    argv = ["rbp31", "--data-dir", str(rbp_data), "--out", str(tmp_path)]
     report = tmp_path / "rbp31" / "report.md"
     assert benchmark.main([*argv, "--report-only", "--experiments", "19"]) == 0
     assert NAME not in report.read_text() and "`19_B`" in report.read_text()
@@ -145,8 +76,8 @@ def test_the_report_can_be_on_some_experiments_alone(data_dir, tmp_path):
     assert NAME in report.read_text()
 
 
-def test_masking_the_edge_removes_the_leak(data_dir, tmp_path):
-    results = run("rbp24", data_dir, tmp_path, "--presets", "position-kmer")
+def test_masking_the_edge_removes_the_leak(rbp_data, tmp_path):
+    results = run("rbp24", rbp_data, tmp_path, "--presets", "position-kmer")
     plain, debiased = (
         results[f"position-kmer.frozen.seed1.{mask}"]
         for mask in ("none", "3prime-edge")
@@ -168,11 +99,19 @@ def drawn(task, dataset, _directory):
 
 
 def test_an_ensemble_is_measured_again_when_its_seeds_change(
-    small, data_dir, tmp_path, monkeypatch
+    small_preset, rbp_data, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(training, "train_network", drawn)
     found = [
-        run("rbp31", data_dir, tmp_path, "--presets", "small", "--ensembles", *seeds)
+        run(
+            "rbp31",
+            rbp_data,
+            tmp_path,
+            "--presets",
+            "small",
+            "--ensembles",
+            *seeds,
+        )
         for seeds in (["--seeds", 1, 2], ["--seeds", 1, 2], ["--seeds", 1, 3])
     ]
     means = [results["small-x2.frozen.seed1.none"] for results in found]
@@ -185,14 +124,14 @@ def test_an_ensemble_is_measured_again_when_its_seeds_change(
 
 
 def test_a_result_of_other_settings_is_neither_done_nor_a_member_of_an_ensemble(
-    small, data_dir, tmp_path, monkeypatch, capsys
+    small_preset, rbp_data, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setattr(training, "train_network", drawn)
-    run("rbp31", data_dir, tmp_path, "--presets", "small")
+    run("rbp31", rbp_data, tmp_path, "--presets", "small")
     train = dataclasses.replace(SMALL.train, epochs=2)
     changed = dataclasses.replace(SMALL, train=train)
     monkeypatch.setitem(presets.PRESETS, "small", changed)
-    flags = ["--data-dir", data_dir, "--out", tmp_path, "--presets", "small"]
+    flags = ["--data-dir", rbp_data, "--out", tmp_path, "--presets", "small"]
     flags += ["--seeds", 1, 2, "--ensembles", "--workers", 1]
     for more in ([], ["--plan", tmp_path / "plan"]):
         assert benchmark.main(["rbp31", *map(str, [*flags, *more])]) == 1
@@ -202,8 +141,8 @@ def test_a_result_of_other_settings_is_neither_done_nor_a_member_of_an_ensemble(
     assert names == {f"small.frozen.seed{seed}.none.json" for seed in (1, 2)}
 
 
-def test_an_experiment_whose_files_have_changed_is_refused(data_dir, tmp_path, capsys):
-    data = shutil.copytree(data_dir, tmp_path / "data")
+def test_an_experiment_whose_files_have_changed_is_refused(rbp_data, tmp_path, capsys):
+    data = shutil.copytree(rbp_data, tmp_path / "data")
     out = tmp_path / "out"
     run("rbp31", data, out, "--presets", "oli")
     write(data / "rbp31" / f"{NAME}.train.fa.gz", labelled(90, 9))
@@ -212,18 +151,18 @@ def test_an_experiment_whose_files_have_changed_is_refused(data_dir, tmp_path, c
     assert f"The files of {NAME} have changed" in capsys.readouterr().err
 
 
-def test_a_task_that_another_process_runs_is_skipped(data_dir, tmp_path, capsys):
-    found = experiments.find("rbp31", data_dir)
+def test_a_task_that_another_process_runs_is_skipped(rbp_data, tmp_path, capsys):
+    found = experiments.find("rbp31", rbp_data)
     (task,) = tasks.plan("rbp31", found, ["oli"], [1], ["frozen"], ["none"])
     lock = task.lock_path(tmp_path)
     lock.parent.mkdir(parents=True)
     with locks.held(lock):
-        assert run("rbp31", data_dir, tmp_path, "--presets", "oli") == {}
+        assert run("rbp31", rbp_data, tmp_path, "--presets", "oli") == {}
     assert "1 tasks are run by other processes" in capsys.readouterr().out
 
 
 def test_a_task_that_fails_does_not_stop_the_others(
-    data_dir, tmp_path, capsys, monkeypatch
+    rbp_data, tmp_path, capsys, monkeypatch
 ):
     fit = linear_baselines.fit
 
@@ -233,7 +172,7 @@ def test_a_task_that_fails_does_not_stop_the_others(
         return fit(name, *sites)
 
     monkeypatch.setattr(linear_baselines, "fit", fail_for_oli)
-    argv = ["rbp31", "--data-dir", str(data_dir), "--out", str(tmp_path)]
+    argv = ["rbp31", "--data-dir", str(rbp_data), "--out", str(tmp_path)]
     argv += ["--workers", "1", "--presets", "oli", "position-kmer"]
     assert benchmark.main(argv) == 1
     error = capsys.readouterr().err
@@ -260,8 +199,8 @@ def test_a_task_that_fails_does_not_stop_the_others(
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_wrong_flags_end_with_one_line(flags, message, data_dir, tmp_path, capsys):
-    argv = ["rbp31", "--data-dir", str(data_dir), "--out", str(tmp_path), *flags]
+def test_wrong_flags_end_with_one_line(flags, message, rbp_data, tmp_path, capsys):
+    argv = ["rbp31", "--data-dir", str(rbp_data), "--out", str(tmp_path), *flags]
     assert benchmark.main(argv) == 1
     error = capsys.readouterr().err
     assert error.startswith("deeprke benchmark: error: ") and message in error

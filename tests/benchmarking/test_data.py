@@ -5,7 +5,8 @@ import pytest
 from deeprke_tf.benchmarking import experiments, tasks
 from deeprke_tf.benchmarking.data import Datasets
 from deeprke_tf.data import batches
-from tests.test_benchmark import data_dir  # noqa: F401
+
+pytest_plugins = ["tests.support.benchmark_fixtures"]
 
 
 def dataset(out, experiment, preset, mask="none"):
@@ -18,8 +19,8 @@ def kmers(dataset, split, view):
     return [ids.tolist() for ids in batches.sample_kmers(dataset, split, view, -1)]
 
 
-def test_shuffled_structures_are_those_of_other_sites(data_dir, tmp_path):  # noqa: F811
-    experiment = experiments.find("rbp31", data_dir)[0]
+def test_shuffled_structures_are_those_of_other_sites(rbp_data, tmp_path):
+    experiment = experiments.find("rbp31", rbp_data)[0]
     shuffled, plain = (
         dataset(tmp_path, experiment, name) for name in ("shuffled-structure", "paper")
     )
@@ -37,8 +38,8 @@ def test_shuffled_structures_are_those_of_other_sites(data_dir, tmp_path):  # no
 
 
 @pytest.mark.parametrize("preset", ["no-structure", "oli"])
-def test_sequences_alone_are_not_folded(data_dir, tmp_path, preset):  # noqa: F811
-    (experiment,) = experiments.find("rbp24", data_dir)
+def test_sequences_alone_are_not_folded(rbp_data, tmp_path, preset):
+    (experiment,) = experiments.find("rbp24", rbp_data)
     found = dataset(tmp_path, experiment, preset, "3prime-edge")
     assert not found.has_structure
     unknown = [ids.count(1) for ids in kmers(found, "test", "sequence_kmers")]

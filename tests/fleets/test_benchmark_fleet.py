@@ -15,7 +15,9 @@ from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation import metrics
 from deeprke_tf.fleets import data as fleet_data
 from deeprke_tf.fleets import plan as fleet_plan
-from tests.test_benchmark import NAME, data_dir, run, small  # noqa: F401
+from tests.support.benchmark_fixtures import NAME, run
+
+pytest_plugins = ["tests.support.benchmark_fixtures"]
 
 needs_jax = pytest.mark.skipif(
     importlib.util.find_spec("jax") is None,
@@ -40,15 +42,15 @@ def fleet(plan, out, *flags):
 
 @needs_jax
 def test_a_plan_trained_by_a_fleet_gives_the_results_of_its_tasks(
-    small,  # noqa: F811
-    data_dir,  # noqa: F811
+    small_preset,
+    rbp_data,
     tmp_path,
     capsys,
     monkeypatch,
 ):
     out, plan, trained = (tmp_path / name for name in ("out", "plan", "trained"))
     flags = ["--presets", "small", "--seeds", 1, 2]
-    assert run("rbp31", data_dir, out, *flags, "--plan", plan) == {}
+    assert run("rbp31", rbp_data, out, *flags, "--plan", plan) == {}
     assert "2 trainings" in capsys.readouterr().out
     assert len(list((plan / "datasets").glob("*.npz"))) == 1
     # The same sites have the same k-mer weights, whatever the seed.
@@ -58,7 +60,7 @@ def test_a_plan_trained_by_a_fleet_gives_the_results_of_its_tasks(
     assert done.returncode == 0, done.stderr
     assert "2 x small on cpu" in done.stdout
     flags += ["--trained", trained, "--ensembles"]
-    results = run("rbp31", data_dir, out, *flags)
+    results = run("rbp31", rbp_data, out, *flags)
     one, two, mean = (
         results[f"{name}.none"]
         for name in (
