@@ -78,6 +78,12 @@ def test_several_paths_are_averaged(run, sequence_run, sites_files):
     assert together["probability"].tolist() == pytest.approx(mean.tolist())
 
 
+def test_runs_that_were_loaded_together_are_not_exported(run, sequence_run, tmp_path):
+    with pytest.raises(dk.UserError, match="train an ensemble"):
+        dk.load_run(run, sequence_run).export(tmp_path / "QKI")
+    assert not list(tmp_path.iterdir())
+
+
 def test_no_sites_give_an_empty_table(sequence_run):
     run = dk.load_run(sequence_run)
     assert len(run.predict([])) == 0

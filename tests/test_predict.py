@@ -68,7 +68,7 @@ def test_the_table_is_in_the_order_of_the_input_and_says_what_was_skipped(
     assert rows[0]["probability"] == rows[3]["probability"] != ""
 
 
-def test_sites_longer_than_those_of_the_training_are_noted(
+def test_sites_unlike_the_training_sites_are_noted(
     sequence_run, tmp_path, no_folding, capsys
 ):
     longest = layout.read_manifest(sequence_run)["longest_site"]
@@ -76,12 +76,20 @@ def test_sites_longer_than_those_of_the_training_are_noted(
     fasta.write_text(f">as long\n{'A' * longest}\n")
     predicted(sequence_run, fasta, tmp_path / "out.tsv")
     assert "note: " not in capsys.readouterr().err
-    fasta.write_text(f">longer\n{'A' * (longest + 1)}\n>short\nACGUACGU\n")
+    long, much = "A" * (longest + 1), "A" * (longest + 2)
+    fasta.write_text(f">longer\n{long}\n>short\nACGUACGU\n>too long\n{much}\n")
+    flags = ("--max-length", str(longest + 1))
+    predicted(sequence_run, fasta, tmp_path / "out.tsv", *flags)
+    error = capsys.readouterr().err
+    trained = f"those that the model was trained on, {longest} nt at most"
+    assert f"note: 1 sites are longer than {trained}" in error
+    assert f"note: 1 sites are much shorter than {trained}" in error
+    assert "note: 1 sites are longer than max_length and were skipped" in error
+    fasta.write_text(">protein\nMEEPQSDPSV\n")
     predicted(sequence_run, fasta, tmp_path / "out.tsv")
-    noted = (
-        f"note: 1 sites are longer than those that the model was trained on, {longest}"
+    assert "note: no site has a probability: all 1 were skipped" in (
+        capsys.readouterr().err
     )
-    assert noted in capsys.readouterr().err
 
 
 def test_a_site_is_bound_from_the_threshold_of_the_run_on(

@@ -10,7 +10,13 @@ from typing import Any
 from deeprke_tf.errors import UserError
 from deeprke_tf.rna.folding import FoldingPool
 from deeprke_tf.rna.site_files import SitesFile
-from deeprke_tf.rna.sites import Site, SkippedSite, clean_site, refuse_long
+from deeprke_tf.rna.sites import (
+    Reason,
+    Site,
+    SkippedSite,
+    clean_site,
+    refuse_long,
+)
 from deeprke_tf.runs import table
 from deeprke_tf.runs.predictor import Predictor
 from deeprke_tf.runs.table import Prediction
@@ -112,10 +118,12 @@ class _Lengths:
     n_skipped: int = 0
     n_longer: int = 0
     n_short: int = 0
+    n_too_long: int = 0
 
     def counted(self, site: Site | SkippedSite) -> Site | SkippedSite:
         if isinstance(site, SkippedSite):
             self.n_skipped += 1
+            self.n_too_long += site.reason == Reason.TOO_LONG
             return site
         self.n_scored += 1
         if self.longest_site:
@@ -128,6 +136,11 @@ class _Lengths:
             yield (
                 f"no site has a probability: all {self.n_skipped} were skipped; the "
                 "column `skipped` says why"
+            )
+        if self.n_too_long:
+            yield (
+                f"{self.n_too_long} sites are longer than max_length and were "
+                "skipped; `deeprke scan` finds sites in them"
             )
         if self.n_longer:
             yield (
