@@ -4,19 +4,17 @@ python -m deeprke_tf.train --data tfrecords/QKI --out runs/QKI
 python -m deeprke_tf.train --data 'tfrecords/*' --out runs --shard 1/3
 """
 
-import argparse
 import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from deeprke_tf import cli, config, presets
+from deeprke_tf import cli, presets
 from deeprke_tf.config import ModelConfig, RunConfig, TrainConfig, VectorConfig
 from deeprke_tf.errors import UserError
 from deeprke_tf.system import shards, tables
 from deeprke_tf.system.progress import progress_bar
-
-SAMPLE = Path("tfrecords/sample")
+from deeprke_tf.training.settings import SAMPLE, defaults_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,37 +66,6 @@ class TrainFlags:
         """Name of the settings in the name of a run."""
         name = self.config.stem if self.config else self.preset
         return f"{name}-ensemble" if self.ensemble > 1 else name
-
-
-def default_flags(argv: Sequence[str]) -> TrainFlags:
-    """Returns the defaults of the flags: the preset or file that `argv` names.
-
-    With --epochs and without --min-steps, `min_steps` is 0: the epochs given are not
-    raised.
-
-    Raises:
-      UserError: No such preset, or a file that cannot be used.
-    """
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    first.add_argument("--preset", default=presets.DEFAULT)
-    first.add_argument("--config", type=Path)
-    first.add_argument("--epochs")
-    first.add_argument("--min-steps", "--min_steps")
-    given, _rest = first.parse_known_args(argv)
-    if given.config:
-        settings = config.load(RunConfig, given.config)
-    else:
-        settings = presets.preset(given.preset)
-    training = settings.train
-    if given.epochs and given.min_steps is None:
-        training = dataclasses.replace(training, min_steps=0)
-    return TrainFlags(
-        preset=given.preset,
-        config=given.config,
-        model=settings.model,
-        vectors=settings.vectors,
-        train=training,
-    )
 
 
 def train(flags: TrainFlags) -> None:
@@ -175,7 +142,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         TrainFlags,
         train,
         argv,
-        default=default_flags,
+        default=lambda argv: TrainFlags(**defaults_of(argv)),
         uses_tensorflow=True,
     )
 

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from deeprke_tf import cli, presets, train
+from deeprke_tf import cli, presets
 from deeprke_tf.config import ModelConfig, RunConfig, TrainConfig, VectorConfig
 from deeprke_tf.system.progress import progress_bar
+from deeprke_tf.training.settings import SAMPLE, defaults_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +26,7 @@ class TuneFlags:
     train trials in parallel; see docs/tune.md.
     """
 
-    data: Path = train.SAMPLE
+    data: Path = SAMPLE
     """Directory that `deeprke preprocess` made."""
     out: Path | None = None
     """Directory of the search; searches/<data>-<preset> if not given."""
@@ -50,17 +51,6 @@ class TuneFlags:
     model: ModelConfig = ModelConfig()
     vectors: VectorConfig = VectorConfig()
     train: TrainConfig = TrainConfig()
-
-
-def default_flags(argv: Sequence[str]) -> TuneFlags:
-    """Returns the flags' defaults: those of the preset or file that `argv` names.
-
-    Raises:
-      UserError: No such preset, or a file that cannot be used.
-    """
-    given = train.default_flags(argv)
-    names = ("preset", "config", "model", "vectors", "train")
-    return TuneFlags(**{name: getattr(given, name) for name in names})
 
 
 def tune(flags: TuneFlags) -> None:
@@ -93,7 +83,12 @@ def tune(flags: TuneFlags) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
     return cli.run(
-        "tune", TuneFlags, tune, argv, default=default_flags, uses_tensorflow=True
+        "tune",
+        TuneFlags,
+        tune,
+        argv,
+        default=lambda argv: TuneFlags(**defaults_of(argv)),
+        uses_tensorflow=True,
     )
 
 

@@ -1,15 +1,19 @@
 """The settings of a training: a preset or a file, and single settings by name."""
 
+import argparse
 import dataclasses
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from deeprke_tf import config, presets
 from deeprke_tf.config import RunConfig
 from deeprke_tf.errors import UserError
+
+# The dataset that comes with the package, to try it with.
+SAMPLE = Path("tfrecords/sample")
 
 
 def run_config(
@@ -51,6 +55,27 @@ def run_config(
             raise UserError(f"No setting {name!r}; {advice}")
         known[name][name] = value
     return config.from_dict(RunConfig, _as_json(parts), "settings")
+
+
+def defaults_of(argv: Sequence[str]) -> dict[str, Any]:
+    """Returns the defaults of the flags `train` and `tune` share, by name.
+
+    They come from the preset or the file that the arguments name. With --epochs and
+    without --min-steps, `min_steps` is 0: the epochs given are not raised.
+
+    Raises:
+      UserError: No such preset, or a file that cannot be used.
+    """
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--preset", default=presets.DEFAULT)
+    first.add_argument("--config", type=Path)
+    first.add_argument("--epochs")
+    first.add_argument("--min-steps", "--min_steps")
+    given, _rest = first.parse_known_args(argv)
+    is_raised = given.epochs is None or given.min_steps is not None
+    single = {} if is_raised else {"min_steps": 0}
+    settings = run_config(given.preset, given.config, single)
+    return {"preset": given.preset, "config": given.config, **vars(settings)}
 
 
 def _as_json(value: Any) -> Any:

@@ -138,6 +138,24 @@ def trained_model(name):
 compiled_scorer = functools.cache(scorer.scorer)
 
 
+def probabilities(model, sites, n_padding=0):
+    """Probabilities of encoded sites as one batch, float32 [n_sites]."""
+    views = [tensor.name for tensor in model.inputs]
+    return compiled_scorer(model)(batch_of(sites, views, n_padding))
+
+
+def one_by_one(model, sites):
+    """The same, each site as a batch of its own."""
+    return np.concatenate([probabilities(model, [site]) for site in sites])
+
+
+def bilstm_tensors(model):
+    """Input, [batch, length, channels], and output of the BiLSTM."""
+    bilstm = model.get_layer("bilstm")
+    inputs = bilstm.input
+    return (inputs[0] if isinstance(inputs, list) else inputs), bilstm.output
+
+
 def write_dataset(directory, splits, n_shards=1, encoding=None):
     """Writes shards and `dataset.json`; a site is (k-mer ids, label).
 
