@@ -41,11 +41,7 @@ Seed = Annotated[int, Between(0, 2**63 - 1)]
 
 
 def check(config: Any) -> None:
-    """Refuses values that a dataclass's `Between` and `Literal` types do not allow.
-
-    Raises:
-      UserError: A value is not allowed; the message says which are.
-    """
+    """Raises a UserError for values that `Between` and `Literal` types do not allow."""
     hints = typing.get_type_hints(type(config), include_extras=True)
     for name, hint in hints.items():
         value = getattr(config, name)
@@ -54,7 +50,7 @@ def check(config: Any) -> None:
             allowed = ", ".join(map(repr, typing.get_args(hint)))
             raise UserError(f"`{name}` must be one of {allowed}; got {value!r}.")
         for limits in getattr(hint, "__metadata__", ()):
-            # Written so that NaN, which compares false, is refused.
+            # NaN compares false, and is refused.
             if isinstance(limits, Between) and not all(
                 item is None or limits.low <= item <= limits.high for item in items
             ):
@@ -250,8 +246,8 @@ def from_dict(config_class: type[Config], settings: Any, source: str) -> Config:
 
     Args:
       config_class: A dataclass of settings.
-      settings: The result of `dataclasses.asdict`, or a part of it.
-      source: Where the settings come from, for the error.
+      settings: As `dataclasses.asdict` gives them, or a part.
+      source: Where they come from, for the error.
 
     Raises:
       UserError: An unknown name, a wrong type, or a value the dataclass refuses.

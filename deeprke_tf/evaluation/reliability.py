@@ -21,58 +21,24 @@ N_BINS = 15  # of the ECE, by default
 _N_HISTOGRAM_BINS = 20
 
 
-def expected_calibration_error(
-    labels: npt.ArrayLike, probabilities: npt.ArrayLike, n_bins: int = N_BINS
-) -> float:
-    """Returns the ECE, over bins that hold about equally many sites.
-
-    Sites are binned by rank, and equal probabilities share a bin. Perfect probabilities
-    have, by chance, an ECE of about sqrt(n_bins / n_sites) / 4: compare only values of
-    the same sites and bins.
-
-    >>> expected_calibration_error([0, 0, 1, 1], [0.25, 0.25, 0.75, 0.75], n_bins=2)
-    0.25
-
-    Args:
-      labels: 1 bound, 0 background, [n_sites].
-      probabilities: In [0, 1], [n_sites].
-      n_bins: Number of bins; fewer where many probabilities are equal.
-
-    Raises:
-      ValueError: The arguments are not labels and probabilities of the same sites.
-    """
-    bins = _bins(*checked_sites(labels, probabilities), n_bins)
-    return _ece(bins)
-
-
-def brier_score(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
-    """Returns the mean squared difference of probability and label.
-
-    >>> brier_score([0, 1], [0.5, 1.0])
-    0.125
-
-    Args:
-      labels: 1 bound, 0 background, [n_sites].
-      probabilities: In [0, 1], [n_sites].
-
-    Raises:
-      ValueError: The arguments are not labels and probabilities of the same sites.
-    """
-    labels, probabilities = checked_sites(labels, probabilities)
-    return float(np.mean((probabilities - labels) ** 2))
-
-
 def calibration_measures(
     labels: npt.ArrayLike, probabilities: npt.ArrayLike, n_bins: int = N_BINS
 ) -> dict[str, Any]:
     """Computes Brier score, ECE and bins, for JSON and for `reliability_diagram`.
 
-    Sites that the calibration was fitted on make it look too good.
+    Sites that the calibration was fitted on make it look too good. Bins hold about
+    equally many sites, and equal probabilities share a bin. Perfect probabilities have,
+    by chance, an ECE of about sqrt(n_bins / n_sites) / 4: compare only values of the
+    same sites and bins.
+
+    >>> measures = calibration_measures([0, 0, 1], [0.25, 0.25, 0.75], n_bins=2)
+    >>> measures["ece"], measures["brier"]
+    (0.25, 0.0625)
 
     Args:
       labels: 1 bound, 0 background, [n_sites].
       probabilities: In [0, 1], [n_sites].
-      n_bins: See `expected_calibration_error`.
+      n_bins: Number of bins; fewer where many probabilities are equal.
 
     Returns:
       A dict of plain numbers: `n_sites`, `brier`, `ece`; `bins`, each a dict with
@@ -87,7 +53,7 @@ def calibration_measures(
     histogram, _ = np.histogram(probabilities, _N_HISTOGRAM_BINS, range=(0, 1))
     return {
         "n_sites": len(labels),
-        "brier": brier_score(labels, probabilities),
+        "brier": float(np.mean((probabilities - labels) ** 2)),
         "ece": _ece(bins),
         "bins": bins,
         "histogram": histogram.tolist(),

@@ -6,8 +6,9 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
 from deeprke_tf.errors import UserError
-from deeprke_tf.evaluation import calibration_fit, metrics, reliability
+from deeprke_tf.evaluation import calibration_fit, metrics
 from deeprke_tf.evaluation.calibration import MAX_KNOTS, Calibration, logits
+from deeprke_tf.evaluation.reliability import calibration_measures
 
 TEMPERATURE = Calibration("temperature", 0.2, slope=0.4, intercept=-1.5)
 ISOTONIC = Calibration("isotonic", 0.3, knots=((0.1, 0.05), (0.5, 0.4), (0.8, 0.4)))
@@ -85,8 +86,8 @@ def test_probabilities_shifted_to_a_lower_prior_are_calibrated():
     score = np.random.default_rng(2).normal(2 * labels - 1)
     raw = 1 / (1 + np.exp(-2 * (2 * score + np.log(0.4 / 0.6))))
     shifted = calibration(raw, prior=0.05)
-    assert reliability.expected_calibration_error(labels, shifted) < 0.005
-    assert reliability.expected_calibration_error(labels, calibration(raw)) > 0.05
+    assert calibration_measures(labels, shifted)["ece"] < 0.005
+    assert calibration_measures(labels, calibration(raw))["ece"] > 0.05
 
 
 def test_isotonic_interpolates_its_knots_and_is_constant_outside():
@@ -206,11 +207,9 @@ def test_held_out_sites_have_a_lower_ece_and_brier_score(distort, n_sites):
     labels, raw = sites(20_000, seed=1)
     raw = distort(raw)
     calibrated = calibration(raw)
-    error = reliability.expected_calibration_error
-    assert error(labels, calibrated) < 0.6 * error(labels, raw)
-    assert reliability.brier_score(labels, calibrated) < reliability.brier_score(
-        labels, raw
-    )
+    before, after = (calibration_measures(labels, p) for p in (raw, calibrated))
+    assert after["ece"] < 0.6 * before["ece"]
+    assert after["brier"] < before["brier"]
 
 
 def test_isotonic_is_selected_where_temperature_does_not_fit():

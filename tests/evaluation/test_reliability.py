@@ -11,6 +11,10 @@ LABELS = [0, 0, 1, 0, 1, 1]
 PROBABILITIES = [0.1, 0.3, 0.3, 0.6, 0.7, 0.9]
 
 
+def ece_of(labels, probabilities, n_bins=15):
+    return reliability.calibration_measures(labels, probabilities, n_bins)["ece"]
+
+
 def calibrated_sites(n_sites, seed=0):
     rng = np.random.default_rng(seed)
     probabilities = rng.random(n_sites) ** 3
@@ -19,7 +23,8 @@ def calibrated_sites(n_sites, seed=0):
 
 def test_the_brier_score_equals_scikit_learns():
     for labels, probabilities in ((LABELS, PROBABILITIES), calibrated_sites(1_000)):
-        assert reliability.brier_score(labels, probabilities) == pytest.approx(
+        measures = reliability.calibration_measures(labels, probabilities)
+        assert measures["brier"] == pytest.approx(
             sklearn_metrics.brier_score_loss(labels, probabilities), abs=1e-15
         )
 
@@ -37,9 +42,7 @@ def test_the_brier_score_equals_scikit_learns():
     ],
 )
 def test_the_ece_equals_a_count_by_hand(n_bins, ece):
-    assert reliability.expected_calibration_error(
-        LABELS, PROBABILITIES, n_bins
-    ) == pytest.approx(ece)
+    assert ece_of(LABELS, PROBABILITIES, n_bins) == pytest.approx(ece)
 
 
 def test_the_order_of_the_sites_does_not_change_a_measure():
@@ -62,10 +65,7 @@ def test_bins_hold_equally_many_sites_where_no_probabilities_are_equal():
 
 
 def test_calibrated_probabilities_have_a_small_ece_by_chance():
-    eces = [
-        reliability.expected_calibration_error(*calibrated_sites(2_000, seed))
-        for seed in range(20)
-    ]
+    eces = [ece_of(*calibrated_sites(2_000, seed)) for seed in range(20)]
     assert np.mean(eces) == pytest.approx(np.sqrt(15 / 2_000) / 4, rel=0.3)
 
 
@@ -79,9 +79,7 @@ def test_the_measures_are_plain_and_count_every_site():
     assert sum(b["n_sites"] * b["fraction_bound"] for b in measures["bins"]) == (
         pytest.approx(labels.sum())
     )
-    assert measures["ece"] == reliability.expected_calibration_error(
-        labels, probabilities, n_bins=7
-    )
+    assert measures["ece"] == ece_of(labels, probabilities, n_bins=7)
 
 
 def test_one_class_alone_is_measured_too():
@@ -92,7 +90,7 @@ def test_one_class_alone_is_measured_too():
 
 def test_no_bins_are_refused():
     with pytest.raises(ValueError, match="n_bins must be at least 1, got 0"):
-        reliability.expected_calibration_error(LABELS, PROBABILITIES, n_bins=0)
+        ece_of(LABELS, PROBABILITIES, n_bins=0)
 
 
 # === Diagram ===
