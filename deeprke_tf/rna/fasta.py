@@ -1,14 +1,15 @@
-"""The RNAs of a FASTA file as a stream, in the coordinates of their records.
+"""Reading FASTA files as a stream: records, and RNAs in the coordinates of records.
 
 `deeprke_tf.rna.site_files` reads sites, whose N padding is dropped. Here an RNA keeps
 every letter, so that a position in `Rna.sequence` is the position in the record.
-Letters are cleaned and refused as those of sites are.
+Letters are cleaned and refused as in sites.
 """
 
+import codecs
 import contextlib
 import dataclasses
+import io
 import re
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -17,20 +18,115 @@ import dnaio
 
 from deeprke_tf.errors import UserError
 from deeprke_tf.rna.sites import Site, SkippedSite, clean_site, skip_site
-from deeprke_tf.system.streams import LineCounter, open_bytes
+from deeprke_tf.system.streams import (
+    UNREADABLE,
+    LineCounter,
+    TextError,
+    open_bytes,
+    unreadable,
+)
 
 NAME_TAKEN = "name of an earlier record"
 
+LONGEST_RECORD = 1 << 30  # letters; an endless line stops here
+
+_BLOCK_SIZE = 1 << 17  # bytes
 _PADDING = re.compile("[^ACGTU]*", re.IGNORECASE)
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
+# As ViennaRNA writes: the sequence, then its structure and perhaps the energy.
+_VIENNA = re.compile(r"([A-Za-z]+)([().]+)(?:\s+\(\s*[-+.\d]+\))?\s*")
+_NOT_UTF8 = re.compile("[\udc80-\udcff]")  # as "surrogateescape" decodes it
 
 
-class _Record(NamedTuple):
-    """A FASTA record, as dnaio makes it."""
+class FastaRecord(NamedTuple):
+    """A record of a FASTA file.
+
+    Attributes:
+      name: The header, without `>`.
+      sequence: Its lines, joined.
+      dot_bracket: The structure below the sequence, in files of ViennaRNA.
+    """
 
     name: str
     sequence: str
-    qualities: None
+    dot_bracket: str | None = None
+
+
+def fasta_records(stream: io.BufferedReader) -> Iterator[FastaRecord]:
+    r"""Yields the records of a FASTA file, as dnaio does.
+
+    Records of nothing but letters are cut out of whole blocks, in half of the time;
+    dnaio reads the others. A header that is not UTF-8 is taken for Latin-1.
+
+    >>> from deeprke_tf.system.streams import replay
+    >>> lines = replay(b"# two\n>site 1\nAC\nGU\n>site 2\nA C\n", io.BytesIO())
+    >>> [record[:2] for record in fasta_records(lines)]
+    [('site 1', 'ACGU'), ('site 2', 'A C')]
+
+    Args:
+      stream: The file, from its beginning.
+
+    Raises:
+      TextError: It is not UTF-8, or a line does not end.
+      dnaio.FileFormatError: There is text before the first header.
+    """
+    mark, line = "", 1
+    for text in _cut_at_headers(stream):
+        header, _line_end, lines = text.partition("\n")
+        sequence = lines.replace("\n", "")
+        if mark and sequence.isalpha():
+            yield FastaRecord(_as_latin_1(header).rstrip(), sequence)
+        else:
+            for record in _odd_records(mark + text, line):
+                vienna = _VIENNA.fullmatch(record.sequence)
+                yield FastaRecord(record.name, *vienna.groups()) if vienna else record
+        line += text.count("\n") + 1
+        mark = ">"
+
+
+def _odd_records(text: str, first_line: int) -> Iterator[FastaRecord]:
+    if _NOT_UTF8.search(text):
+        lines = text.split("\n")
+        for number, line in enumerate(lines):
+            if _NOT_UTF8.search(line) and not line.startswith((">", "#")):
+                raise TextError("this is not UTF-8 text", first_line + number)
+        text = "\n".join(map(_as_latin_1, lines))
+    yield from dnaio.FastaReader(io.BytesIO(text.encode()), sequence_class=FastaRecord)
+
+
+def _as_latin_1(text: str) -> str:
+    if text.isascii() or not _NOT_UTF8.search(text):
+        return text
+    return text.encode("utf-8", "surrogateescape").decode("latin-1")
+
+
+def _cut_at_headers(stream: io.BufferedReader) -> Iterator[str]:
+    """Yields a file in parts; each but the first stood behind a `>`."""
+    decoder = io.IncrementalNewlineDecoder(
+        codecs.getincrementaldecoder("utf-8")("surrogateescape"), translate=True
+    )
+    parts: list[str] = []
+    n_lines = n_letters = 0
+    line_end = ""  # Held back: it belongs to the header that may follow.
+    is_whole = False
+    while not is_whole:
+        data = stream.read1(_BLOCK_SIZE)
+        is_whole = not data
+        block = line_end + decoder.decode(data, final=is_whole)
+        line_end = "\n" if block.endswith("\n") else ""
+        first, *others = block.removesuffix("\n").split("\n>")
+        parts.append(first)
+        for other in others:
+            yield "".join(parts)
+            parts = [other]
+            n_letters = 0
+        n_letters += len(parts[-1])
+        n_lines += block.count("\n")
+        if n_letters > LONGEST_RECORD:
+            raise TextError(
+                f"a record has more than {LONGEST_RECORD:,} letters", n_lines + 1
+            )
+    yield "".join(parts)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -54,7 +150,7 @@ def read_rnas(
     """Yields the RNAs of a file, and those to be skipped, in file order.
 
     Args:
-      path: A FASTA file, plain or gzip.
+      path: A FASTA file, plain or compressed.
       k: Length of the k-mers; an RNA needs one without N.
       unique_names: Skip an RNA that has the name of an earlier one.
 
@@ -67,20 +163,15 @@ def read_rnas(
     try:
         with contextlib.ExitStack() as closing:
             lines = LineCounter(open_bytes(path, closing))
-            records = dnaio.FastaReader(lines, sequence_class=_Record)
-            for n_read, record in enumerate(records, start=1):
+            for n_read, record in enumerate(fasta_records(lines), start=1):
                 name = _first_word(record.name) or f"{path.name}:{n_read}"
                 first = rows.setdefault(name, n_read) if unique_names else n_read
                 if first == n_read:
                     yield _clean_rna(name, n_read, record.sequence, k)
                 else:
                     yield skip_site(name, n_read, NAME_TAKEN, f"record {first}")
-    except OSError as error:
-        if error.strerror:
-            raise UserError(f"Cannot read {path}: {error.strerror}.") from error
-        raise _damaged(path, lines, error) from error
-    except (EOFError, UnicodeError, dnaio.FileFormatError, zlib.error) as error:
-        raise _damaged(path, lines, error) from error
+    except (*UNREADABLE, dnaio.FileFormatError) as error:
+        raise unreadable(str(path), error, lines) from error
     if not n_read:
         raise UserError(f"{path} holds no FASTA record ('>name' and a sequence).")
 
@@ -115,16 +206,3 @@ def _padded_as(letters: str, site: Site) -> str:
     n_before = padding.end() if padding else 0
     n_after = len(letters) - n_before - len(site.sequence)
     return "N" * n_before + site.sequence + "N" * n_after
-
-
-def _damaged(path: Path, lines: LineCounter | None, error: Exception) -> UserError:
-    cause = str(error).rstrip(".")
-    if isinstance(error, UnicodeError):
-        cause = "this is not UTF-8 text"
-    place = ""
-    # dnaio names the line of what is no FASTA itself.
-    if lines and not isinstance(error, dnaio.FileFormatError):
-        place = f" from line {lines.line_of(error)} on"
-    return UserError(
-        f"{path} cannot be read{place}; expected FASTA, plain or gzip: {cause}."
-    )

@@ -1,12 +1,15 @@
-"""Sites files: labelled FASTA, FASTA and tables, plain or gzip, read as a stream.
+"""Sites files: labelled FASTA, FASTA and tables, plain or compressed, as a stream.
 
 The format is recognized from the content, never from the file name:
 
     labelled FASTA  the first header has a class: `> chr1,+,368559,368659; class:0`
     FASTA           the first header has none
-    table           the first line names the columns, between tabs or commas:
-                    `sequence`, `label`, and if wanted `name` and `structure` (in
-                    dot-bracket notation)
+    table           the first line names the columns, between tabs, commas or
+                    semicolons: `sequence`, `label`, and if wanted `name` and
+                    `structure` (in dot-bracket notation)
+
+Comment lines (`#`) may stand above. In FASTA, a structure in dot-bracket notation may
+stand below the sequence, as ViennaRNA writes it.
 """
 
 import contextlib
@@ -15,38 +18,40 @@ import io
 import os
 import pathlib
 import re
-import zlib
 from collections.abc import Iterator
 from typing import Literal
 
 import dnaio
 
 from deeprke_tf.errors import UserError
+from deeprke_tf.rna.fasta import fasta_records
 from deeprke_tf.rna.sites import Reason, Site, SkippedSite, clean_site, skip_site
-from deeprke_tf.system.streams import (
-    File,
-    LineCounter,
-    fasta_records,
-    first_line,
-    open_bytes,
-)
+from deeprke_tf.system import streams
+from deeprke_tf.system.streams import File, LineCounter, first_lines, open_bytes
 
-SitesFormat = Literal["labelled FASTA", "FASTA", "table (tab)", "table (comma)"]
+SitesFormat = Literal[
+    "labelled FASTA", "FASTA", "table (tab)", "table (comma)", "table (semicolon)"
+]
 
 _COLUMNS = ("name", "sequence", "label", "structure")
-_LABELS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
+_DELIMITERS: dict[str, SitesFormat] = {
+    ",": "table (comma)",
+    "\t": "table (tab)",
+    ";": "table (semicolon)",
+}
+_LABELS = {
+    **dict.fromkeys(("1", "+1", "bound", "positive", "true"), 1),
+    **dict.fromkeys(("0", "-1", "background", "negative", "false"), 0),
+}
+_ZEROS = re.compile(r"(?<=\d)\.0*$")
 _CLASS = re.compile(r"(?:^|;)\s*class\s*:\s*([^;\s]*)", re.IGNORECASE)
-_SUFFIXES = re.compile(r"(?<=.)(\.(gz|fa|fasta|tsv|csv|txt))+$", re.IGNORECASE)
+_SUFFIXES = re.compile(
+    r"(?<=.)(\.(gz|bz2|xz|zst|fa|fasta|tsv|csv|txt))+$", re.IGNORECASE
+)
+_NUMBER = re.compile(r"\d+(\.\d+)?([eE][+-]?\d+)?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]+")
 _LONGEST_CELL = 1 << 28  # letters; a chromosome fits, a lost quote mark ends here
-_UNREADABLE = (
-    EOFError,
-    OSError,
-    UnicodeError,
-    csv.Error,
-    dnaio.FileFormatError,
-    zlib.error,
-)
+_UNREADABLE = (*streams.UNREADABLE, csv.Error, dnaio.FileFormatError)
 
 
 class SitesFile:
@@ -100,10 +105,10 @@ class SitesFile:
         self._kept: tuple[io.BufferedReader, contextlib.ExitStack] | None = None
         with contextlib.ExitStack() as closing:
             try:
-                line, self._first_line, stream = first_line(self._open(closing))
-                self.format = self._recognize(line)
+                lines, stream = first_lines(self._open(closing))
+                self.format = self._recognize(lines)
             except _UNREADABLE as error:
-                raise self._unreadable(error) from error
+                raise streams.unreadable(self._shown, error) from error
             if not self._is_regular():
                 self._kept = stream, closing.pop_all()
 
@@ -120,7 +125,7 @@ class SitesFile:
                 is_fasta = self.format.endswith("FASTA")
                 yield from self._fasta(lines) if is_fasta else self._table(lines)
             except _UNREADABLE as error:
-                raise self._unreadable(error, lines) from error
+                raise streams.unreadable(self._shown, error, lines) from error
 
     def _open(self, closing: contextlib.ExitStack) -> io.BufferedReader:
         return open_bytes(None if self._is_stdin else self.path, closing)
@@ -141,40 +146,36 @@ class SitesFile:
 
     # === Recognizing ===
 
-    def _recognize(self, line: str) -> SitesFormat:
-        if not line:
+    def _recognize(self, lines: list[str]) -> SitesFormat:
+        """Returns the format; notes where the header of a table is."""
+        if not any(lines):
             raise UserError(
                 f"{self._shown} is empty; expected FASTA or a table with a column "
                 "'sequence'."
             )
-        if line.startswith(">"):
-            if _CLASS.search(line[1:]):
+        last = lines[-1]
+        self._first_line = len(lines)
+        if last.startswith(">"):
+            if _CLASS.search(last[1:]):
                 return "labelled FASTA"
             if self._reads_labels:
-                raise self._unlabelled(f"the FASTA header {_shorten(line)!r}")
+                raise self._unlabelled(f"the FASTA header {_shorten(last)!r}")
             return "FASTA"
-        delimiter = "\t" if "\t" in line else ","
-        self._find_columns(line, delimiter)
-        return "table (tab)" if delimiter == "\t" else "table (comma)"
-
-    def _find_columns(self, line: str, delimiter: str) -> None:
-        """Notes where the columns of a table are; refuses what is no table of sites."""
         csv.field_size_limit(max(_LONGEST_CELL, csv.field_size_limit()))
-        line = line.removeprefix("#")  # as tools write that have no other header
-        names = [name.strip() for name in next(csv.reader([line], delimiter=delimiter))]
+        # Some tools write the names of the columns behind a `#`.
+        for number, line in sorted(enumerate(lines, 1), reverse=True):
+            for delimiter, found in _DELIMITERS.items():
+                names = _cells(line, delimiter) if delimiter in line else [line]
+                if "sequence" in map(str.lower, names):
+                    self._first_line = number
+                    self._find_columns(names)
+                    return found
+        raise UserError(f"{self._start}: {_what_it_is(last or lines[0])}")
+
+    def _find_columns(self, names: list[str]) -> None:
+        """Notes where the columns of a table are; refuses a table that lacks labels."""
         lower = [name.lower() for name in names]
         found = _shorten(", ".join(map(repr, names)))
-        if "sequence" not in lower and len(names) > 2 and _is_number(*names[1:3]):
-            raise UserError(
-                f"{self._start}: this looks like BED, which has no sequences; make "
-                "FASTA of it with `bedtools getfasta -s`, as docs/tutorial.md shows."
-            )
-        if "sequence" not in lower:
-            raise UserError(
-                f"{self._start}: expected a FASTA header ('>name') or a table header "
-                "with a column 'sequence', tabs or commas between columns; found "
-                f"{'the columns ' if len(names) > 1 else ''}{found}."
-            )
         if self._reads_labels and "label" not in lower:
             raise self._unlabelled(f"a table with the columns {found}")
         for column in _COLUMNS:
@@ -189,26 +190,29 @@ class SitesFile:
     # === Reading ===
 
     def _fasta(self, stream: LineCounter) -> Iterator[Site | SkippedSite]:
-        for row, (name, sequence) in enumerate(fasta_records(stream), start=1):
-            label = ""
+        for row, record in enumerate(fasta_records(stream), start=1):
+            name, label = record.name, ""
             stated = _CLASS.search(name)
             # Where labels are not read, `class:SINE` is part of the name.
             if stated and (self._reads_labels or _is_label(stated, name)):
                 name, label = name[: stated.start()], stated[1]
-            yield self._site(row, name, sequence, label)
+            yield self._site(row, name, record.sequence, label, record.dot_bracket)
 
     def _table(self, stream: LineCounter) -> Iterator[Site | SkippedSite]:
-        rows = self._rows(io.TextIOWrapper(stream, encoding="utf-8", newline=""))
+        text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
+        for _comment in range(self._first_line - 1):
+            text.readline()
+        rows = self._rows(text)
         next(rows, None)  # the names of the columns
         for row, cells in enumerate(rows, start=1):
             yield self._table_site(row, cells)
 
     def _rows(self, text: io.TextIOWrapper) -> Iterator[list[str]]:
         """Yields the cells of every row that is not blank."""
-        delimiter = "\t" if self.format == "table (tab)" else ","
+        delimiter = {form: mark for mark, form in _DELIMITERS.items()}[self.format]
         lines = csv.reader(text, delimiter=delimiter, strict=True)
         # Where a quotation mark is lost, the reader stops far behind it.
-        begin = 1
+        begin = self._first_line
         try:
             for cells in lines:
                 if any("\n" in cell and delimiter in cell for cell in cells):
@@ -218,7 +222,7 @@ class SitesFile:
                     )
                 if len(cells) > 1 or "".join(cells).strip():
                     yield cells
-                begin = lines.line_num + 1
+                begin = lines.line_num + self._first_line
         except csv.Error as error:
             raise UserError(
                 f"{self._shown}, line {begin}: the row that begins here cannot be "
@@ -253,7 +257,7 @@ class SitesFile:
         name = self._name(row, name)
         label = self._label
         if self._reads_labels:
-            label = _LABELS.get(label_text)
+            label = _label(label_text)
             if label is None:
                 reason = Reason.WRONG_LABEL if label_text else Reason.NO_LABEL
                 return skip_site(name, row, reason, label_text)
@@ -276,20 +280,6 @@ class SitesFile:
     def _start(self) -> str:
         return f"{self._shown}, line {self._first_line}"
 
-    def _unreadable(
-        self, error: BaseException, lines: LineCounter | None = None
-    ) -> UserError:
-        if isinstance(error, OSError) and error.strerror:
-            return UserError(f"Cannot read {self._shown}: {error.strerror}.")
-        if isinstance(error, UnicodeError):
-            cause = "this is not UTF-8 text; expected FASTA or a table, plain or gzip"
-        elif isinstance(error, (csv.Error, dnaio.FileFormatError)):
-            cause = str(error)
-        else:
-            cause = f"the gzip data are cut off or damaged ({str(error).rstrip('.')})"
-        place = f" from line {lines.line_of(error)} on" if lines else ""
-        return UserError(f"{self._shown} cannot be read{place}: {cause}.")
-
     def _unlabelled(self, found: str) -> UserError:
         return UserError(
             f"{self._start}: found {found}, but labels are needed: give a "
@@ -300,11 +290,48 @@ class SitesFile:
 
 def _is_label(stated: re.Match[str], header: str) -> bool:
     """Tells whether a class in a header is a label, as labelled FASTA has it."""
-    return stated[1] in _LABELS and not header[stated.end() :].strip()
+    return _label(stated[1]) is not None and not header[stated.end() :].strip()
+
+
+def _label(text: str) -> int | None:
+    """Returns the label that a text means, if it means one.
+
+    >>> [_label(text) for text in ("1.0", "-1", "Bound", "2")]
+    [1, 0, 1, None]
+    """
+    if text in _LABELS:
+        return _LABELS[text]
+    return _LABELS.get(_ZEROS.sub("", text.lower()))
+
+
+def _cells(line: str, delimiter: str) -> list[str]:
+    cells = next(csv.reader([line.removeprefix("#")], delimiter=delimiter), [])
+    return [cell.strip() for cell in cells]
+
+
+def _what_it_is(line: str) -> str:
+    """Says what the first line of a file of no known format looks like."""
+    cells = next(iter(sorted((_cells(line, d) for d in _DELIMITERS), key=len)[::-1]))
+    if re.match(r"(track|browser)\s", line) or _is_number(*cells[1:3]):
+        return (
+            "this looks like BED, which has no sequences; make FASTA of it with "
+            "`bedtools getfasta -s`, as docs/tutorial.md shows."
+        )
+    if line.startswith("@"):
+        return (
+            "this looks like FASTQ, reads with qualities; make FASTA of it with "
+            "`seqtk seq -a`."
+        )
+    found = _shorten(", ".join(map(repr, cells)))
+    return (
+        "expected a FASTA header ('>name') or a table header with a column 'sequence', "
+        "tabs, commas or semicolons between columns; found "
+        f"{'the columns ' if len(cells) > 1 else ''}{found}."
+    )
 
 
 def _is_number(*cells: str) -> bool:
-    return all(cell.isdecimal() for cell in cells)
+    return len(cells) == 2 and all(_NUMBER.fullmatch(cell) for cell in cells)
 
 
 def _shorten(text: str, longest: int = 60) -> str:

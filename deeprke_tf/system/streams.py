@@ -1,19 +1,24 @@
-"""Text files as bytes: plain or gzip, on disk, from a pipe or standard input."""
+"""Text files as bytes: plain or compressed, on disk, from a pipe or standard input."""
 
-import codecs
+import bz2
 import contextlib
 import gzip
 import io
+import lzma
 import sys
-from collections.abc import Iterator
-from typing import Any, NamedTuple, Protocol, cast, runtime_checkable
+import zlib
+from collections.abc import Callable
+from typing import Any, Protocol, cast, runtime_checkable
 
-import dnaio
+from deeprke_tf.errors import UserError
 
-_GZIP_MAGIC = b"\x1f\x8b"
+LONGEST_HEAD = 1 << 26  # bytes of comments above a table or FASTA
+
 _UTF8_MARK = b"\xef\xbb\xbf"
 _BUFFER_SIZE = 1 << 17  # bytes
 _LONGEST_LINE = 1 << 20  # bytes; a binary file may have no line end at all
+_MOST_COMPRESSIONS = 3
+_DAMAGED = (EOFError, OSError, zlib.error, lzma.LZMAError)
 
 
 @runtime_checkable
@@ -86,63 +91,37 @@ class LineCounter(io.BufferedReader):
         return self._n_line_ends - n_behind + 1
 
 
-class _Record(NamedTuple):
-    """A FASTA record; unlike dnaio's own it bears letters that are not ASCII."""
+class TextError(Exception):
+    """Text that cannot be read, with the number of its line from 1."""
 
-    name: str
-    sequence: str
-    qualities: None = None
+    def __init__(self, cause: str, line: int):
+        super().__init__(cause)
+        self.line = line
 
 
-def fasta_records(stream: io.BufferedReader) -> Iterator[tuple[str, str]]:
-    r"""Yields header and sequence of each record of a FASTA file, as dnaio does.
+UNREADABLE = (*_DAMAGED, UnicodeError, TextError)
 
-    Records of nothing but letters are cut out of whole blocks, in half of the time;
-    dnaio gets the others.
 
-    >>> lines = replay(b"# two\n>site 1\nAC\nGU\n>site 2\nA C\n", io.BytesIO())
-    >>> [tuple(record[:2]) for record in fasta_records(lines)]
-    [('site 1', 'ACGU'), ('site 2', 'A C')]
+def unreadable(
+    name: str, error: BaseException, lines: LineCounter | None = None
+) -> UserError:
+    """Returns the error for a user of a file that cannot be read to its end.
 
     Args:
-      stream: The file, from its beginning.
-
-    Raises:
-      UnicodeDecodeError: It is not UTF-8.
-      dnaio.FileFormatError: There is text before the first header.
+      name: The file.
+      error: One of `UNREADABLE`.
+      lines: The stream that was read, if reading got that far.
     """
-    mark = ""
-    for text in _cut_at_headers(stream):
-        header, _line_end, lines = text.partition("\n")
-        sequence = lines.replace("\n", "")
-        if mark and sequence.isalpha():
-            yield header.rstrip(), sequence
-        else:
-            odd = io.BytesIO((mark + text).encode())
-            for record in dnaio.FastaReader(odd, sequence_class=_Record):
-                yield record.name, record.sequence
-        mark = ">"
-
-
-def _cut_at_headers(stream: io.BufferedReader) -> Iterator[str]:
-    """Yields a file in parts: each but the first stood behind a `>`."""
-    decoder = io.IncrementalNewlineDecoder(
-        codecs.getincrementaldecoder("utf-8")(), translate=True
-    )
-    parts: list[str] = []
-    line_end = ""  # Held back: it belongs to the header that may follow.
-    is_whole = False
-    while not is_whole:
-        data = stream.read1(_BUFFER_SIZE)
-        is_whole = not data
-        block = line_end + decoder.decode(data, final=is_whole)
-        line_end = "\n" if block.endswith("\n") else ""
-        first, *others = block.removesuffix("\n").split("\n>")
-        parts.append(first)
-        for other in others:
-            yield "".join(parts)
-            parts = [other]
-    yield "".join(parts)
+    if isinstance(error, OSError) and error.strerror:
+        return UserError(f"Cannot read {name}: {error.strerror}.")
+    cause = str(error).rstrip(".")
+    if isinstance(error, UnicodeError):
+        cause = "this is not UTF-8 text; expected FASTA or a table"
+    elif isinstance(error, _DAMAGED):
+        cause = f"the compressed data are cut off or damaged ({cause})"
+    line = getattr(error, "line", None) or (lines and lines.line_of(error))
+    place = f" from line {line} on" if line else ""
+    return UserError(f"{name} cannot be read{place}: {cause}.")
 
 
 def replay(head: bytes, rest: io.BufferedIOBase) -> io.BufferedReader:
@@ -155,64 +134,94 @@ def replay(head: bytes, rest: io.BufferedIOBase) -> io.BufferedReader:
 
 
 def open_bytes(path: File | None, closing: contextlib.ExitStack) -> io.BufferedReader:
-    """Opens a file, plain or gzip by its first bytes.
+    """Opens a file, decompressing it as its first bytes tell.
 
     Args:
-      path: The file; None: standard input, which stays open.
+      path: The file: plain, gzip, bzip2, xz or, with the package zstandard, Zstandard;
+        also compressed twice. None: standard input, which stays open.
       closing: Closes what is opened here.
 
     Returns:
       The uncompressed bytes, without the byte order mark of UTF-8.
 
     Raises:
+      UserError: The file is a zip archive, or UTF-16 text.
       OSError: The file cannot be opened.
-      EOFError, OSError, zlib.error: The gzip data are cut off or damaged; also raised
-        by a later read of the stream.
+      EOFError, OSError, zlib.error, lzma.LZMAError: The compressed data are cut off or
+        damaged; also raised by a later read of the stream.
     """
     stream: io.BufferedIOBase
     if path is None:
         stream = cast(io.BufferedIOBase, sys.stdin.buffer)
     else:
         stream = closing.enter_context(path.open("rb"))
-    magic = stream.read(len(_GZIP_MAGIC))
-    stream = replay(magic, stream)
-    if magic == _GZIP_MAGIC:
-        stream = closing.enter_context(gzip.GzipFile(fileobj=stream, mode="rb"))
+    name = "standard input" if path is None else str(path)
+    for _ in range(_MOST_COMPRESSIONS):
+        head = stream.read(_LONGEST_MAGIC)
+        stream = replay(head, stream)
+        opener = next((_OPENERS[m] for m in _OPENERS if head.startswith(m)), None)
+        if opener is None:
+            break
+        stream = closing.enter_context(opener(stream))
+    for magic, fault in _REFUSED.items():
+        if head.startswith(magic):
+            raise UserError(f"{name} is {fault}.")
     mark = stream.read(len(_UTF8_MARK))
     return replay(b"" if mark == _UTF8_MARK else mark, stream)
 
 
-def first_line(stream: io.BufferedReader) -> tuple[str, int, io.BufferedReader]:
-    r"""Reads the line that tells what a file is.
+def _zstandard(stream: io.BufferedIOBase) -> Any:
+    try:
+        import zstandard
+    except ImportError as error:
+        raise UserError(
+            "The file is compressed with Zstandard; decompress it, or install the "
+            "package zstandard."
+        ) from error
+    return zstandard.open(stream, "rb")
 
-    >>> first_line(replay(b"# by hand\n", io.BytesIO(b">site 1\nAC")))[:2]
-    ('>site 1', 2)
+
+_OPENERS: dict[bytes, Callable[[Any], Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\x00": lzma.open,
+    b"\x28\xb5\x2f\xfd": _zstandard,
+}
+_REFUSED = {
+    b"PK\x03\x04": "a zip archive; unpack it",
+    b"\xff\xfe": "UTF-16 text; save it as UTF-8",
+    b"\xfe\xff": "UTF-16 text; save it as UTF-8",
+}
+_LONGEST_MAGIC = max(map(len, _OPENERS))
+
+
+def first_lines(stream: io.BufferedReader) -> tuple[list[str], io.BufferedReader]:
+    r"""Reads the lines that tell the format of a file.
+
+    >>> first_lines(replay(b"# by hand\n", io.BytesIO(b">site 1\nAC")))[0]
+    ['# by hand', '>site 1']
 
     Args:
       stream: The file from its beginning.
 
     Returns:
-      The first FASTA header, if only comments (`#`) precede it, else the first line
-      that is not blank, without white space around it; empty if there is none. Its
-      number, from 1. And the file, again from its beginning.
+      The lines up to the first one that is neither blank nor a comment (`#`), without
+      white space around them; and the file, again from its beginning.
 
     Raises:
-      UnicodeDecodeError: The line is not UTF-8.
+      TextError: The comments do not end.
     """
-    head = b""
-    first, number = "", 0
-    for row, line in enumerate(iter(lambda: stream.readline(_LONGEST_LINE), b""), 1):
-        head += line
-        # A letter may be cut where a very long line is.
-        is_cut = len(line) == _LONGEST_LINE and not line.endswith(b"\n")
-        text = line.decode("utf-8", "ignore" if is_cut else "strict")
+    head: list[bytes] = []
+    lines: list[str] = []
+    n_bytes = 0
+    while data := stream.readline(_LONGEST_LINE):
+        head.append(data)
+        n_bytes += len(data)
+        text = data.decode("utf-8", "replace")
         # `readline` takes a file with the line ends of old Macs for one line.
-        text = text.strip().partition("\r")[0]
-        if text.startswith(">"):
-            first, number = text, row
+        lines.append(text.strip().partition("\r")[0])
+        if lines[-1] and not lines[-1].startswith("#"):
             break
-        if not first:
-            first, number = text, row
-        if text and not text.startswith("#"):
-            break
-    return first, number, replay(head, stream)
+        if n_bytes > LONGEST_HEAD:
+            raise TextError("only comments and blank lines", len(lines))
+    return lines, replay(b"".join(head), stream)

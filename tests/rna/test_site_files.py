@@ -1,15 +1,19 @@
 """Sites files: formats recognized, sites in order, errors in one line."""
 
+import bz2
 import gzip
 import io
+import lzma
 import os
 import sys
 
 import pytest
 
 from deeprke_tf.errors import UserError
+from deeprke_tf.rna import fasta
 from deeprke_tf.rna.site_files import SitesFile
 from deeprke_tf.rna.sites import Site, SkippedSite
+from deeprke_tf.system import streams
 
 LABELLED_FASTA = """\
 > chr1,+,10,20; class:1
@@ -213,7 +217,7 @@ def test_labels_are_ignored_where_none_are_wanted(tmp_path, content):
     [
         ("", "no label", ""),
         ("2", "label is not 0 or 1", "2"),
-        ("-1", "label is not 0 or 1", "-1"),
+        ("-2", "label is not 0 or 1", "-2"),
         ("0.5", "label is not 0 or 1", "0.5"),
         ("yes", "label is not 0 or 1", "yes"),
     ],
@@ -370,15 +374,13 @@ def test_bed_is_told_from_a_table(tmp_path):
     [
         ("seq\tlabel\nACGU\t1\n", "found the columns 'seq', 'label'."),
         ("ACGU\nACGU\n", "found 'ACGU'."),
-        ("@read_1\nACGU\n+\nIIII\n", "found '@read_1'."),
-        ("name;sequence;label\na;ACGU;1\n", "found 'name;sequence;label'."),
         ("ACGU" * 100_000, "found 'ACGUACGU"),
     ],
 )
 def test_what_is_neither_fasta_nor_table_is_an_error(tmp_path, content, found):
     message = error_of(write(tmp_path, content))
     assert "line 1: expected a FASTA header ('>name') or a table header" in message
-    assert "tabs or commas between columns" in message
+    assert "tabs, commas or semicolons between columns" in message
     assert found in message
     assert len(message) < 300 + len(str(tmp_path))
 
@@ -414,7 +416,7 @@ def test_a_gzip_file_that_is_cut_off_is_an_error_that_names_the_line(tmp_path):
     # A record is known to be whole when a header begins behind it.
     assert len(sites) in ((len(lines) - 1) // 2, len(lines) // 2)
     place = f"{path} cannot be read from line {len(lines) + 1} on"
-    assert f"{place}: the gzip data are cut off or damaged" in str(caught.value)
+    assert f"{place}: the compressed data are cut off or damaged" in str(caught.value)
 
 
 def test_a_gzip_file_that_is_damaged_is_an_error(tmp_path):
@@ -423,16 +425,98 @@ def test_a_gzip_file_that_is_damaged_is_an_error(tmp_path):
     wrong_block = whole[:12] + b"\0" * 28 + whole[40:]
     for content in wrong_checksum, wrong_block, whole[:6]:
         message = error_of(write(tmp_path, content))
-        assert "the gzip data are cut off or damaged" in message
+        assert "the compressed data are cut off or damaged" in message
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"@read_1\nACGU\n+\nIIII\n", "this looks like FASTQ"),
+        (b'track name="x"\nchr1\t10\t90\n', "this looks like BED"),
+        (b"chr1\t1.85e+08\t185000090\tp\t5\t+\n", "this looks like BED"),
+        (">a\nACGU\n".encode("utf-16"), "is UTF-16 text; save it as UTF-8"),
+        (b"PK\x03\x04" + bytes(30), "is a zip archive; unpack it"),
+        (b"\xfd7zXZ\x00\x00\n", "the compressed data are cut off or damaged"),
+    ],
+)
+def test_a_format_that_is_not_read_is_named(tmp_path, content, words):
+    assert words in error_of(write(tmp_path, content))
+
+
+@pytest.mark.parametrize(
+    "compress",
+    [
+        bz2.compress,
+        lzma.compress,
+        lambda data: gzip.compress(gzip.compress(data)),
+        lambda data: pytest.importorskip("zstandard").compress(data),
+    ],
+    ids=["bzip2", "xz", "gzip twice", "Zstandard"],
+)
+def test_other_compressions_are_read(tmp_path, compress):
+    content = compress(LABELLED_FASTA.encode())
+    assert read(write(tmp_path, content)) == read(write(tmp_path, LABELLED_FASTA))
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "name;sequence;label\na;ACGU;1\n",
+        "# exported 2024-01-01\n# twice\n\nname\tsequence\tlabel\na\tACGU\t1\n",
+        "# by hand\n#name,sequence,label\na,ACGU,1\n",
+    ],
+)
+def test_other_tables_are_read(tmp_path, table):
+    assert read(write(tmp_path, table)) == [Site("a", "ACGU", 1)]
+
+
+@pytest.mark.parametrize(
+    ("bound", "background"),
+    [
+        *(("1.00", "0.0"), ("+1", "-1"), ("Positive", "negative")),
+        *(("bound", "background"), ("TRUE", "False")),
+    ],
+)
+def test_labels_may_be_numbers_or_words(tmp_path, bound, background):
+    table = f"sequence,label\nACGU,{bound}\nGGGG,{background}\n"
+    assert [site.label for site in read(write(tmp_path, table))] == [1, 0]
+
+
+def test_the_structure_in_a_file_of_viennarna_is_taken(tmp_path):
+    text = ">a\nGGGGAAAACCCC\n((((....)))) ( -5.40)\n>b\nAC\nGU\n....\n"
+    sites = list(SitesFile(write(tmp_path, text), k=3, labelled=False))
+    assert [site.dot_bracket for site in sites] == ["((((....))))", "...."]
+
+
+def test_a_header_that_is_not_utf_8_is_latin_1(tmp_path):
+    content = ">caf\xe9\nACGU\n>\xfcmlaut\nA C G U\n".encode("latin-1")
+    sites = SitesFile(write(tmp_path, content), k=3, labelled=False)
+    assert [site.name for site in sites] == ["caf\xe9", "\xfcmlaut"]
+
+
+def test_a_long_head_of_comments_takes_linear_time(tmp_path):
+    content = ("#" * 79 + "\n") * 131_072 + ">a; class:1\nACGU\n"
+    assert read(write(tmp_path, content)) == [Site("a", "ACGU", 1)]
+
+
+def test_comments_without_an_end_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(streams, "LONGEST_HEAD", 1000)
+    error = error_of(write(tmp_path, "# no end\n" * 200))
+    assert "only comments and blank lines" in error
+
+
+def test_a_record_without_an_end_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(fasta, "LONGEST_RECORD", 1000)
+    content = ">a; class:1\nACGU\n>b; class:0\n" + "A" * 2000
+    error = error_of(write(tmp_path, content))
+    assert "from line 4 on: a record has more than 1,000 letters" in error
 
 
 @pytest.mark.parametrize(
     "content",
     [
         "sequence,label\nACGU,1\nACGU,\xff\n".encode("latin-1"),
-        "> \xff; class:1\nACGU\n".encode("latin-1"),
-        LABELLED_FASTA.encode("utf-16"),
-        b"\xfd7zXZ\x00\x00\n",
+        "> a; class:1\nACGU\xff\n".encode("latin-1"),
     ],
 )
 def test_bytes_that_are_no_text_are_an_error(tmp_path, content):
@@ -442,9 +526,9 @@ def test_bytes_that_are_no_text_are_an_error(tmp_path, content):
 @pytest.mark.parametrize("n_before", [0, 1, 5_000])
 @pytest.mark.parametrize("wrap", [bytes, gzip.compress])
 def test_bytes_that_are_no_text_are_an_error_with_their_line(tmp_path, n_before, wrap):
-    fasta = b"> a; class:1\nACGU\n" * (n_before + 1) + b"> \xff; class:1\nACGU\n" * 9
+    fasta = b"> a; class:1\nACGU\n" * (n_before + 1) + b"> b; class:1\nACGU\xff\n" * 9
     table = b"sequence,label\n" + b"ACGU,1\n" * n_before + b"ACGU,\xff\n" * 9
-    for content, line in (fasta, 2 * n_before + 3), (table, n_before + 2):
+    for content, line in (fasta, 2 * n_before + 4), (table, n_before + 2):
         message = error_of(write(tmp_path, wrap(content)))
         assert f"cannot be read from line {line} on: this is not UTF-8" in message
 
