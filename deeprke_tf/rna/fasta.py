@@ -38,22 +38,19 @@ _VIENNA = re.compile(r"([A-Za-z]+)([().]+)(?:\s+\(\s*[-+.\d]+\))?\s*")
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")  # as "surrogateescape" decodes it
 
 
-class FastaRecord(NamedTuple):
-    """A record of a FASTA file.
-
-    Attributes:
-      name: The header, without `>`.
-      sequence: Its lines, joined.
-      dot_bracket: The structure below the sequence, in files of ViennaRNA.
-    """
+class _Record(NamedTuple):
+    """A record as dnaio makes it; may hold letters that are not ASCII."""
 
     name: str
     sequence: str
-    dot_bracket: str | None = None
+    qualities: None = None
 
 
-def fasta_records(stream: io.BufferedReader) -> Iterator[FastaRecord]:
-    r"""Yields the records of a FASTA file, as dnaio does.
+def fasta_records(stream: io.BufferedReader) -> Iterator[tuple[str, str, str | None]]:
+    r"""Yields header, sequence and structure of the records of a FASTA file.
+
+    The structure, in dot-bracket notation, is None but in files of ViennaRNA, where it
+    stands below the sequence.
 
     Records of nothing but letters are cut out of whole blocks, in half of the time;
     dnaio reads the others. A header that is not UTF-8 is taken for Latin-1.
@@ -75,27 +72,29 @@ def fasta_records(stream: io.BufferedReader) -> Iterator[FastaRecord]:
         header, _line_end, lines = text.partition("\n")
         sequence = lines.replace("\n", "")
         if mark and sequence.isalpha():
-            yield FastaRecord(_as_latin_1(header).rstrip(), sequence)
+            name = header if header.isascii() else _as_latin_1(header)
+            yield name.rstrip(), sequence, None
         else:
             for record in _odd_records(mark + text, line):
                 vienna = _VIENNA.fullmatch(record.sequence)
-                yield FastaRecord(record.name, *vienna.groups()) if vienna else record
+                letters, fold = vienna.groups() if vienna else (record.sequence, None)
+                yield record.name, letters, fold
         line += text.count("\n") + 1
         mark = ">"
 
 
-def _odd_records(text: str, first_line: int) -> Iterator[FastaRecord]:
+def _odd_records(text: str, first_line: int) -> dnaio.FastaReader:
     if _NOT_UTF8.search(text):
         lines = text.split("\n")
         for number, line in enumerate(lines):
             if _NOT_UTF8.search(line) and not line.startswith((">", "#")):
                 raise TextError("this is not UTF-8 text", first_line + number)
         text = "\n".join(map(_as_latin_1, lines))
-    yield from dnaio.FastaReader(io.BytesIO(text.encode()), sequence_class=FastaRecord)
+    return dnaio.FastaReader(io.BytesIO(text.encode()), sequence_class=_Record)
 
 
 def _as_latin_1(text: str) -> str:
-    if text.isascii() or not _NOT_UTF8.search(text):
+    if not _NOT_UTF8.search(text):
         return text
     return text.encode("utf-8", "surrogateescape").decode("latin-1")
 
@@ -163,11 +162,12 @@ def read_rnas(
     try:
         with contextlib.ExitStack() as closing:
             lines = LineCounter(open_bytes(path, closing))
-            for n_read, record in enumerate(fasta_records(lines), start=1):
-                name = _first_word(record.name) or f"{path.name}:{n_read}"
+            records = enumerate(fasta_records(lines), start=1)
+            for n_read, (header, sequence, _structure) in records:
+                name = _first_word(header) or f"{path.name}:{n_read}"
                 first = rows.setdefault(name, n_read) if unique_names else n_read
                 if first == n_read:
-                    yield _clean_rna(name, n_read, record.sequence, k)
+                    yield _clean_rna(name, n_read, sequence, k)
                 else:
                     yield skip_site(name, n_read, NAME_TAKEN, f"record {first}")
     except (*UNREADABLE, dnaio.FileFormatError) as error:

@@ -190,13 +190,14 @@ class SitesFile:
     # === Reading ===
 
     def _fasta(self, stream: LineCounter) -> Iterator[Site | SkippedSite]:
-        for row, record in enumerate(fasta_records(stream), start=1):
-            name, label = record.name, ""
+        records = enumerate(fasta_records(stream), start=1)
+        for row, (name, sequence, dot_bracket) in records:
+            label = ""
             stated = _CLASS.search(name)
             # Where labels are not read, `class:SINE` is part of the name.
             if stated and (self._reads_labels or _is_label(stated, name)):
                 name, label = name[: stated.start()], stated[1]
-            yield self._site(row, name, record.sequence, label, record.dot_bracket)
+            yield self._site(row, name, sequence, label, dot_bracket)
 
     def _table(self, stream: LineCounter) -> Iterator[Site | SkippedSite]:
         text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
@@ -257,7 +258,9 @@ class SitesFile:
         name = self._name(row, name)
         label = self._label
         if self._reads_labels:
-            label = _label(label_text)
+            label = _LABELS.get(label_text)
+            if label is None:
+                label = _label(label_text)
             if label is None:
                 reason = Reason.WRONG_LABEL if label_text else Reason.NO_LABEL
                 return skip_site(name, row, reason, label_text)
@@ -299,8 +302,6 @@ def _label(text: str) -> int | None:
     >>> [_label(text) for text in ("1.0", "-1", "Bound", "2")]
     [1, 0, 1, None]
     """
-    if text in _LABELS:
-        return _LABELS[text]
     return _LABELS.get(_ZEROS.sub("", text.lower()))
 
 

@@ -170,7 +170,7 @@ def open_bytes(path: File | None, closing: contextlib.ExitStack) -> io.BufferedR
     return replay(b"" if mark == _UTF8_MARK else mark, stream)
 
 
-def _zstandard(stream: io.BufferedIOBase) -> Any:
+def _zstandard(stream: Any) -> Any:
     try:
         import zstandard
     except ImportError as error:
