@@ -13,7 +13,7 @@ Three things are measured in turn, on the same sites:
   cold, start-up included in both.
 
 Sites are random letters, or files of labelled sites. Few sites hide a warm run behind
-the start-up of Python, so this is measured too, as the same command on 40 sites;
+the start-up of Python, so this is measured too, as the same command on 200 sites;
 `warm, start-up taken off` is what remains.
 """
 
@@ -110,7 +110,7 @@ def _of_both_classes(sites: list[Site]) -> list[Site]:
     return [
         site
         for label in (0, 1)
-        for site in itertools.islice((s for s in sites if s.label == label), 20)
+        for site in itertools.islice((s for s in sites if s.label == label), 100)
     ]
 
 

@@ -40,7 +40,7 @@ from deeprke_tf.system.directories import directory_aside
 from deeprke_tf.system.progress import Progress, no_progress
 
 SITES_AT_ONCE = 1_000
-SITES_TO_READ = 4_096
+SITES_TO_READ = 2_048
 
 
 def run(plan: Plan, progress: Progress = no_progress) -> Dataset:

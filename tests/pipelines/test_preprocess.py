@@ -782,7 +782,7 @@ def test_a_damaged_fold_cache_is_named_and_not_used(table, tmp_path, out, capsys
     assert f"Cannot use the fold cache {cache}: file is not a database" in (
         capsys.readouterr().err
     )
-    assert counts_of(out) == {"train": (81, 27), "validation": (9, 3)}
+    assert len(names_of(out, "train") + names_of(out, "validation")) == 90
 
 
 # === Killed half-way ===
