@@ -1,8 +1,9 @@
 """A function called in a process of its own, whatever becomes of that process."""
 
+import contextlib
 import logging
+import logging.handlers
 import signal
-import sys
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
@@ -15,7 +16,7 @@ def failure_of(function: Callable[..., object], *arguments: Any) -> str:
     """Calls a function in a new process, which ends with this one.
 
     A function that runs out of memory or crashes TensorFlow harms nothing else. What
-    the package logs there goes to standard output, at the level that it has here.
+    the package logs there is logged here.
 
     Args:
       function: Of a module; it and its arguments are pickled.
@@ -32,17 +33,18 @@ def failure_of(function: Callable[..., object], *arguments: Any) -> str:
     )
     process.start()
     sender.close()
+    answer = None
     try:
+        # The pipe ends when the process ends, with or without an answer.
+        with contextlib.suppress(EOFError):
+            while isinstance(record := receiver.recv(), logging.LogRecord):
+                logging.getLogger(record.name).handle(record)
+            answer = record
         process.join()
     finally:
         process.kill()
         process.join()
-    try:
-        if receiver.poll():
-            return receiver.recv()
-    except EOFError:
-        pass  # It ended before it could answer.
-    return _death(process.exitcode or 0)
+    return _death(process.exitcode or 0) if answer is None else answer
 
 
 def _death(exit_code: int) -> str:
@@ -53,6 +55,13 @@ def _death(exit_code: int) -> str:
     return f"ended with status {exit_code}"
 
 
+class _PipeHandler(logging.handlers.QueueHandler):
+    """Sends what is logged through a pipe."""
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        self.queue.send(record)  # type: ignore[attr-defined]
+
+
 def _call(
     answer: Connection,
     level: int,
@@ -61,8 +70,9 @@ def _call(
 ) -> None:
     """Calls the function in this process; sends why it failed, or nothing."""
     end_with_parent()
-    logging.basicConfig(format="%(message)s", stream=sys.stdout)
-    logging.getLogger("deeprke_tf").setLevel(level)
+    logger = logging.getLogger("deeprke_tf")
+    logger.setLevel(level)
+    logger.addHandler(_PipeHandler(answer))  # type: ignore[arg-type]
     answer.send(failure_here(function, *arguments))
 
 

@@ -141,6 +141,7 @@ def train(plan: SearchPlan, run: Path, run_config: RunConfig) -> None:
                 run_config,
                 vectors_from=_vectors(plan, run_config),
                 n_devices=plan.n_devices,
+                progress=plan.progress,
             )
 
 

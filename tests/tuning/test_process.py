@@ -1,3 +1,4 @@
+import logging
 import multiprocessing
 import os
 import signal
@@ -23,6 +24,11 @@ from tests.support import trial_children
 )
 def test_the_end_of_the_process_is_reported(child, message):
     assert process.failure_of(child) == message
+
+
+def test_messages_of_the_process_are_logged_here(caplog):
+    assert process.failure_of(trial_children.succeeds) == ""
+    assert caplog.record_tuples == [("deeprke_tf.child", logging.WARNING, "3 epochs")]
 
 
 def test_an_interrupt_ends_the_process(tmp_path):
