@@ -127,10 +127,13 @@ def test_a_run_needs_no_export_and_takes_a_threshold_and_a_prior(
     assert table.read_text().splitlines()[:4] == lines[:4]
 
 
-def test_parquet_holds_the_same(sequence_run, served_sequence, sites, tmp_path):
+def test_parquet_holds_the_same_and_a_model_without_structure_folds_nothing(
+    sequence_run, served_sequence, sites, tmp_path, capsys
+):
     out = tmp_path / "scores"
     flags = ["--model", served_sequence / "1", "--sites", sites, "--out", out]
     run_beam(*flags, "--format", "parquet")
+    assert "sequences_folded" not in capsys.readouterr().err
     table = pyarrow.parquet.read_table(out / "PUM2-00000-of-00001.parquet")
     expected = predicted(sequence_run, sites, tmp_path)
     assert table.num_rows == len(expected)

@@ -83,6 +83,14 @@ def test_a_sequence_is_folded_once_and_counted(tmp_path, capsys):
     assert "counted folds_from_cache: 20" in capsys.readouterr().out
 
 
+def test_without_structure_nothing_is_folded(fasta, tmp_path, capsys):
+    flags = ["--sites", fasta, "--no-structure"]
+    run(*flags, "--out", tmp_path / "local")
+    run(*flags, "--out", tmp_path / "beam", *DIRECT)
+    assert_same_files(tmp_path / "local", tmp_path / "beam")
+    assert "sequences_folded" not in capsys.readouterr().out
+
+
 def test_a_pattern_names_many_files_and_a_file_that_looks_like_one_itself(tmp_path):
     sequences = random_sequences(80, seed=5)
     write_fasta(tmp_path / "part1.fa", sequences[:42])
