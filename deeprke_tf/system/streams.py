@@ -209,7 +209,7 @@ def first_lines(stream: io.BufferedReader) -> tuple[list[str], io.BufferedReader
       white space around them; and the file, again from its beginning.
 
     Raises:
-      TextError: The comments do not end.
+      TextError: The comments do not end, or no header is UTF-8 text.
     """
     head: list[bytes] = []
     lines: list[str] = []
@@ -224,4 +224,7 @@ def first_lines(stream: io.BufferedReader) -> tuple[list[str], io.BufferedReader
             break
         if n_bytes > LONGEST_HEAD:
             raise TextError("only comments and blank lines", len(lines))
+    # The last letter may be cut where a very long line is.
+    if lines and "\ufffd" in lines[-1][:-1] and not lines[-1].startswith(">"):
+        raise TextError("this is not UTF-8 text", len(lines))
     return lines, replay(b"".join(head), stream)
