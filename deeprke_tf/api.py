@@ -1,6 +1,6 @@
 """The Python interface; `import deeprke_tf as dk` has its names.
 
-    data = dk.preprocess("train.fa.gz", test_sites="test.fa.gz", out="tfrecords/QKI")
+    data = dk.preprocess("train.fa.gz", test="test.fa.gz", out="tfrecords/QKI")
     run = dk.load_run("runs/QKI")
     run.predict(["GGUGUAUAUACCACC", "ACGU"])  # a pandas.DataFrame
 
@@ -58,7 +58,7 @@ def audit_sites(
     *,
     positives: PathLike | None = None,
     negatives: PathLike | None = None,
-    test_sites: PathLike | None = None,
+    test: PathLike | None = None,
     test_positives: PathLike | None = None,
     test_negatives: PathLike | None = None,
     threshold: float = 0.65,
@@ -80,9 +80,9 @@ def audit_sites(
       sites: Labelled training sites, a FASTA file or table, plain or gzip.
       positives: Bound training sites, in place of `sites`.
       negatives: Background training sites, in place of `sites`.
-      test_sites: Labelled test sites, to compare with the training sites.
-      test_positives: Bound test sites, in place of `test_sites`.
-      test_negatives: Background test sites, in place of `test_sites`.
+      test: Labelled test sites, to compare with the training sites.
+      test_positives: Bound test sites, in place of `test`.
+      test_negatives: Background test sites, in place of `test`.
       threshold: AUROC from which a rule is reported, between 0.5 and 1.
       max_folded: Sites folded for rules of structure, drawn at random; 0 for none.
       fold: Fold settings.
@@ -107,7 +107,7 @@ def audit_sites(
         raise UserError("No input: give `sites`, or `positives` and `negatives`.")
     return audit.audit_sites(
         train,
-        _labelled("test_", test_sites, test_positives, test_negatives),
+        _labelled("test_", test, test_positives, test_negatives),
         threshold=threshold,
         max_folded=max_folded,
         fold=fold,
@@ -129,8 +129,8 @@ def _labelled(
     pair = [path for path in (positives, negatives) if path is not None]
     if len(pair) == 1 or (sites is not None and pair):
         raise UserError(
-            f"Give either `{prefix}sites`, or `{prefix}positives` and "
-            f"`{prefix}negatives`."
+            f"Give either `{prefix.rstrip('_') or 'sites'}`, or `{prefix}positives` "
+            f"and `{prefix}negatives`."
         )
     return [Path(path) for path in ([sites] if sites is not None else pair)]
 

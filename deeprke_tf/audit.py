@@ -9,6 +9,9 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
+
+import tyro
 
 from deeprke_tf import cli
 from deeprke_tf.config import FoldSettings
@@ -33,7 +36,7 @@ class AuditFlags:
     """Bound training sites, in place of --sites."""
     negatives: Path | None = None
     """Background training sites, in place of --sites."""
-    test_sites: Path | None = None
+    test: Annotated[Path | None, tyro.conf.arg(name="test-sites")] = None
     """Labelled test sites, to compare with the training sites."""
     test_positives: Path | None = None
     """Bound test sites, in place of --test-sites."""

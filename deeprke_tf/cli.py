@@ -16,7 +16,7 @@ import re
 import sys
 import traceback
 import typing
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TextIO, TypeVar
 
 import tyro
@@ -160,7 +160,7 @@ def run(
 class _Messages(logging.Formatter):
     """Shows a message in the words of the command; a warning says that it is one."""
 
-    def __init__(self, arguments: Collection[str]):
+    def __init__(self, arguments: Mapping[str, str]):
         super().__init__()
         self._arguments = arguments
 
@@ -170,7 +170,7 @@ class _Messages(logging.Formatter):
 
 
 @contextlib.contextmanager
-def _messages_shown(stream: TextIO, arguments: Collection[str]) -> Iterator[None]:
+def _messages_shown(stream: TextIO, arguments: Mapping[str, str]) -> Iterator[None]:
     """Prints what the library logs: messages to `stream`, warnings to standard error.
 
     `logger.info` is for what a user of the command wants to read: the library itself
@@ -202,44 +202,46 @@ def _messages_shown(stream: TextIO, arguments: Collection[str]) -> Iterator[None
             logger.removeHandler(warnings)
 
 
-def arguments_of(flags_class: type) -> set[str]:
-    """Returns the names of a command's flags, those of nested settings among them."""
-    names = set()
-    hints = typing.get_type_hints(flags_class)
+def arguments_of(flags_class: type) -> dict[str, str]:
+    """Returns the flag of each argument, those of nested settings among them."""
+    flags = {}
+    hints = typing.get_type_hints(flags_class, include_extras=True)
     for field in dataclasses.fields(flags_class):
-        names.add(field.name)
+        metadata = getattr(hints[field.name], "__metadata__", ())
+        named = [m.name for m in metadata if isinstance(getattr(m, "name", None), str)]
+        flags[field.name] = named[0] if named else field.name.replace("_", "-")
         if dataclasses.is_dataclass(hints[field.name]):
-            names |= arguments_of(hints[field.name])
-    return names
+            flags |= arguments_of(hints[field.name])
+    return flags
 
 
-def with_dashes(message: str, arguments: Collection[str]) -> str:
+def with_dashes(message: str, arguments: Mapping[str, str]) -> str:
     """Returns a message of the library in the words of its command.
 
     The library names its arguments as Python has them, in backticks.
 
-    >>> with_dashes("`max_length` must be at least 1, got 0.", {"max_length"})
+    >>> flags = {"max_length": "max-length", "overwrite": "overwrite"}
+    >>> with_dashes("`max_length` must be at least 1, got 0.", flags)
     '--max-length must be at least 1, got 0.'
-    >>> with_dashes("Give `overwrite=True` to replace it.", {"overwrite"})
+    >>> with_dashes("Give `overwrite=True` to replace it.", flags)
     'Give --overwrite to replace it.'
-    >>> with_dashes("Train with `structure=False`.", {"structure"})
+    >>> with_dashes("Train with `structure=False`.", {"structure": "structure"})
     'Train with --no-structure.'
 
     Args:
-      message: Of a `UserError`.
-      arguments: Names of the command's flags; other words in backticks stay.
+      message: Text of a `UserError` or of a log record.
+      arguments: Flag of each argument; other words in backticks stay.
     """
-    if "no_calibration" in arguments:
-        message = message.replace("`calibrate=False`", "--no-calibration")
 
     def flag(match: re.Match[str]) -> str:
         name, value = match["name"], match["value"]
         if name not in arguments:
             return match[0]
-        dashed = name.replace("_", "-")
         if value in ("False", "None"):
-            return f"--no-{dashed}"
-        return f"--{dashed}" + (f" {value}" if value not in (None, "True") else "")
+            return f"--no-{arguments[name]}"
+        return f"--{arguments[name]}" + (
+            f" {value}" if value not in (None, "True") else ""
+        )
 
     return re.sub(r"`(?P<name>[a-z_][a-z0-9_]*)(=(?P<value>[^`]+))?`", flag, message)
 

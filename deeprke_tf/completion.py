@@ -31,12 +31,7 @@ class CompletionFlags:
 def flags_of(command: str) -> type:
     """Returns the dataclass of a command's flags."""
     module = importlib.import_module(cli.COMMANDS[command][0])
-    (flags,) = (
-        value
-        for name, value in vars(module).items()
-        if name.endswith("Flags") and value.__module__ == module.__name__
-    )
-    return flags
+    return getattr(module, f"{command.capitalize()}Flags")
 
 
 def print_completion(flags: CompletionFlags) -> None:

@@ -12,20 +12,22 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+import tyro
 
 from deeprke_tf import api, cli
 from deeprke_tf.config import FoldSettings
 from deeprke_tf.errors import UserError
 from deeprke_tf.runs import predictions, table
 from deeprke_tf.runs.predictor import Predictor, predictor_of, target_of
-from deeprke_tf.serving.client import RequestSettings
 from deeprke_tf.serving.predictor import predictor_of_server
+from deeprke_tf.serving.protocol import RequestSettings
 from deeprke_tf.system.progress import progress_bar
 from pipelines.beam import import_beam, is_given
 
 LOCAL = "local"
-_OF_A_RUN = ("fdr", "precision", "recall", "prior", "no_calibration")
+_OF_A_RUN = ("fdr", "precision", "recall", "prior", "calibrate")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,9 +101,9 @@ class PredictFlags:
     prior: float | None = None
     """Expected fraction of bound sites, for the choice of the threshold and the
     calibrated probability; by default the fraction in the validation sites."""
-    no_calibration: bool = False
-    """Do not calibrate: calibrated_probability then differs from probability only
-    through --prior."""
+    calibrate: Annotated[bool, tyro.conf.arg(name="calibration")] = True
+    """Calibrate. With --no-calibration, calibrated_probability differs from probability
+    only through --prior."""
     requests: RequestSettings = RequestSettings()
     fold: FoldSettings = FoldSettings()
     beam: BeamFlags = BeamFlags()
@@ -195,7 +197,7 @@ def _check(flags: PredictFlags) -> None:
         raise UserError("Options for requests and folding go with --server only.")
     defaults = {field.name: field.default for field in dataclasses.fields(flags)}
     given = [
-        "--" + name.replace("_", "-")
+        "--no-calibration" if name == "calibrate" else f"--{name}"
         for name in _OF_A_RUN
         if getattr(flags, name) != defaults[name]
     ]
@@ -235,7 +237,7 @@ def _calling(flags: PredictFlags) -> dict[str, Any]:
         "threshold": flags.threshold,
         "target": target,
         "prior": flags.prior,
-        "calibrate": not flags.no_calibration,
+        "calibrate": flags.calibrate,
     }
 
 

@@ -64,9 +64,9 @@ class ScanFlags:
     prior: float | None = None
     """Expected fraction of bound windows, for the calibrated probability and the
     precision at --recall; by default the fraction in the validation sites."""
-    no_calibration: bool = False
-    """Do not calibrate: calibrated_probability then differs from probability only
-    through --prior."""
+    calibrate: Annotated[bool, tyro.conf.arg(name="calibration")] = True
+    """Calibrate. With --no-calibration, calibrated_probability differs from probability
+    only through --prior."""
     gtf: Path | None = None
     """GTF or GFF3 of transcripts, plain or gzip: write called sites on the genome, too.
     """
@@ -92,8 +92,7 @@ def scan(flags: ScanFlags) -> None:
     """
     given = {field.name: getattr(flags, field.name) for field in fields(flags)}
     run = api.load_run(given.pop("model"))
-    calibrate = not given.pop("no_calibration")
-    found = run.scan(**given, calibrate=calibrate, progress=True)
+    found = run.scan(**given, progress=True)
     print(_summary(found))
 
 

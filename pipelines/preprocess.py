@@ -11,7 +11,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import tyro
 
 from deeprke_tf import cli
 from deeprke_tf.config import FoldSettings
@@ -46,7 +48,7 @@ class PreprocessFlags:
     """Bound training sites, in place of --sites."""
     negatives: str | None = None
     """Background training sites, in place of --sites."""
-    test_sites: str | None = None
+    test: Annotated[str | None, tyro.conf.arg(name="test-sites")] = None
     """Labelled test sites."""
     test_positives: str | None = None
     """Bound test sites, in place of --test-sites."""

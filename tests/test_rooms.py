@@ -22,6 +22,7 @@ FLOORS = (
     ("training", "scanning", "serving", "auditing"),
     ("fleets",),
     ("tuning", "benchmarking", "diagnostics"),
+    ("api",),
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
@@ -88,7 +89,7 @@ def room_of(name):
 
 def test_every_folder_is_a_room_and_every_room_is_there():
     folders = {path.parent.name for path in ROOT.glob("deeprke_tf/*/__init__.py")}
-    files = {"errors", "config", "presets"}
+    files = {"errors", "config", "presets", "api"}
     assert folders | files == set(FLOOR_OF)
 
 

@@ -129,7 +129,7 @@ def plan_of(
     sites: Named,
     positives: Named,
     negatives: Named,
-    test_sites: Named,
+    test: Named,
     test_positives: Named,
     test_negatives: Named,
     k: int,
@@ -143,7 +143,7 @@ def plan_of(
       sites: This and the others are as of `preprocessing.preprocess`.
       positives: Bound training sites.
       negatives: Background training sites.
-      test_sites: Labelled test sites.
+      test: Labelled test sites.
       test_positives: Bound test sites.
       test_negatives: Background test sites.
       k: Letters in a k-mer.
@@ -154,14 +154,14 @@ def plan_of(
       UserError: No input, or half of a pair.
     """
     train = _sources("train", sites, positives, negatives, find)
-    test = _sources("test", test_sites, test_positives, test_negatives, find)
-    if not train and not test:
+    test_sources = _sources("test", test, test_positives, test_negatives, find)
+    if not train and not test_sources:
         raise UserError(
             "No input: give `sites`, or `positives` and `negatives` (for a dataset to "
-            "test on alone: `test_sites`)."
+            "test on alone: `test`)."
         )
     encoding = Encoding(k=k, fold=fold)
-    return Plan(sources=(*train, *test), encoding=encoding, **settings)
+    return Plan(sources=(*train, *test_sources), encoding=encoding, **settings)
 
 
 def _sources(
@@ -173,9 +173,10 @@ def _sources(
 ) -> list[Source]:
     """Returns the input files of a split: labelled ones, or a pair."""
     prefix = "test_" if split == "test" else ""
+    labelled = "test" if split == "test" else "sites"
     if sites and (positives or negatives):
         raise UserError(
-            f"Give `{prefix}sites` or the pair `{prefix}positives` and "
+            f"Give `{labelled}` or the pair `{prefix}positives` and "
             f"`{prefix}negatives`, not both."
         )
     if bool(positives) != bool(negatives):

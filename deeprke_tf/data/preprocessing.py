@@ -18,7 +18,7 @@ def preprocess(
     *,
     positives: PathLike | None = None,
     negatives: PathLike | None = None,
-    test_sites: PathLike | None = None,
+    test: PathLike | None = None,
     test_positives: PathLike | None = None,
     test_negatives: PathLike | None = None,
     out: PathLike,
@@ -47,9 +47,9 @@ def preprocess(
         `validation_fraction` of them becomes validation.
       positives: Bound training sites, in place of `sites`.
       negatives: Background training sites, in place of `sites`.
-      test_sites: Labelled test sites.
-      test_positives: Bound test sites, in place of `test_sites`.
-      test_negatives: Background test sites, in place of `test_sites`.
+      test: Labelled test sites.
+      test_positives: Bound test sites, in place of `test`.
+      test_negatives: Background test sites, in place of `test`.
       out: Directory to make.
       k: Letters in a k-mer.
       fold: Temperature (°C), longest base-pair span (nucleotides) and lonely pairs.
@@ -81,7 +81,7 @@ def preprocess(
         sites=sites,
         positives=positives,
         negatives=negatives,
-        test_sites=test_sites,
+        test=test,
         test_positives=test_positives,
         test_negatives=test_negatives,
         out=os.fspath(out),

@@ -12,7 +12,7 @@ from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServic
 
 from deeprke_tf.errors import UserError
 from deeprke_tf.serving.answers import SIGNATURE, Inputs, matched_url, shorten
-from deeprke_tf.serving.client import RequestSettings
+from deeprke_tf.serving.protocol import RequestSettings
 from deeprke_tf.serving.retries import TransientError, with_retries
 
 _URL = re.compile(

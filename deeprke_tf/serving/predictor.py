@@ -10,7 +10,8 @@ from deeprke_tf.rna.sites import Site, SkippedSite
 from deeprke_tf.runs.predictor import Predictor, prediction_of
 from deeprke_tf.runs.table import Prediction
 from deeprke_tf.serving.answers import CALIBRATED, SD
-from deeprke_tf.serving.client import RequestSettings, ServedModel
+from deeprke_tf.serving.client import ServedModel
+from deeprke_tf.serving.protocol import RequestSettings
 
 logger = logging.getLogger(__name__)
 

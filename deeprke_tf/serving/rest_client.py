@@ -13,7 +13,7 @@ from requests.adapters import HTTPAdapter
 
 from deeprke_tf.errors import UserError
 from deeprke_tf.serving.answers import SIGNATURE, Inputs, matched_url, shorten
-from deeprke_tf.serving.client import RequestSettings
+from deeprke_tf.serving.protocol import RequestSettings
 from deeprke_tf.serving.retries import TransientError, with_retries
 
 _URL = re.compile(

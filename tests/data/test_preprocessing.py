@@ -30,7 +30,7 @@ def test_a_dataset_is_made_and_shown(fasta, tmp_path, capsys):
     out = tmp_path / "data"
     settings = {"out": out, "fold_cache": tmp_path / "folds.sqlite"}
     settings["validation_fraction"] = 0.3
-    data = dk.preprocess(fasta, test_sites=str(fasta), **settings)
+    data = dk.preprocess(fasta, test=str(fasta), **settings)
     train, validation = data.splits["train"], data.splits["validation"]
     assert train.n_sites + validation.n_sites == 100
     assert repr(data) == (
@@ -61,7 +61,7 @@ def test_progress_is_reported_to_a_callback(fasta, tmp_path):
             stages[-1][2] += n
 
     cache = tmp_path / "folds.sqlite"
-    dk.preprocess(test_sites=fasta, out=tmp_path / "d", fold_cache=cache, progress=Bar)
+    dk.preprocess(test=fasta, out=tmp_path / "d", fold_cache=cache, progress=Bar)
     assert [stage[0] for stage in stages][::2] == ["reading", "writing"]
     assert all(n == 100 for _description, _total, n in stages)
 

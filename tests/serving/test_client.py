@@ -24,7 +24,8 @@ from deeprke_tf.runs import run as runs
 from deeprke_tf.runs import scorer
 from deeprke_tf.runs.predictor import encode_sites
 from deeprke_tf.serving import answers, calibration_graph, client, retries, signatures
-from deeprke_tf.serving.client import RequestSettings, ServedModel
+from deeprke_tf.serving.client import ServedModel
+from deeprke_tf.serving.protocol import RequestSettings
 from tests.support import serving_stub
 from tests.support.small_models import CONFIGS, trained_model
 from tests.support.small_runs import make_sites, write_table

@@ -1,0 +1,47 @@
+"""What the REST and the gRPC client have in common: their settings and methods."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from deeprke_tf.errors import UserError
+from deeprke_tf.serving.answers import Inputs
+
+
+@dataclasses.dataclass(frozen=True)
+class RequestSettings:
+    """Requests to a server."""
+
+    timeout: float = 60.0
+    """Seconds to wait for a whole answer of --server."""
+    tries: int = 5
+    """Attempts for a request while the server is away or busy, with growing pauses."""
+    requests_at_once: int = 4
+    """Requests in flight at the same time."""
+
+    def __post_init__(self):
+        if not 0 < self.timeout < math.inf:
+            raise UserError(f"`timeout` must be above 0 seconds, got {self.timeout:g}.")
+        for name in ("tries", "requests_at_once"):
+            if getattr(self, name) < 1:
+                raise UserError(f"`{name}` must be at least 1.")
+
+
+class Client(Protocol):
+    """A served model over one protocol; safe to use from several threads.
+
+    Its methods raise a `UserError` that quotes the server.
+    """
+
+    def describe(self) -> tuple[int, Any]:
+        """Returns the version, used from here on, and the signatures by name.
+
+        Signatures are SignatureDef messages as JSON.
+        """
+
+    def ask(self, inputs: Inputs, outputs: Sequence[str]) -> dict[str, Any]:
+        """Returns the named outputs for a batch, as nested lists."""
+
+    def close(self) -> None:
+        """Closes all connections."""

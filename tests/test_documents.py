@@ -1,0 +1,108 @@
+"""The code in the documents runs: Python blocks, and the shell blocks of the tutorial.
+
+Each page runs in a directory that holds what a reader has by then: sites files, a
+dataset of them in tfrecords/QKI, and a run in runs/QKI. A page's Python blocks are one
+script, without a main guard; lines that begin with `$` in its `console` blocks are one
+shell script.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from markdown_it import MarkdownIt
+
+from deeprke_tf import simulate
+
+pytest_plugins = ["tests.support.run_fixtures"]
+
+ROOT = Path(__file__).parent.parent
+PAGES = [
+    ROOT / "README.md",
+    *sorted(ROOT.glob("docs/*.md")),
+    *sorted(ROOT.glob("docs/serving/*.md")),
+    ROOT / "tfrecords/README.md",
+]
+
+
+def blocks(page, language):
+    """The fenced blocks of a page in a language."""
+    return [
+        token.content
+        for token in MarkdownIt().parse(page.read_text(encoding="utf-8"))
+        if token.type == "fence" and token.info.strip() == language
+    ]
+
+
+def commands(page):
+    """The commands of a page's `console` blocks, joined over continued lines."""
+    lines = "".join(blocks(page, "console")).splitlines()
+    found, goes_on = [], False
+    for line in lines:
+        if line.startswith("$ ") or goes_on:
+            found.append(line.removeprefix("$ "))
+            goes_on = line.endswith("\\")
+    return "\n".join(found)
+
+
+def in_order_of_work(pages):
+    """Pages as parameters, named by their path."""
+    return [pytest.param(page, id=str(page.relative_to(ROOT))) for page in pages]
+
+
+WITH_PYTHON = [page for page in PAGES if blocks(page, "python")]
+WITH_COMMANDS = [page for page in PAGES if commands(page)]
+
+
+@pytest.fixture
+def workspace(tmp_path, run, data):
+    """The directory of a reader who has followed the README so far."""
+    sites = ["--n-sites", "300", "--test-sites", "60", "--seed", "1"]
+    files = ["--out", str(tmp_path / "train.fa.gz")]
+    files += ["--test-out", str(tmp_path / "test.fa.gz")]
+    assert simulate.main([*files, *sites]) == 0
+    new = ["--out", str(tmp_path / "new.fa"), "--n-sites", "20", "--seed", "2"]
+    assert simulate.main(new) == 0
+    shutil.copytree(data, tmp_path / "tfrecords" / "QKI")
+    shutil.copytree(ROOT / "tfrecords" / "sample", tmp_path / "tfrecords" / "sample")
+    shutil.copytree(run, tmp_path / "runs" / "QKI")
+    return tmp_path
+
+
+def execute(command, workspace):
+    """Runs a command in the workspace; what it said, if it failed."""
+    scripts = Path(sys.executable).parent
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    ended = subprocess.run(
+        command,
+        cwd=workspace,
+        capture_output=True,
+        text=True,
+        env={
+            **os.environ,
+            "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": os.pathsep.join(paths),
+        },
+    )
+    assert ended.returncode == 0, f"{ended.stdout}\n{ended.stderr}"
+
+
+def test_there_are_pages_with_code():
+    assert ROOT / "README.md" in WITH_PYTHON
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", in_order_of_work(WITH_PYTHON))
+def test_the_python_of_a_page_runs(page, workspace):
+    script = workspace / "page.py"
+    script.write_text("\n".join(blocks(page, "python")), encoding="utf-8")
+    execute([sys.executable, script], workspace)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", in_order_of_work(WITH_COMMANDS))
+def test_the_commands_of_a_page_run(page, workspace):
+    execute(["bash", "-euc", commands(page)], workspace)
