@@ -1,26 +1,22 @@
-"""Two methods compared: over experiments, and on the test sites of one experiment.
-
-Two models that score the same test sites have a narrower interval of their difference
-of AUROC than of either AUROC: DeLong et al., Biometrics 44, 837 (1988).
-"""
+"""Comparison of two methods over experiments, and on the test sites of each."""
 
 import dataclasses
 import logging
-import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
+from deeprke_tf.evaluation.intervals import Difference, delong_difference
 from deeprke_tf.system import arrays
 
 _logger = logging.getLogger(__name__)
 
-# With a part of the model, without it, and the title of the column.
+# Method with a component, method without it, and title of the column.
 PAIRS = (
     ("paper", "no-structure", "structure, in paper"),
     ("paper", "shuffled-structure", "whose structure it is, in paper"),
@@ -32,7 +28,6 @@ PAIRS = (
 )
 
 _FEWEST_TO_TEST = 6  # pairs: with fewer no difference could reach p = 0.05
-_Z = 1.959964  # of a two-sided interval of 95 %
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +40,8 @@ class Comparison:
       wins: How often the first is better to three decimals, as tables show it.
       ties: How often they are equal to three decimals.
       losses: How often the second is better.
-      p: Of a paired Wilcoxon test, two-sided; None for fewer than six experiments.
+      p: p-value of a two-sided paired Wilcoxon test; None for fewer than six
+        experiments.
     """
 
     n: int
@@ -57,7 +53,7 @@ class Comparison:
 
 
 def compare(one: pd.Series, other: pd.Series) -> Comparison | None:
-    """Compares two methods, AUROC by experiment; None if they share none."""
+    """Compares the AUROCs of two methods by experiment; None if none has both."""
     both = pd.concat([one, other], axis=1, join="inner").dropna()
     if both.empty:
         return None
@@ -76,63 +72,6 @@ def compare(one: pd.Series, other: pd.Series) -> Comparison | None:
     )
 
 
-class Difference(NamedTuple):
-    """A difference of AUROCs and its 95 % interval."""
-
-    mean: float
-    low: float
-    high: float
-
-
-def difference(
-    labels: np.ndarray, one: Sequence[np.ndarray], other: Sequence[np.ndarray]
-) -> Difference:
-    """Compares two models on the same sites.
-
-    >>> labels = np.array([1, 1, 1, 0, 0, 0])
-    >>> better = np.array([0.9, 0.8, 0.7, 0.3, 0.2, 0.1])
-    >>> worse = np.array([0.9, 0.2, 0.7, 0.3, 0.8, 0.1])
-    >>> round(difference(labels, [better], [worse]).mean, 3)
-    0.333
-
-    Args:
-      labels: 1 bound, 0 background, [n_sites].
-      one: Probabilities of the first model, [n_sites] for each of its seeds.
-      other: Probabilities of the second model.
-
-    Returns:
-      The mean AUROC of the first over its seeds, minus the one of the second. The
-      interval covers the sampling of sites, not the variance between seeds.
-    """
-    bound, background = (
-        _mean_placements(labels, one)[i] - _mean_placements(labels, other)[i]
-        for i in range(2)
-    )
-    mean = float(bound.mean())
-    variance = bound.var(ddof=1) / len(bound) + background.var(ddof=1) / len(background)
-    half_width = _Z * math.sqrt(variance)
-    return Difference(mean, mean - half_width, mean + half_width)
-
-
-def _mean_placements(
-    labels: np.ndarray, probabilities: Sequence[np.ndarray]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the placements of bound sites among background sites, and the reverse.
-
-    The mean of either is the AUROC; ties count half.
-    """
-    is_bound = np.asarray(labels, bool)
-    n_bound, n_background = is_bound.sum(), (~is_bound).sum()
-    bound, background = [], []
-    for one in probabilities:
-        ranks = stats.rankdata(one)
-        above = ranks[is_bound] - stats.rankdata(one[is_bound])
-        below = ranks[~is_bound] - stats.rankdata(one[~is_bound])
-        bound.append(above / n_background)
-        background.append(1 - below / n_bound)
-    return np.mean(bound, axis=0), np.mean(background, axis=0)
-
-
 def differences(
     results: Sequence[Mapping[str, Any]],
     directory: Path,
@@ -142,8 +81,7 @@ def differences(
     """Returns the differences of `PAIRS` (columns, by title).
 
     Args:
-      results: Results of the benchmark; the ones of other protocols or with a mask are
-        left out.
+      results: Results of the benchmark; other protocols and masked ones are left out.
       directory: Where the benchmark keeps its predictions.
       experiments: Names of the rows, in order.
       protocol: "frozen" or "grouped".
@@ -177,7 +115,7 @@ def differences(
 
 
 def _of_predictions(paths: Sequence[Path]) -> Difference | None:
-    """Compares two models by their predictions: half of the files are of each."""
+    """Compares two models; the first half of the files is from the first one."""
     if not all(path.exists() for path in paths):
         return None
     read = [arrays.read_arrays(path) for path in paths]
@@ -191,7 +129,7 @@ def _of_predictions(paths: Sequence[Path]) -> Difference | None:
         )
         return None
     probabilities = [one["test_probabilities"] for one in read]
-    return difference(labels, probabilities[:half], probabilities[half:])
+    return delong_difference(labels, probabilities[:half], probabilities[half:])
 
 
 def _mean(values: Sequence[float]) -> Difference | None:

@@ -72,7 +72,7 @@ def report(
     for protocol in PROTOCOLS:
         if any(result["protocol"] == protocol for result in results):
             lines += _section(results, protocol, experiments, printed, directory, drawn)
-    lines += [*_missing(results, experiments), *_provenance(results)]
+    lines += [*_notes(results), *_missing(results, experiments), *_provenance(results)]
     markdown = directory / "report.md"
     _write(markdown, "\n".join(lines) + "\n")
     html = directory / "report.html"
@@ -129,6 +129,13 @@ def _figures(
     if benchmark_figures.pairs(aurocs, printed, pairs):
         drawn[pairs] = "Two methods on each experiment"
     return drawn
+
+
+def _notes(results: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Returns the notes of experiments with too few sites for intervals."""
+    noted = {(one["experiment"], one["note"]): None for one in results if "note" in one}
+    lines = [f"- `{experiment}`: {note}" for experiment, note in noted]
+    return ["## Notes", "", *lines, ""] if lines else []
 
 
 def _missing(

@@ -6,8 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from deeprke_tf.benchmarking.comparisons import Difference, compare, differences
+from deeprke_tf.benchmarking.comparisons import compare, differences
 from deeprke_tf.benchmarking.experiments import Experiment
+from deeprke_tf.evaluation.intervals import Difference
 from deeprke_tf.system.tables import markdown_table
 
 _PAIRS = ("method", "against", "experiments", "means", "wins", "ties", "losses", "p")
@@ -90,7 +91,7 @@ def parts(
     experiments: Sequence[str],
     protocol: str,
 ) -> list[str]:
-    """Returns the table of what each part of a model adds; see `differences`."""
+    """Returns the table of what each component adds to the AUROC; see `differences`."""
     table = differences(results, directory, experiments, protocol)
     rows = [
         [f"`{name}`" if name != "mean" else "**mean**", *map(_difference, row)]
@@ -105,7 +106,7 @@ def parts(
         "seeds), of the mean by a t-test over experiments."
     )
     table_text = markdown_table(["experiment", *table], rows)
-    return ["### What a part is worth", "", note, "", table_text, ""]
+    return ["### Effect of each component", "", note, "", table_text, ""]
 
 
 def _difference(cell: Difference | None) -> str:

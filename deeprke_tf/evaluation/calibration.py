@@ -22,11 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deeprke_tf.errors import UserError
-from deeprke_tf.evaluation.checks import (
-    checked_prior,
-    checked_probabilities,
-    odds,
-)
+from deeprke_tf.evaluation.checks import checked_prior, checked_probabilities, odds
 
 Method: TypeAlias = Literal["none", "temperature", "isotonic"]
 
@@ -94,8 +90,8 @@ class Calibration:
 
         Args:
           probabilities: Raw probabilities, in [0, 1], of any shape.
-          prior: Fraction of bound sites to expect; that of the fit if None. The odds
-            are multiplied by the ratio of the odds of both priors.
+          prior: Fraction of bound sites to expect; the prior of the fit if None. The
+            odds are multiplied by the ratio of the odds of both priors.
 
         Raises:
           UserError: The prior is not between 0 and 1, or the prior of the fit is not
@@ -139,7 +135,7 @@ class Calibration:
           source: Where it comes from, for the error.
 
         Raises:
-          UserError: The contents are not those of a calibration.
+          UserError: The contents are no calibration.
         """
         try:
             prior = contents["prior"]
@@ -177,9 +173,9 @@ def describe(
     'calibration none; prior 0.2 (that of the validation sites)'
 
     Args:
-      calibrations: One of each model.
-      prior: The prior given to them, if any.
-      applied: Whether they are applied; if not, the prior alone changes probabilities.
+      calibrations: The calibration of each model.
+      prior: The prior given by the user, if any.
+      applied: False if only the prior changes probabilities.
     """
     methods = ", ".join(calibration.method for calibration in calibrations)
     if not applied:

@@ -1,6 +1,6 @@
 """Selects and fits the calibration of a model, on its validation sites.
 
-Apart from `deeprke_tf.evaluation.calibration`, which predictions need: SciPy and
+Separate from `deeprke_tf.evaluation.calibration`, which predictions import: SciPy and
 scikit-learn take most of a second to import.
 """
 
@@ -33,7 +33,7 @@ def fit(
     Args:
       labels: 1 bound, 0 background, [n_sites].
       probabilities: Raw probabilities, in [0, 1], [n_sites].
-      seed: Of the cross-validation; equal seeds give equal calibrations.
+      seed: Seed of the cross-validation splits.
 
     Raises:
       ValueError: The arguments are not labels and probabilities of the same sites.

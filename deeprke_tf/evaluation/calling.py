@@ -20,7 +20,7 @@ class Calling:
     Attributes:
       threshold: Sites or windows with at least this probability are called; infinite
         if none can be.
-      chosen: How it was chosen, in words.
+      chosen: How the threshold was chosen, in words.
       known: Distinct probabilities of the windows, ascending; None without background.
       known_q_values: Their q-values, [len(known)].
       doubt: Why the FDR may be far above the target; empty if it is not.
@@ -97,13 +97,12 @@ def call_on_validation(
         return Calling(best, f"largest MCC {where}")
     chosen = threshold_for(target, labels, probabilities, prior)
     called = f"{chosen.n_false} of {chosen.n_background} background sites are called"
-    sure = f"{chosen.least_precision:.3g} with {100 * metrics.CONFIDENCE:.0f} %"
-    worth = (
-        f"recall {chosen.recall:.3g}, precision {chosen.precision:.3g}, above {sure} "
-        f"confidence, as {called}"
+    measured = (
+        f"recall {chosen.recall:.3g}, precision {chosen.precision:.3g}, above "
+        f"{chosen.least_precision:.3g} with 95 % confidence, as {called}"
     )
     doubt = _doubt(chosen, target, called)
-    return Calling(chosen.value, f"{chosen.name} {where}: {worth}", doubt=doubt)
+    return Calling(chosen.value, f"{chosen.name} {where}: {measured}", doubt=doubt)
 
 
 def _doubt(chosen: Threshold, target: Target, called: str) -> str:

@@ -1,4 +1,4 @@
-"""Checks of labels, probabilities and priors, which all measures share.
+"""Checks of labels, probabilities and priors, for all measures.
 
 A label is 1 for a bound and 0 for a background site. A prior is the fraction of bound
 sites to expect.
@@ -19,7 +19,7 @@ def checked_sites(
     """Returns labels as int64 and probabilities as float64, each [n_sites].
 
     Raises:
-      ValueError: There are no sites, or these are not their labels and probabilities.
+      ValueError: There are no sites, or a label or probability is invalid.
     """
     labels, probabilities = np.asarray(labels), np.asarray(probabilities, np.float64)
     if labels.ndim != 1 or labels.shape != probabilities.shape:

@@ -1,6 +1,7 @@
 """Figures of a training run and of an evaluation, as PNG files."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from matplotlib.axes import Axes
 from sklearn import metrics as sklearn_metrics
 
 from deeprke_tf.evaluation import metrics
-from deeprke_tf.evaluation.reliability import reliability_diagram
+from deeprke_tf.evaluation.intervals import wilson_interval
 from deeprke_tf.system import plotting
 
 HISTORY_COLUMNS = ("epoch", "loss", "val_loss", "val_auroc")
@@ -125,16 +126,12 @@ def roc_curve(
       UserError: Only one class is present.
       ValueError: The arguments are not labels and probabilities of the same sites.
     """
-    auroc = metrics.auroc(labels, probabilities)
+    label = _area_label("AUROC", metrics.auroc(labels, probabilities), interval)
     x, y, _ = sklearn_metrics.roc_curve(labels, probabilities)
-    figure = plotting.new_figure(5.0, 5.5)
-    axes = _unit_square(figure.subplots(), title, "False positive rate")
-    axes.set_ylabel("True positive rate")
-    axes.plot([0, 1], [0, 1], "--", color=plotting.GRAY, label="Chance: AUROC 0.500")
-    label = _area_label("AUROC", auroc, interval)
-    axes.plot(*_thinned(x, y), color=plotting.BLUE, label=label)
-    figure.legend(loc="outside lower center", frameon=False, reverse=True)
-    plotting.write(figure, path)
+    with _unit_square(path, title, "False positive rate", "True positive rate") as axes:
+        chance = "Chance: AUROC 0.500"
+        axes.plot([0, 1], [0, 1], "--", color=plotting.GRAY, label=chance)
+        axes.plot(*_thinned(x, y), color=plotting.BLUE, label=label)
 
 
 def precision_recall_curve(
@@ -147,40 +144,80 @@ def precision_recall_curve(
 ) -> None:
     """Draws precision against recall, with the AUPRC in the legend.
 
-    Args:
-      labels: 1 bound, 0 background, [n_sites].
-      probabilities: In [0, 1], [n_sites].
-      path: PNG file to write or replace.
-      title: Above the axes.
-      interval: 95 % confidence interval of the AUPRC, low and high.
-
-    Raises:
-      UserError: Only one class is present.
-      ValueError: The arguments are not labels and probabilities of the same sites.
+    Arguments and errors are the same as for `roc_curve`; the interval is of the AUPRC.
     """
-    auprc = metrics.auprc(labels, probabilities)
+    label = _area_label("AUPRC", metrics.auprc(labels, probabilities), interval)
     x, y = _precision_steps(labels, probabilities)
-    figure = plotting.new_figure(5.0, 5.5)
-    axes = _unit_square(figure.subplots(), title, "Recall")
-    axes.set_ylabel("Precision")
     base_rate = np.asarray(labels, np.float64).mean()
     chance = f"Chance (fraction of bound sites): AUPRC {base_rate:.3f}"
-    axes.axhline(base_rate, linestyle="--", color=plotting.GRAY, label=chance)
-    label = _area_label("AUPRC", auprc, interval)
-    axes.step(*_thinned(x, y), where="post", color=plotting.BLUE, label=label)
+    with _unit_square(path, title, "Recall", "Precision") as axes:
+        axes.axhline(base_rate, linestyle="--", color=plotting.GRAY, label=chance)
+        axes.step(*_thinned(x, y), where="post", color=plotting.BLUE, label=label)
+
+
+def reliability_diagram(
+    measures_before: Mapping[str, Any],
+    measures_after: Mapping[str, Any],
+    path: Path,
+    *,
+    title: str,
+) -> None:
+    """Draws the fraction of bound sites against the probability, and a histogram.
+
+    Each point is a bin, with the 95 % interval of its fraction (Wilson); calibrated
+    probabilities lie on the diagonal.
+
+    Args:
+      measures_before: `calibration_measures` of the raw probabilities.
+      measures_after: The same of the calibrated probabilities, of the same sites.
+      path: PNG file to write or replace.
+      title: Above the axes.
+    """
+    figure = plotting.new_figure(5.0, 7.2)
+    axes, counts = figure.subplots(2, sharex=True, height_ratios=[4, 1])
+    plotting.style(axes)
+    plotting.style(counts)
+    axes.plot([0, 1], [0, 1], "--", color=plotting.GRAY, label="Perfectly calibrated")
+    for name, measures, color, marker in (
+        ("Raw", measures_before, plotting.VERMILION, "s"),
+        ("Calibrated", measures_after, plotting.BLUE, "o"),
+    ):
+        label = f"{name}: ECE {measures['ece']:.3f}, Brier {measures['brier']:.3f}"
+        x = [b["mean_probability"] for b in measures["bins"]]
+        y = np.array([b["fraction_bound"] for b in measures["bins"]])
+        low, high = wilson_interval(y, [b["n_sites"] for b in measures["bins"]])
+        axes.vlines(x, low, high, color=color, linewidth=1, alpha=0.6)
+        axes.plot(x, y, marker + "-", color=color, markersize=4, label=label)
+        edges = np.linspace(0, 1, len(measures["histogram"]) + 1)
+        counts.stairs(measures["histogram"], edges, color=color, linewidth=1.5)
+    axes.set_title(title)
+    # No equal aspect: it would make this axes narrower than the one below.
+    axes.set_xlim(-0.01, 1.01)
+    axes.set_ylim(-0.01, 1.01)
+    axes.set_ylabel("Fraction of bound sites")
+    # Most sites have a probability near 0, and would hide all others.
+    counts.set_yscale("log")
+    counts.set_ylim(bottom=0.8)
+    counts.yaxis.set_major_locator(ticker.LogLocator(numticks=8))
+    counts.yaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,.0f}"))
+    counts.set_ylabel("Sites")
+    counts.set_xlabel("Probability")
     figure.legend(loc="outside lower center", frameon=False, reverse=True)
     plotting.write(figure, path)
 
 
-def _unit_square(axes: Axes, title: str, x_label: str) -> Axes:
+@contextmanager
+def _unit_square(path: Path, title: str, x_label: str, y_label: str) -> Iterator[Axes]:
+    """Yields axes from 0 to 1; writes the figure, with a legend, at the end."""
+    figure = plotting.new_figure(5.0, 5.5)
+    axes = figure.subplots()
     plotting.style(axes)
-    axes.set_title(title)
-    axes.set_xlabel(x_label)
-    axes.set_aspect("equal")
+    axes.set(title=title, xlabel=x_label, ylabel=y_label, aspect="equal")
     # Slightly more than [0, 1], or lines along the border would be cut in half.
-    axes.set_xlim(-0.01, 1.01)
-    axes.set_ylim(-0.01, 1.01)
-    return axes
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
+    yield axes
+    figure.legend(loc="outside lower center", frameon=False, reverse=True)
+    plotting.write(figure, path)
 
 
 def _mark_epoch(axes: Axes, epoch: int) -> None:

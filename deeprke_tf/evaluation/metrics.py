@@ -47,34 +47,30 @@ def auroc(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
       UserError: Only one class is present.
       ValueError: The arguments are not labels and probabilities of the same sites.
     """
-    from sklearn import metrics  # takes a second, and predictions do without it
-
-    labels, probabilities = checked_sites(labels, probabilities)
-    require_both_classes(labels, "AUROC")
-    return float(metrics.roc_auc_score(labels, probabilities))
+    return _area("roc_auc_score", "AUROC", labels, probabilities)
 
 
 def auprc(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
     """Returns the area under the precision-recall curve, as average precision.
 
-    At chance level it is the fraction of bound sites.
+    At chance level it is the fraction of bound sites. Arguments and errors are the same
+    as for `auroc`.
 
     >>> round(auprc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]), 4)
     0.8333
-
-    Args:
-      labels: 1 bound, 0 background, [n_sites].
-      probabilities: In [0, 1], [n_sites].
-
-    Raises:
-      UserError: Only one class is present.
-      ValueError: The arguments are not labels and probabilities of the same sites.
     """
+    return _area("average_precision_score", "AUPRC", labels, probabilities)
+
+
+def _area(
+    name: str, measure: str, labels: npt.ArrayLike, probabilities: npt.ArrayLike
+) -> float:
+    """Returns a measure of scikit-learn, for checked sites of both classes."""
     from sklearn import metrics  # takes a second, and predictions do without it
 
     labels, probabilities = checked_sites(labels, probabilities)
-    require_both_classes(labels, "AUPRC")
-    return float(metrics.average_precision_score(labels, probabilities))
+    require_both_classes(labels, measure)
+    return float(getattr(metrics, name)(labels, probabilities))
 
 
 def best_threshold(
@@ -140,8 +136,8 @@ def evaluate_probabilities(
       probabilities: In [0, 1], [n_sites].
       threshold: Sites with at least this probability are called bound.
       n_bootstrap: Number of resamples.
-      seed: Of the resamples; equal seeds give equal intervals.
-      confidence: Of the intervals, in (0, 1).
+      seed: Seed of the resampling.
+      confidence: Confidence level of the intervals, in (0, 1).
 
     Returns:
       A dict of plain numbers, ready for JSON: `n_sites`, `n_positive`, `threshold`; the
@@ -149,8 +145,8 @@ def evaluate_probabilities(
       [low, high] (`auroc_ci`, ...); `confusion` with the counts `true_positive`,
       `false_positive`, `true_negative` and `false_negative`; `n_bootstrap`,
       `bootstrap_seed` and `confidence`. With fewer than 10 sites of a class, all
-      intervals are None and a `note` says so; with no site of a class, all measures but
-      the accuracy are None, too.
+      intervals are None and a `note` says so; without any, all measures but the
+      accuracy are None, too.
 
     Raises:
       ValueError: There are no sites, the arguments are not labels and probabilities of
@@ -188,7 +184,7 @@ def evaluate_probabilities(
 
 
 def _few_sites_note(labels: np.ndarray) -> str:
-    """Returns what few sites of a class mean for the measures; empty if enough."""
+    """Returns a note for too few sites of a class; empty if there are enough."""
     n_bound = int(labels.sum())
     n_background = len(labels) - n_bound
     counts = f"{n_bound} bound and {n_background} background"

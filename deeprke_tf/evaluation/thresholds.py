@@ -8,10 +8,9 @@ A site is called bound where probability >= threshold. Then
 
 Precision and FDR depend on the prior, the fraction of bound sites: in a transcript it
 is far smaller than in a dataset of four background sites for a bound one. With a prior,
-background sites are weighted to occur in its ratio; the smaller it is, the fewer of
-them determine the FDR, and the larger is the part of chance. Only the order of sites
-counts: use a threshold on the kind of probability, raw or calibrated, that it was
-chosen on.
+background sites are weighted to occur in its ratio. A small prior makes the estimate
+depend on few background sites, hence noisy. Only the order of sites matters: use a
+threshold on the kind of probability, raw or calibrated, that it was chosen on.
 """
 
 import dataclasses
@@ -26,11 +25,10 @@ from deeprke_tf.evaluation.checks import (
     checked_sites,
     require_both_classes,
 )
+from deeprke_tf.evaluation.intervals import largest_rate
 
 # At most this FDR, at least this precision or recall, in [0, 1].
 Target: TypeAlias = tuple[Literal["fdr", "precision", "recall"], float]
-
-_CONFIDENCE = 0.95
 
 _TOLERANCE = 1e-12  # for rounding
 
@@ -80,7 +78,7 @@ def threshold_for(
       target: The measure, "fdr", "precision" or "recall", and its value in [0, 1].
       labels: 1 bound, 0 background, [n_sites].
       probabilities: In [0, 1], [n_sites].
-      prior: Fraction of bound sites to expect; that of the labels if None.
+      prior: Fraction of bound sites to expect; their fraction of the labels if None.
 
     Raises:
       UserError: No threshold reaches the target, only one class is present, or a
@@ -178,22 +176,3 @@ def _threshold(name: str, curve: _Curve, index: int) -> Threshold:
         n_background=n_background,
         least_precision=float(n_true / (n_true + curve.weight * n_false_at_most)),
     )
-
-
-def largest_rate(n_false: int, n_background: int) -> float:
-    """Returns the upper 95 % confidence limit of the false positive rate.
-
-    One-sided, after Clopper and Pearson.
-
-    >>> round(largest_rate(0, 200), 3)  # about 3 / 200
-    0.015
-
-    Args:
-      n_false: Background sites called.
-      n_background: Background sites, at least 1.
-    """
-    from scipy import special
-
-    if n_false >= n_background:
-        return 1.0
-    return float(special.betaincinv(n_false + 1, n_background - n_false, _CONFIDENCE))

@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deeprke_tf.errors import UserError
-from deeprke_tf.evaluation import thresholds
+from deeprke_tf.evaluation import intervals
 from deeprke_tf.evaluation.calling import Calling
 from deeprke_tf.evaluation.checks import checked_probabilities
 
@@ -188,7 +188,7 @@ def _doubt_of_scan(
     n_false, few = 0.0, ""
     for kind in not_bound:
         n_called, n = int(kind.windows.n_sites(threshold)), len(kind.windows)
-        rate = thresholds.largest_rate(n_called, n)
+        rate = intervals.largest_rate(n_called, n)
         n_false += kind.fraction * len(scanned) * rate
         few = few or f"{n_called} of {n} background "
     largest = min(1.0, n_false / int(scanned.n_sites(threshold)))

