@@ -4,7 +4,7 @@
     run = dk.load_run("runs/QKI")
     run.predict(["GGUGUAUAUACCACC", "ACGU"])  # a pandas.DataFrame
 
-Errors that a user can mend are `UserError`s, and name arguments in backticks. Nothing
+Errors that a user can fix are `UserError`s, and name arguments in backticks. Nothing
 is printed: messages go to the logger `deeprke_tf`.
 """
 
@@ -13,14 +13,14 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from deeprke_tf import presets
 from deeprke_tf.config import FoldSettings, RunConfig
 from deeprke_tf.data import description
 from deeprke_tf.data.description import Dataset
 from deeprke_tf.data.preprocessing import preprocess as preprocess
-from deeprke_tf.errors import UserError
+from deeprke_tf.errors import UserError, require_positive
 from deeprke_tf.rna.sites import Site
 from deeprke_tf.runs import evaluation, predictions, run, table
 from deeprke_tf.runs.evaluation import Evaluation
@@ -113,7 +113,7 @@ def audit_sites(
         fold=fold,
         max_length=max_length,
         workers=workers,
-        fold_cache=None if fold_cache is None else Path(fold_cache),
+        fold_cache=_path(fold_cache),
         seed=seed,
         progress=as_progress(progress),
     )
@@ -168,7 +168,7 @@ def fit(
         (by default one).
       overwrite: Delete the run that `out` holds, and start again.
       progress: Show a progress bar for each epoch, or report to a callback.
-      settings: Single settings in place of those of the preset, such as `epochs=20`,
+      **settings: Single settings that replace the preset's, such as `epochs=20`,
         `batch_norm=True`, `seed=2`: the fields of `deeprke_tf.config.ModelConfig`,
         `VectorConfig` and `TrainConfig`. `epochs` given here is not raised to reach the
         preset's `min_steps`.
@@ -187,12 +187,11 @@ def fit(
     from deeprke_tf.training.settings import run_config
 
     chosen = run_config(preset, config, settings)
-    if ensemble < 1:
-        raise UserError(f"`ensemble` must be at least 1, got {ensemble}.")
+    require_positive(ensemble=ensemble)
     directory = data.directory if isinstance(data, Dataset) else Path(data)
     out = Path(out)
     options: dict[str, Any] = {
-        "vectors_from": None if vectors_from is None else Path(vectors_from),
+        "vectors_from": _path(vectors_from),
         "n_devices": devices,
         "overwrite": overwrite,
         "progress": as_progress(progress),
@@ -213,47 +212,9 @@ def fit(
 class Run(run.Run):
     """A trained model: a run, an ensemble, or several of them averaged.
 
-    Attributes are those of `deeprke_tf.runs.run.Run`, such as `threshold`,
+    It has the attributes of `deeprke_tf.runs.run.Run`, such as `threshold`,
     `calibration`, `config`, `members` and `model`, the Keras network.
     """
-
-    @overload
-    def predict(
-        self,
-        sites: PathLike | Iterable[str | Site],
-        *,
-        threshold: float | None = ...,
-        fdr: float | None = ...,
-        precision: float | None = ...,
-        recall: float | None = ...,
-        prior: float | None = ...,
-        calibrate: bool = ...,
-        batch_size: int = ...,
-        max_length: int = ...,
-        workers: int | None = ...,
-        fold_cache: PathLike | None = ...,
-        chunks: None = ...,
-        progress: bool | Progress = ...,
-    ) -> "pd.DataFrame": ...
-
-    @overload
-    def predict(
-        self,
-        sites: PathLike | Iterable[str | Site],
-        *,
-        threshold: float | None = ...,
-        fdr: float | None = ...,
-        precision: float | None = ...,
-        recall: float | None = ...,
-        prior: float | None = ...,
-        calibrate: bool = ...,
-        batch_size: int = ...,
-        max_length: int = ...,
-        workers: int | None = ...,
-        fold_cache: PathLike | None = ...,
-        chunks: int,
-        progress: bool | Progress = ...,
-    ) -> "Iterator[pd.DataFrame]": ...
 
     def predict(
         self,
@@ -292,34 +253,23 @@ class Run(run.Run):
           workers: Folding processes; all cores by default. A few short sites are folded
             in this process.
           fold_cache: File of known folds, if not the one in the user's cache directory.
-          chunks: Return an iterator of tables of this many sites, in constant memory.
+          chunks: Return tables of this many sites, one by one, in constant memory.
           progress: Show a progress bar, or report to a callback of one's own.
 
         Returns:
-          A row for each site, in order: `name`, `probability`,
-          `calibrated_probability`, `bound` (missing for a skipped site), `skipped` (why
-          a site has no probability) and, for an ensemble, `probability_sd`, the sample
-          standard deviation over its members. The index counts the sites from 0;
-          `attrs["threshold"]` is the decision threshold.
+          A table, or with `chunks` an iterator of tables, with a row for each site in
+          order: `name`, `probability`, `calibrated_probability`, `bound` (missing for a
+          skipped site), `skipped` (why a site has no probability) and, for an ensemble,
+          `probability_sd`, the sample standard deviation over its members. The index
+          counts the sites from 0; `attrs["threshold"]` is the decision threshold.
 
         Raises:
           UserError: An argument is out of range, the sites cannot be read, or no
             threshold reaches the target.
         """
-        predictions.check(max_length, batch_size)
-        if chunks is not None and chunks < 1:
-            raise UserError(f"`chunks` must be at least 1, got {chunks}.")
-        target = target_of(
-            threshold=threshold, fdr=fdr, precision=precision, recall=recall
-        )
-        predictor = predictor_of(
-            self,
-            threshold=threshold,
-            target=target,
-            prior=prior,
-            calibrate=calibrate,
-            batch_size=batch_size,
-        )
+        require_positive(max_length=max_length, batch_size=batch_size, chunks=chunks)
+        target = target_of(threshold, fdr=fdr, precision=precision, recall=recall)
+        predictor = predictor_of(self, threshold, target, prior, calibrate, batch_size)
         rows = predictions.predict(
             predictor,
             predictions.sites_of(sites, predictor.k),
@@ -328,10 +278,8 @@ class Run(run.Run):
             fold_cache=_path(fold_cache),
             progress=as_progress(progress),
         )
-        if chunks is not None:
-            return _tables(predictor, rows, chunks)
-        (whole,) = _tables(predictor, rows, None)
-        return whole
+        tables = _tables(predictor, rows, chunks)
+        return next(tables) if chunks is None else tables
 
     def evaluate(
         self,
@@ -405,8 +353,8 @@ class Run(run.Run):
             training site.
           stride: Nucleotides from one window to the next; by default a quarter of the
             window.
-          threshold: Probability from which a window is called; by default that of the
-            model, which calls too much in whole RNAs.
+          threshold: Probability from which a window is called; by default the model's,
+            which calls too much in whole RNAs.
           fdr: In place of a threshold: target false discovery rate of the sites,
             estimated from shuffled RNAs and the background sites of validation.
           precision: In place of a threshold: the same as 1 - `fdr`.
@@ -415,8 +363,8 @@ class Run(run.Run):
           background: With a target FDR: FASTA of unbound RNAs, in place of shuffled
             ones and of validation.
           seed: With a target FDR: seed of the shuffling.
-          shuffles: With a target FDR: shuffled copies of each RNA; by default as many
-            as make 2,000 background windows, 1 to 100.
+          shuffles: With a target FDR: shuffled copies of each RNA, 1 to 100; by default
+            as many as make 2,000 background windows.
           prior: Fraction of bound windows, for the calibrated probability.
           calibrate: Whether to apply the calibration.
           gtf: Exons by transcript, GTF or GFF3: write sites on the genome too.
@@ -440,18 +388,8 @@ class Run(run.Run):
         from deeprke_tf.scanning.run import scan
 
         settings = ScanSettings(
-            window=window,
-            stride=stride,
-            threshold=threshold,
-            fdr=fdr,
-            precision=precision,
-            recall=recall,
-            background=_path(background),
-            seed=seed,
-            shuffles=shuffles,
-            prior=prior,
-            calibrate=calibrate,
-            batch_size=batch_size,
+            *(window, stride, threshold, fdr, precision, recall),
+            *(_path(background), seed, shuffles, prior, calibrate, batch_size),
         )
         return scan(
             *(self, Path(fasta), _path(out), settings),
@@ -493,9 +431,7 @@ def _path(path: PathLike | None) -> Path | None:
 
 
 def _tables(
-    predictor: Predictor,
-    rows: Iterator[table.Prediction],
-    n_rows: int | None,
+    predictor: Predictor, rows: Iterator[table.Prediction], n_rows: int | None
 ) -> "Iterator[pd.DataFrame]":
     """Yields tables of some rows each; at least one, which may be empty."""
     start = 0

@@ -18,7 +18,7 @@ import tyro
 
 from deeprke_tf import api, cli
 from deeprke_tf.config import FoldSettings
-from deeprke_tf.errors import UserError
+from deeprke_tf.errors import UserError, require_positive
 from deeprke_tf.runs import predictions, table
 from deeprke_tf.runs.predictor import Predictor, predictor_of, target_of
 from deeprke_tf.serving.predictor import predictor_of_server
@@ -213,7 +213,7 @@ def _check(flags: PredictFlags) -> None:
 def _predictor(
     flags: PredictFlags,
 ) -> contextlib.AbstractContextManager[Predictor]:
-    predictions.check(flags.max_length, flags.batch_size)
+    require_positive(max_length=flags.max_length, batch_size=flags.batch_size)
     calling = _calling(flags)
     if flags.server is not None:
         return predictor_of_server(
@@ -227,15 +227,14 @@ def _predictor(
 
 def _calling(flags: PredictFlags) -> dict[str, Any]:
     """Returns the settings of threshold and calibration."""
-    target = target_of(
-        threshold=flags.threshold,
-        fdr=flags.fdr,
-        precision=flags.precision,
-        recall=flags.recall,
-    )
     return {
         "threshold": flags.threshold,
-        "target": target,
+        "target": target_of(
+            flags.threshold,
+            fdr=flags.fdr,
+            precision=flags.precision,
+            recall=flags.recall,
+        ),
         "prior": flags.prior,
         "calibrate": flags.calibrate,
     }

@@ -121,9 +121,12 @@ def test_python_scans_into_tables_and_tracks(ensemble, rnas, tmp_path):
     assert len(sites) == found.manifest["counts"]["sites"] > 0
     assert list(sites.columns)[-2:] == ["calibrated_probability", "probability_sd"]
     assert (sites["probability"] >= 0.3).all() and sites["q_value"].isna().all()
-    best = windows.groupby("name")["probability"].max()
+    best = windows.loc[windows.groupby("name")["probability"].idxmax()]
+    best = best.set_index("name")
     for rna, rows in sites.groupby("chrom"):
-        assert rows["probability"].max() == pytest.approx(best[rna], abs=1e-6)
+        for column in ("probability", "probability_sd"):
+            found_best = rows.loc[rows["probability"].idxmax(), column]
+            assert found_best == pytest.approx(best[column][rna], abs=1e-6)
     bed = found.to_bed(tmp_path / "sites.bed").read_text()
     assert bed.count("_site") == len(sites)
     text = found.to_bedgraph(tmp_path / "profile.bedgraph").read_text()

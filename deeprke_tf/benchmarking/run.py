@@ -27,6 +27,7 @@ from deeprke_tf.benchmarking.training import Scored, Trained
 from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation import metrics
 from deeprke_tf.fleets import plan
+from deeprke_tf.runs.ensemble import mean_and_sd
 from deeprke_tf.system import arrays, files, locks, processes
 from deeprke_tf.system.files import sha256
 from deeprke_tf.system.progress import Progress, no_progress
@@ -213,4 +214,4 @@ def _mean(
             "order; delete their results to train again."
         )
     each = [one[f"{split}_probabilities"] for one in predictions]
-    return Scored(labels[0], np.mean(np.array(each, np.float64), axis=0))
+    return Scored(labels[0], mean_and_sd(each)[0])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deeprke_tf.data.description import Dataset
-from deeprke_tf.errors import UserError
+from deeprke_tf.errors import require_positive
 from deeprke_tf.runs import layout
 from deeprke_tf.runs.ensemble import Scores, mean_and_sd
 from deeprke_tf.runs.run import Run
@@ -168,9 +168,7 @@ def evaluate(
     from deeprke_tf.evaluation import metrics, reliability
     from deeprke_tf.runs.scorer import score_labelled
 
-    for name, value in (("n_bootstrap", n_bootstrap), ("batch_size", batch_size)):
-        if value < 1:
-            raise UserError(f"`{name}` must be at least 1, got {value}.")
+    require_positive(n_bootstrap=n_bootstrap, batch_size=batch_size)
     batches.require_encoding(data, run.encoding, run.views)
     batches.verify_shards(data, split)
     read = batches.read_split(data, split, run.views, batch_size)

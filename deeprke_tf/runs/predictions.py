@@ -28,13 +28,6 @@ logger = logging.getLogger(__name__)
 SHORT = 0.25
 
 
-def check(max_length: int, batch_size: int) -> None:
-    """Refuses settings below 1, before a model is loaded."""
-    for name, value in (("max_length", max_length), ("batch_size", batch_size)):
-        if value < 1:
-            raise UserError(f"`{name}` must be at least 1, got {value}.")
-
-
 def sites_of(sites: Any, k: int) -> SitesFile | Iterator[Site | SkippedSite]:
     """Returns the sites of a file, or cleaned sites made of what a caller holds.
 

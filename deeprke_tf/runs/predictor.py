@@ -53,7 +53,6 @@ class Predictor:
 
 def predictor_of(
     run: Run,
-    *,
     threshold: float | None = None,
     target: "Target | None" = None,
     prior: float | None = None,
@@ -113,8 +112,8 @@ def predictor_of(
 
 
 def target_of(
-    *,
     threshold: float | None = None,
+    *,
     fdr: float | None = None,
     precision: float | None = None,
     recall: float | None = None,

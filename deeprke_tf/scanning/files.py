@@ -1,12 +1,12 @@
 """The files of a scan, except for `scan.json`.
 
-sites.bed          called sites on the RNAs, BED6 and five more columns; a sixth,
-                   probability_sd, for an ensemble
+sites.bed          called sites on the RNAs, BED6 and five more columns
 sites.genome.bed   the same on the genome, BED12, if an annotation is given
 unmapped.tsv       RNAs without a place in that annotation, and why
 profile.bedgraph   highest probability of the windows over each position
 profile.bw         the same as bigWig, if pyBigWig is installed
-windows.tsv        every window: its probability and q-value, or why it has none
+windows.tsv        every window: its probability and q-value, or why it has none; for
+                   an ensemble also probability_sd
 skipped.tsv        RNAs that were not scanned, and why
 plots/             figures of the RNAs that were asked for
 scores.sqlite      `deeprke_tf.scanning.store`
@@ -66,7 +66,7 @@ class ScanWriter:
       prior: Fraction of bound windows to expect; None: that of the calibration.
       model: Name of the model, for the headers.
       calibrated: Whether the calibration is that of the model, for the headers.
-      with_sd: Whether tables have the column `probability_sd`, as for an ensemble.
+      with_sd: Whether windows have the column `probability_sd`, as for an ensemble.
     """
 
     out: Path
@@ -87,7 +87,8 @@ class ScanWriter:
     def write_windows(self) -> dict[str, int]:
         """Writes every window; returns counts of RNAs and windows."""
         counts = {"rnas": 0, "nt": 0, "windows": 0, "without_probability": 0}
-        with self._table(WINDOWS, self._columns(WINDOW_COLUMNS)) as writer:
+        columns = (*WINDOW_COLUMNS, SD_COLUMN) if self.with_sd else WINDOW_COLUMNS
+        with self._table(WINDOWS, columns) as writer:
             for rna in self.store.scored("scanned"):
                 writer.writerows(self._window_rows(rna))
                 counts["rnas"] += 1
@@ -109,8 +110,8 @@ class ScanWriter:
         """Writes the called sites; returns counts of sites and RNAs."""
         counts = {"sites": 0, "rnas_with_sites": 0}
         with written_aside(self.out / SITES) as file:
-            columns = self._columns(tracks.SITE_COLUMNS)
-            file.write(self._header("sites", {"useScore": "1"}, columns))
+            attributes = {"useScore": "1"}
+            file.write(self._header("sites", attributes, tracks.SITE_COLUMNS))
             for rna in self.store.scored("scanned", order="name"):
                 sites = self.sites_of(rna)
                 _write_rows(file, self._bed_rows(rna, sites))
@@ -159,9 +160,6 @@ class ScanWriter:
             _write_rows(file, sorted(rows, key=tracks.bed_order))
         return counts
 
-    def _columns(self, columns: Sequence[str]) -> list[str]:
-        return [*columns, SD_COLUMN] if self.with_sd else list(columns)
-
     def _window_rows(self, rna: ScoredRna) -> Iterator[list[str | int]]:
         starts, ends = (places.tolist() for places in self.tiling.place(rna.length))
         calibrated = self._calibrated(rna.probabilities)
@@ -187,7 +185,6 @@ class ScanWriter:
                 *(rna.name, i + 1, site),
                 q_value=None if q_values is None else float(q_values[i]),
                 calibrated_probability=float(calibrated[i]),
-                probability_sd=rna.probability_sds[best[i]] if self.with_sd else None,
             )
 
     def _calibrated(self, probabilities: np.ndarray) -> np.ndarray:

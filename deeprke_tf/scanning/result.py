@@ -3,16 +3,21 @@
 import functools
 import itertools
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deeprke_tf.errors import UserError
+from deeprke_tf.runs.table import SD_COLUMN
 from deeprke_tf.scanning import files as scan_files
-from deeprke_tf.scanning.tracks import NO_VALUE
+from deeprke_tf.scanning.tracks import NO_VALUE, SITE_COLUMNS
 from deeprke_tf.system.files import bytes_written_aside, read_json
 
 if TYPE_CHECKING:
     import pandas as pd
+
+# Columns of numbers that may be missing.
+_NUMBERS = ("probability", "calibrated_probability", "q_value", SD_COLUMN)
 
 
 class Scan:
@@ -49,9 +54,18 @@ class Scan:
         """The called sites, a row each, in the columns of `sites.bed`.
 
         Positions count from 0 on the RNA `chrom`, ends are exclusive; `q_value` is NaN
-        where no FDR was asked for.
+        where no FDR was asked for. For an ensemble, `probability_sd` of the best window
+        is added.
         """
-        return self._table(scan_files.SITES)
+        sites = self._table(scan_files.SITES, SITE_COLUMNS)
+        if SD_COLUMN in self._table(scan_files.WINDOWS, n_rows=0):
+            windows = self.windows
+            summits = (windows["start"] + windows["end"]) // 2
+            places = zip(windows["name"], summits, strict=True)
+            sds = dict(zip(places, windows[SD_COLUMN], strict=True))
+            best = zip(sites["chrom"], sites["summit"], strict=True)
+            sites[SD_COLUMN] = [sds[place] for place in best]
+        return sites
 
     @functools.cached_property
     def windows(self) -> "pd.DataFrame":
@@ -78,22 +92,23 @@ class Scan:
             )
         return self._copy(scan_files.BIGWIG, path)
 
-    def _table(self, name: str) -> "pd.DataFrame":
+    def _table(
+        self, name: str, columns: Sequence[str] | None = None, n_rows: int | None = None
+    ) -> "pd.DataFrame":
+        """Reads a table whose columns are given, or named in its first row."""
         import pandas as pd
 
         with open(self.directory / name, encoding="utf-8") as file:
-            head = list(itertools.takewhile(_is_head, file))
-        is_bed = name == scan_files.SITES
-        text = {"chrom": str, "name": str, "skipped": str}
+            n_head = sum(1 for _ in itertools.takewhile(_is_head, file))
         return pd.read_csv(
             self.directory / name,
             sep="\t",
-            skiprows=len(head),
-            names=head[-2][1:].split() if is_bed else None,
-            dtype=text,
+            skiprows=n_head,
+            nrows=n_rows,
+            names=columns,
+            dtype={"chrom": str, "name": str, "skipped": str},
             keep_default_na=False,
-            na_values={"q_value": [NO_VALUE, ""], "probability": [""]}
-            | {"calibrated_probability": [""], "probability_sd": [""]},
+            na_values={name: ["", NO_VALUE] for name in _NUMBERS},
         )
 
     def _copy(self, name: str, path: Path | str) -> Path:

@@ -3,7 +3,7 @@
 import dataclasses
 from pathlib import Path
 
-from deeprke_tf.errors import UserError
+from deeprke_tf.errors import UserError, require_positive
 from deeprke_tf.runs.predictor import target_of
 
 
@@ -48,10 +48,7 @@ class ScanSettings:
 
     def __post_init__(self):
         target = target_of(
-            threshold=self.threshold,
-            fdr=self.fdr,
-            precision=self.precision,
-            recall=self.recall,
+            self.threshold, fdr=self.fdr, precision=self.precision, recall=self.recall
         )
         # A recall of 1 can be reached; no threshold surely calls nothing falsely.
         if target and not (0 < target[1] < 1 or target == ("recall", 1)):
@@ -61,10 +58,12 @@ class ScanSettings:
             )
         if self.background and self.target_fdr is None:
             raise UserError("`background` is for `fdr`; give the FDR to call at.")
-        for name in ("window", "stride", "shuffles", "batch_size"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UserError(f"`{name}` must be at least 1, got {value}.")
+        require_positive(
+            window=self.window,
+            stride=self.stride,
+            shuffles=self.shuffles,
+            batch_size=self.batch_size,
+        )
 
     @property
     def target_fdr(self) -> float | None:

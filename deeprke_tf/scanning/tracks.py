@@ -14,6 +14,7 @@ from deeprke_tf.runs.table import comment_lines
 from deeprke_tf.scanning.transcripts import Interval, Transcript
 from deeprke_tf.scanning.windows import CalledSite
 
+# Not 12: genome browsers would read the file as BED12.
 SITE_COLUMNS = (
     *("chrom", "start", "end", "name", "score", "strand"),
     *("probability", "summit", "q_value", "n_windows", "calibrated_probability"),
@@ -64,7 +65,6 @@ def bed_row(
     site: CalledSite,
     q_value: float | None,
     calibrated_probability: float,
-    probability_sd: float | None = None,
 ) -> list[str]:
     """Returns a called site on its RNA, in `SITE_COLUMNS`.
 
@@ -74,15 +74,13 @@ def bed_row(
       site: The site.
       q_value: Of its best window; None where no FDR was asked for.
       calibrated_probability: Of the same window.
-      probability_sd: Of the same window, for an ensemble: one more column.
     """
-    row = [
+    return [
         *(rna, str(site.start), str(site.end), site_name(rna, number)),
         *(_score(site), "+", f"{site.probability:.6f}", str(site.summit)),
         *(NO_VALUE if q_value is None else f"{q_value:.4g}", str(site.n_windows)),
         f"{calibrated_probability:.6g}",
     ]
-    return row if probability_sd is None else [*row, f"{probability_sd:.6f}"]
 
 
 def bed12_row(

@@ -11,7 +11,7 @@ import numpy as np
 
 from deeprke_tf.config import FoldSettings, VectorConfig
 from deeprke_tf.data.encoding import Encoding
-from deeprke_tf.errors import UserError
+from deeprke_tf.errors import UserError, require_positive
 from deeprke_tf.networks import word2vec
 from deeprke_tf.rna.folding import FoldingPool
 from deeprke_tf.rna.site_files import SitesFile
@@ -66,8 +66,7 @@ def train_corpus_vectors(
     Raises:
       UserError: The corpus cannot be read or holds no usable RNA; `out` cannot be made.
     """
-    if max_length < 1:
-        raise UserError(f"`max_length` must be at least 1, got {max_length}.")
+    require_positive(max_length=max_length)
     if str(fasta) == "-" or fasta.is_fifo():
         raise UserError("Save the corpus to a file: vectors.json records its digest.")
     encoding = Encoding(k=k, fold=fold)

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from deeprke_tf.errors import UserError
+from deeprke_tf.errors import UserError, require_positive
 
 
 def strategy(n_devices: int | None = None) -> tf.distribute.Strategy:
@@ -18,8 +18,7 @@ def strategy(n_devices: int | None = None) -> tf.distribute.Strategy:
       UserError: There are fewer GPUs than asked for, or TensorFlow already runs on
         another number of CPU devices.
     """
-    if n_devices is not None and n_devices < 1:
-        raise UserError(f"`devices` must be at least 1, got {n_devices}.")
+    require_positive(devices=n_devices)
     gpus = tf.config.list_physical_devices("GPU")
     if not gpus and (n_devices or 1) == 1:
         return tf.distribute.get_strategy()

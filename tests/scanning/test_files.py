@@ -109,19 +109,15 @@ def test_windows_are_listed_in_file_order_with_the_reason_they_lack_one(
     ]
 
 
-def test_an_ensemble_has_its_standard_deviation_in_the_last_column(store, tmp_path):
+def test_windows_of_an_ensemble_end_with_its_standard_deviation(store, tmp_path):
     writer = make_writer(tmp_path, store, Calling(0.5, "by hand"), with_sd=True)
     writer.write_windows()
     writer.write_sites()
     (header, *windows) = data_lines(tmp_path / "windows.tsv")
     assert header.endswith("\tskipped\tprobability_sd")
     assert [row.split("\t")[-1] for row in windows[3:6]] == ["0.112500", "", "0.012500"]
-    sites = [row.split("\t") for row in data_lines(tmp_path / "sites.bed")]
-    assert [(row[3], row[-1]) for row in sites] == [
-        *(("long_site1", "0.062500"), ("tx1_site1", "0.112500")),
-        *(("tx1_site2", "0.100000"), ("tx2_site1", "0.093750")),
-    ]
-    assert " probability_sd\n" in (tmp_path / "sites.bed").read_text()
+    # Genome browsers would read 12 columns as BED12.
+    assert {row.count("\t") for row in data_lines(tmp_path / "sites.bed")} == {10}
 
 
 def test_skipped_rnas_are_listed(writer, tmp_path):
