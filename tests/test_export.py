@@ -67,11 +67,6 @@ def scores(served, signature, **inputs):
     return probability.numpy()[:, 0]
 
 
-def test_padded_ids_score_as_in_python(served, sites, expected):
-    inputs = {name: tf.constant(padded(sites, name), tf.int64) for name in sites[0]}
-    assert scores(served, "ids", **inputs) == pytest.approx(expected, abs=1e-5)
-
-
 def test_records_score_as_in_python(served, sites, expected):
     serialized = [records.serialize("site", *site.values(), 1) for site in sites]
     assert scores(served, "records", records=tf.constant(serialized)) == pytest.approx(
@@ -87,9 +82,9 @@ def served_twice(sequence_run, tmp_path_factory):
     (directory / "9").mkdir()
     for version in ("10", "11"):
         flags = ["--model", str(sequence_run), "--out", str(directory)]
-        with contextlib.redirect_stdout(io.StringIO()) as told:
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
             assert export.main(flags) == 0
-        assert f"wrote {directory / version}\n" in told.getvalue()
+        assert f"wrote {directory / version}\n" in printed.getvalue()
     return directory
 
 
@@ -106,19 +101,6 @@ def test_a_version_has_the_model_its_card_and_its_warm_up(served):
     assert found >= {"saved_model.pb", "variables", "MODEL_CARD.md", "model_card.json"}
     assert (served / "assets.extra/tf_serving_warmup_requests").stat().st_size > 0
     assert "License: not stated" in (served / "MODEL_CARD.md").read_text()
-
-
-def test_a_model_without_structure_takes_the_sequence_alone(
-    sequence_run, sites, served_twice
-):
-    served = served_twice / "10"
-    ids = tf.constant(padded(sites, "sequence_kmers"), tf.int64)
-    expected = scorer.scorer(runs.load(sequence_run).model)({"sequence_kmers": ids})
-    by_ids = scores(served, "ids", sequence_kmers=ids)
-    assert by_ids == pytest.approx(expected, abs=1e-5)
-    serialized = [records.serialize("site", *site.values(), 0) for site in sites]
-    by_records = scores(served, "records", records=tf.constant(serialized))
-    assert by_records == pytest.approx(expected, abs=1e-5)
 
 
 def test_an_ensemble_is_one_model_with_the_outputs_of_predict(

@@ -6,9 +6,9 @@ The server is TF Serving, or one that speaks its protocols, with a model that
     http://host:8501/v1/models/QKI  REST, also https
     grpc://host:8500/QKI            gRPC, not encrypted
 
-Both URLs may end with /versions/3 or /labels/stable. Without, the newest version when
-work begins scores all sites, so that one table comes from one model. The client sends
-letters to the signature `serving_default`; the server computes the k-mers.
+Both URLs may end with /versions/3 or /labels/stable. Otherwise the version that is the
+newest at the start scores all sites, so that one table comes from one model. The client
+sends letters to the signature `serving_default`; the server computes the k-mers.
 """
 
 import concurrent.futures
@@ -32,7 +32,7 @@ from deeprke_tf.serving.protocol import Client, RequestSettings
 NOT_SCORED = "no probability from the server"
 _NOT_SCORED_DETAIL = "shorter than k, or no k-mer without N"
 
-_SITES_AT_ONCE = 2_048
+SITES_AT_ONCE = 2_048  # folded and sent off together
 
 
 class ServedModel:
@@ -74,9 +74,9 @@ class ServedModel:
         The next sites are folded while the server scores.
 
         Args:
-          sites: From `readers.SitesFile(path, k=1, labelled=False)`, or made.
-          pool: Folds as the training data of the model were folded; None will do for a
-            model without structure.
+          sites: With any number of letters: the server finds sites shorter than k.
+          pool: Folds with the settings of the training data; may be None for a model
+            without structure.
           batch_size: Sites in a request; servers have a limit.
 
         Yields:
@@ -88,7 +88,7 @@ class ServedModel:
         """
         threads = concurrent.futures.ThreadPoolExecutor(self._n_at_once)
         stream = iter(sites)
-        chunks = iter(lambda: list(itertools.islice(stream, _SITES_AT_ONCE)), [])
+        chunks = iter(lambda: list(itertools.islice(stream, SITES_AT_ONCE)), [])
         asked = (self._ask(chunk, pool, batch_size, threads) for chunk in chunks)
         try:
             scored = itertools.chain.from_iterable(map(_scored, _one_ahead(asked)))

@@ -177,7 +177,7 @@ def _numbers(
 
     Args:
       texts: string [batch].
-      width: Letters to look at; what is longer is cut.
+      width: Number of letters; longer strings are cut.
       alphabet: The letters that have a number.
       unknown: Letters that have none but may occur.
       normalize: From a letter as it came to one of the alphabet.

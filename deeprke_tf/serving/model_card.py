@@ -177,7 +177,7 @@ def _members(members: list[dict[str, Any]]) -> str:
 
 
 def _metrics(directory: Path) -> list[dict[str, Any]]:
-    """Returns the measures of each split, those of the test split first."""
+    """Returns the measures of each split, the test split first."""
     measured = dict(files.read_json(directory / layout.METRICS))
     validation = measured.pop("validation", None)
     return [measured] if validation is None else [measured, validation]

@@ -1,4 +1,4 @@
-"""Predictions of a served model, as those of a run."""
+"""A predictor that asks a server, used like the predictor of a run."""
 
 import contextlib
 import logging

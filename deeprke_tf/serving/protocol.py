@@ -1,4 +1,4 @@
-"""What the REST and the gRPC client have in common: their settings and methods."""
+"""Settings and interface of the REST and gRPC clients."""
 
 import dataclasses
 import math

@@ -98,7 +98,7 @@ class RestClient:
         except (ValueError, RecursionError) as error:
             text = content[:1_000].decode(errors="replace")
             raise UserError(
-                f"{url} answered what is not JSON: {shorten(text)}."
+                f"{url} answered with invalid JSON: {shorten(text)}."
             ) from error
 
     def _content(self, method: str, url: str, body: Any) -> bytes:
@@ -135,7 +135,7 @@ def _read(response: requests.Response) -> bytes:
     """Returns the whole, decoded body of an answer.
 
     Raises:
-      UserError: It is larger than any answer of TF Serving.
+      UserError: The body is larger than any answer of TF Serving.
     """
     content = bytearray()
     for chunk in response.iter_content(1 << 16):
@@ -149,14 +149,14 @@ def _read(response: requests.Response) -> bytes:
 
 
 def _within(seconds: float, send: Callable[[], bytes]) -> bytes:
-    """Returns what `send` returns, if it does so in time.
+    """Returns the result of `send` if it comes in time.
 
-    The timeout of requests starts anew with every byte that arrives; a server that
-    sends one a second would never end.
+    The timeout of requests restarts with every byte that arrives; a server that sends
+    one byte a second would never time out.
 
     Raises:
-      TransientError: It takes longer. Its thread is left behind: it ends with its
-        connection, or with this process.
+      TransientError: `send` takes longer. Its thread ends with its connection, or with
+        this process.
     """
     answer: concurrent.futures.Future[bytes] = concurrent.futures.Future()
 
@@ -174,7 +174,7 @@ def _within(seconds: float, send: Callable[[], bytes]) -> bytes:
 
 
 def _cause(error: BaseException) -> str:
-    """Returns why there is no answer, without the wrappings of the libraries."""
+    """Returns the root cause of a failed request, in one line."""
     if isinstance(error, requests.exceptions.Timeout):
         return "no answer in time"
     causes = [error]
@@ -187,12 +187,12 @@ def _cause(error: BaseException) -> str:
         if deeper is None or deeper in causes:
             break
         causes.append(deeper)
-    told = [c.strerror for c in causes if isinstance(c, OSError) and c.strerror]
-    return told[-1] if told else shorten(str(causes[-1])).rstrip(".")
+    reasons = [c.strerror for c in causes if isinstance(c, OSError) and c.strerror]
+    return reasons[-1] if reasons else shorten(str(causes[-1])).rstrip(".")
 
 
 def _message(response: requests.Response, content: bytes) -> str:
-    """Returns what a server says about an error; TF Serving says it in JSON."""
+    """Returns a server's error message; TF Serving sends it as JSON."""
     try:
         text = json.loads(content)["error"]
     except (ValueError, KeyError, TypeError, RecursionError):

@@ -1,4 +1,4 @@
-"""Retries of requests to a server that is away or busy, the same for REST and gRPC.
+"""Retries of requests to an unreachable or busy server, for REST and gRPC.
 
 tenacity decides when to send again. gRPC's own retry policy, in the service config of a
 channel, makes at most five attempts, all under one deadline.
@@ -18,7 +18,7 @@ Answer = TypeVar("Answer")
 
 
 class TransientError(Exception):
-    """A request failed in a way that another try may mend; says why."""
+    """A failed request that may succeed on another try; says why it failed."""
 
 
 def with_retries(send: Callable[[], Answer], url: str, tries: int) -> Answer:
@@ -30,7 +30,7 @@ def with_retries(send: Callable[[], Answer], url: str, tries: int) -> Answer:
       tries: At least 1.
 
     Raises:
-      UserError: The last try failed as well; says why, and how many there were.
+      UserError: The last try failed as well; names the cause and the number of tries.
     """
     retrying = tenacity.Retrying(
         stop=tenacity.stop_after_attempt(tries),

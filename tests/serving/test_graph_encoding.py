@@ -68,7 +68,7 @@ def encoded_in_python(k, sequence, dot_bracket):
 # === Loop contexts ===
 
 
-def test_loop_contexts_of_random_structures_are_those_of_python():
+def test_loop_contexts_of_random_structures_equal_python():
     rng = random.Random(1)
     structures = [
         random_structure(rng, rng.randint(0, 120)) for _ in range(N_PROPERTY_SITES)
@@ -76,7 +76,7 @@ def test_loop_contexts_of_random_structures_are_those_of_python():
     assert contexts_in_graph(structures) == [loop_contexts(s) for s in structures]
 
 
-def test_loop_contexts_of_folds_are_those_of_python():
+def test_loop_contexts_of_folds_equal_python():
     rng = random.Random(2)
     sequences = ["".join(rng.choices("ACGU", k=rng.randint(1, 150))) for _ in range(99)]
     structures = [fold(sequence)[0] for sequence in sequences]
@@ -183,18 +183,6 @@ def test_a_bad_row_does_not_change_the_others():
         *alone, valid_alone = encoded_in_graph(3, *([text] for text in site))
         assert valid[row] == valid_alone[0]
         assert [view[row] for view in views] == [view[0] for view in alone]
-
-
-def test_a_model_without_structure_reads_letters_alone():
-    ids, valid = encoded_in_graph(3, ["NACGU", "ACGZ", "acgtn"])
-    assert (ids, valid) == ([[8, 29], [UNKNOWN_ID], [8, 29]], [True, False, True])
-
-
-def test_an_empty_batch_has_no_rows():
-    sequence_kmers, structure_kmers, valid = encoded_in_graph(
-        3, tf.zeros([0], tf.string), tf.zeros([0], tf.string)
-    )
-    assert sequence_kmers == structure_kmers == valid == []
 
 
 # === Loop contexts as they come ===

@@ -1,4 +1,4 @@
-"""The signatures of an exported model, held against the model in Python."""
+"""The signatures of an exported model, compared with the model in Python."""
 
 import random
 import shutil
@@ -102,7 +102,7 @@ def exported(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def loaded(exported):
-    """The same as a server holds it."""
+    """The SavedModel, loaded."""
     return tf.saved_model.load(exported)
 
 
@@ -318,8 +318,8 @@ def c_program(tmp_path_factory):
 
 def missing_in(compiled):
     """The functions of TensorFlow that an object file calls."""
-    told = subprocess.run(["nm", "-u", compiled], capture_output=True, text=True)
-    return [name for name in told.stdout.split() if name.startswith("TF_")]
+    listed = subprocess.run(["nm", "-u", compiled], capture_output=True, text=True)
+    return [name for name in listed.stdout.split() if name.startswith("TF_")]
 
 
 def test_a_c_program_gives_the_probabilities_of_python(exported, c_program):

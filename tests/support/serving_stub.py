@@ -1,8 +1,8 @@
 """A server that speaks REST and gRPC as TF Serving does, with a real SavedModel.
 
 It stands in for TF Serving where that is not at hand. It answers with the signatures
-of what `deeprke export` wrote, on the loopback interface only, and fails when told to:
-each name in `Stub.faults` spoils one request for probabilities.
+of an exported model, on the loopback interface only, and fails on request: each name
+in `Stub.faults` spoils one request for probabilities.
 
     python -m tests.support.serving_stub serving/QKI --port 8501 --grpc-port 8500
 """
@@ -54,15 +54,17 @@ class Stub:
 
     Attributes:
       directory: Where the versions lie; its name is the model's.
-      faults: Names of `_rest_fault` or gRPC status codes; each spoils one request.
+      models: The versions loaded so far, by number.
+      faults: Names of faults of `_Handler`, or gRPC status codes; each spoils one
+        request.
       batches: The number of sites of each request that was scored.
-      n_at_once: The most requests that were under way together.
+      n_at_once: The largest number of requests in flight together.
     """
 
     def __init__(self, directory):
         self.name = directory.resolve().name
         self.directory = directory
-        self._models = {}
+        self.models = {}
         self._under_way = 0
         self._lock = threading.Lock()
         self.faults = collections.deque()
@@ -92,11 +94,11 @@ class Stub:
         with self._lock:
             self._under_way += 1
             self.n_at_once = max(self.n_at_once, self._under_way)
-            if version not in self._models:
+            if version not in self.models:
                 path = self.directory / str(version)
-                self._models[version] = tf.saved_model.load(str(path))
+                self.models[version] = tf.saved_model.load(str(path))
         try:
-            return self._outputs(self._models[version], signature, inputs)
+            return self._outputs(self.models[version], signature, inputs)
         finally:
             with self._lock:
                 self._under_way -= 1
@@ -121,7 +123,7 @@ class Stub:
         return {name: output.numpy() for name, output in outputs.items()}
 
     def fault(self):
-        """Returns the name of what is to go wrong with this request, or None."""
+        """Returns the name of the fault of this request, or None."""
         with contextlib.suppress(IndexError):
             return self.faults.popleft()
 
@@ -169,7 +171,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _predict(self, version, request):
         fault = self.server.stub.fault()
         if fault in ("429", "503", "504", "500"):
-            self._answer(int(fault), json.dumps({"error": f"told to say {fault}"}))
+            self._answer(int(fault), json.dumps({"error": f"fault {fault}"}))
             return
         if fault in ("reset", "hang up"):
             self.close_connection = True
@@ -182,7 +184,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if fault == "slow":
             time.sleep(SLOW)
             self.close_connection = True
-            return  # Who asked has gone: nothing of it is to reach the next test.
+            return  # The client has gone; the next test must see nothing of it.
         if fault in ("half", "stall", "drip", "endless"):
             self.close_connection = True
             self._send_part_of_an_answer(fault)
@@ -296,9 +298,9 @@ class _Servicer(service.PredictionServiceServicer):
         fault = self._stub.fault()
         if fault == "slow":
             time.sleep(SLOW)
-            context.abort(grpc.StatusCode.UNAVAILABLE, "nobody waits any more")
+            context.abort(grpc.StatusCode.UNAVAILABLE, "too late")
         elif fault:
-            context.abort(grpc.StatusCode[fault], f"told to say {fault}")
+            context.abort(grpc.StatusCode[fault], f"fault {fault}")
         version = self._version(request, context)
         inputs = {name: tf.make_ndarray(t) for name, t in request.inputs.items()}
         try:
@@ -335,6 +337,16 @@ def grpc_server(stub, port=0):
     finally:
         server.stop(grace=None).wait()
         pool.shutdown()
+
+
+@contextlib.contextmanager
+def urls(stub):
+    """Serves over both protocols; yields the URL of the model by protocol."""
+    with rest(stub) as port, grpc_server(stub) as grpc_port:
+        yield {
+            "REST": f"http://127.0.0.1:{port}/v1/models/{stub.name}",
+            "gRPC": f"grpc://127.0.0.1:{grpc_port}/{stub.name}",
+        }
 
 
 def main():
