@@ -10,7 +10,9 @@ Each row has a checksum; the sequence of a damaged row is folded again.
 """
 
 import hashlib
+import itertools
 import logging
+import operator
 import os
 import sqlite3
 import time
@@ -36,10 +38,9 @@ CREATE TABLE IF NOT EXISTS folds
 # One row of all folds: SQLite releases the GIL once, not for each of them.
 _FIND = """
 SELECT group_concat(hex(key), ''), group_concat(dot_bracket, char(10)),
- CASE WHEN count(*) = count(checksum) THEN sum(checksum) END
- FROM folds WHERE key IN ({})
+ group_concat({checksum} IS NULL, ''), sum({checksum})
+ FROM folds WHERE key IN ({keys})
 """
-_FIND_EACH = "SELECT key, dot_bracket, {} FROM folds WHERE key IN ({})"
 
 logger = logging.getLogger(__name__)
 
@@ -195,55 +196,36 @@ class _Store:
         return True
 
     def find(self, by_key: dict[bytes, str]) -> dict[str, str]:
-        """Returns the structures of known sequences, but for damaged ones.
+        """Returns the structures of known sequences, without damaged ones.
 
         Args:
           by_key: The sequences by their keys, at most `KEYS_PER_QUERY`.
         """
-        keys, marks = list(by_key), ",".join("?" * len(by_key))
-        if self._has_checksums:
-            found = self.database.execute(_FIND.format(marks), keys).fetchone()
-            joined, dot_brackets, checksum = found
-            if joined is None:
-                return {}
-            # One comparison for all: nearly always all folds are sound.
-            if sum(map(zlib.crc32, dot_brackets.split(b"\n"))) == checksum:
-                joined = unhexlify(joined)
-                starts = range(0, len(joined), _KEY_SIZE)
-                sequences = [by_key[joined[at : at + _KEY_SIZE]] for at in starts]
-                folds = dot_brackets.decode().split("\n")
-                return dict(zip(sequences, folds, strict=True))
-        column = "checksum" if self._has_checksums else "NULL"
-        rows = self.database.execute(_FIND_EACH.format(column, marks), keys)
-        return self._sound([(by_key[row[0]], *row[1:]) for row in rows])
-
-    def _sound(self, rows: Sequence[tuple[str, bytes, int | None]]) -> dict[str, str]:
-        """Returns the undamaged folds: by checksum or, without one, by notation."""
-        unchecked = [
-            dot_bracket.decode("ascii", "replace")
-            for _sequence, dot_bracket, checksum in rows
-            if checksum is None
-        ]
-        all_balanced = are_balanced(unchecked)
-        sound = {}
-        for sequence, dot_bracket, checksum in rows:
-            text = dot_bracket.decode("ascii", "replace")
-            if checksum is not None:
-                is_sound = zlib.crc32(dot_bracket) == checksum
-            else:
-                is_sound = len(text) == len(sequence) and (
-                    all_balanced or are_balanced([text])
-                )
-            if is_sound:
-                sound[sequence] = text
-            elif not self._is_damaged:
-                self._is_damaged = True
-                logger.warning(
-                    "The fold cache %s has damaged rows; their sequences are folded "
-                    "again.",
-                    self._path,
-                )
-        return sound
+        query = _FIND.format(
+            checksum="checksum" if self._has_checksums else "NULL",
+            keys=",".join("?" * len(by_key)),
+        )
+        found = self.database.execute(query, list(by_key)).fetchone()
+        joined, dot_brackets, lacks_checksum, checksum = found
+        if joined is None:
+            return {}
+        joined = unhexlify(joined)
+        starts = range(0, len(joined), _KEY_SIZE)
+        sequences = [by_key[joined[at : at + _KEY_SIZE]] for at in starts]
+        # All folds are checked at once: nearly always they are sound.
+        folds = _sound_folds(sequences, dot_brackets, lacks_checksum, checksum or 0)
+        if folds is not None:
+            return dict(zip(sequences, folds, strict=True))
+        if len(by_key) > 1:
+            items, half = list(by_key.items()), len(by_key) // 2
+            return self.find(dict(items[:half])) | self.find(dict(items[half:]))
+        if not self._is_damaged:
+            self._is_damaged = True
+            logger.warning(
+                "The fold cache %s has damaged rows; their sequences are folded again.",
+                self._path,
+            )
+        return {}
 
     def put(self, rows: Iterable[tuple[bytes, str, int]]) -> None:
         """Writes key, dot-bracket and checksum of folds, in one transaction."""
@@ -251,6 +233,33 @@ class _Store:
             self.database.executemany(
                 "INSERT OR REPLACE INTO folds VALUES (?, ?, ?)", rows
             )
+
+
+def _sound_folds(
+    sequences: list[str], lines: bytes, lacks_checksum: bytes, checksum: int
+) -> list[str] | None:
+    """Returns the folds of sequences, or None if one of them is damaged.
+
+    Args:
+      sequences: RNA letters.
+      lines: The fold of each sequence, a line each.
+      lacks_checksum: "1" for each fold that has no checksum, "0" for the others. Only
+        length and notation of such a fold can be checked.
+      checksum: Sum of the checksums.
+    """
+    folds = lines.decode("ascii", "replace").split("\n")
+    if len(folds) != len(sequences):
+        return None
+    checked = lines.split(b"\n")
+    if b"1" in lacks_checksum:
+        is_checked = [flag == ord("0") for flag in lacks_checksum]
+        checked = list(itertools.compress(checked, is_checked))
+        is_unchecked = list(map(operator.not_, is_checked))
+        unchecked = list(itertools.compress(folds, is_unchecked))
+        lengths = map(len, itertools.compress(sequences, is_unchecked))
+        if list(map(len, unchecked)) != list(lengths) or not are_balanced(unchecked):
+            return None
+    return folds if sum(map(zlib.crc32, checked)) == checksum else None
 
 
 def _opened(path: Path) -> sqlite3.Connection:
