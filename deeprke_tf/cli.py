@@ -9,12 +9,15 @@ import contextlib
 import dataclasses
 import difflib
 import importlib
+import inspect
 import io
+import itertools
 import logging
 import os
 import re
 import sys
 import traceback
+import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TextIO, TypeVar
@@ -116,29 +119,12 @@ def run(
     if verbose:
         arguments.remove("--verbose")
     try:
-        given: dict[str, Any] = {"default": default(arguments)} if default else {}
-        settings: dict[str, Any] = {
-            "prog": f"deeprke {command}",
-            "args": arguments,
-            "config": TYRO_SETTINGS,
-            **given,
-        }
-        if unknown is None:
-            flags = tyro.cli(flags_class, **settings)
-        else:
-            flags, rest = tyro.cli(flags_class, **settings, return_unknown_args=True)
-            unknown.extend(rest)
+        flags = _parsed(command, flags_class, arguments, default, unknown)
         if uses_tensorflow:
             tensorflow.import_tensorflow(verbose)
         stream = sys.stderr if log_to_stderr else sys.stdout
         with _messages_shown(stream, arguments_of(flags_class)):
             action(flags)
-    except UserError as error:
-        if verbose:
-            traceback.print_exc()
-        words = with_dashes(str(error), arguments_of(flags_class))
-        print(f"deeprke {command}: error: {words}", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         print(f"deeprke {command}: interrupted.", file=sys.stderr)
         return 130
@@ -146,15 +132,66 @@ def run(
         # The reader of our output has gone, as `head` does: nothing is left to say.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-    except OSError as error:
+    except (UserError, OSError) as error:
         # A full disk or a lost network drive is no defect of the program.
         if verbose:
             traceback.print_exc()
-        where = f": {error.filename}" if error.filename else ""
-        reason = error.strerror or str(error)
-        print(f"deeprke {command}: error: {reason}{where}", file=sys.stderr)
+        message = _error_message(error, flags_class)
+        print(f"deeprke {command}: error: {message}", file=sys.stderr)
         return 1
     return 0
+
+
+def _parsed(
+    command: str,
+    flags_class: type[Flags],
+    arguments: Sequence[str],
+    default: Callable[[Sequence[str]], Flags] | None,
+    unknown: list[str] | None,
+) -> Flags:
+    """Parses arguments by tyro; see `run`."""
+    settings: dict[str, Any] = {
+        "prog": f"deeprke {command}",
+        "args": arguments,
+        "config": TYRO_SETTINGS,
+    }
+    if default:
+        settings["default"] = default(arguments)
+    if {"-h", "--help"}.intersection(arguments):
+        _unwrap_help(flags_class)
+        paragraphs = (inspect.getdoc(flags_class) or "").split("\n\n")
+        settings["description"] = "\n\n".join(map(_unwrapped, paragraphs))
+    if unknown is None:
+        return tyro.cli(flags_class, **settings)
+    flags, rest = tyro.cli(flags_class, **settings, return_unknown_args=True)
+    unknown.extend(rest)
+    return flags
+
+
+def _unwrap_help(flags_class: type) -> None:
+    """Removes line breaks from docstrings of fields, of which tyro keeps some."""
+    import docstring_parser  # takes time to load
+
+    documented = docstring_parser.parse_from_object(flags_class).params
+    texts = {param.arg_name: param.description or "" for param in documented}
+    for field in dataclasses.fields(flags_class):
+        if field.name in texts:
+            help_text = {"help": _unwrapped(texts[field.name])}
+            field.metadata = types.MappingProxyType({**field.metadata, **help_text})
+    for hint in typing.get_type_hints(flags_class).values():
+        if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+            _unwrap_help(hint)
+
+
+def _unwrapped(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _error_message(error: UserError | OSError, flags_class: type) -> str:
+    if isinstance(error, UserError):
+        return with_dashes(str(error), arguments_of(flags_class))
+    where = f": {error.filename}" if error.filename else ""
+    return f"{error.strerror or error}{where}"
 
 
 class _Messages(logging.Formatter):
@@ -173,33 +210,27 @@ class _Messages(logging.Formatter):
 def _messages_shown(stream: TextIO, arguments: Mapping[str, str]) -> Iterator[None]:
     """Prints what the library logs: messages to `stream`, warnings to standard error.
 
-    `logger.info` is for what a user of the command wants to read: the library itself
-    prints nothing.
+    The library itself prints nothing; its `logger.info` is for users of a command.
     """
+    handlers = [logging.StreamHandler(stream), logging.StreamHandler(sys.stderr)]
+    handlers[0].addFilter(lambda record: record.levelno < logging.WARNING)
+    handlers[1].setLevel(logging.WARNING)
     loggers = [logging.getLogger(name) for name in ("deeprke_tf", "pipelines")]
-    messages, warnings = (
-        logging.StreamHandler(stream),
-        logging.StreamHandler(sys.stderr),
-    )
-    messages.addFilter(lambda record: record.levelno < logging.WARNING)
-    warnings.setLevel(logging.WARNING)
     levels = [logger.level for logger in loggers]
-    for handler in (messages, warnings):
+    for logger, handler in itertools.product(loggers, handlers):
         handler.setFormatter(_Messages(arguments))
-    for logger in loggers:
         logger.setLevel(logging.INFO)
         # Some libraries, such as Beam, make the root logger print everything.
         logger.propagate = False
-        logger.addHandler(messages)
-        logger.addHandler(warnings)
+        logger.addHandler(handler)
     try:
         yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
             logger.propagate = True
-            logger.removeHandler(messages)
-            logger.removeHandler(warnings)
+            for handler in handlers:
+                logger.removeHandler(handler)
 
 
 def arguments_of(flags_class: type) -> dict[str, str]:
@@ -239,15 +270,14 @@ def with_dashes(message: str, arguments: Mapping[str, str]) -> str:
             return match[0]
         if value in ("False", "None"):
             return f"--no-{arguments[name]}"
-        return f"--{arguments[name]}" + (
-            f" {value}" if value not in (None, "True") else ""
-        )
+        given = f" {value}" if value not in (None, "True") else ""
+        return f"--{arguments[name]}{given}"
 
     return re.sub(r"`(?P<name>[a-z_][a-z0-9_]*)(=(?P<value>[^`]+))?`", flag, message)
 
 
 def _unknown_command(name: str) -> str:
-    """Returns what is wrong with a command that does not exist."""
+    """Returns the error message for a command that does not exist."""
     likely = difflib.get_close_matches(name.lower(), COMMANDS, n=1)
     advice = f"did you mean {likely[0]!r}?" if likely else "deeprke --help lists them."
     return f"no command {name!r}; {advice}"
@@ -266,7 +296,3 @@ def _overview() -> str:
         lines += [f"  {name:<{width}}  {text}" for name, (_, text) in commands.items()]
     lines += ["", "deeprke <command> --help lists its options; --version the version."]
     return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -21,7 +21,8 @@ class Flags:
     """Counts sites."""
 
     n_sites: int = 1
-    """Sites to count."""
+    """Sites to count,
+    1/2 of them at a time."""
 
 
 def run_with(action, *arguments, **options):
@@ -171,6 +172,12 @@ def test_flags_reach_the_action():
     assert run_with(seen.append, "--n-sites", "7") == 0
     assert run_with(seen.append) == 0
     assert seen == [Flags(7), Flags(1)]
+
+
+def test_help_has_none_of_the_line_breaks_of_docstrings(capsys):
+    with pytest.raises(SystemExit):
+        run_with(print, "--help")
+    assert "Sites to count, 1/2 of them at a time. " in capsys.readouterr().out
 
 
 def test_defaults_may_depend_on_the_arguments():
