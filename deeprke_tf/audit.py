@@ -1,4 +1,4 @@
-"""Finds shortcuts in a training set, before a model does.
+"""Finds simple rules that separate the classes of a training set.
 
 python -m deeprke_tf.audit --sites train.fa.gz --test-sites test.fa.gz --out audits/QKI
 
@@ -25,7 +25,7 @@ class AuditFlags:
     dinucleotides, the base at one position (from the 5' end, the center, the 3' end,
     and both edges of the site where letter case marks it), loop contexts, energy. Its
     AUROC is cross-validated. A model that does no better need not have learned binding.
-    Also counts sequences that the classes, and train and test, share.
+    The audit also counts sequences that occur in both classes, or in training and test.
     """
 
     out: Path

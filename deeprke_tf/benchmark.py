@@ -26,27 +26,30 @@ class BenchmarkFlags:
     """Trains and tests presets and baselines on the experiments of a benchmark.
 
     Each experiment, preset, seed and protocol gives one JSON file when it is done. Run
-    the command again to resume, or several times at once to share the work. It ends
+    the command again to resume, or several times at once to work in parallel. It ends
     with a report on all results in --out: report.md, report.html and figures.
+
+    Besides the presets of `deeprke train`, --presets takes the linear baselines oli and
+    position-kmer, and the controls shuffled-structure and deeprke-shuffled-structure,
+    which permute structures over sites. Protocol frozen draws validation sites at
+    random; with grouped, they have no 38 letters in a row in common with training
+    sites. Either protocol scores the test sites once.
     """
 
     benchmark: Annotated[Benchmark, tyro.conf.Positional]
-    """rbp31 or rbp24."""
+    """Benchmark to run."""
     data_dir: Path
-    """Directory of its files, or of their folder `rbp31` or `rbp24`."""
+    """Directory of its files, or the parent of a folder rbp31 or rbp24 with them."""
     out: Path
     """Directory for results, datasets, runs and the report."""
     experiments: tuple[str, ...] = ()
-    """Names or numbers; all complete experiments if not given. With --report-only, the
-    report covers only these."""
+    """Names or numbers; all complete experiments if not given."""
     presets: tuple[str, ...] = ("paper",)
-    """Presets of `deeprke train`; the linear baselines oli and position-kmer; the
-    controls shuffled-structure and deeprke-shuffled-structure."""
+    """Presets, linear baselines and controls."""
     seeds: tuple[int, ...] = (1,)
     """Training seeds."""
     protocols: tuple[str, ...] = ("frozen",)
-    """frozen: the validation split is random; grouped: validation sites share no 38
-    letters with training sites. Either scores the test sites once."""
+    """Protocols of the validation split: frozen, grouped."""
     masks: tuple[str, ...] = ("none", "3prime-edge")
     """Bases of RBP-24 sites to mask: none, 3prime-edge or both-edges."""
     shard: str = "1/1"
@@ -54,7 +57,7 @@ class BenchmarkFlags:
     published: Path | None = None
     """Table of published AUROCs to compare with, or the folder that holds it."""
     report_only: bool = False
-    """Train nothing; report the results that are there."""
+    """Train nothing; report existing results, only of --experiments if given."""
     plan: Path | None = None
     """Train nothing; write to this directory what `deeprke fleet` needs to train the
     networks on a GPU."""

@@ -17,7 +17,7 @@ Config = TypeVar("Config")
 # Settings of earlier versions that were renamed, and their names now.
 _RENAMED = {"kmer_share": "kmer_weight"}
 
-# Settings of earlier versions that are gone, each with the value that changes nothing.
+# Removed settings of earlier versions, each with the only value still allowed.
 _REMOVED = {"residual": False}
 
 
@@ -111,7 +111,7 @@ class ModelConfig:
     network: Literal["deeprke", "deepbind", "ideepv", "ideeps"] = "deeprke"
     """Architecture: DeepRKE, or a baseline after another paper."""
     structure: bool = True
-    """Whether the network reads the structure view, or the sequence alone."""
+    """Read the structure view; --no-structure: read the sequence alone."""
     one_hot: bool = False
     """One-hot nucleotides instead of word2vec k-mer embeddings."""
     trainable_vectors: bool = False
@@ -123,15 +123,15 @@ class ModelConfig:
     structure_filters: Widths = ()
     """Filters of the structure module; if not given, as in `filters`."""
     union_filters: Widths = ()
-    """Filters of the module on both views; if not given, as in `filters`."""
+    """Filters of the union module, on both views; if not given, as in `filters`."""
     union_kernel_sizes: KernelSizes = ()
-    """Its kernel sizes; if not given, as in `kernel_sizes`."""
+    """Kernel sizes of the union module; if not given, as in `kernel_sizes`."""
     union_size: OptionalWidth = 0
     """Project the concatenated views to this many channels (1x1); 0: no projection."""
     union_mean: Fraction = 0.0
-    """Skip connection, mean-pooled union to output: its probability in training."""
+    """Probability in training of a skip connection, mean-pooled union to output."""
     kmer_weight: Fraction = 0.0
-    """Weight of a k-mer logistic regression in the log odds; 0: without it."""
+    """Weight of a k-mer logistic regression in the log odds; 0: none."""
     position_size: OptionalWidth = 0
     """Dimension of the learned positional embedding; 0: none."""
     batch_norm: bool = False
@@ -200,7 +200,7 @@ class TrainConfig:
     patience: Count = 5
     """Early stopping: epochs without a better validation AUROC."""
     min_epochs: Count = 10
-    """Early stopping starts after this many epochs; few sites learn late."""
+    """Early stopping starts after this many epochs; few sites take long to learn."""
     learning_rate: Annotated[float, Between(1e-12, 1e38)] = 1e-3
     """Learning rate of Adam."""
     warmup_epochs: OptionalCount = 2
@@ -289,7 +289,7 @@ def _typed(expected: Any, value: Any, source: str) -> Any:
         if isinstance(value, list) and all(type(item) is int for item in value):
             return tuple(value)
     elif typing.get_origin(expected) is Literal:
-        return value  # `check` knows better what to say.
+        return value  # `check` has the better error message.
     elif expected is float and type(value) is int:
         return float(value)
     elif type(value) in (typing.get_args(expected) or (expected,)):

@@ -1,4 +1,4 @@
-"""Checks the machine that the package runs on, and advises where something is wrong.
+"""Checks the machine that the package runs on, and advises on problems.
 
 python -m deeprke_tf.doctor
 """
@@ -14,14 +14,15 @@ from deeprke_tf.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class DoctorFlags:
-    """Shows versions, devices, cache, disk and speed; ends with 1 if one is wrong.
+    """Checks versions, devices, fold cache, disk and speed.
 
     A training step is timed on each device, in float32 and in mixed precision, on
-    random sites of 101 nt with the network of preset paper.
+    random sites of 101 nt with the network of preset paper. The exit status is 1 if a
+    check fails.
     """
 
     seconds: float = 10.0
-    """How long to train to measure the throughput, in seconds."""
+    """Seconds of training to measure the throughput."""
     batch_size: int = 128
     """Sites per batch, over all devices together."""
     fold_cache: Path | None = None
@@ -32,7 +33,7 @@ def doctor(flags: DoctorFlags) -> None:
     """Prints each finding as soon as it is known.
 
     Raises:
-      UserError: Something is wrong; it says what to do.
+      UserError: A check failed; the message says what to do.
     """
     from deeprke_tf.diagnostics.examination import examine
 

@@ -17,27 +17,26 @@ class ExportFlags:
     """Writes a trained model as a SavedModel, under the next free version number.
 
     Its signatures:
-
-    serving_default: `sequence` and `dot_bracket`, string [batch].
-    contexts: `sequence` and `contexts`, string [batch].
-    ids: `sequence_kmers` and `structure_kmers`, int64 [batch, n_kmers], padded with 0.
-    records: `records`, serialized tf.train.Example, string [batch].
+    - serving_default: `sequence` and `dot_bracket`, string [batch]
+    - contexts: `sequence` and `contexts`, string [batch]
+    - ids: `sequence_kmers` and `structure_kmers`, int64 [batch, n_kmers], padded with 0
+    - records: `records`, serialized tf.train.Example, string [batch]
 
     Each returns `probability` and `calibrated_probability`, float32 [batch, 1], NaN for
     a row that is no valid site. For an ensemble, `probability` is the mean over its
     members and a third output, `probability_sd`, the sample standard deviation. A model
     without structure takes no structure and has no signature `contexts`.
 
-    Beside the SavedModel lie a model card, warm-up requests, and configuration files of
-    TF Serving.
+    A model card, warm-up requests and configuration files of TF Serving are written as
+    well.
     """
 
     model: Path
     """Run or ensemble of `deeprke train`."""
     out: Path
-    """Directory of the served model, such as serving/QKI; versions lie in it."""
+    """Directory of the served model, such as serving/QKI, that holds its versions."""
     license: str = "not stated"
-    """License of the model for its card, such as CC-BY-4.0; the data limit it."""
+    """License of the model, for its card, such as CC-BY-4.0."""
 
 
 def export(flags: ExportFlags) -> None:

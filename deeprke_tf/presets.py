@@ -85,7 +85,7 @@ def preset(name: str) -> RunConfig:
     """Returns the settings of a preset.
 
     Raises:
-      UserError: There is no preset of that name.
+      UserError: The name is unknown.
     """
     if name not in PRESETS:
         raise UserError(f"No preset {name!r}; there are: {', '.join(PRESETS)}.")

@@ -22,7 +22,7 @@ class TuneFlags:
     A trial is a training as `deeprke train` does it; the first one has the preset, with
     the settings given here. The test split is never read. Give the same command again
     to resume an interrupted search, or with more --trials to extend a finished one.
-    Give it several times at once, on one machine or on several that share a disk, to
+    Give it several times at once, on one machine or on several with a common disk, to
     train trials in parallel; see docs/tune.md.
     """
 
@@ -39,7 +39,7 @@ class TuneFlags:
     executions_per_trial: int = 1
     """Trainings per trial, each with the next seed; their mean AUROC counts."""
     max_time: float | None = None
-    """Hours, counted from this command on, after which it starts no more trials."""
+    """Hours after which this command starts no more trials."""
     preset: str = presets.DEFAULT
     """Preset of `deeprke train` to start from."""
     config: Path | None = None
@@ -47,7 +47,7 @@ class TuneFlags:
     vectors_from: Path | None = None
     """Directory that `deeprke vectors` made, in place of vectors trained here."""
     devices: int | None = None
-    """GPUs of each trial, by default all; where there is none, logical CPU devices."""
+    """GPUs of each trial, all by default; without a GPU, logical CPU devices."""
     model: ModelConfig = ModelConfig()
     vectors: VectorConfig = VectorConfig()
     train: TrainConfig = TrainConfig()

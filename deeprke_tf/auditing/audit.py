@@ -39,7 +39,7 @@ class Audit:
     Attributes:
       rules: All rules that were tried, the best first.
       findings: Warnings and notes, warnings first.
-      overlap: Sequences that classes and splits share (`stretches.overlaps`).
+      overlap: Overlap of classes and splits, from `stretches.overlaps`.
       facts: The other contents of `audit.json`.
     """
 
@@ -56,7 +56,7 @@ class Audit:
 
     @property
     def warnings(self) -> list[str]:
-        """Shortcuts that tell the label and are no binding."""
+        """Shortcuts that predict the label without binding."""
         return [found.text for found in self.findings if found.is_warning]
 
     @property
@@ -125,23 +125,10 @@ def audit_sites(
     seed: int = 1,
     progress: Progress = no_progress,
 ) -> Audit:
-    """Audits training sites; the arguments are those of `api.audit_sites`.
+    """Audits training sites; see `api.audit_sites` for arguments and errors.
 
-    Args:
-      sites: One file with labels, or a file of bound and one of background sites.
-      test_sites: The same of test sites; may be empty.
-      threshold: AUROC from which a rule is reported.
-      max_folded: Sites folded for rules of structure.
-      fold: Fold settings.
-      max_length: Longest site, in nucleotides.
-      workers: Folding processes.
-      fold_cache: File of known folds.
-      seed: Of the folded sites and the cross-validation.
-      progress: Of folding.
-
-    Raises:
-      UserError: A file cannot be read, a class has too few sites, or an argument is out
-        of range.
+    `sites` is one file with labels, or a file of bound and one of background sites;
+    `test_sites` likewise, or empty.
     """
     if not 0.5 < threshold < 1:
         raise UserError(f"`threshold` must be between 0.5 and 1, got {threshold}.")
@@ -222,7 +209,7 @@ def _labels(sites: Sequence[Site]) -> np.ndarray:
 
 
 def _drawn(labels: np.ndarray, max_folded: int, seed: int) -> np.ndarray:
-    """Draws the sites to fold, stratified; none if a class had too few."""
+    """Draws the sites to fold, stratified; none if a class would have too few."""
     rng = np.random.default_rng(seed)
     fraction = min(1.0, max_folded / len(labels))
     drawn = [

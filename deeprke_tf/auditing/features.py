@@ -161,10 +161,7 @@ def _composition(letters: _Letters) -> Iterator[Feature]:
 
 
 def _edges(sites: Sequence[Site]) -> tuple[np.ndarray, np.ndarray] | None:
-    """Returns start and end of the sites, `_UNMARKED` where letter case marks none.
-
-    None: too few are marked.
-    """
+    """Returns starts and ends, `_UNMARKED` where unmarked; None if too many are."""
     marked = [site.viewpoint or (_UNMARKED, _UNMARKED) for site in sites]
     if sum(site.viewpoint is None for site in sites) > _MAX_MISSING * len(sites):
         return None

@@ -1,9 +1,9 @@
 """Findings of an audit, in words: warnings and notes.
 
-No protein reads the length of a window, its N, or where its end is: a rule about these
-that works shows how the data were made, and is a warning. Composition, structure and
-the center of a site may be what the protein binds: such a rule is a note, because a
-model must do better to have learned more.
+A protein does not read the length of a window, its Ns or the position of its ends: a
+successful rule about these shows how the data were made, and is a warning. Composition,
+structure and the center of a site may be bound by the protein: such a rule is a note,
+because a model must do better to have learned more.
 """
 
 import dataclasses
@@ -13,10 +13,10 @@ from typing import Any
 from deeprke_tf.auditing.rules import Rule
 from deeprke_tf.rna.stretches import SHARED
 
-# Fraction of sites that share a stretch from which there is a note.
+# Fraction of overlapping sites above which there is a note.
 _MUCH_SHARED = 0.05
 
-# Fraction of sites in two sets from which there is a warning, not just a note.
+# Fraction of sites in two sets above which there is a warning, not just a note.
 _MANY_SHARED = 0.01
 
 _NEAR_AN_EDGE = 5  # positions
@@ -68,7 +68,7 @@ def findings_of(
 
     Args:
       rules: All rules that were tried, the best first.
-      shared: Of `stretches.overlaps`.
+      shared: Overlap of classes and splits, from `stretches.overlaps`.
       threshold: AUROC from which a rule is reported.
     """
     found = _of_rules(rules, threshold) + _of_overlap(shared)

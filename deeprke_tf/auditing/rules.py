@@ -50,8 +50,8 @@ def try_rules(
     Args:
       features: Features of the sites.
       labels: 1 bound, 0 background, [n_sites]; at least `N_CV_FOLDS` of each.
-      n_rules: Number of rules tried in all, on these sites and others.
-      seed: Of the cross-validation.
+      n_rules: Number of rules tried in all, with rules on other features.
+      seed: Seed of the cross-validation splits.
     """
     aurocs = _cross_validated(features, labels, _cv_folds(labels, seed))
     # Bonferroni.

@@ -19,9 +19,9 @@ _logger = logging.getLogger(__name__)
 # Method with a component, method without it, and title of the column.
 PAIRS = (
     ("paper", "no-structure", "structure, in paper"),
-    ("paper", "shuffled-structure", "whose structure it is, in paper"),
+    ("paper", "shuffled-structure", "own or shuffled structure, in paper"),
     ("deeprke", "deeprke-no-structure", "structure, in deeprke"),
-    ("deeprke", "deeprke-shuffled-structure", "whose structure it is, in deeprke"),
+    ("deeprke", "deeprke-shuffled-structure", "own or shuffled structure, in deeprke"),
     ("no-structure", "one-hot", "k-mer vectors"),
     ("paper", "cnn-only", "BiLSTM"),
     ("deeprke", "paper", "deeprke over paper"),

@@ -21,7 +21,7 @@ Benchmark = Literal["rbp31", "rbp24"]
 
 # How validation is split off. By either protocol the test sites are scored once.
 #   frozen   at random
-#   grouped  validation sites share no stretch of letters with training sites
+#   grouped  without a stretch of letters that occurs in training sites
 Protocol = Literal["frozen", "grouped"]
 PROTOCOLS: tuple[Protocol, ...] = ("frozen", "grouped")
 

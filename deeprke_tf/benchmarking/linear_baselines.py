@@ -130,8 +130,8 @@ def _positions(sequences: Sequence[str], reach: int) -> sparse.csr_matrix:
 def letters_of(sites: Sequence[np.ndarray], vocabulary: KmerVocabulary) -> list[str]:
     """Returns the letters of sites that are given as overlapping k-mers.
 
-    A letter that no known k-mer covers is N: a letter between two N may be lost. The
-    k-mers of the result are the given ones.
+    A letter that no known k-mer covers becomes N, such as a letter between two N. The
+    result has the same k-mers.
 
     >>> vocabulary = KmerVocabulary("ACGU", k=3)
     >>> letters_of([vocabulary.encode("ACGUNACG")], vocabulary)

@@ -1,4 +1,4 @@
-"""The report of a benchmark: Markdown, one HTML file that holds all, and figures."""
+"""The report of a benchmark: Markdown, a self-contained HTML page, and figures."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -22,9 +22,9 @@ _PROTOCOLS = {
         "sites are scored once. AUROCs are means over seeds."
     ),
     "grouped": (
-        "As frozen, and validation sites share no 38 letters in a row with training "
-        "sites, directly or through others. The test sites are the same: pairs and "
-        "figures have the methods of frozen beside these."
+        "As frozen, and validation sites have no 38 letters in a row in common with "
+        "training sites, directly or through others. The test sites are the same: "
+        "pairs and figures also show the methods of frozen."
     ),
 }
 # The protocol that each protocol is compared with: its test sites are the same.
@@ -43,7 +43,7 @@ def report(
     published: pd.DataFrame,
     only: Sequence[str] | None = None,
 ) -> list[Path]:
-    """Writes the report of all results that there are.
+    """Writes the report of all results.
 
     Args:
       benchmark: "rbp31" or "rbp24".

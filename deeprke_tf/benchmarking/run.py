@@ -159,7 +159,7 @@ def measure_ensembles(tasks: Sequence[Task], out: Path) -> dict[str, str]:
     chosen on the mean probabilities of the validation sites.
 
     Args:
-      tasks: Tasks; those without predictions are left out.
+      tasks: Tasks; tasks without predictions are left out.
       out: The directory of the results.
 
     Returns:

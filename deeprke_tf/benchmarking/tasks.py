@@ -1,7 +1,7 @@
-"""The tasks of a benchmark: what is trained on which sites, and where results lie.
+"""The tasks of a benchmark, and the paths of their results.
 
 A task is one experiment, preset, seed, protocol and mask. Its result is one JSON file,
-which is there when the task is done.
+written when the task is done.
 """
 
 import dataclasses
@@ -27,14 +27,14 @@ SHUFFLED = {
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """One result to be made.
+    """A model to train and test on one experiment.
 
     Attributes:
       benchmark: "rbp31" or "rbp24".
-      experiment: What is trained and tested on.
+      experiment: The files of the sites.
       preset: A preset of `train`, a key of `SHUFFLED`, or a linear baseline.
       protocol: How validation is split off: "frozen" or "grouped".
-      seed: Of the training.
+      seed: Training seed.
       mask: Which bases of the sites are masked; see `experiments.MASKS`.
     """
 
@@ -112,7 +112,7 @@ def plan(
     protocols: Sequence[Protocol],
     masks: Sequence[str],
 ) -> list[Task]:
-    """Returns all tasks, experiment by experiment, so that its folds are shared.
+    """Returns all tasks, experiment by experiment.
 
     Masks other than "none" are left out where letter case does not mark the site.
 

@@ -26,7 +26,7 @@ class Finding:
     Attributes:
       topic: What was checked.
       observed: What was found.
-      advice: How to repair it; empty if it is all right.
+      advice: How to repair it; empty if the check passed.
     """
 
     topic: str

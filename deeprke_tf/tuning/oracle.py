@@ -1,8 +1,8 @@
 """KerasTuner's oracles, which choose the settings of each trial, made resumable.
 
-An oracle's whole state is one file, replaced atomically. Whoever needs the oracle holds
-its lock, loads that file and asks; no process keeps an oracle in memory, so any number
-of them share a search.
+The state of an oracle is one file, replaced atomically. A process takes the lock, loads
+the file and asks for a trial. No process keeps an oracle in memory, so any number of
+processes can work on one search.
 """
 
 import copy
@@ -56,7 +56,7 @@ class ResumableOracle(keras_tuner.Oracle):
         return self.create_trial(f"trial-{len(self.trials)}")
 
     def record(self, result: TrialResult) -> None:
-        """Takes the result of a trial, unless it is known already."""
+        """Records the result of a trial, unless it is known already."""
         trial = self.trials.get(result.trial)
         if trial is None or trial.status != TrialStatus.RUNNING:
             return
@@ -135,7 +135,7 @@ class _Bayesian(ResumableOracle, keras_tuner.oracles.BayesianOptimizationOracle)
 
 
 def _with_score(trial: Trial, score: float) -> Trial:
-    """Returns a trial as it is, or if it is running as if it had ended with a score."""
+    """Returns a trial; a running one as a copy that has ended with the score."""
     if trial.status == TrialStatus.RUNNING:
         trial = copy.copy(trial)
         trial.status, trial.score = TrialStatus.COMPLETED, score

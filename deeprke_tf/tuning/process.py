@@ -1,4 +1,4 @@
-"""A function called in a process of its own, whatever becomes of that process."""
+"""Calls a function in a new process, which may crash without harm to this one."""
 
 import contextlib
 import logging
@@ -15,8 +15,8 @@ from deeprke_tf.system.processes import SpawnContext, end_with_parent
 def failure_of(function: Callable[..., object], *arguments: Any) -> str:
     """Calls a function in a new process, which ends with this one.
 
-    A function that runs out of memory or crashes TensorFlow harms nothing else. What
-    the package logs there is logged here.
+    A function that runs out of memory or crashes TensorFlow ends only that process. Log
+    records of the package are handled here.
 
     Args:
       function: Of a module; it and its arguments are pickled.
@@ -56,7 +56,7 @@ def _death(exit_code: int) -> str:
 
 
 class _PipeHandler(logging.handlers.QueueHandler):
-    """Sends what is logged through a pipe."""
+    """Sends log records through a pipe."""
 
     def enqueue(self, record: logging.LogRecord) -> None:
         self.queue.send(record)  # type: ignore[attr-defined]
@@ -68,7 +68,7 @@ def _call(
     function: Callable[..., object],
     arguments: tuple[Any, ...],
 ) -> None:
-    """Calls the function in this process; sends why it failed, or nothing."""
+    """Calls the function in this process; sends log records, then why it failed."""
     end_with_parent()
     logger = logging.getLogger("deeprke_tf")
     logger.setLevel(level)

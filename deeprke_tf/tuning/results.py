@@ -122,9 +122,9 @@ def read_config(directory: Path) -> RunConfig:
 
 
 def keep_best_run(results: Sequence[TrialResult], search: Path) -> None:
-    """Deletes the runs of all trials that have ended, except those of the best trial.
+    """Deletes the runs of all trials that have ended, except the best trial.
 
-    Any process may do so at any time: a trial that is worse than another one stays so.
+    Any process may do so at any time: a trial that is worse than another stays worse.
 
     Args:
       results: The trials that have ended, the best first.

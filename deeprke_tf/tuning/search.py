@@ -1,9 +1,9 @@
 """The search loop: each process takes one trial after the other until all have ended.
 
-Any number of processes, on any machines that share the directory, may search together.
-The lock of the oracle's state decides who asks for a trial, the lock of a trial who
-trains it. The system frees the locks of a process that dies; another one resumes its
-trial.
+Any number of processes, on any machines with access to the directory, may search
+together. A process holds the lock of the oracle while it asks for a trial, and the lock
+of the trial while it trains. If a process dies, its locks are released, and another one
+resumes its trial.
 """
 
 import contextlib
@@ -47,8 +47,8 @@ def search(plan: SearchPlan, max_time: float | None = None) -> Leaderboard:
         raise UserError(f"`max_time` must be above 0, got {max_time}.")
     if "KERASTUNER_ORACLE_IP" in os.environ:
         raise UserError(
-            "A search has no chief any more: all processes with the same `out` share "
-            "it. Unset KERASTUNER_ORACLE_IP and start them alike."
+            "A search no longer has a chief process. Unset KERASTUNER_ORACLE_IP, and "
+            "start all processes alike, with the same `out`."
         )
     begin(plan)
     board = Leaderboard(plan)
@@ -80,8 +80,8 @@ def run_trials(plan: SearchPlan, board: Leaderboard, ends_at: float = math.inf) 
 def _take_trial(plan: SearchPlan, locks: contextlib.ExitStack) -> Trial:
     """Returns the next trial for this process, with its lock added to `locks`.
 
-    Its status is IDLE while other processes train the last trials, or those on which
-    the next ones depend, and STOPPED when all have ended.
+    Its status is IDLE while other processes train the last trials, or trials that the
+    next ones depend on, and STOPPED when all have ended.
     """
     with opened(plan) as oracle:
         unfinished = []
@@ -99,7 +99,7 @@ def _take_trial(plan: SearchPlan, locks: contextlib.ExitStack) -> Trial:
         if trial.status == TrialStatus.RUNNING:
             _lock(plan, trial, locks)
         elif unfinished:
-            # Another process trains it. If that one dies, somebody must be left.
+            # Another process trains the last trial; this one waits, in case it dies.
             trial.status = TrialStatus.IDLE
         return trial
 

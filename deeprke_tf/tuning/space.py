@@ -62,7 +62,7 @@ class Range:
 Domain: TypeAlias = Choices | Range
 Space: TypeAlias = dict[str, Domain]
 
-# Factors of the starting widths, however many there are.
+# Factors by which the starting widths are multiplied.
 _FACTORS = {
     "filters": (0.5, 1, 2),
     "kernel_sizes": (0.5, 1),
@@ -83,7 +83,7 @@ DEFAULT_SPACE: Space = {
     "vector_size": Choices((25, 50, 100, 200)),
 }
 
-# Another seed is luck, not a better setting; the duration of training is given.
+# A seed is no setting to optimize; the duration of training is fixed.
 _NOT_SEARCHED = (
     "seed",
     "epochs",
@@ -129,10 +129,10 @@ def sample(
     """Declares the space to KerasTuner, and returns the values that it chose.
 
     Args:
-      hyperparameters: Those of a trial; or empty ones, which then hold the space and
-        give the starting settings.
+      hyperparameters: The values of a trial; or empty, to declare the space and get the
+        starting settings.
       space: Settings that vary.
-      start: All other settings, and the defaults of those that vary.
+      start: All settings of the first trial.
 
     Returns:
       The settings of the trial.
@@ -164,7 +164,7 @@ def space_around(start: RunConfig, path: Path | None, given_vectors: bool) -> Sp
     Args:
       start: Settings of the first trial; the default space is widened to them.
       path: The user's file, if there is one.
-      given_vectors: Whether the k-mer vectors are ready, so that theirs do not vary.
+      given_vectors: Whether k-mer vectors are given, so that their settings are fixed.
 
     Raises:
       UserError: The file cannot be read, names a setting that cannot be searched, or

@@ -1,7 +1,7 @@
 """One trial: a training as `deeprke train` does it, in a process of its own.
 
-A trial does not depend on the process that runs it: one that was killed is resumed from
-its last whole epoch by whichever process takes it next.
+If the process that runs a trial is killed, the next process that takes the trial
+resumes it from its last complete epoch.
 """
 
 import dataclasses
@@ -146,7 +146,7 @@ def train(plan: SearchPlan, run: Path, run_config: RunConfig) -> None:
 
 
 def _vectors(plan: SearchPlan, run_config: RunConfig) -> Path | None:
-    """Returns the directory of a trial's vectors, which trials share."""
+    """Returns the directory of a trial's vectors, made once for equal settings."""
     if plan.vectors_from or run_config.model.one_hot:
         return plan.vectors_from
     from deeprke_tf.data import description

@@ -32,7 +32,7 @@ def plan_of(out, tuner="random", trials=8, **settings):
 
 
 def score(run_config):
-    """Stands for training: the more LSTM units, the better."""
+    """Replaces training: the more LSTM units, the better."""
     return run_config.model.lstm_units / 100 + run_config.train.learning_rate
 
 
@@ -195,7 +195,7 @@ def test_a_search_without_the_state_of_its_oracle_keeps_its_results(
 
 
 def test_a_search_of_version_0_1_0_is_resumed(killed):
-    """Version 0.1.0 left each trial in a file of KerasTuner's own, which still does."""
+    """Version 0.1.0 kept each trial in a file, as KerasTuner does."""
     state = killed.plan.out / "oracle" / "oracle.json"
     contents = json.loads(state.read_text())
     del contents["trials"]
@@ -268,5 +268,5 @@ def test_a_result_of_another_process_is_taken(killed):
 
 def test_a_chief_of_kerastuner_is_refused(monkeypatch, tmp_path):
     monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
-    with pytest.raises(UserError, match="A search has no chief any more"):
+    with pytest.raises(UserError, match="no longer has a chief process"):
         tune_search.search(plan_of(tmp_path))
