@@ -69,11 +69,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs `deeprke <command> ...`; returns the exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(_overview())
-        return 0
+        return _print(_overview())
     if arguments[0] == "--version":
-        print(f"deeprke_tf {__version__}")
-        return 0
+        return _print(f"deeprke_tf {__version__}")
     if arguments[0] not in COMMANDS:
         print(f"deeprke: error: {_unknown_command(arguments[0])}", file=sys.stderr)
         return 2
@@ -115,6 +113,7 @@ def run(
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _replace_closed_streams(arguments)
     verbose = "--verbose" in arguments
     if verbose:
         arguments.remove("--verbose")
@@ -136,7 +135,7 @@ def run(
         # A full disk or a lost network drive is no defect of the program.
         if verbose:
             traceback.print_exc()
-        message = _error_message(error, flags_class)
+        message = _visible(_error_message(error, flags_class))
         print(f"deeprke {command}: error: {message}", file=sys.stderr)
         return 1
     return 0
@@ -192,6 +191,15 @@ def _error_message(error: UserError | OSError, flags_class: type) -> str:
         return with_dashes(str(error), arguments_of(flags_class))
     where = f": {error.filename}" if error.filename else ""
     return f"{error.strerror or error}{where}"
+
+
+def _replace_closed_streams(arguments: Sequence[str]) -> None:
+    """Replaces standard error, or standard output for a help text, if it is closed."""
+    if sys.stderr is None:
+        # `print` would write to standard output in its place.
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    if sys.stdout is None and {"-h", "--help"} & set(arguments):
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
 
 
 class _Messages(logging.Formatter):
@@ -274,6 +282,21 @@ def with_dashes(message: str, arguments: Mapping[str, str]) -> str:
         return f"--{arguments[name]}{given}"
 
     return re.sub(r"`(?P<name>[a-z_][a-z0-9_]*)(=(?P<value>[^`]+))?`", flag, message)
+
+
+def _print(text: str) -> int:
+    """Prints to standard output; returns the exit status."""
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        print(f"deeprke: error: {error.strerror}: standard output", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _visible(text: str) -> str:
+    """Escapes control characters, which a terminal would obey."""
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda c: repr(c[0])[1:-1], text)
 
 
 def _unknown_command(name: str) -> str:

@@ -3,6 +3,7 @@
 import dataclasses
 import errno
 import importlib
+import io
 import os
 import shutil
 import subprocess
@@ -46,6 +47,33 @@ def test_the_overview_lists_every_command(arguments, capsys):
     overview = capsys.readouterr().out
     for name, (_module, summary) in cli.COMMANDS.items():
         assert f"  {name} " in overview and summary in overview
+
+
+def test_a_full_standard_output_is_an_error_of_one_line(monkeypatch, capsys):
+    class Full(io.StringIO):
+        def write(self, text):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(sys, "stdout", Full())
+    assert cli.main(["--help"]) == 1
+    monkeypatch.undo()
+    said = "deeprke: error: No space left on device: standard output\n"
+    assert capsys.readouterr().err == said
+
+
+def test_messages_do_not_go_to_standard_output_where_standard_error_is_closed(
+    monkeypatch, capsys
+):
+    monkeypatch.setattr(sys, "stderr", None)
+    assert run_with(fail, "--n-sites", "7") == 1
+    assert not capsys.readouterr().out
+
+
+def test_help_does_not_fail_where_standard_output_is_closed(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    with pytest.raises(SystemExit) as ended:
+        run_with(print, "--help")
+    assert ended.value.code == 0
 
 
 def test_the_version_is_told(capsys):
@@ -191,6 +219,14 @@ def test_a_user_error_is_one_line(capsys):
     said = capsys.readouterr()
     assert said.err == ("deeprke count: error: 7 sites are too many; give fewer.\n")
     assert not said.out
+
+
+def test_control_characters_in_an_error_are_escaped(capsys):
+    def fail(flags):
+        raise UserError("Cannot read a\x1b[31mb.")
+
+    assert run_with(fail) == 1
+    assert capsys.readouterr().err.endswith("error: Cannot read a\\x1b[31mb.\n")
 
 
 def test_verbose_shows_where_a_user_error_comes_from(capsys):

@@ -8,6 +8,7 @@ from sklearn import metrics as sklearn_metrics
 from deeprke_tf import evaluate, load_run
 from deeprke_tf.data import batches as dataset
 from deeprke_tf.data import description
+from deeprke_tf.errors import UserError
 from deeprke_tf.runs import run as runs
 from deeprke_tf.runs import scorer
 from tests.support.small_runs import make_data, make_sites, write_table
@@ -225,3 +226,15 @@ def test_calibration_is_measured_before_and_after(run, evaluated, tmp_path):
     assert measured["method"] == loaded.calibration.method
     assert measured["before"]["n_sites"] == measured["after"]["n_sites"] == 40
     assert 0 <= measured["after"]["ece"] <= 1
+
+
+def test_shards_of_other_records_than_described_are_refused(run, data, tmp_path):
+    copied = shutil.copytree(data, tmp_path / "data")
+    path = copied / "dataset.json"
+    contents = json.loads(path.read_text())
+    test = contents["splits"]["test"]
+    test["n_sites"] += 1
+    test["shards"][0]["n_sites"] += 1
+    path.write_text(json.dumps(contents))
+    with pytest.raises(UserError, match="The shards do not hold the records"):
+        load_run(run).evaluate(copied, n_bootstrap=50)

@@ -126,7 +126,7 @@ def read(directory: Path) -> Dataset:
         raise UserError(
             f"{directory} has no {FILE_NAME}; make it with `deeprke preprocess`."
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"Cannot read {path}: {error}.") from error
     version = contents.get("format_version") if isinstance(contents, dict) else None
     if version != FORMAT_VERSION:
@@ -156,6 +156,8 @@ def read(directory: Path) -> Dataset:
 def _checked(split: Split) -> Split:
     """Returns a split whose shards are described and hold the sites it has."""
     n_sites = sum(shard["n_sites"] for shard in split.shards)
+    if any(shard["n_sites"] < 0 for shard in split.shards):
+        raise ValueError("a shard of less than no sites")
     if n_sites != split.n_sites:
         raise ValueError(f"{split.n_sites} sites, but {n_sites} in the shards")
     for shard in split.shards:

@@ -32,6 +32,9 @@ class Encoding:
     def __post_init__(self):
         if not 1 <= self.k <= MAX_K:
             raise UserError(f"k must be between 1 and {MAX_K}, got {self.k}.")
+        for alphabet in (self.sequence_alphabet, self.structure_alphabet):
+            if len(set(alphabet)) != len(alphabet):
+                raise UserError(f"The alphabet {alphabet!r} repeats a letter.")
 
     @functools.cached_property
     def sequence_vocabulary(self) -> KmerVocabulary:

@@ -25,6 +25,7 @@ figures/                as of a run
 manifest.json           threshold and calibration of the mean, and the members
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,11 +109,13 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     return files.read_json(path)
 
 
-def load_network(directory: Path, manifest: dict[str, Any]) -> "keras.Model":
+def load_network(
+    directory: Path, manifest: dict[str, Any], views: Sequence[str]
+) -> "keras.Model":
     """Loads the network of a single training; nothing in its file can run code.
 
     Raises:
-      ValueError: The file is not the one that training wrote.
+      ValueError: The file is not the one that training wrote, or reads other views.
     """
     import keras
 
@@ -127,4 +130,8 @@ def load_network(directory: Path, manifest: dict[str, Any]) -> "keras.Model":
     # Keras would load some damaged weights, or weights of another network.
     if files.sha256(directory / MODEL) != manifest["model_sha256"]:
         raise ValueError(f"{MODEL} is not the file that training wrote.")
-    return keras.models.load_model(directory / MODEL, compile=False, safe_mode=True)
+    path = directory / MODEL
+    network = keras.models.load_model(path, compile=False, safe_mode=True)
+    if {tensor.name for tensor in network.inputs} != set(views):
+        raise ValueError(f"{CONFIG} and {MODEL} differ in the views that are read.")
+    return network

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from deeprke_tf.runs.scorer import Scorer
 
 
+# What Keras raises for files that training did not write.
+_DAMAGED = (AttributeError, ImportError, OSError, RuntimeError, TypeError, ValueError)
+
+
 class Run:
     """A model, loaded by `load`: a single training, or the mean of several.
 
@@ -109,20 +113,26 @@ class Run:
                 Encoding, manifest["encoding"], f"{source}: encoding"
             )
             threshold = float(manifest["threshold"])
+            if not 0 <= threshold <= 1:
+                raise ValueError(f"threshold {threshold} is not from 0 to 1.")
             calibration = Calibration.from_json(manifest["calibration"], source)
             members = cls._load_members(directory, manifest)
+            network = None
+            if not members:
+                views = run_config.model.views
+                network = layout.load_network(directory, manifest, views)
             return cls(
                 *(directory, run_config, encoding, manifest),
                 threshold=threshold,
                 calibration=calibration,
-                model=None if members else layout.load_network(directory, manifest),
+                model=network,
                 members=members,
             )
         except KeyError as error:
             raise UserError(
                 f"The run {directory} is damaged: {layout.MANIFEST} lacks {error}."
             ) from error
-        except (TypeError, ValueError, OSError, zipfile.BadZipFile) as error:
+        except (*_DAMAGED, zipfile.BadZipFile) as error:
             cause = (str(error).splitlines() or [type(error).__name__])[0]
             raise UserError(f"The run {directory} is damaged: {cause}") from error
 
@@ -130,6 +140,8 @@ class Run:
     def _load_members(cls, directory: Path, manifest: dict[str, Any]) -> list["Self"]:
         members = []
         for facts in manifest.get("members", ()):
+            if (directory / facts["directory"]).samefile(directory):
+                raise ValueError(f"{layout.MANIFEST} names it as a member of itself.")
             member = cls._load_one(directory / facts["directory"])
             if member.manifest["model_sha256"] != facts["model_sha256"]:
                 raise ValueError(

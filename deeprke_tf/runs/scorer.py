@@ -8,10 +8,16 @@ import numpy as np
 import tensorflow as tf
 
 from deeprke_tf.data.kmers import PAD_ID
+from deeprke_tf.errors import UserError
 
 # K-mers in a padded batch. Preset `deeprke` takes 2.7 kB for each, 0.7 GB in all; 256
 # sites of the benchmarks, or windows, have far fewer.
 _MOST_KMERS = 256_000
+
+OTHER_RECORDS = (
+    "The shards do not hold the records that dataset.json describes; run `deeprke "
+    "preprocess` again."
+)
 
 Scorer = Callable[[dict[str, Any]], np.ndarray]
 
@@ -45,11 +51,21 @@ def score_labelled(score: Scorer, batches: tf.data.Dataset) -> tuple[np.ndarray,
 
     Returns:
       Labels, int [n_sites], and probabilities, float32 [n_sites], in the same order.
+
+    Raises:
+      UserError: The shards do not hold the records that `dataset.json` describes.
     """
     labels, probabilities = [np.zeros(0, int)], [np.zeros(0, np.float32)]
-    for inputs, label, _weight in batches:
-        labels.append(label.numpy()[:, 0].astype(int))
-        probabilities.append(score(inputs))
+    try:
+        for inputs, label, _weight in batches:
+            labels.append(label.numpy()[:, 0].astype(int))
+            probabilities.append(score(inputs))
+    except (
+        tf.errors.DataLossError,
+        tf.errors.FailedPreconditionError,
+        tf.errors.InvalidArgumentError,
+    ) as error:
+        raise UserError(OTHER_RECORDS) from error
     return np.concatenate(labels), np.concatenate(probabilities)
 
 

@@ -145,6 +145,8 @@ def opened(path: Path) -> Iterator[TextIO]:
     The file takes its place when it is whole.
     """
     if str(path) == "-":
+        if sys.stdout is None:
+            raise UserError("Standard output is closed; give `out` a file.")
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(encoding="utf-8")
         yield sys.stdout

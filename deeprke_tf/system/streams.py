@@ -57,6 +57,36 @@ class _Replayed(io.RawIOBase):
         return len(data)
 
 
+class _Zstandard(io.RawIOBase):
+    """Decompressed frames; the reader of zstandard does not notice missing ones."""
+
+    def __init__(self, stream: io.BufferedIOBase, zstandard: Any):
+        self._stream, self._zstandard = stream, zstandard
+        self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._data = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        while not self._data:
+            # Few bytes at once: they may decompress to 30,000 times as many.
+            compressed = self._frame.unused_data or self._stream.read(1 << 10)
+            if self._frame.eof:
+                if not compressed:
+                    return 0
+                self._frame = self._zstandard.ZstdDecompressor().decompressobj()
+            elif not compressed:
+                raise EOFError("the last frame has no end")
+            try:
+                self._data = self._frame.decompress(compressed)
+            except self._zstandard.ZstdError as error:
+                raise OSError(str(error)) from error
+        data, self._data = self._data[: len(buffer)], self._data[len(buffer) :]
+        buffer[: len(data)] = data
+        return len(data)
+
+
 class LineCounter(io.BufferedReader):
     r"""A stream that knows where reading ended, for errors that name the line.
 
@@ -178,7 +208,7 @@ def _zstandard(stream: Any) -> Any:
             "The file is compressed with Zstandard; decompress it, or install the "
             "package zstandard."
         ) from error
-    return zstandard.open(stream, "rb")
+    return io.BufferedReader(_Zstandard(stream, zstandard), _BUFFER_SIZE)
 
 
 _OPENERS: dict[bytes, Callable[[Any], Any]] = {

@@ -4,6 +4,8 @@ import tensorflow as tf
 
 from deeprke_tf.errors import UserError, require_positive
 
+MOST_CPU_DEVICES = 64  # each has a copy of the network and threads of its own
+
 
 def strategy(n_devices: int | None = None) -> tf.distribute.Strategy:
     """Returns a strategy over GPUs, or over logical CPU devices where there are none.
@@ -23,6 +25,11 @@ def strategy(n_devices: int | None = None) -> tf.distribute.Strategy:
     if not gpus and (n_devices or 1) == 1:
         return tf.distribute.get_strategy()
     if not gpus:
+        if n_devices and n_devices > MOST_CPU_DEVICES:
+            raise UserError(
+                f"`devices` must be at most {MOST_CPU_DEVICES} without a GPU, got "
+                f"{n_devices}."
+            )
         return tf.distribute.MirroredStrategy(_logical_cpus(n_devices or 1))
     n_used = n_devices or len(gpus)
     if n_used > len(gpus):

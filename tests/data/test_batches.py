@@ -302,7 +302,7 @@ def test_a_directory_without_dataset_json_is_no_dataset(tmp_path):
         description.read(tmp_path)
 
 
-@pytest.mark.parametrize("content", ["", "{", "format_version: 1"])
+@pytest.mark.parametrize("content", ["", "{", "format_version: 1", "[" * 100_000])
 def test_a_dataset_json_that_is_not_json_is_refused(tmp_path, content):
     (tmp_path / "dataset.json").write_text(content)
     with pytest.raises(UserError, match=r"Cannot read .*dataset\.json: "):
@@ -352,6 +352,10 @@ SHARD = {"file": "train", "sha256": "", "n_sites": 1}
         (
             {"splits": {"train": SPLIT | {"shards": [SHARD, SHARD]}}},
             r"is not a dataset description \(1 sites, but 2 in the shards\)",
+        ),
+        (
+            {"splits": {"train": SPLIT | {"shards": [SHARD | {"n_sites": -1}]}}},
+            "is not a dataset description",
         ),
         (
             {"splits": {"train": SPLIT | {"shards": [SHARD | {"file": 1}]}}},

@@ -437,10 +437,23 @@ def test_a_gzip_file_that_is_damaged_is_an_error(tmp_path):
         (">a\nACGU\n".encode("utf-16"), "is UTF-16 text; save it as UTF-8"),
         (b"PK\x03\x04" + bytes(30), "is a zip archive; unpack it"),
         (b"\xfd7zXZ\x00\x00\n", "the compressed data are cut off or damaged"),
+        (b"\x28\xb5\x2f\xfd" + b"\xff" * 30, "compressed"),
     ],
 )
 def test_a_format_that_is_not_read_is_named(tmp_path, content, words):
     assert words in error_of(write(tmp_path, content))
+
+
+def zstandard_of(data):
+    return pytest.importorskip("zstandard").compress(data)
+
+
+def test_zstandard_that_is_cut_off_is_refused(tmp_path):
+    content = zstandard_of(
+        b"".join(b">s%d; class:1\nACGU\n" % i for i in range(50_000))
+    )
+    said = error_of(write(tmp_path, content[:-40]))
+    assert "the compressed data are cut off or damaged" in said
 
 
 @pytest.mark.parametrize(
@@ -449,9 +462,10 @@ def test_a_format_that_is_not_read_is_named(tmp_path, content, words):
         bz2.compress,
         lzma.compress,
         lambda data: gzip.compress(gzip.compress(data)),
-        lambda data: pytest.importorskip("zstandard").compress(data),
+        zstandard_of,
+        lambda data: zstandard_of(data[:20]) + zstandard_of(data[20:]),
     ],
-    ids=["bzip2", "xz", "gzip twice", "Zstandard"],
+    ids=["bzip2", "xz", "gzip twice", "Zstandard", "Zstandard of two frames"],
 )
 def test_other_compressions_are_read(tmp_path, compress):
     content = compress(LABELLED_FASTA.encode())

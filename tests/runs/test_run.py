@@ -2,6 +2,7 @@ import importlib.machinery
 import json
 import shutil
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -51,6 +52,27 @@ def without_key(key):
     return change
 
 
+def with_fact(**changes):
+    def change(run):
+        manifest = json.loads((run / "manifest.json").read_text()) | changes
+        (run / "manifest.json").write_text(json.dumps(manifest))
+
+    return change
+
+
+def with_fewer_layers(run):
+    path = run / "model.keras"
+    with zipfile.ZipFile(path) as file:
+        parts = {name: file.read(name) for name in file.namelist()}
+    network = json.loads(parts["config.json"])
+    network["config"]["layers"] = network["config"]["layers"][:2]
+    parts["config.json"] = json.dumps(network).encode()
+    with zipfile.ZipFile(path, "w") as file:
+        for name, content in parts.items():
+            file.writestr(name, content)
+    with_fact(model_sha256=files.sha256(path))(run)
+
+
 def cut_off_model(run):
     model = run / "model.keras"
     model.write_bytes(model.read_bytes()[:-100])
@@ -78,6 +100,21 @@ def changed_model(run):
         (with_text("manifest.json", "[]"), "is damaged: "),
         (without_key("encoding"), "is damaged: manifest.json lacks 'encoding'"),
         (without_key("threshold"), "is damaged: manifest.json lacks 'threshold'"),
+        (with_fact(threshold=float("nan")), "is damaged: threshold nan is not from 0"),
+        (with_fact(threshold=7), "is damaged: threshold 7.0 is not from 0 to 1"),
+        (
+            with_fact(members=[{"directory": ".", "model_sha256": ""}]),
+            "is damaged: manifest.json names it as a member of itself",
+        ),
+        (
+            with_fact(encoding={"sequence_alphabet": "AAAA"}),
+            "The alphabet 'AAAA' repeats a letter",
+        ),
+        (
+            with_text("config.json", '{"model": {"structure": false}}'),
+            "is damaged: config.json and model.keras differ in the views",
+        ),
+        (with_fewer_layers, "is damaged: Internal error: could not find layer"),
     ],
 )
 def test_a_damaged_run_is_an_error_of_one_line(damage, message, run, tmp_path):

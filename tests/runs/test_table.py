@@ -1,10 +1,13 @@
 import csv
 import io
 import os
+import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from deeprke_tf.errors import UserError
 from deeprke_tf.runs import table
 from deeprke_tf.runs.table import Prediction, TableWriter
 
@@ -86,3 +89,12 @@ def test_a_table_that_breaks_off_is_not_left_behind(tmp_path):
         file.write("half")
         raise ValueError("broke off")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_closed_standard_output_is_named(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    with (
+        pytest.raises(UserError, match="Standard output is closed"),
+        table.opened(Path("-")),
+    ):
+        pass

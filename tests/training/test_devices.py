@@ -41,6 +41,12 @@ def test_fewer_than_one_device_is_refused(n_devices):
         devices.strategy(n_devices)
 
 
+def test_too_many_cpu_devices_are_refused(gpus):
+    gpus(0)
+    with pytest.raises(UserError, match="`devices` must be at most 64 without a GPU"):
+        devices.strategy(1000)
+
+
 def test_more_devices_than_there_are_gpus_are_refused(gpus):
     gpus(2)
     with pytest.raises(UserError, match="`devices` is 3, but 2 GPUs were found"):
