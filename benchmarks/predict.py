@@ -169,12 +169,12 @@ def scoring(
     tensorflow.import_tensorflow()
     import tensorflow as tf
 
-    from deeprke_tf.runs import run as runs
     from deeprke_tf.runs import scorer as inference
+    from deeprke_tf.runs.run import Run
 
     tf.config.threading.set_intra_op_parallelism_threads(n_threads)
     tf.config.threading.set_inter_op_parallelism_threads(n_threads)
-    run = runs.load(run_directory)
+    run = Run.load(run_directory)
     score = inference.scorer(run.model)
     arrays = np.load(ids_file)
     views = {view: arrays[view] for view in run.config.model.views}

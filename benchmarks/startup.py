@@ -105,13 +105,13 @@ def _print_steps(run_directory: str, sites_path: str, cache_path: str) -> None:
     from deeprke_tf.rna.folding import FoldingPool
     from deeprke_tf.rna.site_files import SitesFile
     from deeprke_tf.runs import predictor
-    from deeprke_tf.runs import run as runs
+    from deeprke_tf.runs.run import Run
     from deeprke_tf.system import tensorflow
 
     end("start Python, import the command")
     tensorflow.import_tensorflow()
     end("import TensorFlow and Keras")
-    run = runs.load(Path(run_directory))
+    run = Run.load(Path(run_directory))
     end("load the model")
     with FoldingPool(run.encoding.fold, Path(cache_path)) as pool:
         sites = list(SitesFile(Path(sites_path), k=run.encoding.k, labelled=False))

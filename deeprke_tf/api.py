@@ -90,7 +90,7 @@ def audit_sites(
       workers: Folding processes; all cores by default.
       fold_cache: File of known folds, if not the one in the user's cache directory.
       seed: Random seed of the folded sites and of the cross-validation.
-      progress: Show a progress bar, or report to a callback of one's own.
+      progress: Show a progress bar, or call this for each stage.
 
     Returns:
       The audit: `warnings` and `notes`, sentences; `rules`, the best first; `summary`,
@@ -254,7 +254,7 @@ class Run(run.Run):
             in this process.
           fold_cache: File of known folds, if not the one in the user's cache directory.
           chunks: Return tables of this many sites, one by one, in constant memory.
-          progress: Show a progress bar, or report to a callback of one's own.
+          progress: Show a progress bar, or call this for each stage.
 
         Returns:
           A table, or with `chunks` an iterator of tables, with a row for each site in
@@ -374,7 +374,7 @@ class Run(run.Run):
           workers: Folding processes; all cores by default.
           fold_cache: File of known folds, if not the one in the user's cache directory.
           overwrite: Delete the scores of another scan in `out`.
-          progress: Show a progress bar, or report to a callback of one's own.
+          progress: Show a progress bar, or call this for each stage.
 
         Returns:
           The scan: `sites` and `windows` are tables, `to_bed`, `to_bedgraph` and

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deeprke_tf import cli
-from deeprke_tf.runs.run import load
+from deeprke_tf.runs.run import Run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +43,7 @@ def export(flags: ExportFlags) -> None:
     """Writes the next version of a served model and prints what was written."""
     from deeprke_tf.serving.export import export_run
 
-    path, configs = export_run(load(flags.model), flags.out, flags.license)
+    path, configs = export_run(Run.load(flags.model), flags.out, flags.license)
     for written in [*configs, path]:
         print(f"wrote {written}")
 

@@ -25,7 +25,8 @@ gc.set_threshold(100_000, 20, 20)
 
 # Doctests import it before a test asks for it.
 pytest.register_assert_rewrite(
-    "tests.support.benchmark_fixtures", "tests.support.run_fixtures"
+    *("tests.support.beam", "tests.support.benchmark_fixtures"),
+    "tests.support.run_fixtures",
 )
 
 

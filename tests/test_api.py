@@ -69,14 +69,6 @@ def test_chunks_read_no_further_than_needed(sequence_run):
     chunks.close()
 
 
-def test_several_paths_are_averaged(run, sequence_run, sites_files):
-    sites = sites_files / "test.tsv"
-    together = dk.load_run(run, sequence_run).predict(sites)
-    alone = [dk.load_run(path).predict(sites) for path in (run, sequence_run)]
-    mean = sum(table["probability"] for table in alone) / 2
-    assert together["probability"].tolist() == pytest.approx(mean.tolist())
-
-
 def test_runs_that_were_loaded_together_are_not_exported(run, sequence_run, tmp_path):
     with pytest.raises(dk.UserError, match="train an ensemble"):
         dk.load_run(run, sequence_run).export(tmp_path / "QKI")

@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from deeprke_tf import export
 from deeprke_tf.data import records
-from deeprke_tf.runs import run as runs
 from deeprke_tf.runs import scorer
+from deeprke_tf.runs.run import Run
 from deeprke_tf.serving.export import export_run
 
 pytest_plugins = ["tests.support.run_fixtures"]
@@ -43,7 +43,7 @@ def sites():
 @pytest.fixture(scope="module")
 def expected(run, sites):
     """The probabilities of the Python model, each site on its own."""
-    score = scorer.scorer(runs.load(run).model)
+    score = scorer.scorer(Run.load(run).model)
     return [
         score({name: ids[np.newaxis] for name, ids in site.items()})[0]
         for site in sites
@@ -107,13 +107,13 @@ def test_an_ensemble_is_one_model_with_the_outputs_of_predict(
     ensemble, exported_ensemble, sites
 ):
     directory = exported_ensemble
-    python = runs.load(ensemble).scorer(batch_size=2)(sites)
+    python = Run.load(ensemble).scorer(batch_size=2)(sites)
     assert python.probability_sd.max() > 1e-4
     serialized = [records.serialize("site", *site.values(), 1) for site in sites]
     inputs = {
         "ids": {
             name: tf.constant(padded(sites, name), tf.int64)
-            for name in runs.load(ensemble).config.model.views
+            for name in Run.load(ensemble).config.model.views
         },
         "records": {"records": tf.constant(serialized)},
     }
@@ -147,7 +147,7 @@ def test_an_export_that_fails_leaves_nothing_half_done(run, tmp_path, monkeypatc
 
 
 def test_exports_at_once_get_a_version_each(run, sequence_run, tmp_path, monkeypatch):
-    loaded, other = runs.load(run), runs.load(sequence_run)
+    loaded, other = Run.load(run), Run.load(sequence_run)
     second = threading.Thread(
         target=export_run, args=(other, tmp_path / "served", "CC0-1.0")
     )

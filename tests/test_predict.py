@@ -9,12 +9,10 @@ import pandas as pd
 import pytest
 
 from deeprke_tf import load_run, predict
-from deeprke_tf.data import batches as dataset
-from deeprke_tf.data import description
 from deeprke_tf.evaluation import calling
 from deeprke_tf.rna.structure import fold
 from deeprke_tf.runs import layout, scorer
-from deeprke_tf.runs import run as runs
+from deeprke_tf.runs.run import Run
 from tests.support.small_runs import make_sites, run_command, write_table
 
 pytest_plugins = ["tests.support.run_fixtures"]
@@ -37,7 +35,7 @@ def rows_of(text):
 
 @pytest.fixture
 def no_folding(monkeypatch):
-    """Makes folding anything at all an error."""
+    """Makes folding an error."""
 
     def refuse(*_arguments):
         raise AssertionError("Nothing is to be folded.")
@@ -102,7 +100,7 @@ def test_a_site_is_bound_from_the_threshold_of_the_run_on(
         assert row["bound"] == str(int(float(row["probability"]) >= threshold))
 
 
-def test_the_probabilities_are_those_of_evaluate(
+def test_evaluate_gives_the_same_probabilities(
     run, data, sites_files, tmp_path, no_folding
 ):
     rows = predicted(run, sites_files / "test.tsv", tmp_path / "out.tsv")
@@ -128,7 +126,7 @@ def test_given_structures_are_used(run, tmp_path, no_folding):
     assert first == third != second
 
 
-def test_labels_are_not_looked_at(sequence_run, tmp_path):
+def test_labels_are_ignored(sequence_run, tmp_path):
     texts = {"right": "1", "wrong": "yes", "none": ""}
     tables = []
     for name, label in texts.items():
@@ -138,18 +136,17 @@ def test_labels_are_not_looked_at(sequence_run, tmp_path):
     assert tables[0] == tables[1] == tables[2]
 
 
-@pytest.mark.parametrize("compress", [bytes, gzip.compress], ids=["plain", "gzip"])
 @pytest.mark.parametrize(
     "text",
     [f">site\n{HAIRPIN}\n", f"sequence,name\n{HAIRPIN},site\n"],
     ids=["FASTA", "table"],
 )
-def test_every_format_gives_the_same_row(sequence_run, compress, text, tmp_path):
+def test_every_format_gives_the_same_row(sequence_run, text, tmp_path):
     path = tmp_path / "sites"
-    path.write_bytes(compress(text.encode()))
+    path.write_bytes(gzip.compress(text.encode()))
     (row,) = predicted(sequence_run, path, tmp_path / "out.tsv")
     assert row["name"] == "site"
-    model = runs.load(sequence_run)
+    model = Run.load(sequence_run)
     ids = model.encoding.encode_sequence(HAIRPIN)
     score = scorer.scorer(model.model)({"sequence_kmers": ids[None]})
     assert float(row["probability"]) == pytest.approx(score[0], abs=1e-6)
@@ -170,7 +167,7 @@ def test_thousands_of_sites_stream_in_order(sequence_run, tmp_path):
     sequences = ["".join(rng.choices("ACGU", k=rng.randint(5, 30))) for _ in range(7)]
     sequences[3] = "AC"  # is skipped
     fasta = tmp_path / "many.fa"
-    # Rows 2,048 and 4,096 end what is read at once.
+    # 2,048 rows are read at once.
     cycle = [sequences[i % 7] for i in range(4_100)]
     fasta.write_text("".join(f">s{i}\n{s}\n" for i, s in enumerate(cycle)))
     rows = predicted(sequence_run, fasta, tmp_path / "out.tsv")
@@ -198,11 +195,11 @@ def test_standard_input_goes_to_standard_output_with_nothing_but_the_table(
     lines = done.stdout.splitlines()
     assert [line[:2] for line in lines[:3]] == ["# "] * 3
     assert lines[3] == "name\tprobability\tcalibrated_probability\tbound\tskipped"
-    # TensorFlow is not heard.
-    told = [line for line in done.stderr.replace("\r", "\n").split("\n") if line]
-    told = [line for line in told if not line.startswith("predicting: ")]
-    assert told[0].startswith("read -: FASTA, 2 sites, 1 skipped")
-    assert told[1:] == ["wrote standard output"]
+    # TensorFlow logs nothing.
+    lines = [line for line in done.stderr.replace("\r", "\n").split("\n") if line]
+    lines = [line for line in lines if not line.startswith("predicting: ")]
+    assert lines[0].startswith("read -: FASTA, 2 sites, 1 skipped")
+    assert lines[1:] == ["wrote standard output"]
     folded, skipped = rows_of(done.stdout)
     assert skipped["skipped"].startswith("shorter than k")
     # Without a structure the MFE structure is taken.
@@ -220,7 +217,7 @@ def comments_of(path):
 
 
 @pytest.mark.parametrize(
-    ("flags", "aim"),
+    ("flags", "target"),
     [
         (["--recall", "0.5"], ("recall", 0.5)),
         (["--recall", "0.9", "--prior", "0.02"], ("recall", 0.9)),
@@ -228,13 +225,13 @@ def comments_of(path):
         (["--fdr", "0.6"], ("fdr", 0.6)),
     ],
 )
-def test_a_threshold_by_name_is_that_of_the_validation_sites(
-    flags, aim, run, sites_files, tmp_path, no_folding
+def test_a_target_chooses_the_threshold_on_the_validation_sites(
+    flags, target, run, sites_files, tmp_path, no_folding
 ):
     out = tmp_path / "out.tsv"
     rows = predicted(run, sites_files / "test.tsv", out, *flags)
     prior = 0.02 if "--prior" in flags else None
-    expected = calling.call_on_validation(*layout.read_validation(run), aim, prior)
+    expected = calling.call_on_validation(*layout.read_validation(run), target, prior)
     assert comments_of(out)[1] == f"# threshold {expected}"
     for row in rows:
         bound = float(row["probability"]) >= expected.threshold
@@ -270,7 +267,7 @@ def test_the_calibration_of_the_run_is_applied_unless_left_out(
         **{"method": "temperature", "prior": 0.3, "slope": 0.5, "intercept": -1.0},
     }
     (copy / "manifest.json").write_text(json.dumps(manifest))
-    calibration = runs.load(copy).calibration
+    calibration = Run.load(copy).calibration
     out, sites = tmp_path / "out.tsv", sites_files / "test.tsv"
 
     def columns(*flags):
@@ -376,23 +373,3 @@ def test_wrong_flags_end_with_one_line_and_leave_nothing(
     assert "Traceback" not in error
     assert {path.name for path in tmp_path.iterdir()} == {"empty.fa", "sites.fa"}
     assert fasta.read_text() == f">site\n{HAIRPIN}\n"
-
-
-def test_padding_and_order_do_not_change_a_score(run, data):
-    loaded = runs.load(run)
-    score = scorer.scorer(loaded.model)
-    batches = dataset.read_split(
-        description.read(data), "test", loaded.config.model.views, 40
-    )
-    (inputs, _label, _weight), *_ = batches
-    ids = {name: values.numpy() for name, values in inputs.items()}
-    n_kmers = (ids["sequence_kmers"] > 0).sum(axis=1)
-    sites = [
-        {name: values[i, : n_kmers[i]] for name, values in ids.items()}
-        for i in range(len(n_kmers))
-    ]
-    expected = score(inputs)
-    assert scorer.score_sites(score, sites, 3) == pytest.approx(expected, abs=1e-6)
-    backwards = scorer.score_sites(score, sites[::-1], 40)[::-1]
-    assert backwards == pytest.approx(expected, abs=1e-6)
-    assert scorer.score_sites(score, [], 3).tolist() == []

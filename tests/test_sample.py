@@ -12,7 +12,7 @@ from deeprke_tf.evaluation import metrics
 from deeprke_tf.rna.site_files import SitesFile
 from deeprke_tf.rna.sites import Site
 from deeprke_tf.runs import layout, scorer
-from deeprke_tf.runs import run as runs
+from deeprke_tf.runs.run import Run
 
 SAMPLE = Path(__file__).parent.parent / "tfrecords" / "sample"
 
@@ -67,7 +67,7 @@ def test_structure_tells_the_sites_of_the_sample_apart(tmp_path):
         {"sequence_kmers": ids, "structure_kmers": structures[place]}
         for ids, place in zip(sequences, order, strict=True)
     ]
-    score = scorer.scorer(runs.load(run).model)
+    score = scorer.scorer(Run.load(run).model)
     probabilities = scorer.score_sites(score, of_others, 100)
     labels, _probabilities = layout.read_validation(run)
     assert metrics.auroc(labels, probabilities) < auroc - 0.05

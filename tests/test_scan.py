@@ -12,6 +12,7 @@ from deeprke_tf import load_run, predict, scan
 from deeprke_tf.evaluation import calling
 from deeprke_tf.runs import layout
 from deeprke_tf.scanning import files, job, scorer
+from deeprke_tf.scanning.settings import ScanSettings
 from deeprke_tf.scanning.store import ScoreStore
 from deeprke_tf.system import directories
 
@@ -134,7 +135,7 @@ def test_python_scans_into_tables_and_tracks(ensemble, rnas, tmp_path):
     assert f"{len(sites)} sites on" in repr(found)
 
 
-def test_an_earlier_scan_is_called_anew_without_reading_the_rnas(
+def test_a_finished_scan_is_called_anew_without_reading_the_rnas(
     run, rnas, scanned, tmp_path, monkeypatch
 ):
     out = shutil.copytree(scanned, tmp_path / "scan")
@@ -199,7 +200,7 @@ def test_rnas_that_cannot_be_scanned_are_listed(scanned):
     ]
 
 
-def test_the_manifest_tells_threshold_and_model(run, scanned):
+def test_the_manifest_has_threshold_and_model(run, scanned):
     manifest = json.loads((scanned / "scan.json").read_text())
     of_model = json.loads((run / "manifest.json").read_text())
     assert manifest["threshold"] == of_model["threshold"]
@@ -209,7 +210,7 @@ def test_the_manifest_tells_threshold_and_model(run, scanned):
     assert all((scanned / name).exists() for name in manifest["files"])
 
 
-def test_an_interrupted_scan_goes_on_to_the_same_bytes(
+def test_an_interrupted_scan_resumes_to_the_same_bytes(
     run, rnas, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setattr(scorer, "WINDOWS_AT_ONCE", 8)
@@ -228,7 +229,7 @@ def test_an_interrupted_scan_goes_on_to_the_same_bytes(
     assert added == [[1], [2, 3]]
     assert not (tmp_path / "part/scan.json").exists()
     assert run_scan(run, rnas, tmp_path / "part") == 0
-    assert "going on after RNA 3 of" in capsys.readouterr().err
+    assert "resuming after RNA 3 of" in capsys.readouterr().err
     manifest = json.loads((tmp_path / "part/scan.json").read_text())
     assert manifest["scored_now"]["scanned"]["nt"] == 12 + 90
     assert contents(tmp_path / "part") == contents(tmp_path / "whole")
@@ -254,9 +255,7 @@ def test_another_threshold_needs_no_new_scoring(run, rnas, tmp_path, monkeypatch
     assert not {"sites.genome.bed", "unmapped.tsv", "plots"} & left
 
 
-def test_an_fdr_gives_each_window_a_q_value_and_the_seed_settles_it(
-    run, rnas, tmp_path
-):
+def test_an_fdr_gives_each_window_a_q_value_and_the_seed_fixes_it(run, rnas, tmp_path):
     outs = [tmp_path / name for name in ("first", "again")]
     for out in outs:
         assert run_scan(run, rnas, out, "--fdr", "0.5", "--seed", "3") == 0
@@ -267,7 +266,7 @@ def test_an_fdr_gives_each_window_a_q_value_and_the_seed_settles_it(
     speed = manifest["scored_now"]
     # 66 windows, so that the RNAs are shuffled 31 times to make 2,000.
     assert speed["background"]["nt"] == 31 * speed["scanned"]["nt"]
-    # What shuffling destroys is known from validation, 36 sites of which 12 are bound.
+    # Shuffling destroys decoys: validation has them, 36 sites of which 12 are bound.
     chosen = manifest["threshold_chosen"]
     labels, _probabilities = layout.read_validation(run)
     n_background = int((labels == 0).sum())
@@ -288,10 +287,8 @@ def test_rnas_are_shuffled_as_often_as_asked_for(run, rnas, tmp_path, monkeypatc
         assert len(list(store.skipped("background"))) == 2
 
 
-def test_a_precision_calls_as_the_fdr_that_it_leaves(run, rnas, tmp_path):
-    assert run_scan(run, rnas, tmp_path / "fdr", "--fdr", "0.5") == 0
-    assert run_scan(run, rnas, tmp_path / "precision", "--precision", "0.5") == 0
-    assert contents(tmp_path / "fdr") == contents(tmp_path / "precision")
+def test_a_target_precision_is_a_target_fdr():
+    assert ScanSettings(precision=0.75).target_fdr == 0.25
 
 
 def test_a_recall_is_that_on_the_validation_sites_of_the_model(run, rnas, tmp_path):
@@ -328,7 +325,7 @@ def test_a_background_can_be_given(run, rnas, tmp_path):
     assert "validation" not in manifest["threshold_chosen"]
 
 
-def test_what_a_background_lacks_is_told_and_its_names_do_not_matter(
+def test_skipped_background_rnas_are_noted_and_names_do_not_matter(
     run, tmp_path, capsys
 ):
     rna, background = tmp_path / "rna.fa", tmp_path / "background.fa"
@@ -362,7 +359,7 @@ def test_a_run_without_validation_sites_is_refused_before_the_work(
     assert not (tmp_path / "scan").exists()
 
 
-def test_a_threshold_that_promises_little_is_noted(run, rnas, tmp_path, capsys):
+def test_the_threshold_of_the_model_is_noted(run, rnas, tmp_path, capsys):
     out = tmp_path / "scan"
     assert run_scan(run, rnas, out) == 0
     note = "note: the threshold of the model suits the fraction of bound sites in"
@@ -385,7 +382,7 @@ def test_a_smaller_prior_lowers_the_calibrated_probability_alone(
             assert calibrated[1] < calibrated[0]
 
 
-def test_another_scan_is_neither_mixed_in_nor_lost(run, rnas, scanned, capsys):
+def test_another_scan_in_out_is_refused_and_kept(run, rnas, scanned, capsys):
     assert run_scan(run, rnas, scanned, "--stride", "9") == 1
     error = capsys.readouterr().err
     assert "holds a scan with another stride; name another --out" in error
@@ -393,7 +390,7 @@ def test_another_scan_is_neither_mixed_in_nor_lost(run, rnas, scanned, capsys):
     assert (scanned / "scan.json").exists()
 
 
-def test_files_that_are_of_no_scan_are_not_touched(run, rnas, tmp_path, capsys):
+def test_a_directory_of_other_files_is_refused_and_kept(run, rnas, tmp_path, capsys):
     (tmp_path / "plots").mkdir()
     (tmp_path / "plots" / "mine.png").write_text("mine")
     assert run_scan(run, rnas, tmp_path) == 1
@@ -430,7 +427,7 @@ def test_files_that_are_of_no_scan_are_not_touched(run, rnas, tmp_path, capsys):
         (["--fdr", "0.1", "--background", "no.fa"], "Cannot read no.fa"),
     ],
 )
-def test_what_cannot_be_done_is_refused_before_anything_is_written(
+def test_wrong_arguments_are_refused_before_anything_is_written(
     run, rnas, tmp_path, capsys, flags, message
 ):
     assert run_scan(run, rnas, tmp_path / "scan", *flags) == 1
@@ -445,7 +442,7 @@ def test_a_pipe_is_refused_at_once(run, tmp_path, capsys):
     assert "for --fasta: it is read more than once" in capsys.readouterr().err
 
 
-def test_an_rna_given_twice_is_scored_alike_in_any_company(run, tmp_path):
+def test_an_rna_is_scored_alike_alone_and_among_others(run, tmp_path):
     files = {"alone.fa": ["tx1"], "among.fa": ["tx4", "tx3", "tx1", "tx2"]}
     rows = []
     for name, names in files.items():

@@ -129,7 +129,7 @@ def test_training_refuses_vectors_of_other_folds(corpus, data, tmp_path, capsys)
     flags = ["--data", str(data), "--out", str(tmp_path / "run"), *ONE_EPOCH]
     assert train.main([*flags, "--vectors-from", str(tmp_path / "vectors")]) == 1
     error = capsys.readouterr().err
-    assert "folded with another temperature, 30.0, than those of" in error
+    assert "folded with another temperature, 30.0, than" in error
     assert error.endswith("37.0.\n")
 
 

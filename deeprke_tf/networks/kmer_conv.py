@@ -3,7 +3,7 @@
 There are few distinct k-mers. The products of all their vectors with the kernel make a
 table [kernel_size, n_ids, filters], once a batch; each output position is the sum of
 one row for each position of the kernel. Additions replace matrix products, and the
-result equals a `Conv1D` over the vectors but for rounding.
+result equals a `Conv1D` over the vectors, apart from rounding.
 """
 
 from typing import Any

@@ -2,7 +2,7 @@
 
 For RBPs without a clear motif, k-mer counts predict as well as the network; for others
 the two err on different sites, so that their mean is better than either. Counted are
-k-mers, and longer ones of up to 6 letters that two neighboring k-mers spell (3, 5 and 6
+k-mers and longer ones of up to 6 letters, read from two neighboring k-mers (3, 5 and 6
 letters if k is 3). Added to them is one weight for each letter at each position around
 the center of the site.
 """

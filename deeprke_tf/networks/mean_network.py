@@ -23,7 +23,7 @@ def mean_network(networks: Sequence[keras.Model]) -> keras.Model:
     }
     probabilities = []
     for number, network in enumerate(networks, start=1):
-        # Keras refuses two layers of one name, and the networks share theirs.
+        # Keras refuses two layers of one name, and the networks have the same names.
         own_inputs = {ids.name: ids for ids in network.inputs}
         named = keras.Model(own_inputs, network.output, name=f"member_{number}")
         probabilities.append(named({name: inputs[name] for name in own_inputs}))

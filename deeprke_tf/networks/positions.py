@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-# Farther from an end than this, in k-mers, all positions share one vector.
+# Farther from an end than this, in k-mers, all positions have one vector.
 _LARGEST_DISTANCE = 255
 
 

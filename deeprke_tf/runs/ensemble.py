@@ -7,10 +7,10 @@
                             validation sites, applied to the mean
     threshold               chosen on the same mean probabilities
 
-The calibrated probability is not the mean of the members' calibrated probabilities: a
-mean of calibrated probabilities is in general not calibrated, it lies too far from 0
-and 1 (Ranjan and Gneiting, J. R. Stat. Soc. B 72, 71, 2010), and it may rank two sites
-against their probabilities. So the members must share their validation sites.
+The calibrated probability is not the mean of the members' calibrated probabilities:
+that mean is in general not calibrated but too far from 0 and 1 (Ranjan and Gneiting, J.
+R. Stat. Soc. B 72, 71, 2010), and it may rank two sites against their probabilities. So
+the members must have the same validation sites.
 """
 
 import hashlib
@@ -120,7 +120,7 @@ def require_members(members: Sequence["Run"]) -> None:
             if run.model_sha256 == other.model_sha256:
                 raise UserError(
                     f"{other.directory} and {run.directory} are the same model; an "
-                    "ensemble needs different trainings, as of several --seed."
+                    "ensemble needs different trainings, such as several seeds."
                 )
 
 

@@ -1,4 +1,4 @@
-"""How good a run is: its predictions for the labelled sites of a dataset, measured."""
+"""Evaluation of a run on the labelled sites of a dataset."""
 
 import dataclasses
 import functools
@@ -22,7 +22,7 @@ PREDICTIONS = "predictions.tsv"
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Evaluation:
-    """The measures of a run on one split of a dataset, and what they are made from.
+    """The measures of a run on one split of a dataset, and the predictions.
 
     Attributes:
       measures: The contents of `metrics.json`.
@@ -103,7 +103,7 @@ class Evaluation:
 
     @property
     def usual_place(self) -> Path:
-        """The directory where it replaces no measures of other sites.
+        """The default directory of its files, which replaces no other evaluation.
 
         It is the run directory for the test split of the data that the run was trained
         on, and `evaluated/DATA-SPLIT` in it for all other sites.
@@ -137,7 +137,7 @@ class Evaluation:
             measures,
         )
         with files.written_aside(out / PREDICTIONS) as file:
-            # Nine digits tell two float32 probabilities apart.
+            # Nine digits distinguish float32 probabilities.
             self.sites.to_csv(file, sep="\t", index=False, float_format="%.9g")
         files.write_json(out / layout.METRICS, measures)
         return [out / layout.METRICS, out / PREDICTIONS, *drawn]
@@ -165,7 +165,7 @@ def evaluate(
         shard is damaged.
     """
     from deeprke_tf.data import batches
-    from deeprke_tf.evaluation import metrics, reliability
+    from deeprke_tf.evaluation import metrics
     from deeprke_tf.runs.scorer import OTHER_RECORDS, score_labelled
 
     require_positive(n_bootstrap=n_bootstrap, batch_size=batch_size)
@@ -179,26 +179,39 @@ def evaluate(
     if len(labels) != data.split(split).n_sites:
         raise UserError(OTHER_RECORDS)
     mean, sd = mean_and_sd(each)
-    # As validation probabilities are kept, which threshold and calibration come from.
+    # Like the validation probabilities that threshold and calibration were fitted to.
     mean = mean.astype(np.float32)
-    calibrated = run.calibration(mean)
-    measures = {
-        "split": split,
-        "data": data.directory.resolve().name,
-        "model": run.name,
-        **metrics.evaluate_probabilities(
-            labels, mean, run.threshold, n_bootstrap=n_bootstrap
-        ),
-        "calibration": {
-            "method": run.calibration.method,
-            "before": reliability.calibration_measures(labels, mean),
-            "after": reliability.calibration_measures(labels, calibrated),
-        },
-    }
+    scores = Scores(mean, run.calibration(mean), sd)
+    measures = _measures(run, data, split, labels, scores, n_bootstrap)
     if run.members and measures["auroc"] is not None:
         measures["members_auroc"] = {
             member.directory.name: metrics.auroc(labels, of_member)
             for member, of_member in zip(run.members, each, strict=True)
         }
-    scores = Scores(mean, calibrated, sd)
     return Evaluation(measures, labels, scores, run, data, batch_size)
+
+
+def _measures(
+    run: Run,
+    data: Dataset,
+    split: str,
+    labels: np.ndarray,
+    scores: Scores,
+    n_bootstrap: int,
+) -> dict[str, Any]:
+    from deeprke_tf.evaluation import metrics, reliability
+
+    before, after = scores.probability, scores.calibrated_probability
+    return {
+        "split": split,
+        "data": data.directory.resolve().name,
+        "model": run.name,
+        **metrics.evaluate_probabilities(
+            labels, before, run.threshold, n_bootstrap=n_bootstrap
+        ),
+        "calibration": {
+            "method": run.calibration.method,
+            "before": reliability.calibration_measures(labels, before),
+            "after": reliability.calibration_measures(labels, after),
+        },
+    }

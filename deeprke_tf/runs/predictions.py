@@ -1,4 +1,4 @@
-"""Predictions for sites, as they come, of a run or of another model."""
+"""Predictions of a run or a served model for a stream of sites."""
 
 import contextlib
 import dataclasses
@@ -29,7 +29,7 @@ SHORT = 0.25
 
 
 def sites_of(sites: Any, k: int) -> SitesFile | Iterator[Site | SkippedSite]:
-    """Returns the sites of a file, or cleaned sites made of what a caller holds.
+    """Returns the sites of a file, or cleaned sites from sequences or `Site`s.
 
     Args:
       sites: A path, or an iterable of sequences and sites; a sequence gets its number
@@ -66,7 +66,7 @@ def predict(
     fold_cache: Path | None = None,
     progress: Progress = no_progress,
 ) -> Iterator[Prediction]:
-    """Scores sites as they come, in constant memory; logs what a user should know.
+    """Scores a stream of sites in constant memory; logs notes on them.
 
     Args:
       predictor: The model.

@@ -1,4 +1,4 @@
-"""Models that score sites as they come: a run, or any other one."""
+"""Models that score a stream of sites: runs and served models."""
 
 import dataclasses
 import itertools
@@ -28,7 +28,7 @@ Score = Callable[
 
 @dataclasses.dataclass(frozen=True)
 class Predictor:
-    """Scores sites, and says what its probabilities are.
+    """A model that scores sites, and the header of its predictions.
 
     Attributes:
       score: From sites, and a pool to fold them, to a prediction each.
@@ -87,27 +87,28 @@ def predictor_of(
             scores = score_encoded(encode_sites(run, usable, pool))
             yield from _predictions(some, scores, calling.threshold)
 
-    n_trainings = len(run.trainings)
-    model = f"model {run.name}"
-    if n_trainings > 1:
-        names = ", ".join(run.training_names)
-        model = (
-            f"mean of {n_trainings} models: {names}; probability_sd is the sample "
-            "standard deviation (n - 1)"
-        )
     return Predictor(
         score,
         comments=[
-            f"deeprke predict, {model}",
+            f"deeprke predict, {_model_line(run)}",
             f"threshold {calling}",
             describe([calibration], prior, applied=calibrate),
         ],
         k=run.encoding.k,
         fold=run.encoding.fold if run.reads_structure else None,
         threshold=calling.threshold,
-        has_sd=n_trainings > 1,
+        has_sd=len(run.trainings) > 1,
         note=calling.doubt,
         longest_site=run.longest_site,
+    )
+
+
+def _model_line(run: Run) -> str:
+    if len(run.trainings) == 1:
+        return f"model {run.name}"
+    return (
+        f"mean of {len(run.trainings)} models: {', '.join(run.training_names)}; "
+        "probability_sd is the sample standard deviation (n - 1)"
     )
 
 
@@ -181,7 +182,7 @@ def encode_sites(
 def _predictions(
     sites: Sequence[Site | SkippedSite], scores: Scores, threshold: float
 ) -> Iterator[Prediction]:
-    """Yields predictions; the scores are those of the sites that are not skipped."""
+    """Yields predictions; only sites that are not skipped have scores."""
     rows = iter(zip(*(column.tolist() for column in scores), strict=True))
     for site in sites:
         probability, calibrated, sd = next(rows) if isinstance(site, Site) else _UNKNOWN
@@ -195,7 +196,7 @@ def prediction_of(
     probability_sd: float,
     threshold: float | None,
 ) -> Prediction:
-    """Makes the prediction of a site of its scores; NaN stands for an unknown one."""
+    """Makes the prediction of a site; NaN is an unknown score."""
     if isinstance(site, SkippedSite):
         reason = f"{site.reason}: {site.detail}" if site.detail else site.reason
         return Prediction(site.name, None, None, reason)

@@ -30,7 +30,7 @@ _DAMAGED = (AttributeError, ImportError, OSError, RuntimeError, TypeError, Value
 
 
 class Run:
-    """A model, loaded by `load`: a single training, or the mean of several.
+    """A model, loaded by `Run.load`: a single training, or the mean of several.
 
     Args:
       threshold: Decision threshold; None: the largest MCC on validation.
@@ -305,8 +305,3 @@ class Run:
         from deeprke_tf.runs import scorer
 
         return scorer.scorer(self.model)
-
-
-def load(*directories: Path) -> Run:
-    """Loads finished runs and ensembles; see `Run.load`."""
-    return Run.load(*directories)

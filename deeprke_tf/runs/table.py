@@ -55,6 +55,11 @@ class Prediction:
     probability_sd: float | None = None
 
 
+def columns_of(with_sd: bool) -> tuple[str, ...]:
+    """Returns the columns of the table; `probability_sd` is for ensembles."""
+    return (*COLUMNS, SD_COLUMN) if with_sd else COLUMNS
+
+
 class TableWriter:
     """Writes predictions.
 
@@ -67,8 +72,7 @@ class TableWriter:
     def __init__(self, file: TextIO, comments: Sequence[str], with_sd: bool):
         self._file = file
         self._with_sd = with_sd
-        columns = (*COLUMNS, SD_COLUMN) if with_sd else COLUMNS
-        file.write(comment_lines(comments) + "\t".join(columns) + "\n")
+        file.write(comment_lines(comments) + "\t".join(columns_of(with_sd)) + "\n")
 
     def write(self, prediction: Prediction) -> None:
         """Writes one row; None becomes an empty cell."""
@@ -76,7 +80,7 @@ class TableWriter:
         cells = [
             _quoted(prediction.name),
             _number(prediction.probability),
-            # A small prior makes all of them small: digits that tell them apart.
+            # With a small prior all are small: significant digits distinguish them.
             _number(prediction.calibrated_probability, ".6g"),
             *(bound, _quoted(prediction.skipped)),
         ]
@@ -99,19 +103,15 @@ def frame_of(predictions: Iterable[Prediction], with_sd: bool) -> "pd.DataFrame"
     import pandas as pd
 
     rows = list(predictions)
-    columns = {
-        "name": pd.Series([row.name for row in rows], dtype=object),
-        "probability": pd.Series([row.probability for row in rows], dtype=float),
-        "calibrated_probability": pd.Series(
-            [row.calibrated_probability for row in rows], dtype=float
-        ),
-        "bound": pd.Series([row.bound for row in rows], dtype="boolean"),
-        "skipped": pd.Series([row.skipped for row in rows], dtype=object),
-    }
-    if with_sd:
-        deviations = [row.probability_sd for row in rows]
-        columns[SD_COLUMN] = pd.Series(deviations, dtype=float)
-    return pd.DataFrame(columns)
+    types = {"name": object, "bound": "boolean", "skipped": object}
+    return pd.DataFrame(
+        {
+            column: pd.Series(
+                [getattr(row, column) for row in rows], dtype=types.get(column, float)
+            )
+            for column in columns_of(with_sd)
+        }
+    )
 
 
 def comment_lines(comments: Sequence[str]) -> str:

@@ -1,22 +1,21 @@
 """q-values of the windows of a scan, estimated from unbound windows.
 
 The q-value of a probability is the smallest FDR (false discovery rate: the fraction of
-called sites that is not bound) of all thresholds that call a window of that
-probability. A site is all called windows that overlap, as `windows.call_sites` merges
-them: more windows cover a bound site than a false one, so that the FDR of sites is
-higher than that of windows.
+called sites that is not bound) of all thresholds that call a window with it. A site is
+all called windows that overlap, as `windows.call_sites` merges them: more windows cover
+a bound site than a false one, so that sites have a higher FDR than windows.
 
-A model calls sites by chance now and then, and more often calls decoys, such as the
-motif of the RBP where it is not bound. Shuffled RNAs tell of the first alone;
-background sites of the training data tell of decoys too, but an RNA has them in another
-proportion. So the windows of a scan are modeled as a mixture of three kinds:
+A model calls some sites by chance, and more often decoys, such as a motif of the RBP
+that is not bound. Shuffled RNAs show only the first; background sites of the training
+data show decoys too, but are another fraction of an RNA. So the windows of a scan are
+modeled as a mixture of three kinds:
 
     bound       like the bound validation sites
     background  like the background validation sites
     chance      like the windows of shuffled RNAs
 
-The fractions of the mixture are those of maximum likelihood, found by expectation
-maximization, as Saerens et al., Neural Comput 14, 21 (2002), estimate class priors.
+Expectation maximization estimates the fractions by maximum likelihood, as Saerens et
+al., Neural Comput 14, 21 (2002), estimate class priors.
 """
 
 import dataclasses
@@ -85,7 +84,7 @@ class NotBound:
     def n_false(self, thresholds: np.ndarray, n_scanned: int) -> np.ndarray:
         """Returns how many sites of this kind a scan is expected to call.
 
-        The pseudocount of 1 keeps few windows from promising an FDR of 0.
+        With the pseudocount of 1, few background windows never give an FDR of 0.
 
         Args:
           thresholds: [n_thresholds].
@@ -93,20 +92,6 @@ class NotBound:
         """
         rate = (1 + self.windows.n_sites(thresholds)) / (1 + len(self.windows))
         return self.fraction * n_scanned * rate
-
-
-def fdr_of(
-    thresholds: np.ndarray, scanned: Windows, not_bound: Sequence[NotBound]
-) -> np.ndarray:
-    """Returns the FDR that is expected at each threshold, at most 1, [n_thresholds].
-
-    Args:
-      thresholds: Each is reached by a scanned window.
-      scanned: All windows of the scan.
-      not_bound: Each kind of them; at least one window in all.
-    """
-    n_false = sum(kind.n_false(thresholds, len(scanned)) for kind in not_bound)
-    return np.minimum(n_false / scanned.n_sites(thresholds), 1)
 
 
 def q_values_of(
@@ -122,14 +107,14 @@ def q_values_of(
 
     Args:
       scanned: All windows of the scan.
-      not_bound: Each kind of windows that are not bound.
+      not_bound: The kinds of unbound windows.
 
     Returns:
       Distinct probabilities of the scan, ascending, and the q-value of each, float64
       [n_distinct], at most 1; a higher probability never has a larger one.
 
     Raises:
-      UserError: There is no window that is not bound.
+      UserError: There is no unbound window.
       ValueError: A probability is not in [0, 1].
     """
     known = np.unique(scanned.probabilities)
@@ -137,7 +122,9 @@ def q_values_of(
         checked_probabilities(windows.probabilities)
     if not any(len(kind.windows) for kind in not_bound):
         raise UserError("q-values need background windows, got none.")
-    return known, np.minimum.accumulate(fdr_of(known, scanned, not_bound))
+    n_false = sum(kind.n_false(known, len(scanned)) for kind in not_bound)
+    fdr = np.minimum(n_false / scanned.n_sites(known), 1)
+    return known, np.minimum.accumulate(fdr)
 
 
 def call_at_fdr(
@@ -155,7 +142,7 @@ def call_at_fdr(
 
     Args:
       scanned: All windows of the scan.
-      background: Windows that are not bound.
+      background: Unbound windows.
       fdr: Of the called sites, in (0, 1).
       validation: Labels and probabilities of validation sites of both classes, each
         [n_sites], where the background is of shuffled RNAs, which lack decoys. None:
@@ -184,7 +171,7 @@ def call_at_fdr(
 def _doubt_of_scan(
     threshold: float, scanned: Windows, not_bound: list[NotBound], fdr: float
 ) -> str:
-    """Returns why the FDR of a scan may be more than twice the target."""
+    """Returns why the FDR of a scan may exceed twice the target; empty if it cannot."""
     n_false, few = 0.0, ""
     for kind in not_bound:
         n_called, n = int(kind.windows.n_sites(threshold)), len(kind.windows)
@@ -197,7 +184,7 @@ def _doubt_of_scan(
     few += "windows are" if len(not_bound) == 1 else "sites of validation are"
     return (
         f"fdr {fdr:g} is not sure: {few} called, so that the FDR may be up to "
-        f"{largest:.2g}; give more RNAs that are not bound as --background"
+        f"{largest:.2g}; give more unbound RNAs as `background`"
     )
 
 

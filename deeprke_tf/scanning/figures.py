@@ -1,7 +1,7 @@
 """Figures of scanned RNAs: profile, windows, called sites, loop contexts.
 
-They are drawn without pyplot, in colors that people with any color vision can tell
-apart, and written as SVG and as PNG.
+They are drawn without pyplot, in colors that are safe for any color vision, and written
+as SVG and as PNG.
 """
 
 import re
@@ -78,7 +78,7 @@ def draw_rnas(
         if pool is not None:
             rna = rnas[scored.name]
             contexts = window_contexts(rna, writer.tiling, run.encoding.k, pool)
-        # A row number, for names that differ only in letters that a file name lacks.
+        # The row number distinguishes names that differ in replaced characters only.
         stem = _NOT_IN_FILE_NAMES.sub("_", scored.name)[:100]
         files = [f"{PLOTS}/{stem}_{scored.row}.{form}" for form in ("svg", "png")]
         track_figure(
@@ -141,9 +141,9 @@ def track_figure(
     figure = Figure(figsize=(10.0, 4.4 if contexts else 3.4), layout="constrained")
     FigureCanvasAgg(figure)
     if contexts:
-        axes, strip = figure.subplots(2, sharex=True, height_ratios=[6, 1])
-        _draw_contexts(strip, contexts)
-        bottom = strip
+        axes, bottom = figure.subplots(2, sharex=True, height_ratios=[6, 1])
+        _draw_contexts(bottom, contexts)
+        _name_contexts(figure, contexts)
     else:
         axes = bottom = figure.subplots()
     _draw_probabilities(axes, starts, ends, probabilities, threshold)
@@ -155,19 +155,6 @@ def track_figure(
     bottom.set_xlim(0, int(ends[-1]))
     bottom.set_xlabel("Position (nt, from the 5' end)")
     bottom.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,.0f}"))
-    if contexts:
-        present = [name for name in _CONTEXTS if name in contexts]
-        patches = [
-            Patch(facecolor=_CONTEXTS[name][1], label=f"{name}  {_CONTEXTS[name][0]}")
-            for name in present
-        ]
-        figure.legend(
-            handles=patches,
-            loc="outside lower center",
-            ncols=len(patches),
-            frameon=False,
-            fontsize=8,
-        )
     for path in paths:
         _write(figure, path)
 
@@ -180,19 +167,7 @@ def _draw_probabilities(
     threshold: float,
 ) -> None:
     """Draws the profile as an area, each window as a point at its middle."""
-    left, right, highest = profile(starts, ends, probabilities)
-    if len(left):
-        # Where windows without a probability leave a gap, the area has none either.
-        gaps = np.flatnonzero(left[1:] != right[:-1]) + 1
-        axes.stairs(
-            np.insert(highest, gaps, 0.0),
-            np.append(np.insert(left, gaps, right[gaps - 1]), right[-1]),
-            fill=True,
-            color=_BLUE,
-            alpha=0.35,
-            linewidth=0,
-            label="highest over a position",
-        )
+    _draw_profile(axes, *profile(starts, ends, probabilities))
     axes.plot(
         (starts + ends) / 2,
         probabilities,
@@ -215,6 +190,24 @@ def _draw_probabilities(
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#E5E5E5", linewidth=0.6)
     axes.set_axisbelow(True)
+
+
+def _draw_profile(
+    axes: Axes, left: np.ndarray, right: np.ndarray, highest: np.ndarray
+) -> None:
+    if not len(left):
+        return
+    # Where windows without a probability leave a gap, the area has none either.
+    gaps = np.flatnonzero(left[1:] != right[:-1]) + 1
+    axes.stairs(
+        np.insert(highest, gaps, 0.0),
+        np.append(np.insert(left, gaps, right[gaps - 1]), right[-1]),
+        fill=True,
+        color=_BLUE,
+        alpha=0.35,
+        linewidth=0,
+        label="highest over a position",
+    )
 
 
 def _draw_sites(axes: Axes, sites: Sequence[CalledSite]) -> None:
@@ -263,6 +256,22 @@ def _draw_contexts(axes: Axes, contexts: str) -> None:
                 fontsize=6,
                 family="monospace",
             )
+
+
+def _name_contexts(figure: Figure, contexts: str) -> None:
+    """Adds a legend of the loop contexts that occur."""
+    patches = [
+        Patch(facecolor=color, label=f"{letter}  {name}")
+        for letter, (name, color) in _CONTEXTS.items()
+        if letter in contexts
+    ]
+    figure.legend(
+        handles=patches,
+        loc="outside lower center",
+        ncols=len(patches),
+        frameon=False,
+        fontsize=8,
+    )
 
 
 def _write(figure: Figure, path: Path) -> None:

@@ -12,8 +12,8 @@ plots/             figures of the RNAs that were asked for
 scores.sqlite      `deeprke_tf.scanning.store`
 
 Windows and skipped RNAs are in file order, tracks in the order of
-`LC_ALL=C sort -k1,1 -k2,2n`. Lines that begin with `#`, before all else, tell model,
-windows, threshold and calibration.
+`LC_ALL=C sort -k1,1 -k2,2n`. The first lines begin with `#` and name model, windows,
+threshold and calibration.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""The steps of a scan: checking the input, scoring windows, calling them."""
+"""The steps of a scan: check the input, score windows, call sites."""
 
 import dataclasses
 import functools
@@ -69,11 +69,10 @@ class Job:
         return Source("scanned", self.fasta)
 
     def checked_lengths(self, overwrite: bool) -> Mapping[str, int]:
-        """Finds all that can be wrong with the input before the long work.
+        """Checks the input, before windows are scored.
 
         Returns:
-          The lengths of the RNAs that can be scanned, by name: those of the store, if
-          it has all of them.
+          The lengths of the RNAs that can be scanned, by name.
         """
         settings, run = self.settings, self.run
         # Refuses a prior out of range.
@@ -83,6 +82,7 @@ class Job:
             run.validation  # noqa: B018
         if settings.background:
             Source("background", settings.background).lengths(run.encoding.k)
+        # A finished scan need not read the RNAs again.
         path = self.out / scan_files.SCORES
         if path.exists() and not overwrite:
             with ScoreStore(path) as store:
@@ -130,7 +130,7 @@ class Job:
             n_nt = source.n_shuffles * sum(lengths.values())
             n_nt -= sum(length for _name, length in store.lengths(source.origin))
             if done:
-                logger.info("going on after RNA %s of %s", done, source.path)
+                logger.info("resuming after RNA %s of %s", done, source.path)
             what = "scanning" if source.origin == "scanned" else "scanning background"
             with progress(n_nt, "nt", what) as bar:
                 rnas = source.read(run.encoding.k, done)
@@ -148,7 +148,7 @@ class Job:
         }
 
     def writer(self, store: ScoreStore) -> ScanWriter:
-        """Calls the windows; logs what a user should know."""
+        """Calls the windows and logs notes on the calling."""
         settings, run = self.settings, self.run
         calling = self._calling(store)
         notes = [calling.doubt]
@@ -169,7 +169,7 @@ class Job:
         settings, run = self.settings, self.run
         if settings.target_fdr is not None:
             validation = None
-            # RNAs of the user's stand for all unbound windows, decoys too.
+            # RNAs that the user gives stand for all unbound windows, decoys too.
             if not settings.background and len(np.unique(run.validation[0])) == 2:
                 validation = run.validation
             return call_at_fdr(
@@ -190,7 +190,7 @@ class Job:
         flags = dataclasses.asdict(self.settings)
         flags["no_calibration"] = not flags.pop("calibrate")
         model = {"model": self.run.directory, "fasta": self.fasta, "out": self.out}
-        # Runs that were given together may have none.
+        # Runs that were loaded together may have no calibration.
         fitted = self.settings.calibrate or not self.run.given
         calibration = self.run.applied_calibration(fitted)
         return {
@@ -211,11 +211,11 @@ class Job:
 
 
 def tiling_of(run: Run, settings: ScanSettings) -> Tiling:
-    """Returns where windows lie: as long as training sites, a quarter further each."""
+    """Returns where windows lie, by default as long as the longest training site."""
     window = settings.window or run.longest_site
     if window is None:
         raise UserError(
-            f"The manifest of {run.directory} does not tell the length of its training "
+            f"The manifest of {run.directory} does not hold the length of its training "
             "sites; give `window`."
         )
     if window < run.encoding.k:
@@ -226,7 +226,7 @@ def tiling_of(run: Run, settings: ScanSettings) -> Tiling:
 
 
 def _notes(run: Run, tiling: Tiling, lengths: Mapping[str, int]) -> Iterator[str]:
-    """Yields what a user should know of windows and RNAs before they are scored."""
+    """Yields notes on windows and RNAs unlike the training sites, and on names."""
     longest = run.longest_site
     trained = f"those that the model was trained on, {longest} nt at most"
     if longest and tiling.window > longest:

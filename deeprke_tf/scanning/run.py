@@ -1,4 +1,4 @@
-"""A scan from RNAs to files: begins, resumes and finishes one."""
+"""A scan, from RNAs to files; an interrupted one is resumed."""
 
 import contextlib
 import logging
@@ -6,8 +6,10 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from deeprke_tf.errors import UserError
+from deeprke_tf.evaluation.calling import Calling
 from deeprke_tf.rna.folding import FoldingPool
 from deeprke_tf.runs.run import Run
 from deeprke_tf.scanning import files as scan_files
@@ -41,23 +43,11 @@ def scan(
 ) -> Scan:
     """Scores the windows that are not scored yet, calls sites and writes the files.
 
-    Args:
-      run: The model.
-      fasta: RNAs of any length.
-      out: Directory of the scan, a new one or an earlier scan of the same windows;
-        None: a temporary one, which goes with the result.
-      settings: Windows, and how they are called.
-      gtf: Annotation, to write sites on the genome too.
-      bed12: The same from a BED12 file.
-      plot: Names of RNAs to draw.
-      workers: Folding processes; None: all cores.
-      fold_cache: File of known folds; None: the user's.
-      overwrite: Delete the scores of another scan in `out`.
-      progress: Shows how many nucleotides are scored.
+    `deeprke_tf.api.Run.scan` describes the arguments.
 
     Raises:
-      UserError: An argument cannot be used, does not fit what `out` holds, or another
-        process is scanning into `out`.
+      UserError: An argument cannot be used, `out` holds another scan, or another
+        process is scanning into it.
     """
     _require_files(fasta, settings.background)
     if gtf and bed12:
@@ -75,31 +65,43 @@ def scan(
         job = Job(run, fasta, out, settings, tiling_of(run, settings))
         lengths = job.checked_lengths(overwrite)
         names = _checked_names(plot, lengths, fasta)
-        annotation = None
-        if path := gtf or bed12:
-            annotation = _annotation(path, lengths, is_gtf=gtf is not None)
+        annotation = _annotation(gtf, bed12, lengths)
         _require_a_place(out)
         if overwrite:
             (out / scan_files.SCORES).unlink(missing_ok=True)
-        with contextlib.ExitStack() as closing:
-            store = closing.enter_context(ScoreStore(out / scan_files.SCORES))
-            pool = None
-            if run.reads_structure:
-                pool = FoldingPool(run.encoding.fold, fold_cache, workers)
-                closing.enter_context(pool)
-            speed = job.score(lengths, store, pool, progress)
-            writer = job.writer(store)
-            counts, files = _write_files(writer, annotation)
-            if names:
-                from deeprke_tf.scanning import figures
-
-                files += figures.draw_rnas(names, fasta, run, pool, writer)
+        calling, results = _results(
+            job, lengths, annotation, names, workers, fold_cache, progress
+        )
         given = {"gtf": gtf, "bed12": bed12, "plot": list(plot), "workers": workers}
         given |= {"fold_cache": fold_cache, "overwrite": overwrite}
-        manifest = job.manifest(writer.calling, given)
-        manifest |= {"counts": counts, "scored_now": speed, "files": files}
-        write_json(out / scan_files.MANIFEST, manifest)
+        write_json(out / scan_files.MANIFEST, job.manifest(calling, given) | results)
     return Scan(out, kept)
+
+
+def _results(
+    job: Job,
+    lengths: Mapping[str, int],
+    annotation: Annotation | None,
+    names: Sequence[str],
+    workers: int | None,
+    fold_cache: Path | None,
+    progress: Progress,
+) -> tuple[Calling, dict[str, Any]]:
+    """Scores, calls and writes; returns the calling and entries of `scan.json`."""
+    with contextlib.ExitStack() as closing:
+        store = closing.enter_context(ScoreStore(job.out / scan_files.SCORES))
+        pool = None
+        if job.run.reads_structure:
+            pool = FoldingPool(job.run.encoding.fold, fold_cache, workers)
+            closing.enter_context(pool)
+        speed = job.score(lengths, store, pool, progress)
+        writer = job.writer(store)
+        counts, files = _write_files(writer, annotation)
+        if names:
+            from deeprke_tf.scanning import figures
+
+            files += figures.draw_rnas(names, job.fasta, job.run, pool, writer)
+    return writer.calling, {"counts": counts, "scored_now": speed, "files": files}
 
 
 def _require_files(fasta: Path, background: Path | None) -> None:
@@ -117,14 +119,20 @@ def _checked_names(
     for name in names:
         if safe_name(name) not in lengths:
             raise UserError(
-                f"`plot` {name}: {fasta} has no RNA of that name that can be scanned; "
-                "its name is the first word of its header."
+                f"`plot` {name}: {fasta} has no such RNA that can be scanned; the name "
+                "of an RNA is the first word of its header."
             )
     return [safe_name(name) for name in names]
 
 
-def _annotation(path: Path, lengths: Mapping[str, int], *, is_gtf: bool) -> Annotation:
-    annotation = Annotation(path, lengths, is_gtf=is_gtf)
+def _annotation(
+    gtf: Path | None, bed12: Path | None, lengths: Mapping[str, int]
+) -> Annotation | None:
+    """Reads the transcripts of the RNAs to scan; None: no annotation is given."""
+    path = gtf or bed12
+    if path is None:
+        return None
+    annotation = Annotation(path, lengths, is_gtf=gtf is not None)
     if lengths and not len(annotation):
         logger.info(
             "note: %s has none of the %s RNAs, such as %s",
@@ -134,7 +142,7 @@ def _annotation(path: Path, lengths: Mapping[str, int], *, is_gtf: bool) -> Anno
 
 
 def _require_a_place(out: Path) -> None:
-    """Makes the directory, or makes sure that it holds a scan.
+    """Makes the directory of a scan.
 
     Raises:
       UserError: Files of a scan would lie among others, or replace them.

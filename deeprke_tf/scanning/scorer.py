@@ -25,11 +25,10 @@ def score_rnas(
     batch_size: int,
     on_scored: Callable[[int], object],
 ) -> Iterator[list[ScoredRna | SkippedSite]]:
-    """Scores RNAs as they come, in batches that depend on nothing but the RNAs.
+    """Scores a stream of RNAs, in batches that depend on the RNAs only.
 
-    A scan that stores whole batches can go on with the RNA after the last batch, and
-    gets the same numbers to the last bit: networks round differently in batches of
-    another shape.
+    A scan that stores whole batches can resume after the last one and gets the same
+    numbers to the last bit: networks round differently in batches of another shape.
 
     Args:
       run: The model.
@@ -110,7 +109,7 @@ def _scored(
 def cut(rna: Rna, tiling: Tiling, k: int) -> Iterator[Site | SkippedSite]:
     """Yields the windows of an RNA as sites, or why a window is not usable.
 
-    N at the ends of a window are dropped, as those of training sites are; the window
+    N at the ends of a window are dropped, as at the ends of training sites; the window
     keeps its place.
 
     >>> rna = Rna("rna", 1, "ACGUACNNNNNNNNN")

@@ -11,23 +11,7 @@ from deeprke_tf.runs.predictor import target_of
 class ScanSettings:
     """How RNAs are cut into windows, and which windows are called.
 
-    Attributes:
-      window: Length of a window in nucleotides; None: that of the longest training
-        site.
-      stride: Nucleotides from one window to the next; None: a quarter of the window.
-      threshold: Probability from which a window is called; None: that of the model.
-      fdr: In place of a threshold: target FDR of the called sites.
-      precision: In place of a threshold: 1 - `fdr`.
-      recall: In place of a threshold: target recall on the validation sites.
-      background: With a target FDR: FASTA of unbound RNAs, in place of shuffled RNAs
-        and validation sites.
-      seed: With a target FDR: seed of the shuffling.
-      shuffles: With a target FDR: shuffled copies of each RNA; None: as many as make
-        2,000 background windows, 1 to 100.
-      prior: Fraction of bound windows, for the calibrated probability; None: that of
-        the validation sites.
-      calibrate: Whether to apply the calibration of the model.
-      batch_size: Windows that the network scores at once.
+    `deeprke_tf.api.Run.scan` has them as arguments, and describes them.
 
     Raises:
       UserError: A setting is out of range, or two contradict each other.

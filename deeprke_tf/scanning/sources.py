@@ -20,9 +20,9 @@ from deeprke_tf.scanning.tracks import safe_name
 from deeprke_tf.scanning.windows import Tiling, highest_before
 from deeprke_tf.system.files import sha256
 
-# Background windows of a short scan: 20 called ones of 400 then reach a q-value of
-# 0.01, where as many background windows as scanned ones allow no less than 0.05. More
-# shuffles than this add little to what one RNA's letters tell.
+# Background windows of a short scan: 20 called windows of 400 then reach a q-value of
+# 0.01, and with as few background windows as scanned ones no less than 0.05. More
+# shuffles of one RNA than this add little.
 _ENOUGH_WINDOWS = 2_000
 _MOST_SHUFFLES = 100
 
@@ -48,7 +48,7 @@ class Source:
 
         Shuffled copies of one RNA follow each other; each has a row of its own.
         """
-        # Names of a given background do not matter, and headers often begin alike.
+        # Names of a given background are not used, and headers often begin alike.
         named = self.origin == "scanned" or self.shuffle_seed is not None
         for rna in read_rnas(self.path, k, unique_names=named):
             before = (rna.row - 1) * self.n_shuffles
@@ -124,10 +124,10 @@ def skipped_note(store: ScoreStore, path: Path) -> str:
 
 
 def prepare(source: Source, run: Run, tiling: Tiling, store: ScoreStore) -> None:
-    """Makes sure that the store holds scores of this very source, or none.
+    """Empties the store of another background.
 
     Raises:
-      UserError: It holds those of another scan.
+      UserError: It holds scores of another scan.
     """
     settings = source.settings(run, tiling)
     before = store.settings(source.origin)
@@ -141,7 +141,7 @@ def prepare(source: Source, run: Run, tiling: Tiling, store: ScoreStore) -> None
             f"{store.path.parent} holds a scan with another {' and '.join(other)}; "
             "name another `out`, or give `overwrite=True`."
         )
-    # A background is of no use but for this one scan.
+    # A background is of use for one scan only.
     store.begin(source.origin, settings)
 
 

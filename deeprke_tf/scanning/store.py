@@ -1,4 +1,4 @@
-"""The scores of a scan on disk: an interrupted scan goes on from here.
+"""The scores of a scan on disk, from which an interrupted scan is resumed.
 
 One SQLite file holds the probabilities of the scanned RNAs and, with a target FDR, of
 the background. A batch of RNAs is stored whole or not at all. The file stays when the

@@ -82,9 +82,8 @@ def train_corpus_vectors(
         trained = {}
         for view, strings in letters.items():
             vocabulary = getattr(encoding, f"{view}_vocabulary")
-            trained[view] = word2vec.train_vectors(
-                map(vocabulary.encode, strings), vocabulary, vectors, seed
-            )
+            encoded = map(vocabulary.encode, strings)
+            trained[view] = word2vec.train_vectors(encoded, vocabulary, vectors, seed)
             word2vec.save(trained[view], partial / f"{view}_vectors.npy")
         description = {
             "corpus": fasta.name,

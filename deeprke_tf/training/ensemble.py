@@ -37,22 +37,9 @@ def train_ensemble(
 ) -> dict[str, Any]:
     """Trains the members that are not finished yet, one after the other, and joins all.
 
-    Args:
-      data: Dataset directory of `deeprke preprocess`.
-      out: Directory to make; `deeprke_tf.runs.layout` lists its files. Members may be
-        there already, finished or not, each trained as a run of its own.
-      run_config: All settings, with the seed of the first member.
-      n_members: Number of members, at least 2.
-      vectors_from: Directory of ready k-mer vectors; None: each member trains its own.
-      n_devices: Devices to train on; see `devices.strategy`.
-      overwrite: Delete the ensemble that `out` holds with its members, and start again.
-      progress: Shows the sites of each epoch.
-
-    Returns:
-      The contents of `metrics.json`, measured on validation.
-
-    Raises:
-      UserError: Dataset or `out` cannot be used; training diverged.
+    Arguments, result and errors are as for `train_run`. `run_config` has the seed of
+    the first member; there are at least two. `out` may hold members already, finished
+    or not, each trained as a run of its own.
     """
     settings = member_configs(run_config, n_members)
     info, _vectors = start.checked(data, run_config, vectors_from)
@@ -62,7 +49,7 @@ def train_ensemble(
     for name in finished:
         start.require_same(out / name, settings[name], info, vectors_from)
     elsewhere = []
-    for number, name in enumerate(settings, start=1):
+    for number, (name, member) in enumerate(settings.items(), start=1):
         before = ", finished before" if name in finished else ""
         _logger.info("member %d of %d: %s%s", number, n_members, out / name, before)
         with directories.only_process(out / name) as is_free:
@@ -70,12 +57,10 @@ def train_ensemble(
                 _logger.info("another process is training it")
                 elsewhere.append(name)
             elif (out / name / layout.MANIFEST).exists():
-                start.require_same(out / name, settings[name], info, vectors_from)
+                start.require_same(out / name, member, info, vectors_from)
             else:
                 train_run(
-                    data,
-                    out / name,
-                    settings[name],
+                    *(data, out / name, member),
                     vectors_from=vectors_from,
                     n_devices=n_devices,
                     progress=progress,

@@ -77,7 +77,7 @@ def run_directories(datasets: Sequence[Path], out: Path, settings: str) -> list[
       settings: Name of the settings.
 
     Raises:
-      UserError: Two of them would share a run.
+      UserError: Two of them would have one run.
     """
     by_name: dict[str, Path] = {}
     for path in datasets:
@@ -103,13 +103,8 @@ def train_datasets(
 ) -> list[Outcome]:
     """Trains the runs that are not finished; a failure does not stop the others.
 
-    Args:
-      datasets: Dataset directories of `deeprke preprocess`.
-      directories: The run directory of each.
-      run_config: All settings.
-      vectors_from: Directory of ready k-mer vectors, or None to train them.
-      n_devices: Devices to train on; see `devices.strategy`.
-      progress: Shows the sites of each epoch.
+    Each dataset has its run directory in `directories`; all other arguments are as for
+    `run.train_run`.
 
     Returns:
       The outcome for each dataset.

@@ -5,6 +5,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import keras
+
 from deeprke_tf.config import RunConfig
 from deeprke_tf.data.description import Dataset
 from deeprke_tf.evaluation import figures
@@ -58,13 +60,7 @@ def train_run(
         info, run_config, kmer_vectors, strategy, state, out / layout.LOGS, progress
     )
     seconds = time.monotonic() - started
-    scored = report.score_validation(model, info, run_config)
-    measured = report.write_measures(out, info, *scored)
-    figures.learning_curves(
-        state.history, state.best_epoch, out / layout.FIGURES / "learning_curves.png"
-    )
-    with files.path_aside(out / layout.MODEL) as partial:
-        model.save(partial)
+    measured = _write_results(out, model, info, run_config, state)
     own = {
         "best_epoch": state.best_epoch,
         "n_epochs": state.n_epochs,
@@ -81,15 +77,43 @@ def train_run(
         ["wrote", str(out)],
     ]
     _logger.info("%s", tables.text_table(summary))
+    _warn(model, info, run_config, measured, state)
+    return measured
+
+
+def _write_results(
+    out: Path,
+    model: keras.Model,
+    info: Dataset,
+    run_config: RunConfig,
+    state: TrainingState,
+) -> dict[str, Any]:
+    """Writes measures, figures and network; returns the measures."""
+    scored = report.score_validation(model, info, run_config)
+    measured = report.write_measures(out, info, *scored)
+    figures.learning_curves(
+        state.history, state.best_epoch, out / layout.FIGURES / "learning_curves.png"
+    )
+    with files.path_aside(out / layout.MODEL) as partial:
+        model.save(partial)
+    return measured
+
+
+def _warn(
+    model: keras.Model,
+    info: Dataset,
+    run_config: RunConfig,
+    measured: dict[str, Any],
+    state: TrainingState,
+) -> None:
+    """Warns of few sites, and of a network at chance level."""
     if run_config.model.counts_kmers:
         warning = report.network_alone_warning(model, info, run_config)
     else:
-        warning = report.chance_warning(
-            measured["auroc_ci"], state.history, run_config.model
-        )
+        interval = measured["auroc_ci"]
+        warning = report.chance_warning(interval, state.history, run_config.model)
     for text in filter(None, (measured.get("note"), warning)):
         _logger.warning("%s", text)
-    return measured
 
 
 def _split_sizes(info: Dataset) -> str:

@@ -18,7 +18,7 @@ from deeprke_tf.training.checkpoint import resuming
 
 _STARTED = "state/started.json"
 
-# All files of an unfinished run, but for those of killed writers.
+# All files of an unfinished run, except for partial files of killed writers.
 _FILES = {
     *(layout.CONFIG, layout.STATE, layout.HISTORY, layout.MODEL, layout.METRICS),
     *(layout.VALIDATION, layout.FIGURES, layout.LOGS),
@@ -74,27 +74,14 @@ def prepare(
       UserError: `out` holds something else, a finished run, or a damaged one.
     """
     directories.make_directory(out)
-    names = {path.name for path in out.iterdir()}
-    of_members = {*members, *(locks.lock_file(out / name).name for name in members)}
-    # A run that was killed at its very start has no config yet.
-    begun = {layout.STATE, *files.unfinished_names(layout.CONFIG), *of_members}
-    has_start = layout.MANIFEST in names or (out / _STARTED).exists()
-    is_run = layout.CONFIG in names and has_start
-    if not is_run and names - begun:
-        killed = {name for known in _FILES for name in files.unfinished_names(known)}
-        if layout.CONFIG not in names or names - (_FILES | killed | of_members):
-            raise UserError(f"{out} is not empty and not a run; name another `out`.")
-        if not overwrite:
-            with resuming(out):
-                raise UserError(f"{out / _STARTED} is missing.")
+    is_run = _is_run(out, overwrite, members)
     if overwrite:
         shutil.rmtree(out)
-        is_run = False
-    elif layout.MANIFEST in names:
+    elif (out / layout.MANIFEST).exists():
         raise UserError(
             f"{out} is a finished run; name another `out`, or give `overwrite=True`."
         )
-    if is_run:
+    elif is_run:
         with resuming(out):
             other = differences(out, run_config, info, vectors_from, len(members))
         if other:
@@ -108,6 +95,29 @@ def prepare(
     }
     files.write_json(out / _STARTED, started)
     files.write_json(out / layout.CONFIG, dataclasses.asdict(run_config))
+
+
+def _is_run(out: Path, overwrite: bool, members: Sequence[str]) -> bool:
+    """Tells whether a directory holds a run; it may hold the start of one, or nothing.
+
+    Raises:
+      UserError: It holds something else.
+    """
+    names = {path.name for path in out.iterdir()}
+    of_members = {*members, *(locks.lock_file(out / name).name for name in members)}
+    has_start = layout.MANIFEST in names or (out / _STARTED).exists()
+    if layout.CONFIG in names and has_start:
+        return True
+    # A run that was killed at its very start has no config yet.
+    if not names - {layout.STATE, *files.unfinished_names(layout.CONFIG), *of_members}:
+        return False
+    killed = {name for known in _FILES for name in files.unfinished_names(known)}
+    if layout.CONFIG not in names or names - (_FILES | killed | of_members):
+        raise UserError(f"{out} is not empty and not a run; name another `out`.")
+    if not overwrite:
+        with resuming(out):
+            raise UserError(f"{out / _STARTED} is missing.")
+    return False
 
 
 def differences(

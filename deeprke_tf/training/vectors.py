@@ -76,7 +76,7 @@ def _require_same_folds(vectors_from: Path, info: Dataset) -> None:
         name = other[0]
         raise UserError(
             f"The structures of {vectors_from} were folded with another {name}, "
-            f"{folded.get(name)}, than those of {info.directory}, {of_data[name]}."
+            f"{folded.get(name)}, than {info.directory}, {of_data[name]}."
         )
 
 

@@ -33,7 +33,7 @@ def import_beam(runner: str) -> None:
 
 
 def is_given(flag: str, argv: Sequence[str] | None) -> bool:
-    """Tells whether the arguments, by default those of the process, hold a flag.
+    """Tells whether the arguments, by default of this process, hold a flag.
 
     >>> is_given("--runner", ["--runner=DirectRunner"])
     True

@@ -28,7 +28,7 @@ def facts_of(pipeline, plan: Plan, sites, groups, inputs):
       pipeline: The pipeline.
       plan: The run.
       sites: Pairs of order hash and site.
-      groups: The sites by order hash: those of one sequence come together.
+      groups: The sites by order hash: equal sequences are one group.
       inputs: A dictionary for each input: `input`, `fault`, `n_sites`, `skipped`.
 
     Returns:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import apache_beam as beam
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
@@ -104,8 +105,19 @@ def write(directory: str, name: str, contents: bytes) -> None:
     FileSystems.rename([aside], [FileSystems.join(directory, name)])
 
 
-def write_summary(_once: None, directory: str, **summary: Any) -> None:
-    """Writes the summary of a job: its last step."""
+def add_summary(pipeline: beam.Pipeline, directory: str, **summary: Any) -> None:
+    """Adds the last step of a job, which writes its summary.
+
+    Args:
+      pipeline: The pipeline.
+      directory: Where to write.
+      **summary: Side inputs, such as `AsList(...)`, by their names in the summary.
+    """
+    once = pipeline | "Once" >> beam.Create([None])
+    _ = once | "WriteSummary" >> beam.Map(_write_summary, directory, **summary)
+
+
+def _write_summary(_once: None, directory: str, **summary: Any) -> None:
     write(directory, _SUMMARY, json.dumps(summary).encode())
 
 

@@ -1,7 +1,7 @@
 """The models of a Beam prediction job: exported models, runs and ensembles.
 
 The launcher describes a model, and each worker process loads it: an export by
-TensorFlow, also from gs:// and the like; a run from a disk that all workers share.
+TensorFlow, also from gs:// and the like; a run from a disk that all workers reach.
 """
 
 import dataclasses

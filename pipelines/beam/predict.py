@@ -18,7 +18,7 @@ from apache_beam.metrics import Metrics
 from apache_beam.pvalue import AsList, TaggedOutput
 
 from deeprke_tf import __version__
-from deeprke_tf.errors import UserError
+from deeprke_tf.errors import UserError, require_positive
 from deeprke_tf.rna.site_files import SitesFile
 from deeprke_tf.rna.sites import Site, SkippedSite, refuse_long
 from deeprke_tf.system.directories import Kind
@@ -92,9 +92,12 @@ def predict(
 
 
 def _check(plan: Plan) -> None:
-    for name in ("sites_per_shard", "sites_per_piece", "max_length", "batch_size"):
-        if getattr(plan, name) < 1:
-            raise UserError(f"`{name}` must be at least 1, got {getattr(plan, name)}.")
+    require_positive(
+        sites_per_shard=plan.sites_per_shard,
+        sites_per_piece=plan.sites_per_piece,
+        max_length=plan.max_length,
+        batch_size=plan.batch_size,
+    )
     first, names = plan.models[0], [model.name for model in plan.models]
     for model in plan.models:
         if names.count(model.name) > 1:
@@ -122,14 +125,7 @@ def _build(pipeline: beam.Pipeline, plan: Plan, directory: str) -> None:
         | "GroupByShard" >> beam.GroupByKey()
         | "WriteShard" >> beam.Map(write_shard, plan, directory, inputs)
     )
-    _ = (
-        pipeline
-        | "Once" >> beam.Create([None])
-        | "WriteSummary"
-        >> beam.Map(
-            files.write_summary, directory, inputs=inputs, tables=AsList(shards)
-        )
-    )
+    files.add_summary(pipeline, directory, inputs=inputs, tables=AsList(shards))
 
 
 class _ReadPieces(beam.DoFn):

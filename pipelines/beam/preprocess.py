@@ -40,8 +40,8 @@ _GROUPS_AT_ONCE = 200
 def run(plan: Plan, job: BeamJob) -> dict[str, Any]:
     """Makes a dataset; its directory appears when it is complete.
 
-    The files are those of `local_runner.run`, byte for byte, unless a sequence cannot
-    be folded: it is listed in `skipped.tsv`, where the local runner raises an error.
+    `local_runner.run` writes the same files, byte for byte, unless a sequence cannot be
+    folded: this runner lists it in `skipped.tsv`, the local one raises an error.
 
     Args:
       plan: What to read, how to fold and split it, where to write.
@@ -107,17 +107,12 @@ def build(pipeline: beam.Pipeline, plan: Plan, directory: str) -> None:
         | "ListSkipped" >> beam.combiners.ToList()
         | "WriteSkipped" >> beam.Map(_write_skipped, directory)
     )
-    _ = (
-        pipeline
-        | "Once" >> beam.Create([None])
-        | "WriteSummary"
-        >> beam.Map(
-            files.write_summary,
-            directory,
-            facts=AsSingleton(facts),
-            shards=AsList(shards),
-            not_folded=AsSingleton(not_folded),
-        )
+    files.add_summary(
+        pipeline,
+        directory,
+        facts=AsSingleton(facts),
+        shards=AsList(shards),
+        not_folded=AsSingleton(not_folded),
     )
 
 

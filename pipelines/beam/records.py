@@ -102,7 +102,7 @@ def shard_of(
 
 
 def write_shard(shard: tuple[str, Iterable[Record]], directory: str) -> dict[str, Any]:
-    """Writes one shard; returns its name, its digest, and what it holds."""
+    """Writes one shard; returns its name, digest and counts."""
     name, unordered = shard
     ordered = sorted(unordered)
     buffer = io.BytesIO()

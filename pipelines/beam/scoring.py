@@ -127,7 +127,7 @@ def write_shard(
     directory: str,
     inputs: list[Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """Writes one table; returns its name, its digest, and what it holds."""
+    """Writes one table; returns its name, digest and counts."""
     (index, (source, shard)), pieces = group
     model = plan.models[index]
     rows = [Prediction(*row) for _number, piece in sorted(pieces) for row in piece]

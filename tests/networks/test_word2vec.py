@@ -32,28 +32,19 @@ def cosine(a, b):
 # === word2vec ===
 
 
-def test_rows_are_in_the_order_of_the_ids():
+def test_rows_are_in_the_order_of_the_ids_and_absent_kmers_get_the_mean():
     # AA is common, CC is rare: gensim's own order is by frequency.
     aa, cc = PAIRS.encode("AA")[0], PAIRS.encode("CC")[0]
     sites = [np.array([aa] * 9 + [cc])]
     vectors = train_vectors(sites, PAIRS, SMALL, seed=1)
     assert (vectors.shape, vectors.dtype) == ((18, 6), np.float32)
+    assert not vectors[0].any()
     mean = (vectors[aa] + vectors[cc]) / 2
     for i in range(1, 18):
         if i in (aa, cc):
             assert np.abs(vectors[i] - mean).max() > 1e-3
         else:
             np.testing.assert_allclose(vectors[i], mean, atol=1e-6)
-
-
-def test_absent_and_unknown_kmers_get_the_mean_vector_and_padding_zero(corpus):
-    vectors = train_vectors(corpus, PAIRS, SMALL, seed=1)
-    seen = np.unique(np.concatenate(corpus))
-    unseen = np.setdiff1d(np.arange(1, len(PAIRS)), seen)
-    assert len(seen) == 8
-    assert not vectors[0].any()
-    mean = vectors[seen].mean(axis=0)
-    np.testing.assert_allclose(vectors[unseen], [mean] * len(unseen), atol=1e-5)
 
 
 def test_unknown_kmers_and_padding_in_a_site_are_ignored(corpus):
@@ -194,15 +185,10 @@ def with_value(value, row):
     [
         (table()[:-1], "has 17 rows; k=2 over ACGU needs 18"),
         (table()[:0], "does not hold a table of vectors"),
-        (table()[:, :0], "does not hold a table of vectors"),
         (table()[0], "does not hold a table of vectors"),
-        (table()[np.newaxis], "does not hold a table of vectors"),
-        (np.float32(1), "does not hold a table of vectors"),
         (table().astype(int), "must hold floating-point numbers"),
-        (table().astype(complex), "must hold floating-point numbers"),
         (table().astype(str), "must hold floating-point numbers"),
         (with_value(np.nan, 5), "must hold finite numbers"),
-        (with_value(-np.inf, 5), "must hold finite numbers"),
         (with_value(1e300, 5), "must hold finite numbers"),
         (with_value(0.1, 0), "row 0 stands for padding and must be zero"),
     ],
@@ -215,7 +201,7 @@ def test_a_table_that_does_not_fit_is_refused(tmp_path, vectors, words):
 
 
 class Trap:
-    """Leaves a trace where it is unpickled."""
+    """Makes a file when it is unpickled."""
 
     def __init__(self, trace):
         self._trace = trace
@@ -252,12 +238,10 @@ def npz_bytes():
         b"",
         b"66 100\nAAA 0.1",
         b"PK\x03\x04 is how an archive begins",
-        npy_bytes()[:9],
-        npy_bytes()[:60],
         npy_bytes()[:-1],
         npz_bytes(),
     ],
-    ids=["empty", "text", "zip", "magic", "header", "cut off", "npz"],
+    ids=["empty", "text", "zip", "cut off", "npz"],
 )
 def test_a_file_that_is_no_whole_npy_is_refused(tmp_path, content):
     path = tmp_path / "vectors.npy"

@@ -16,15 +16,10 @@ from tests.support.beam import (
     DIRECT,
     assert_same_files,
     error_of,
-    random_sequences,
     run,
-    write_fasta,
 )
 
-
-@pytest.fixture
-def fasta(tmp_path):
-    return write_fasta(tmp_path / "sites.fa", random_sequences(30, seed=3))
+pytest_plugins = ["tests.support.beam"]
 
 
 class Shelf(LocalFileSystem):
@@ -89,7 +84,7 @@ def test_a_failed_job_leaves_nothing_where_there_are_no_directories(
     fasta, tmp_path, monkeypatch, capsys
 ):
     def delete(_self, paths):
-        # Object stores know files alone; what they are not told of stays.
+        # Object stores know only files; files that are not deleted stay.
         for path in filter(os.path.isfile, map(local, paths)):
             os.remove(path)
 

@@ -19,6 +19,8 @@ from tests.support.beam import (
     write_fasta,
 )
 
+pytest_plugins = ["tests.support.beam"]
+
 
 def write_table(path, sequences):
     """Writes sites between commas, some with structures and some of them faulty."""
@@ -40,11 +42,6 @@ def write_table(path, sequences):
 def records_of(directory, split):
     shards = [str(path) for path in directory.glob(f"{split}-*")]
     return sorted(tf.data.TFRecordDataset(shards, "GZIP").as_numpy_iterator())
-
-
-@pytest.fixture
-def fasta(tmp_path):
-    return write_fasta(tmp_path / "sites.fa", random_sequences(30, seed=3))
 
 
 # With 2 sites per shard, some shards get no site.
@@ -185,7 +182,7 @@ def test_what_beam_cannot_do_is_refused(fasta, tmp_path, capsys):
     assert "--workers goes with --runner local; " in error
 
 
-def test_flags_that_nobody_knows_are_refused(fasta, tmp_path, capsys):
+def test_unknown_flags_are_refused(fasta, tmp_path, capsys):
     flags = ["--sites", fasta, "--out", tmp_path / "out"]
     error = error_of(capsys, *flags, *DIRECT, "--direct_num_worker", "2")
     assert "--direct_num_worker is neither an option of this command nor of" in error

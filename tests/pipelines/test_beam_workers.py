@@ -21,10 +21,7 @@ from tests.support.beam import (
     write_fasta,
 )
 
-
-@pytest.fixture
-def fasta(tmp_path):
-    return write_fasta(tmp_path / "sites.fa", random_sequences(30, seed=3))
+pytest_plugins = ["tests.support.beam"]
 
 
 @contextlib.contextmanager
@@ -89,7 +86,7 @@ def test_a_job_service_writes_the_same_files(fasta, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
-def test_after_a_killed_worker_nothing_looks_whole_and_the_next_run_goes_on(tmp_path):
+def test_after_a_killed_worker_nothing_is_written_and_folds_are_kept(tmp_path):
     sequences = random_sequences(600, seed=6, shortest=90, longest=100)
     fasta = write_fasta(tmp_path / "long.fa", sequences)
     cache, out = tmp_path / "folds.sqlite", tmp_path / "out"

@@ -6,9 +6,7 @@ from deeprke_tf.data.encoding import Encoding
 from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation import calibration_fit, metrics, thresholds
 from deeprke_tf.evaluation.calibration import Calibration
-from deeprke_tf.rna.sites import Site, SkippedSite
-from deeprke_tf.runs import layout, predictions, scorer
-from deeprke_tf.runs.predictor import predictor_of
+from deeprke_tf.runs import layout, scorer
 from deeprke_tf.runs.run import Run
 from tests.support.small_models import (
     CONFIGS,
@@ -34,7 +32,7 @@ def compiled_once(monkeypatch):
 
 @pytest.fixture
 def make_run(tmp_path):
-    """Makes runs of networks of `small_models`, as `runs.load` gives them."""
+    """Makes runs of networks of `small_models`, as `Run.load` gives them."""
 
     def make(
         name, calibration=AS_IT_IS, encoding=Encoding(), validated_on="validation"
@@ -179,35 +177,3 @@ def test_runs_with_other_validation_sites_have_no_threshold_and_no_calibration(
         ensemble.scorer(batch_size=3)
     scores = ensemble.scorer(batch_size=3, calibrate=False)(random_sites([3, 9]))
     assert scores.calibrated_probability.tolist() == scores.probability.tolist()
-
-
-# === Predictions ===
-
-
-def predicted(run, sites, **settings):
-    """Predictions of sites that have their structure."""
-    predictor = predictor_of(run, **settings)
-    return list(predictions.predict(predictor, sites))
-
-
-def test_predictions_are_those_of_the_mean(make_run):
-    members = [make_run("no-structure"), make_run("paper", HALVED)]
-    sites = [
-        Site("a", "ACGUACGUACG", None, "..((...)).."),
-        SkippedSite("b", 2, "nothing but N", "NNN"),
-        Site("c", "GGGGUUUUCCCC", None, "((((....))))"),
-    ]
-    together = predicted(Run.average(members), iter(sites))
-    alone = [predicted(run, sites, threshold=0.5) for run in members]
-    threshold = Run.average(members).threshold
-    for i in (0, 2):
-        pair = [rows[i].probability for rows in alone]
-        assert together[i].probability == pytest.approx(np.mean(pair))
-        assert together[i].probability_sd == pytest.approx(np.std(pair, ddof=1))
-        assert together[i].bound == (together[i].probability >= threshold)
-        assert alone[0][i].probability_sd is None
-        assert together[i].calibrated_probability == pytest.approx(
-            calibration_of_the_mean()(np.mean(pair)), abs=1e-6
-        )
-    assert together[1].skipped == "nothing but N: NNN"
-    assert together[1].probability_sd is None

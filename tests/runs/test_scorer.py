@@ -41,7 +41,7 @@ def test_sites_get_in_batches_what_they_get_one_by_one(score, batch_size):
     np.testing.assert_allclose(together, one_by_one, atol=1e-5)
 
 
-def test_sites_of_alike_length_share_a_batch():
+def test_sites_of_similar_length_are_in_one_batch():
     widths = []
 
     def width(inputs):
@@ -61,7 +61,7 @@ def test_long_sites_come_in_smaller_batches():
 
     lengths = [300_000, 9, 200_000, 60_000, 60_000, 60_000, 100_000]
     assert score_sites(size, random_sites(lengths), 256).tolist() == lengths
-    # A site that is longer than any batch shall be is one of its own.
+    # A site that is longer than the largest batch is a batch of its own.
     assert sizes == [4 * 60_000, 100_000, 200_000, 300_000]
 
 
@@ -80,17 +80,11 @@ def test_a_network_of_any_views_scores_sites_of_both(name):
     assert ((scored >= 0) & (scored <= 1)).all()
 
 
-def test_scoring_the_same_sites_again_gives_the_same(score):
-    sites = random_sites(LENGTHS)
-    first, again = (score_sites(score, sites, 3) for _ in range(2))
-    assert np.array_equal(first, again)
-
-
 @pytest.mark.parametrize(("n_sites", "batch_size"), [(1, 4), (23, 4), (23, 100)])
 def test_every_labelled_site_is_scored_once_beside_its_label(
     tmp_path, n_sites, batch_size
 ):
-    # A site's label is told by its length: odd ones are bound.
+    # The label follows from the length: odd sites are bound.
     sites = [([5] * length, length % 2) for length in range(1, n_sites + 1)]
     info = write_dataset(tmp_path, {"test": sites})
     batches = dataset.read_split(info, "test", CONFIGS["paper"].views, batch_size)
@@ -99,9 +93,7 @@ def test_every_labelled_site_is_scored_once_beside_its_label(
     assert np.array_equal(labels, lengths % 2)
 
 
-def test_labelled_sites_get_the_probabilities_of_the_same_sites_without(
-    score, tmp_path
-):
+def test_labels_do_not_change_probabilities(score, tmp_path):
     views = CONFIGS["paper"].views
     # Already by length, so that both keep this order.
     kmers = [[7], [9, 3], [3, 20, 40], [8, 8, 12, 60, 2]]

@@ -43,7 +43,7 @@ def test_q_values_never_rise_with_the_probability(background):
     assert 0 < q.min() <= q.max() <= 1
 
 
-def test_q_values_are_those_of_a_loop():
+def test_q_values_equal_a_plain_loop():
     rng = np.random.default_rng(0)
     windows, background = rng.random((2, 40)).round(1)
     estimates = {
@@ -66,14 +66,14 @@ def test_sites_are_counted_as_they_are_called(seed):
 
 
 def test_false_sites_are_set_against_called_sites():
-    # Both windows of the scan are one site, those of the background two.
+    # Both scanned windows are one site, the two background windows two.
     scanned = Windows(np.array([0.9, 0.9]), np.array([-1, 0.9]))
     background = Windows(np.repeat([0.9, 0.1], [2, 97]))
     _, q = q_values_of(scanned, [NotBound(background, 1.0)])
     assert q == pytest.approx([2 * (1 + 2) / (1 + 99)])
 
 
-def test_each_kind_counts_by_its_share():
+def test_each_kind_counts_by_its_fraction():
     scanned = Windows(np.repeat([0.9, 0.1], [50, 50]))
     none, half = Windows(np.full(999, 0.1)), Windows(np.repeat([0.9, 0.1], [50, 49]))
     kinds = [NotBound(none, 0.5), NotBound(half, 0.2)]
@@ -97,7 +97,7 @@ def test_windows_like_the_background_are_not_called_at_an_fdr_of_a_tenth():
     assert q_values(windows, background).min() > 0.1
 
 
-def test_few_background_windows_do_not_promise_an_fdr_of_0():
+def test_few_background_windows_never_give_an_fdr_of_0():
     q = q_values([0.9] + [0.1] * 99, [0.2, 0.3])
     assert q.tolist() == [1.0] * 100
 

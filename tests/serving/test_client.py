@@ -12,7 +12,7 @@ import requests
 
 from deeprke_tf import api
 from deeprke_tf.rna.sites import Site
-from deeprke_tf.runs import run as runs
+from deeprke_tf.runs.run import Run
 from deeprke_tf.serving import client, signatures
 from deeprke_tf.serving.client import ServedModel
 from deeprke_tf.serving.protocol import RequestSettings
@@ -88,11 +88,11 @@ def test_the_header_names_what_a_server_does_not_report(rest_url, sites, tmp_pat
 
 @pytest.fixture(scope="module")
 def tiny_ensemble():
-    """An ensemble as `runs.load` gives it, of networks that read one and both views."""
+    """An ensemble as `Run.load` gives it, of networks that read one and both views."""
     members = [
         tiny_run(name, {"model_sha256": name}) for name in ("cnn-only", "no-structure")
     ]
-    return runs.Run(
+    return Run(
         *(members[0].directory, members[0].config, members[0].encoding, {}),
         threshold=0.5,
         calibration=CALIBRATION,

@@ -4,14 +4,14 @@ import json
 
 from deeprke_tf.data import description
 from deeprke_tf.runs import layout
-from deeprke_tf.runs import run as runs
+from deeprke_tf.runs.run import Run
 from deeprke_tf.serving import model_card
 
 pytest_plugins = ["tests.support.run_fixtures"]
 
 
 def test_the_card_has_the_facts_of_the_run(run, data, tmp_path):
-    loaded = runs.load(run)
+    loaded = Run.load(run)
     model_card.write_model_card(loaded, "QKI", tmp_path, "CC-BY-4.0")
     card = json.loads((tmp_path / model_card.JSON).read_text())
     measured = json.loads((run / layout.METRICS).read_text())
@@ -34,7 +34,7 @@ def test_the_card_has_the_facts_of_the_run(run, data, tmp_path):
 
 def test_the_markdown_says_the_same(run, data):
     train = description.read(data).split("train")
-    card = model_card.model_card(runs.load(run), "QKI", "CC-BY-4.0")
+    card = model_card.model_card(Run.load(run), "QKI", "CC-BY-4.0")
     text = model_card.as_markdown(card)
     (measured,) = card["metrics"]
     low, high = measured["auroc_ci"]
@@ -50,7 +50,7 @@ def test_the_markdown_says_the_same(run, data):
 
 
 def test_a_test_split_comes_before_validation(run, tmp_path):
-    loaded = runs.load(run)
+    loaded = Run.load(run)
     validation = json.loads((run / layout.METRICS).read_text())
     both = validation | {"split": "test", "validation": validation}
     (tmp_path / layout.METRICS).write_text(json.dumps(both))
@@ -63,7 +63,7 @@ def test_a_test_split_comes_before_validation(run, tmp_path):
 
 def test_a_model_without_structure_needs_no_fold(run, sequence_run):
     limits = {
-        directory: model_card.model_card(runs.load(directory), "QKI", "CC0-1.0")[
+        directory: model_card.model_card(Run.load(directory), "QKI", "CC0-1.0")[
             "limits"
         ]
         for directory in (run, sequence_run)

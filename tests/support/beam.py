@@ -3,6 +3,8 @@
 import filecmp
 import random
 
+import pytest
+
 from pipelines import preprocess
 
 DIRECT = ("--runner", "DirectRunner")
@@ -24,6 +26,11 @@ def write_fasta(path, sequences, first_label=0, prefix="site"):
         )
     )
     return path
+
+
+@pytest.fixture
+def fasta(tmp_path):
+    return write_fasta(tmp_path / "sites.fa", random_sequences(30, seed=3))
 
 
 def run(*arguments):

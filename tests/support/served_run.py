@@ -7,7 +7,7 @@ from deeprke_tf import predict
 from deeprke_tf.config import RunConfig
 from deeprke_tf.data.encoding import Encoding
 from deeprke_tf.evaluation.calibration import Calibration
-from deeprke_tf.runs import run as runs
+from deeprke_tf.runs.run import Run
 from deeprke_tf.serving import calibration_graph, signatures
 from tests.support import serving_stub
 from tests.support.small_models import CONFIGS, trained_model
@@ -17,8 +17,8 @@ CALIBRATION = Calibration("temperature", prior=0.3, slope=0.5, intercept=-1)
 
 
 def tiny_run(name, manifest=None):
-    """A run, as `runs.load` returns it, of a network of `small_models`."""
-    return runs.Run(
+    """A run, as `Run.load` returns it, of a network of `small_models`."""
+    return Run(
         directory=Path("run"),
         config=RunConfig(model=CONFIGS[name]),
         encoding=Encoding(),

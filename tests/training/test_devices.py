@@ -13,7 +13,7 @@ from deeprke_tf import evaluate, export, train
 from deeprke_tf.data import batches as dataset
 from deeprke_tf.errors import UserError
 from deeprke_tf.runs import layout
-from deeprke_tf.runs import run as runs
+from deeprke_tf.runs.run import Run
 from deeprke_tf.training import devices
 from tests.support import fresh_processes
 from tests.support.interruptions import call_after_first_epoch
@@ -180,7 +180,7 @@ def test_a_mirrored_run_resumes_and_measures_exactly(mirrored):
 
 @pytest.mark.slow
 def test_a_mirrored_run_in_mixed_precision_leaves_a_float32_model(mirrored):
-    loaded = runs.load(mirrored / "run")
+    loaded = Run.load(mirrored / "run")
     assert loaded.config.train.mixed_precision
     assert {of.dtype_policy.name for of in loaded.model.layers} == {"float32"}
     out = mirrored / "serving"

@@ -1,13 +1,12 @@
 """Several datasets, trained by one process or distributed among several."""
 
-import itertools
 import shutil
 
 import pytest
 
 from deeprke_tf import evaluate, train
 from deeprke_tf.errors import UserError
-from deeprke_tf.system import directories, files, shards
+from deeprke_tf.system import directories, files
 from deeprke_tf.training import many
 from tests.support import fresh_processes
 from tests.support.small_runs import QUICK, SEQUENCE_RUN
@@ -132,12 +131,6 @@ def test_a_pattern_matches_datasets_and_ignores_other_paths(datasets):
 def test_a_path_without_a_dataset_is_named(name, message, datasets):
     with pytest.raises(UserError, match=message):
         many.find([datasets / "A", datasets / name])
-
-
-def test_shards_cover_all_datasets(tmp_path):
-    datasets = [tmp_path / str(number) for number in range(7)]
-    parts = [shards.share_of(datasets, f"{i}/3") for i in (1, 2, 3)]
-    assert sorted(itertools.chain(*parts)) == datasets
 
 
 @pytest.mark.parametrize(

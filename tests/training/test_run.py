@@ -15,8 +15,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from deeprke_tf import train
 from deeprke_tf.data import batches as dataset
 from deeprke_tf.data import description
-from deeprke_tf.runs import run as runs
 from deeprke_tf.runs import scorer
+from deeprke_tf.runs.run import Run
 from deeprke_tf.system import files
 from deeprke_tf.training.checkpoint import TrainingState
 from tests.support import fresh_processes
@@ -98,7 +98,7 @@ def test_tensorboard_reads_the_history_from_the_logs(run):
 
 def test_the_kept_model_is_that_of_the_best_validation_epoch(run, data):
     rows = pd.read_csv(run / "history.csv")
-    kept = runs.load(run)
+    kept = Run.load(run)
     batches = dataset.read_split(
         description.read(data), "validation", kept.config.model.views, 7
     )
@@ -112,7 +112,7 @@ def test_the_kept_model_is_that_of_the_best_validation_epoch(run, data):
 
 
 def test_the_kept_model_has_the_kmer_weights_of_the_run(run):
-    counts = runs.load(run).model.get_layer("kmer_counts")
+    counts = Run.load(run).model.get_layer("kmer_counts")
     (table,) = counts.get_weights()
     np.testing.assert_array_equal(table, np.load(run / "kmer_weights.npy"))
     assert counts.share == 0.3 and table.any()
