@@ -73,9 +73,9 @@ def test_a_sequence_is_folded_once_and_counted(tmp_path, capsys):
     fasta = write_fasta(tmp_path / "sites.fa", random_sequences(20, seed=4) * 3)
     out, cache = tmp_path / "out", tmp_path / "folds.sqlite"
     run("--sites", fasta, "--out", out, "--fold-cache", cache, *DIRECT)
-    said = capsys.readouterr().out
+    shown = capsys.readouterr().out
     for counted in ("sequences_folded: 20", "sites_read: 60", "records: 60"):
-        assert f"counted {counted}" in said
+        assert f"counted {counted}" in shown
     run("--sites", fasta, "--out", out, "--fold-cache", cache, "--overwrite", *DIRECT)
     assert "counted folds_from_cache: 20" in capsys.readouterr().out
 
@@ -88,7 +88,7 @@ def test_without_structure_nothing_is_folded(fasta, tmp_path, capsys):
     assert "sequences_folded" not in capsys.readouterr().out
 
 
-def test_a_pattern_names_many_files_and_a_file_that_looks_like_one_itself(tmp_path):
+def test_a_pattern_names_many_files_unless_a_file_has_that_name(tmp_path):
     sequences = random_sequences(80, seed=5)
     write_fasta(tmp_path / "part1.fa", sequences[:42])
     write_fasta(tmp_path / "part2.fa", sequences[42:], prefix="more")
@@ -139,9 +139,7 @@ def test_a_sequence_that_cannot_be_folded_is_listed_and_the_others_written(
 
 
 @pytest.mark.parametrize("fault", ["one class", "strict", "cut off", "one validation"])
-def test_what_a_user_must_mend_is_said_as_the_local_runner_says_it(
-    fault, fasta, tmp_path, capsys
-):
+def test_both_runners_report_the_same_user_errors(fault, fasta, tmp_path, capsys):
     flags = ["--sites", fasta, "--out", tmp_path / "out"]
     if fault == "one class":
         fasta.write_text(">a; class:1\nACGUACGU\n>b; class:1\nACGUACGUA\n")
@@ -158,7 +156,7 @@ def test_what_a_user_must_mend_is_said_as_the_local_runner_says_it(
     assert os.listdir(tmp_path) == ["sites.fa"]
 
 
-def test_a_job_that_fails_leaves_what_was_there(fasta, tmp_path, monkeypatch, capsys):
+def test_a_failed_job_keeps_the_older_dataset(fasta, tmp_path, monkeypatch, capsys):
     out = tmp_path / "out"
     run("--sites", fasta, "--out", out)
     before = {path.name: path.read_bytes() for path in out.iterdir()}
@@ -173,7 +171,7 @@ def test_a_job_that_fails_leaves_what_was_there(fasta, tmp_path, monkeypatch, ca
     assert sorted(os.listdir(tmp_path)) == ["out", "sites.fa"]
 
 
-def test_what_beam_cannot_do_is_refused(fasta, tmp_path, capsys):
+def test_input_that_beam_cannot_use_is_refused(fasta, tmp_path, capsys):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     flags = ["--out", tmp_path / "out", *DIRECT]
@@ -207,7 +205,7 @@ def test_unknown_flags_are_refused(fasta, tmp_path, capsys):
         (["--runner", "NoRunner"], "--runner NoRunner: Unexpected pipeline runner"),
     ],
 )
-def test_what_cannot_be_read_or_run_is_an_error_at_once(
+def test_unreadable_sites_and_unknown_runners_are_refused_at_once(
     arguments, words, fasta, tmp_path, capsys
 ):
     flags = ["--sites", fasta, "--out", tmp_path / "out", *DIRECT, *arguments]

@@ -20,7 +20,7 @@ def table_of(*predictions, comments=("model QKI",), with_sd=False):
     return file.getvalue()
 
 
-def test_what_is_not_known_stays_empty():
+def test_unknown_values_are_empty_cells():
     assert table_of(
         Prediction("a", 0.25, True, calibrated_probability=0.125),
         Prediction("b", 0.5, None),
@@ -34,7 +34,7 @@ def test_what_is_not_known_stays_empty():
     )
 
 
-def test_the_standard_deviation_comes_behind_the_other_columns():
+def test_the_standard_deviation_is_the_last_column():
     row = Prediction("a", 0.25, False, "", 0.5, 0.0625)
     assert table_of(row, comments=["two", "lines\nof text"], with_sd=True) == (
         "# two\n# lines of text\n"
@@ -43,7 +43,7 @@ def test_the_standard_deviation_comes_behind_the_other_columns():
     )
 
 
-def test_small_calibrated_probabilities_are_told_apart():
+def test_small_calibrated_probabilities_keep_their_digits():
     rows = (
         Prediction("a", 0.9, True, calibrated_probability=p) for p in (2.3e-7, 2.4e-7)
     )
@@ -81,7 +81,7 @@ def test_a_pipe_is_written_to_and_a_link_is_followed(tmp_path):
     assert (tmp_path / "table.tsv").read_text() == "whole\n"
 
 
-def test_a_table_that_breaks_off_is_not_left_behind(tmp_path):
+def test_after_an_error_no_table_is_left(tmp_path):
     with (
         pytest.raises(ValueError, match="broke off"),
         table.opened(tmp_path / "table.tsv") as file,

@@ -16,35 +16,22 @@ from tests.support.small_models import CONFIGS, tiny_model, write_dataset
 pytest_plugins = ["tests.support.run_fixtures"]
 
 
+@pytest.mark.parametrize("batch_norm", [False, True])
 @pytest.mark.parametrize(
-    ("auroc_ci", "last", "batch_norm", "found", "advice"),
+    ("auroc_ci", "last", "found"),
     [
-        (
-            (0.45, 0.55),
-            0.5,
-            False,
-            "not clearly better than chance",
-            "`batch_norm=True`",
-        ),
-        ((0.45, 0.55), 0.5, True, "not clearly better than chance", "more sites"),
-        (
-            (0.59, 0.7),
-            0.5163,
-            False,
-            "back to chance level, AUROC 0.5163",
-            "`batch_norm=True`",
-        ),
-        ((0.59, 0.7), 0.5163, True, "back to chance level, AUROC 0.5163", "more sites"),
+        ((0.45, 0.55), 0.5, "not clearly better than chance"),
+        ((0.59, 0.7), 0.5163, "back to chance level, AUROC 0.5163"),
     ],
 )
 def test_a_network_at_chance_level_gives_a_warning_and_advice(
-    auroc_ci, last, batch_norm, found, advice
+    auroc_ci, last, found, batch_norm
 ):
     history = [{"val_auroc": 0.65}, {"val_auroc": last}]
     config = ModelConfig(batch_norm=batch_norm)
     warning = report.chance_warning(auroc_ci, history, config)
-    assert found in warning and advice in warning
-    assert ("batch_norm" in warning) != batch_norm
+    assert found in warning and "more sites" in warning
+    assert ("`batch_norm=True`" in warning) != batch_norm
 
 
 @pytest.mark.parametrize("auroc_ci", [(0.59, 0.7), None])
@@ -55,7 +42,7 @@ def test_a_network_that_learned_gives_no_warning(auroc_ci):
 
 def test_kmer_counts_do_not_hide_a_network_at_chance_level(tmp_path):
     rng = np.random.default_rng(0)
-    # The k-mer weights tell the classes apart, the network does not.
+    # The k-mer weights separate the classes, the network does not.
     sites = [([2 + (i % 2), *rng.integers(2, 66, 9)], i % 2) for i in range(60)]
     info = write_dataset(tmp_path, {"validation": sites})
     config = dataclasses.replace(
@@ -65,7 +52,7 @@ def test_kmer_counts_do_not_hide_a_network_at_chance_level(tmp_path):
     for weight in network.trainable_variables:
         weight.assign(0 * weight)
     weights = np.zeros(kmer_counts.n_weights(3), np.float32)
-    weights[1 + 1] = 1.0  # that of the second
+    weights[1 + 1] = 1.0  # the second k-mer
     network.get_layer("kmer_counts").set_weights([weights])
     warning = report.network_alone_warning(network, info, RunConfig(config))
     assert warning.startswith(
