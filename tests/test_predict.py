@@ -336,7 +336,7 @@ def test_a_file_that_breaks_off_leaves_no_table(sequence_run, tmp_path, capsys):
     out = tmp_path / "out.tsv"
     flags = ["--model", str(sequence_run), "--sites", str(path), "--out", str(out)]
     assert predict.main(flags) == 1
-    assert "the gzip data are cut off or damaged" in capsys.readouterr().err
+    assert "the compressed data are cut off or damaged" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["sites.fa.gz"]
 
 
