@@ -50,7 +50,7 @@ def build_baseline(
     Args:
       config: Shape of the network.
       vectors: k-mer vectors, float32 [n_ids, size], for each of `config.views`.
-      bound_fraction: As for `deeprke.build_model`, which says what is returned.
+      bound_fraction: As for `deeprke.build_model`, which describes the result.
     """
     inputs, mask = kmer_inputs(config)
     views = [  # each [batch, n_kmers, filters]

@@ -153,12 +153,7 @@ def evaluate(
 ) -> Evaluation:
     """Scores a split and measures the predictions; of an ensemble, also each member.
 
-    Args:
-      run: The model.
-      data: A dataset with the encoding of the model.
-      split: "train", "validation" or "test".
-      n_bootstrap: Resamples for the confidence intervals.
-      batch_size: Sites that a network scores at once.
+    The arguments are as for `deeprke_tf.api.Run.evaluate`.
 
     Raises:
       UserError: An argument is out of range, the data do not match the model, or a

@@ -61,13 +61,7 @@ def predictor_of(
 ) -> Predictor:
     """Prepares a run to score sites.
 
-    Args:
-      run: The model.
-      threshold: Probability from which a site is called bound.
-      target: Without a threshold: the target that it is chosen for; see `target_of`.
-      prior: Fraction of bound sites to expect; None: that of the validation sites.
-      calibrate: Whether to apply the calibration.
-      batch_size: Sites that a network scores at once.
+    The arguments are as for `deeprke_tf.api.Run.predict`; `target` is from `target_of`.
 
     Raises:
       UserError: An argument is out of range, no threshold reaches the target, or the
@@ -124,11 +118,7 @@ def target_of(
     >>> target_of(fdr=0.05), target_of(threshold=0.5)
     (('fdr', 0.05), None)
 
-    Args:
-      threshold: A decision threshold, in place of a target.
-      fdr: At most this false discovery rate.
-      precision: At least this precision.
-      recall: At least this recall.
+    The arguments are as for `deeprke_tf.api.Run.predict`.
 
     Returns:
       A measure and its value; None: no target is given.
@@ -160,8 +150,8 @@ def encode_sites(
     Args:
       run: The model.
       sites: Usable sites; a structure of their own is taken as it is.
-      pool: Folds under `run.encoding.fold`; None will do for a model that does not
-        read structure.
+      pool: Folds with `run.encoding.fold`; None for a model that does not read
+        structure.
 
     Returns:
       The k-mer ids of each site by view, int64 [n_kmers].

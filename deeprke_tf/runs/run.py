@@ -39,7 +39,7 @@ class Run:
 
     Attributes:
       directory: Where it lies; of runs that were given together, the first one's.
-      config: All settings; of an ensemble, those of its first member.
+      config: All settings; of an ensemble, its first member's settings.
       encoding: How the model's k-mer ids are made.
       manifest: Contents of `manifest.json`; of runs that were given together, the
         first one's.

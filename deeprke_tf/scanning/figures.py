@@ -55,8 +55,8 @@ def draw_rnas(
       names: The RNAs; they have been scored.
       fasta: The file that has them.
       run: The model.
-      pool: Folded their windows, most of which are in its cache; None will do for a
-        model that does not read structure.
+      pool: Folds windows, most of which are in its cache; None for a model that does
+        not read structure.
       writer: Has the scores and the called sites.
 
     Yields:

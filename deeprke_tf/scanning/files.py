@@ -8,7 +8,7 @@ profile.bw         the same as bigWig, if pyBigWig is installed
 windows.tsv        every window: its probability and q-value, or why it has none; for
                    an ensemble also probability_sd
 skipped.tsv        RNAs that were not scanned, and why
-plots/             figures of the RNAs that were asked for
+plots/             figures of single RNAs, on request
 scores.sqlite      `deeprke_tf.scanning.store`
 
 Windows and skipped RNAs are in file order, tracks in the order of
@@ -62,7 +62,7 @@ class ScanWriter:
       store: The scores.
       tiling: Where the windows lie.
       calling: Which windows are called.
-      calibration: Of the model; see `Run.applied_calibration`.
+      calibration: Result of `Run.applied_calibration`.
       prior: Fraction of bound windows to expect; None: that of the calibration.
       model: Name of the model, for the headers.
       calibrated: Whether the calibration is that of the model, for the headers.

@@ -34,7 +34,7 @@ def score_rnas(
       run: The model.
       rnas: From `fasta.read_rnas`.
       tiling: Where the windows lie.
-      pool: Folds windows; None will do for a model that does not read structure.
+      pool: Folds windows; None for a model that does not read structure.
       batch_size: Windows that the network scores at once.
       on_scored: Called with the number of nucleotides just scored.
 

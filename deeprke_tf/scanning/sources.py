@@ -87,12 +87,12 @@ class Source:
 def background_of(
     fasta: Path, settings: ScanSettings, lengths: Mapping[str, int], tiling: Tiling
 ) -> Source | None:
-    """Returns the background that a scan needs; None: it needs none.
+    """Returns the background RNAs of a scan; None without a target FDR.
 
     Args:
       fasta: The RNAs to scan.
-      settings: Of the scan.
-      lengths: Of the RNAs to scan, by name.
+      settings: Settings of the scan.
+      lengths: Lengths of the RNAs to scan, by name.
       tiling: Where windows lie: few of them need many shuffles for a small q-value.
     """
     if settings.background:

@@ -43,7 +43,7 @@ def header(comments: Sequence[str], attributes: Mapping[str, str] | None = None)
 
 
 def safe_name(rna: str) -> str:
-    """Returns the name of an RNA as readers of tracks take it.
+    """Returns a name of an RNA that readers of tracks do not skip.
 
     They skip lines that begin with `#`, `track` or `browser`: such a name gets an
     underscore in front.
@@ -72,8 +72,8 @@ def bed_row(
       rna: Name of the RNA.
       number: Of the site on it, from 1.
       site: The site.
-      q_value: Of its best window; None where no FDR was asked for.
-      calibrated_probability: Of the same window.
+      q_value: q-value of its best window; None without a target FDR.
+      calibrated_probability: Calibrated probability of the same window.
     """
     return [
         *(rna, str(site.start), str(site.end), site_name(rna, number)),

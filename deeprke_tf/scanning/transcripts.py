@@ -1,9 +1,8 @@
 """From transcript to genome coordinates, over the exons of a GTF, GFF3 or BED12 file.
 
-The formats are read here, in some forty lines: the readers that are still maintained
-(pyranges, gtfparse) load whole files into data frames, for five columns and one
-attribute. All positions count from 0, ends are
-exclusive; GTF's count from 1, ends inclusive, until they are read.
+The formats are read here, in some forty lines: maintained readers (pyranges, gtfparse)
+load whole files into data frames, for five columns and one attribute. All positions
+count from 0, ends are exclusive; GTF counts from 1, with inclusive ends.
 """
 
 import contextlib
@@ -51,7 +50,7 @@ class Transcript:
         return sum(end - start for start, end in self.exons)
 
     def to_genome(self, start: int, end: int) -> list[Interval]:
-        """Returns the pieces of the genome that a stretch of the transcript lies on.
+        """Maps a stretch of the transcript to the genome.
 
         Args:
           start: In the transcript, from its 5' end.
@@ -78,12 +77,12 @@ class Transcript:
 
 
 class Annotation:
-    """The transcripts of a GTF or BED12 file that were asked for.
+    """Transcripts of a GTF, GFF3 or BED12 file, by name.
 
     Args:
       path: The file, plain or gzip.
-      names: The transcripts to keep, as FASTA files name them: GENCODE puts more behind
-        a `|`, Ensembl a version that its GTF leaves out; both are looked through.
+      names: The transcripts to keep, as FASTA files name them: names of GENCODE with
+        more fields after `|`, and versioned names of Ensembl, are found, too.
       is_gtf: GTF or GFF3, exons by `transcript_id` or `Parent`; else BED12,
         transcripts by name.
 
@@ -108,11 +107,11 @@ class Annotation:
         return len(self._exons)
 
     def find(self, name: str, length: int) -> Transcript | str:
-        """Returns a transcript, or says why its sites have no place on the genome.
+        """Returns a transcript, or the reason why it has no place on the genome.
 
         Args:
-          name: As in the FASTA file.
-          length: Of the RNA there, in nucleotides.
+          name: Name of the RNA in the FASTA file.
+          length: Length of the RNA, in nucleotides.
         """
         exons = next(filter(None, map(self._exons.get, _known_as(name))), None)
         if exons is None:

@@ -40,7 +40,7 @@ class Tiling:
         """Returns starts and ends of the windows over an RNA, each int64 [n_windows].
 
         Args:
-          length: Of the RNA, in nucleotides, at least 1.
+          length: Length of the RNA, in nucleotides, at least 1.
         """
         last = max(0, length - self.window)
         starts = np.arange(0, last + 1, self.stride)
@@ -80,9 +80,9 @@ def call_sites(
     [CalledSite(start=0, end=18, probability=0.9, summit=9, n_windows=3, best=1)]
 
     Args:
-      starts: Of the windows of one RNA, ascending, [n_windows].
-      ends: Of the same, [n_windows].
-      probabilities: Of the same; NaN where there is none, [n_windows].
+      starts: Starts of the windows of one RNA, ascending, [n_windows].
+      ends: Their ends, [n_windows].
+      probabilities: Their probabilities; NaN where there is none, [n_windows].
       threshold: A window is called if its probability is at least this.
 
     Returns:
@@ -113,19 +113,19 @@ def call_sites(
 def highest_before(
     starts: np.ndarray, ends: np.ndarray, probabilities: np.ndarray
 ) -> np.ndarray:
-    """Returns the highest probability of the windows before each that overlap it.
+    """Returns, for each window, the highest probability of earlier overlapping ones.
 
     >>> starts = np.array([0, 4, 8, 30])
     >>> highest_before(starts, starts + 10, np.array([0.9, 0.5, 0.8, 0.1])).tolist()
     [-1.0, 0.9, 0.9, -1.0]
 
     Args:
-      starts: Of the windows of one RNA, ascending, [n_windows].
-      ends: Of the same, ascending, [n_windows].
-      probabilities: Of the same; NaN where there is none, [n_windows].
+      starts: Starts of the windows of one RNA, ascending, [n_windows].
+      ends: Their ends, ascending, [n_windows].
+      probabilities: Their probabilities; NaN where there is none, [n_windows].
 
     Returns:
-      [n_windows], of the type of the probabilities; -1 where there is none.
+      [n_windows], in the dtype of the probabilities; -1 where no window overlaps.
     """
     highest = np.full(len(starts), -1, probabilities.dtype)
     for distance in range(1, len(starts)):
@@ -140,19 +140,19 @@ def highest_before(
 def profile(
     starts: np.ndarray, ends: np.ndarray, probabilities: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns the highest probability of the windows that cover a position.
+    """Returns the highest probability of the windows that cover each position.
 
-    The highest, not the mean: it reaches the threshold exactly on called sites, and has
-    no dents where one window more or less covers a position.
+    Unlike the mean, it reaches the threshold exactly on called sites, and does not
+    depend on how many windows cover a position.
 
     >>> starts = np.array([0, 4, 8])
     >>> profile(starts, starts + 10, np.array([0.5, 1.0, 1.0]))
     (array([0, 4]), array([ 4, 18]), array([0.5, 1. ]))
 
     Args:
-      starts: Of the windows of one RNA, ascending, [n_windows].
-      ends: Of the same, [n_windows].
-      probabilities: Of the same; NaN where there is none, [n_windows].
+      starts: Starts of the windows of one RNA, ascending, [n_windows].
+      ends: Their ends, [n_windows].
+      probabilities: Their probabilities; NaN where there is none, [n_windows].
 
     Returns:
       Starts, ends and probabilities of intervals that do not overlap, ascending,

@@ -58,7 +58,7 @@ def run_config(
 
 
 def defaults_of(argv: Sequence[str]) -> dict[str, Any]:
-    """Returns the defaults of the flags `train` and `tune` share, by name.
+    """Returns the defaults of the common flags of `train` and `tune`, by name.
 
     They come from the preset or the file that the arguments name. With --epochs and
     without --min-steps, `min_steps` is 0: the epochs given are not raised.
