@@ -76,6 +76,8 @@ class PredictFlags:
     """Runs or ensembles of `deeprke train`: one, or several to average."""
     server: str | None = None
     """http://host:8501/v1/models/NAME or grpc://host:8500/NAME, in place of --model."""
+    strict: bool = False
+    """End with an error at the first site that would be skipped."""
     out: str = "-"
     """Table to write, tab-separated; - writes to standard output."""
     max_length: int = 5000
@@ -136,6 +138,7 @@ def predict(flags: PredictFlags, beam_flags: Sequence[str] = ()) -> None:
             predictor,
             sites,
             out,
+            strict=flags.strict,
             max_length=flags.max_length,
             workers=flags.workers,
             fold_cache=flags.fold_cache,
@@ -153,6 +156,8 @@ def predict(flags: PredictFlags, beam_flags: Sequence[str] = ()) -> None:
 
 
 def _predict_with_beam(flags: PredictFlags, beam_flags: Sequence[str]) -> None:
+    if flags.strict:
+        raise UserError("`strict` cannot be given with a `runner` of Apache Beam.")
     if flags.server is not None or flags.workers is not None or flags.out == "-":
         raise UserError(
             "A `runner` of Apache Beam needs `model`, and `out` to name a directory; "

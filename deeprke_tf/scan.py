@@ -5,9 +5,12 @@ python -m deeprke_tf.scan --model runs/QKI --fasta transcripts.fa.gz --out scans
 `deeprke_tf.scanning.files` says what the directory will hold.
 """
 
+import contextlib
 import math
+import shutil
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from deeprke_tf import api, cli
+from deeprke_tf.system.streams import open_bytes
 from deeprke_tf.system.tables import text_table
 
 if TYPE_CHECKING:
@@ -34,7 +38,8 @@ class ScanFlags:
     model: Path
     """Run or ensemble of `deeprke train`."""
     fasta: Path
-    """RNAs to scan, FASTA, plain or gzip; the first word of a header is the name."""
+    """RNAs to scan, FASTA, plain or gzip; the first word of a header is the name. -
+    reads standard input."""
     out: Path
     """Directory of the scan."""
     window: int | None = None
@@ -92,8 +97,25 @@ def scan(flags: ScanFlags) -> None:
     """
     given = {field.name: getattr(flags, field.name) for field in fields(flags)}
     run = api.load_run(given.pop("model"))
-    found = run.scan(**given, progress=True)
+    with _file_of(given.pop("fasta")) as fasta:
+        found = run.scan(fasta, **given, progress=True)
     print(_summary(found))
+
+
+@contextlib.contextmanager
+def _file_of(fasta: Path) -> Iterator[Path]:
+    """Yields a file of the RNAs, which are read more than once."""
+    if str(fasta) != "-":
+        yield fasta
+        return
+    with (
+        tempfile.TemporaryDirectory(prefix="deeprke-") as directory,
+        contextlib.ExitStack() as closing,
+    ):
+        copy = Path(directory) / "standard_input.fa"
+        with copy.open("wb") as file:
+            shutil.copyfileobj(open_bytes(None, closing), file)
+        yield copy
 
 
 def _summary(found: "Scan") -> str:

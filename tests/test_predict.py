@@ -355,6 +355,7 @@ def test_a_file_that_breaks_off_leaves_no_table(sequence_run, tmp_path, capsys):
         (["--fdr", "5"], "--fdr must be in [0, 1], got 5.0; write 0.05 for 5 %."),
         (["--prior", "20"], "must be between 1e-12 and 1, got 20.0; write 0.2 for"),
         (["--batch-size", "0"], "--batch-size must be at least 1, got 0."),
+        (["--strict", "--max-length", "5"], "'site', has no probability (longer than"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

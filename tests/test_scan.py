@@ -1,8 +1,10 @@
 import csv
+import io
 import json
 import os
 import random
 import shutil
+import sys
 
 import numpy as np
 import pandas as pd
@@ -54,6 +56,13 @@ def scanned(run, rnas, tmp_path_factory):
     out = tmp_path_factory.mktemp("scans") / "scan"
     assert run_scan(run, rnas, out) == 0
     return out
+
+
+def test_rnas_of_standard_input_are_scanned(run, rnas, scanned, tmp_path, monkeypatch):
+    stdin = io.TextIOWrapper(io.BytesIO(rnas.read_bytes()))
+    monkeypatch.setattr(sys, "stdin", stdin)
+    assert run_scan(run, "-", tmp_path / "scan") == 0
+    assert contents(tmp_path / "scan") == contents(scanned)
 
 
 def table(path):
@@ -413,7 +422,6 @@ def test_a_directory_of_other_files_is_refused_and_kept(run, rnas, tmp_path, cap
         ),
         (["--fdr", "5"], "write 0.05 for 5 %"),
         (["--shuffles", "0"], "--shuffles must be at least 1, got 0"),
-        (["--fasta", "-"], "Save the RNAs to a file for --fasta"),
         (["--fdr", "0.1", "--background", "-"], "to a file for --background"),
         (["--recall", "80"], "--recall must be between 0 and 1, got 80.0"),
         (["--background", "b.fa"], "--background is for --fdr"),

@@ -110,12 +110,13 @@ def read_manifest(directory: Path) -> dict[str, Any]:
 
 
 def load_network(
-    directory: Path, manifest: dict[str, Any], views: Sequence[str]
+    directory: Path, manifest: dict[str, Any], views: Sequence[str], n_kmers: int
 ) -> "keras.Model":
     """Loads the network of a single training; nothing in its file can run code.
 
     Raises:
-      ValueError: The file is not the one that training wrote, or reads other views.
+      ValueError: The file is not the one that training wrote, reads other views, or
+        has vectors of another number of k-mers.
     """
     import keras
 
@@ -127,6 +128,9 @@ def load_network(
         vmap_layers,  # noqa: F401
     )
 
+    vectors = directory / "sequence_vectors.npy"
+    if vectors.exists() and len(np.load(vectors, mmap_mode="r")) != n_kmers:
+        raise ValueError(f"{MANIFEST} and {vectors.name} differ in the k-mers.")
     # Keras would load some damaged weights, or weights of another network.
     if files.sha256(directory / MODEL) != manifest["model_sha256"]:
         raise ValueError(f"{MODEL} is not the file that training wrote.")

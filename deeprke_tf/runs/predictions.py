@@ -167,7 +167,12 @@ class Written:
 
 
 def write_table(
-    predictor: Predictor, sites: Path, out: Path, **settings: Any
+    predictor: Predictor,
+    sites: Path,
+    out: Path,
+    *,
+    strict: bool = False,
+    **settings: Any,
 ) -> Written:
     """Writes the table of `deeprke predict`.
 
@@ -175,16 +180,22 @@ def write_table(
       predictor: The model.
       sites: A sites file; `-` is standard input.
       out: The table; `-` is standard output.
+      strict: Refuse sites that would be skipped.
       **settings: As for `predict`.
 
     Raises:
-      UserError: As for `predict`.
+      UserError: As for `predict`, or a site is skipped in spite of `strict`.
     """
     file = SitesFile(sites, k=predictor.k, labelled=False)
     n_sites = n_skipped = n_bound = 0
     with table.opened(out) as text:
         writer = table.TableWriter(text, predictor.comments, predictor.has_sd)
         for prediction in predict(predictor, file, **settings):
+            if strict and prediction.skipped:
+                raise UserError(
+                    f"Site {n_sites + 1} of {sites}, {prediction.name!r}, has no "
+                    f"probability ({prediction.skipped}), and `strict` is set."
+                )
             writer.write(prediction)
             n_sites += 1
             n_skipped += bool(prediction.skipped)

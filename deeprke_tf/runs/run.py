@@ -119,8 +119,9 @@ class Run:
             members = cls._load_members(directory, manifest)
             network = None
             if not members:
+                n_kmers = len(encoding.sequence_vocabulary)
                 views = run_config.model.views
-                network = layout.load_network(directory, manifest, views)
+                network = layout.load_network(directory, manifest, views, n_kmers)
             return cls(
                 *(directory, run_config, encoding, manifest),
                 threshold=threshold,

@@ -182,6 +182,8 @@ def open_bytes(path: File | None, closing: contextlib.ExitStack) -> io.BufferedR
     """
     stream: io.BufferedIOBase
     if path is None:
+        if sys.stdin is None:
+            raise UserError("Standard input is closed.")
         stream = cast(io.BufferedIOBase, sys.stdin.buffer)
     else:
         stream = closing.enter_context(path.open("rb"))

@@ -110,6 +110,7 @@ def changed_model(run):
             with_fact(encoding={"sequence_alphabet": "AAAA"}),
             "The alphabet 'AAAA' repeats a letter",
         ),
+        (with_fact(encoding={"k": 4}), "manifest.json and sequence_vectors.npy differ"),
         (
             with_text("config.json", '{"model": {"structure": false}}'),
             "is damaged: config.json and model.keras differ in the views",
