@@ -153,7 +153,7 @@ def test_a_script_without_a_main_guard_folds_in_processes(run, tmp_path):
     assert done.stdout == "rows 60 True\n", done.stderr
 
 
-def test_fit_trains_what_the_command_trains_and_returns_the_run(
+def test_fit_trains_as_the_command_does_and_returns_the_run(
     sequence_run, data, tmp_path, capsys
 ):
     settings = files.read_json(sequence_run / "config.json")
@@ -165,7 +165,7 @@ def test_fit_trains_what_the_command_trains_and_returns_the_run(
     assert history == (sequence_run / "history.csv").read_text()
 
 
-def test_fit_names_what_is_wrong_by_its_arguments(sequence_run, data, tmp_path):
+def test_errors_of_fit_name_its_arguments(sequence_run, data, tmp_path):
     for settings, message in (
         ({"epoch": 2}, "No setting 'epoch'; did you mean `epochs`"),
         ({"ensemble": 0}, "`ensemble` must be at least 1, got 0."),

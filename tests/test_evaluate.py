@@ -45,7 +45,7 @@ def scored(model, data):
     return scorer.score_labelled(scorer.scorer(model), batches)
 
 
-def test_the_measures_are_those_of_scikit_learn_at_the_threshold_of_the_run(
+def test_measures_equal_scikit_learn_at_the_threshold_of_the_run(
     run, data, evaluated, tmp_path
 ):
     measured = evaluated(run, out=tmp_path / "out")
@@ -92,7 +92,7 @@ def test_an_ensemble_is_measured_by_its_mean_and_each_member_beside_it(
         assert found == pytest.approx(auroc, abs=1e-9)
 
 
-def test_an_evaluation_keeps_what_training_measured(copied, evaluated):
+def test_an_evaluation_keeps_the_measures_of_training(copied, evaluated):
     of_training = json.loads((copied / "metrics.json").read_text())
     for _ in range(2):
         measured = evaluated(copied)

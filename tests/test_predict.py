@@ -43,7 +43,7 @@ def no_folding(monkeypatch):
     monkeypatch.setattr("deeprke_tf.rna.folding.fold", refuse)
 
 
-def test_the_table_is_in_the_order_of_the_input_and_says_what_was_skipped(
+def test_the_table_is_in_input_order_with_reasons_for_skipped_sites(
     sequence_run, tmp_path, no_folding
 ):
     fasta = tmp_path / "sites.fa"

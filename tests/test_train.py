@@ -33,7 +33,7 @@ def test_flags_override_the_preset(argv, expected, monkeypatch):
     assert settings == defaults | expected
 
 
-def test_without_a_preset_the_settings_are_those_of_deeprke(monkeypatch):
+def test_the_default_preset_is_deeprke(monkeypatch):
     asked = []
     monkeypatch.setattr(train, "train", asked.append)
     assert train.main([]) == 0

@@ -45,7 +45,7 @@ def value_and_gradients(layer, function, ids):
 @pytest.mark.parametrize("trainable_vectors", [False, True])
 @pytest.mark.parametrize("kernel_size", [1, 2, 7, 8, 40])
 @pytest.mark.parametrize("lengths", [(1,), (9,), (3, 12, 30)])
-def test_values_and_gradients_equal_those_of_a_convolution(
+def test_values_and_gradients_equal_a_convolution(
     trainable_vectors, kernel_size, lengths
 ):
     layer = layer_with_vectors(kernel_size, trainable_vectors=trainable_vectors)

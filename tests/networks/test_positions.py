@@ -30,7 +30,7 @@ def test_the_distances_to_both_ends_count():
     assert not np.allclose(long[5], short[2], atol=1e-5)
 
 
-def test_positions_far_from_both_ends_share_an_embedding():
+def test_positions_far_from_both_ends_have_one_embedding():
     [added] = positions_of([700], 700)
     np.testing.assert_allclose(added[255:444], np.tile(added[255], (189, 1)), atol=1e-6)
     assert not np.allclose(added[254], added[255], atol=1e-6)

@@ -33,7 +33,7 @@ def test_probabilities_come_in_the_order_of_the_sites(batch_size):
 
 
 @pytest.mark.parametrize("batch_size", [2, 100])
-def test_sites_get_in_batches_what_they_get_one_by_one(score, batch_size):
+def test_sites_score_the_same_in_batches_and_one_by_one(score, batch_size):
     sites = random_sites(LENGTHS)
     together = score_sites(score, sites, batch_size)
     assert np.ptp(together) > 0.02, "all alike: nothing would be tested"

@@ -127,7 +127,7 @@ def test_skipped_rnas_are_listed(writer, tmp_path):
     )
 
 
-def test_a_q_value_is_that_of_the_best_window(store, tmp_path):
+def test_a_site_has_the_q_value_of_its_best_window(store, tmp_path):
     scanned = windows_of(store, "scanned", Tiling(10, 5))
     calling = call_at_fdr(scanned, Windows(np.linspace(0, 0.7, 999)), fdr=0.2)
     writer = make_writer(tmp_path, store, calling)

@@ -54,7 +54,7 @@ def test_a_batch_is_stored_whole_or_not_at_all(store):
     assert store.last_row("scanned") == 4
 
 
-def test_another_process_finds_what_was_stored(store):
+def test_another_process_reads_stored_scores(store):
     with ScoreStore(store.path) as again:
         assert again.settings("scanned") == {"window": 10}
         assert again.last_row("scanned") == 4
@@ -73,7 +73,7 @@ def test_beginning_anew_forgets_one_origin_only(store):
     assert store.last_row("scanned") == 4
 
 
-def test_a_store_of_version_0_1_0_goes_on_without_standard_deviations(tmp_path):
+def test_a_store_of_version_0_1_0_is_resumed_without_standard_deviations(tmp_path):
     path = tmp_path / "scores.sqlite"
     with sqlite3.connect(path) as old:
         old.executescript(

@@ -62,6 +62,6 @@ def test_rows_are_ordered_by_bytes_and_then_by_number():
     ]
 
 
-def test_a_header_is_one_line_for_each_comment_whatever_it_holds():
+def test_a_header_has_one_line_per_comment():
     header = tracks.header(["model a\nb"], {"name": 'a "b"\nc'})
     assert header == "# model a b\ntrack name=\"a 'b' c\"\n"

@@ -52,7 +52,7 @@ def test_an_ensemble_holds_its_members_and_their_joint_results(ensemble, sequenc
     }
 
 
-def test_threshold_calibration_and_measures_are_those_of_the_mean(ensemble, loaded):
+def test_the_mean_gives_threshold_calibration_and_measures(ensemble, loaded):
     labels, mean = mean_of_members(ensemble)
     kept_labels, kept = layout.read_validation(ensemble)
     assert (kept_labels == labels).all()

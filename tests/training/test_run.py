@@ -96,7 +96,7 @@ def test_tensorboard_reads_the_history_from_the_logs(run):
         assert values == pytest.approx(column.tolist(), rel=1e-6)
 
 
-def test_the_kept_model_is_that_of_the_best_validation_epoch(run, data):
+def test_the_model_of_the_best_validation_epoch_is_kept(run, data):
     rows = pd.read_csv(run / "history.csv")
     kept = Run.load(run)
     batches = dataset.read_split(

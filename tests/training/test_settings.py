@@ -9,7 +9,7 @@ from deeprke_tf.training.settings import run_config
 pytest_plugins = ["tests.support.run_fixtures"]
 
 
-def test_single_settings_replace_those_of_the_preset():
+def test_single_settings_replace_settings_of_the_preset():
     given = {"filters": (8, 6), "kernel_sizes": [4, 3], "vector_size": 7, "seed": 3}
     settings = run_config("paper", given=given)
     expected = presets.preset("paper")
