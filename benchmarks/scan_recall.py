@@ -29,13 +29,13 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from deeprke_tf.rna.simulated_files import LINE_WIDTH, write_labelled_fasta
 from deeprke_tf.rna.simulation import SimulationConfig, motif_pattern, simulate
 from deeprke_tf.rna.sites import Site
 from deeprke_tf.scanning.fdr import call_at_fdr
 from deeprke_tf.scanning.sources import windows_of as windows_of_origin
 from deeprke_tf.scanning.store import ScoreStore
 from deeprke_tf.scanning.windows import Tiling, call_sites
-from deeprke_tf.simulate import LINE_WIDTH, write_labelled_fasta
 
 DENSITY = 1000  # nucleotides for a positive, and for a decoy
 WINDOW = 90  # nucleotides, the longest site that is simulated by default

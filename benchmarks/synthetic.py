@@ -15,8 +15,8 @@ from deeprke_tf.data import description, records
 from deeprke_tf.data.description import Dataset
 from deeprke_tf.data.encoding import Encoding
 from deeprke_tf.data.kmers import FIRST_KMER_ID, PAD_ID
+from deeprke_tf.rna.simulated_files import write_labelled_fasta
 from deeprke_tf.rna.sites import Site
-from deeprke_tf.simulate import write_labelled_fasta
 
 IDS_FILE = "ids.npz"
 

@@ -97,11 +97,9 @@ def run(
       flags_class: A dataclass; its docstring and its fields' are the help.
       action: What the command does.
       argv: Arguments without the program's name; `sys.argv` if None.
-      default: Returns, from the arguments, the values that flags take when not given,
-        in place of the class's own.
+      default: Returns, from the arguments, the flags to start from.
       uses_tensorflow: Whether to load TensorFlow, quietly, before acting.
-      unknown: Takes the arguments that are no flags of the command, which are an error
-        if None.
+      unknown: Takes the arguments that are no flags; if None, they are an error.
       log_to_stderr: Whether messages of the library go to standard error, because the
         command writes its result to standard output.
 
@@ -242,7 +240,7 @@ def _messages_shown(stream: TextIO, arguments: Mapping[str, str]) -> Iterator[No
 
 
 def arguments_of(flags_class: type) -> dict[str, str]:
-    """Returns the flag of each argument, those of nested settings among them."""
+    """Returns the flag of each argument, including nested settings."""
     flags = {}
     hints = typing.get_type_hints(flags_class, include_extras=True)
     for field in dataclasses.fields(flags_class):
@@ -319,3 +317,7 @@ def _overview() -> str:
         lines += [f"  {name:<{width}}  {text}" for name, (_, text) in commands.items()]
     lines += ["", "deeprke <command> --help lists its options; --version the version."]
     return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -61,17 +61,18 @@ class PreprocessFlags:
     that do not read structure."""
     fold: FoldSettings = FoldSettings()
     validation_fraction: float = 0.1
-    """Fraction of the training sequences for validation, about: each is drawn by a hash
-    of its letters."""
+    """Approximate fraction of the training sequences for validation; a hash of the
+    sequence decides."""
     validation_groups: ValidationGroups = "sequence"
-    """What stays together when validation is split off: the sites of one sequence, or
-    also sequences that overlap (share 38 letters), as windows of one peak do."""
+    """Sites that stay on one side of the validation split: `sequence`, sites of one
+    sequence; `overlap`, also sequences that have 38 letters in common, such as windows
+    of one peak."""
     seed: int = 1
     """Fixes the validation split and the order of sites."""
     max_length: int = 5000
     """Longest site to use, in nucleotides; longer ones are skipped and listed."""
     sites_per_shard: int = 10_000
-    """Sites in a shard, about."""
+    """Approximate number of sites in a shard."""
     workers: int | None = None
     """Folding processes, with --runner local; all cores if not given."""
     fold_cache: Path | None = None
@@ -81,8 +82,8 @@ class PreprocessFlags:
     overwrite: bool = False
     """Replace a dataset that --out already holds."""
     runner: str = LOCAL
-    """What does the work: `local` is processes of this machine, any other name a runner
-    of Apache Beam, such as DirectRunner, PortableRunner, FlinkRunner, SparkRunner."""
+    """`local`: processes of this machine; any other name is a runner of Apache Beam,
+    such as DirectRunner, PortableRunner, FlinkRunner, SparkRunner."""
 
 
 def preprocess(flags: PreprocessFlags, beam_flags: Sequence[str] = ()) -> None:

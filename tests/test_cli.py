@@ -76,7 +76,7 @@ def test_help_does_not_fail_where_standard_output_is_closed(monkeypatch):
     assert ended.value.code == 0
 
 
-def test_the_version_is_told(capsys):
+def test_the_version_is_printed(capsys):
     assert cli.main(["--version"]) == 0
     assert capsys.readouterr().out == f"deeprke_tf {__version__}\n"
 
@@ -265,13 +265,13 @@ def test_flags_that_do_not_parse_end_with_status_2(arguments, capsys):
     assert ended.value.code == 2
 
 
-def test_a_full_disk_is_told_in_one_line(capsys):
+def test_a_full_disk_is_reported_in_one_line(capsys):
     assert run_with(fill_the_disk) == 1
     said = "error: No space left on device: runs/QKI/model.keras"
     assert capsys.readouterr().err == f"deeprke count: {said}\n"
 
 
-def test_output_that_nobody_reads_is_no_defect():
+def test_a_closed_output_pipe_is_no_defect():
     program = """
 import sys
 from tests.test_cli import run_with

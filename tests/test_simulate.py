@@ -6,7 +6,8 @@ from sklearn.metrics import roc_auc_score
 
 from deeprke_tf import simulate
 from deeprke_tf.errors import UserError
-from deeprke_tf.rna import site_files, structure
+from deeprke_tf.rna import simulation, site_files, structure
+from deeprke_tf.rna.simulated_files import write_labelled_fasta
 from deeprke_tf.rna.simulation import SimulationConfig, motif_pattern
 from deeprke_tf.rna.sites import Site
 
@@ -16,7 +17,7 @@ MOTIF = motif_pattern(SimulationConfig.motif)
 @pytest.fixture(scope="module")
 def sites():
     """400 sites: 200 positives, 100 decoys, 100 without the motif."""
-    return list(simulate.simulate(SimulationConfig(n_sites=400, seed=7)))
+    return list(simulation.simulate(SimulationConfig(n_sites=400, seed=7)))
 
 
 def motif_starts(site):
@@ -56,7 +57,7 @@ def test_the_other_background_has_no_motif_anywhere(sites):
 
 def test_in_single_strand_context_decoys_have_the_motif_in_stem_or_hairpin():
     config = SimulationConfig(n_sites=30, context="single-strand", decoys=1.0)
-    for site in simulate.simulate(config):
+    for site in simulation.simulate(config):
         allowed = set("FTMI") if site.label == 1 else set("SH")
         assert motif_contexts(site) <= allowed
 
@@ -107,7 +108,7 @@ def test_lengths_span_the_range_asked_for(sites):
 
 def test_one_seed_gives_the_same_sites_and_another_seed_others():
     first, again, other = (
-        list(simulate.simulate(SimulationConfig(n_sites=5, seed=seed)))
+        list(simulation.simulate(SimulationConfig(n_sites=5, seed=seed)))
         for seed in (3, 3, 4)
     )
     assert first == again
@@ -115,7 +116,7 @@ def test_one_seed_gives_the_same_sites_and_another_seed_others():
 
 
 def test_sites_are_made_one_at_a_time():
-    endless = simulate.simulate(SimulationConfig(n_sites=10**12))
+    endless = simulation.simulate(SimulationConfig(n_sites=10**12))
     assert len(list(itertools.islice(endless, 3))) == 3
 
 
@@ -125,31 +126,31 @@ def test_sites_are_made_one_at_a_time():
 )
 def test_kinds_come_in_exact_numbers(positive_fraction, decoys, n_positives, n_motifs):
     config = SimulationConfig(10, positive_fraction, decoys=decoys)
-    made = list(simulate.simulate(config))
+    made = list(simulation.simulate(config))
     assert sum(site.label for site in made) == n_positives
     assert sum(bool(motif_starts(site)) for site in made) == n_motifs
 
 
 def test_a_motif_whose_letters_have_one_order_only_can_be_planted():
     config = SimulationConfig(n_sites=8, motif="tttttt", decoys=0.0)
-    made = list(simulate.simulate(config))
+    made = list(simulation.simulate(config))
     assert [site.label for site in made] == [int("UUUUUU" in s.sequence) for s in made]
 
 
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"n_sites": 0}, "n_sites must be at least 1, got 0"),
-        ({"positive_fraction": 1.1}, "positive_fraction must be between 0 and 1"),
-        ({"decoys": -0.1}, "decoys must be between 0 and 1, got -0.1"),
-        ({"gc": 0.0}, "gc must be between 0.1 and 0.9, got 0.0"),
+        ({"n_sites": 0}, "`n_sites` must be at least 1, got 0"),
+        ({"positive_fraction": 1.1}, "`positive_fraction` must be between 0 and 1"),
+        ({"decoys": -0.1}, "`decoys` must be between 0 and 1, got -0.1"),
+        ({"gc": 0.0}, "`gc` must be between 0.1 and 0.9, got 0.0"),
         ({"context": "bulge"}, "'hairpin' or 'single-strand', got 'bulge'"),
-        ({"seed": -1}, "seed must not be negative, got -1"),
+        ({"seed": -1}, "`seed` must not be negative, got -1"),
         ({"motif": "UGXA"}, r"'UGXA' has letters that are not IUPAC: \['X'\]"),
-        ({"motif": ""}, "Motif '' says too little, 0.0 bits"),
-        ({"motif": "NNUGNN"}, "says too little, 4.0 bits: at least 6"),
-        ({"min_length": 51}, "min_length must be at least 52 nt .* got 51"),
-        ({"max_length": 59}, r"min_length \(60\) and 500 nt, got 59"),
+        ({"motif": ""}, "`motif` '' has 0.0 bits"),
+        ({"motif": "NNUGNN"}, "4.0 bits of information: at least 6"),
+        ({"min_length": 51}, "`min_length` must be at least 52 nt .* got 51"),
+        ({"max_length": 59}, r"`min_length` \(60\) and 500 nt, got 59"),
         ({"max_length": 501}, "got 501: every site is folded whole"),
     ],
 )
@@ -162,28 +163,28 @@ def test_a_motif_that_never_folds_as_asked_is_an_error_that_says_what_to_change(
     hairpin = "GGGGGGAAAACCCCCC"
     config = SimulationConfig(1, 1.0, min_length=68, motif=hairpin, seed=5)
     with pytest.raises(UserError, match=r"1000 tries .seed 5, .* a motif of other"):
-        next(simulate.simulate(config))
+        next(simulation.simulate(config))
 
 
 @pytest.mark.parametrize("file_name", ["sites.fa", "sites.fa.gz"])
 def test_a_file_reads_back_as_it_was_written(tmp_path, file_name):
-    sites = list(simulate.simulate(SimulationConfig(n_sites=6)))
+    sites = list(simulation.simulate(SimulationConfig(n_sites=6)))
     path = tmp_path / "new" / file_name
-    assert simulate.write_labelled_fasta(sites, path) == {0: 3, 1: 3}
+    assert write_labelled_fasta(sites, path) == {0: 3, 1: 3}
     assert list(site_files.SitesFile(path, k=3)) == sites
     assert [file.name for file in path.parent.iterdir()] == [file_name]
 
 
 def test_headers_hold_the_class_and_sequences_wrap_after_60_letters(tmp_path):
     path = tmp_path / "sites.fa"
-    simulate.write_labelled_fasta([Site("a", "A" * 60 + "CG", 1)], path)
+    write_labelled_fasta([Site("a", "A" * 60 + "CG", 1)], path)
     assert path.read_text() == "> a; class:1\n" + "A" * 60 + "\nCG\n"
 
 
 def test_the_bytes_of_a_gzip_file_depend_on_its_sites_only(tmp_path):
     paths = [tmp_path / "one.fa.gz", tmp_path / "two.fa.gz"]
     for path in paths:
-        simulate.write_labelled_fasta([Site("a", "ACGU", 0)], path)
+        write_labelled_fasta([Site("a", "ACGU", 0)], path)
     assert paths[0].read_bytes() == paths[1].read_bytes()
     assert paths[0].read_bytes()[4:8] == bytes(4)  # The time in the header.
     assert gzip.decompress(paths[0].read_bytes()) == b"> a; class:0\nACGU\n"
@@ -192,7 +193,7 @@ def test_the_bytes_of_a_gzip_file_depend_on_its_sites_only(tmp_path):
 def test_a_site_without_label_is_not_written(tmp_path):
     path = tmp_path / "sites.fa"
     with pytest.raises(UserError, match="Site 'a' has no label"):
-        simulate.write_labelled_fasta([Site("a", "ACGU")], path)
+        write_labelled_fasta([Site("a", "ACGU")], path)
     assert not path.exists()
 
 
@@ -209,9 +210,9 @@ def test_the_command_writes_sites_and_independent_test_sites(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["--motif", "UGXA"], "letters that are not IUPAC"),
-        (["--test-out", "x.fa"], "out and test_out are one file"),
-        (["--test-sites", "0"], "test_sites must be at least 1"),
+        (["--motif", "UGXA"], "--motif 'UGXA' has letters that are not IUPAC"),
+        (["--test-out", "x.fa"], "--out and --test-out are one file"),
+        (["--test-sites", "0"], "--test-sites must be at least 1"),
     ],
 )
 def test_the_command_names_the_wrong_flag_and_writes_nothing(

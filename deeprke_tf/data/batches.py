@@ -62,8 +62,8 @@ def read_split(
       split: "train", "validation" or "test".
       views: Features that the model reads, of `ModelConfig.views`.
       batch_size: Sites in a batch, over all devices together.
-      shuffle_seed: Settles a random order of sites; None keeps that of the shards, but
-        for sorting by length.
+      shuffle_seed: Fixes a random order of sites; None keeps the order of the shards,
+        apart from sorting by length.
       class_weights: Weight in the loss of a background and of a bound site.
       targets: What stands for the label of a background and of a bound site.
       n_devices: Devices that a batch is split among: where it has not equally many
@@ -166,32 +166,12 @@ def _padded(
 
 
 def _shuffled(values: tf.Tensor, seed: int) -> tf.Tensor:
-    """Returns the rows of a tensor in an order that the seed alone settles.
+    """Returns the rows of a tensor in an order that depends on the seed alone.
 
     `tf.data.Dataset.shuffle` would mix the global seed of TensorFlow in.
     """
     keys = tf.random.stateless_uniform(tf.shape(values)[:1], [seed, 0])
     return tf.gather(values, tf.argsort(keys, stable=True))
-
-
-def read_places(info: Dataset, split: str, batch_size: int) -> np.ndarray:
-    """Returns where the sites that `read_split` reads lie among those of the shards.
-
-    Args:
-      info: The dataset.
-      split: "train", "validation" or "test".
-      batch_size: As `read_split` was given it, without a seed for shuffling.
-
-    Returns:
-      int64 [n_sites].
-    """
-    lengths = [len(ids) for ids in sample_kmers(info, split, "sequence_kmers", -1)]
-    window = batch_size * BATCHES_PER_WINDOW
-    places = [
-        start + np.argsort(lengths[start : start + window], kind="stable")
-        for start in range(0, len(lengths), window)
-    ]
-    return np.concatenate([np.zeros(0, np.int64), *places])
 
 
 def sample_kmers(
@@ -266,8 +246,8 @@ def shard_paths(info: Dataset, split: str) -> list[str]:
 def verify_shards(info: Dataset, split: str) -> None:
     """Checks each shard of a split against the digest in `dataset.json`.
 
-    TensorFlow reads a shard that was cut off as if it ended there: only the digest
-    tells.
+    Only the digest shows that a shard was cut off: TensorFlow reads it as if it ended
+    there.
 
     Raises:
       UserError: A shard is missing, damaged or was changed.
@@ -282,7 +262,7 @@ def verify_shards(info: Dataset, split: str) -> None:
 
 
 def require_encoding(info: Dataset, expected: Encoding, views: Sequence[str]) -> None:
-    """Refuses data whose k-mer ids do not mean what a model was trained on.
+    """Refuses data whose k-mer ids have another meaning than a model's training data.
 
     Args:
       info: The dataset.

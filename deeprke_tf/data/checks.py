@@ -1,6 +1,6 @@
-"""What sites must be like to make a dataset of; asked before one is folded.
+"""Checks of the sites that a dataset is made from, before folding.
 
-Both runners ask the same and say the same, but that the local one has an example.
+Both runners raise the same errors; the local one adds an example.
 """
 
 import collections
@@ -50,7 +50,7 @@ def require_usable_sites(
     skipped: Skipped,
     example: Example = _no_example,
 ) -> None:
-    """Refuses inputs of which nothing is left.
+    """Refuses inputs without a usable site.
 
     Args:
       plan: The run.

@@ -1,4 +1,4 @@
-"""`dataset.json`: what a directory of record shards holds, and where it came from."""
+"""`dataset.json`: contents and origin of a directory of record shards."""
 
 import dataclasses
 import hashlib
@@ -45,9 +45,9 @@ class Dataset:
       encoding: What the k-mer ids mean.
       splits: The splits by name: "train", "validation", "test", as far as it has them.
       contents: The whole of `dataset.json`.
-      sha256: Digest of `dataset.json`; it covers those of the shards.
+      sha256: Digest of `dataset.json`; it covers the shards' digests.
       n_folded: Sequences that were folded to make the dataset, the others being in the
-        fold cache; None of a dataset that was made before.
+        fold cache; None for a dataset read from disk.
     """
 
     directory: Path
@@ -67,7 +67,7 @@ class Dataset:
 
     @property
     def has_structure(self) -> bool:
-        """Whether the records hold the structure view, too."""
+        """Whether the records also hold the structure view."""
         return self.contents.get("structure", True)
 
     def split(self, name: str) -> Split:

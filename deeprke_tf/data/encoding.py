@@ -1,4 +1,4 @@
-"""From RNA letters to k-mer ids: the one path that training and prediction share."""
+"""Encoding of RNA letters as k-mer ids, the same in training and prediction."""
 
 import dataclasses
 import functools
@@ -12,7 +12,7 @@ from deeprke_tf.errors import UserError
 from deeprke_tf.rna.sites import NUCLEOTIDES
 from deeprke_tf.rna.structure import LOOP_CONTEXTS, all_loop_contexts
 
-MAX_K = 8  # 6^8 structure k-mers are 1.7 million vectors: more helps nobody.
+MAX_K = 8  # 6^8 structure k-mers are 1.7 million vectors.
 
 
 @dataclasses.dataclass(frozen=True)

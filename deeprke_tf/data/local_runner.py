@@ -15,6 +15,7 @@ import functools
 import gc
 import itertools
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -62,9 +63,7 @@ def run(plan: Plan, progress: Progress = no_progress) -> Dataset:
     return dataclasses.replace(description.read(out), n_folded=n_folded)
 
 
-def _folding_pool(
-    plan: Plan,
-) -> contextlib.AbstractContextManager[FoldingPool | None]:
+def _folding_pool(plan: Plan) -> AbstractContextManager[FoldingPool | None]:
     if not plan.structure:
         return contextlib.nullcontext()
     return FoldingPool(plan.encoding.fold, plan.fold_cache, plan.workers)
@@ -72,7 +71,7 @@ def _folding_pool(
 
 @contextlib.contextmanager
 def _without_garbage_collection() -> Iterator[None]:
-    """Keeps Python from looking for cycles among many new tuples that are in none."""
+    """Keeps Python from searching many new tuples for reference cycles."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -136,14 +135,12 @@ def _read_sources(
 ) -> tuple[list[dict[str, Any]], dict[str, dict[str, int]]]:
     """Reads every input into the store and lists what cannot be used."""
     inputs: list[dict[str, Any]] = []
-    reasons: dict[str, collections.Counter[str]] = collections.defaultdict(
-        collections.Counter
-    )
+    reasons = {source.split: collections.Counter[str]() for source in plan.sources}
     with open(
         skipped_path, "w", newline="", encoding="utf-8", errors="backslashreplace"
     ) as table:
         csv.writer(table, SkippedTable).writerow(SKIPPED_COLUMNS)
-        # All are opened before one is read: a wrong name is not found after an hour.
+        # All are opened before one is read, so that a wrong name fails at once.
         sites_files = [
             SitesFile(source.path, k=plan.encoding.k, label=source.label)
             for source in plan.sources
@@ -185,23 +182,22 @@ def _usable(
 def _looked_up(
     batches: Iterator[list[Site]], cache: FoldCache | None
 ) -> Iterator[tuple[list[Site], Sequence[str | None]]]:
-    """Yields sites and what is known of their structures, reading on meanwhile."""
+    """Yields sites and their known structures; others are looked up meanwhile."""
     if not cache:
         yield from ((sites, [""] * len(sites)) for sites in batches)
         return
     with concurrent.futures.ThreadPoolExecutor(1) as thread:
-        last = None
-        for sites in batches:
-            known = thread.submit(_known_structures, sites, cache)
-            if last is not None:
-                yield last[0], last[1].result()
-            last = sites, known
-        if last is not None:
-            yield last[0], last[1].result()
+        submitted = (
+            (sites, thread.submit(_known_structures, sites, cache)) for sites in batches
+        )
+        # The next ones are read and submitted before these are waited for.
+        for current, _next in itertools.pairwise(itertools.chain(submitted, [None])):
+            if current:
+                yield current[0], current[1].result()
 
 
 def _known_structures(sites: Sequence[Site], cache: FoldCache) -> list[str | None]:
-    """Returns the dot-bracket of each site: its own, or that of the cache, or None."""
+    """Returns the structure of each site, its own or from the cache, or None."""
     folds = cache.get([site.sequence for site in sites if site.dot_bracket is None])
     return [site.dot_bracket or folds.get(site.sequence) for site in sites]
 
@@ -209,7 +205,7 @@ def _known_structures(sites: Sequence[Site], cache: FoldCache) -> list[str | Non
 def _describe_input(
     source: Source, sites_file: SitesFile, counts: collections.Counter[str]
 ) -> dict[str, Any]:
-    # Standard input and pipes are gone once they are read.
+    # Standard input and pipes cannot be read again.
     is_regular = str(source.path) != "-" and source.path.is_file()
     return {
         "split": source.split,
@@ -223,12 +219,7 @@ def _describe_input(
 
 
 def _first_skipped(skipped_path: Path, split: str | None = None) -> str:
-    """Returns an example in words: where a run fails, the list goes with it.
-
-    Args:
-      skipped_path: The list.
-      split: Of the input to look at; all if None.
-    """
+    """Describes the first skipped site (of a split): a failed run keeps no list."""
     with open(skipped_path, newline="", encoding="utf-8") as table:
         for row in csv.DictReader(table, dialect="excel-tab"):
             if split in (None, row["split"]):
@@ -241,12 +232,12 @@ def _first_skipped(skipped_path: Path, split: str | None = None) -> str:
 
 
 def _fold(store: SiteStore, pool: FoldingPool, progress: Progress) -> int:
-    """Folds what the cache lacks; returns how many sequences that were."""
+    """Folds the sequences that the cache lacks; returns their number."""
     n_missing = store.n_to_fold()
     if not n_missing:
         return 0
     with progress(n_missing, "fold", f"folding on {pool.workers} cores") as bar:
-        # Asked again: another run may have folded some meanwhile.
+        # Looked up again, as another run may have folded some meanwhile.
         pool.fill(_unknown(store.sequences_to_fold(), pool.cache), bar.update)
     return n_missing
 
@@ -304,6 +295,5 @@ def _write_splits(
 def _records(sites: list[Site], plan: Plan, cache: FoldCache | None) -> list[bytes]:
     if not cache:
         return sites_to_records(sites, None, plan.encoding)
-    folds = cache.get([site.sequence for site in sites if site.dot_bracket is None])
-    dot_brackets = [site.dot_bracket or folds[site.sequence] for site in sites]
-    return sites_to_records(sites, dot_brackets, plan.encoding)
+    structures = [known for known in _known_structures(sites, cache) if known]
+    return sites_to_records(sites, structures, plan.encoding)

@@ -1,8 +1,8 @@
-"""Groups of overlapping sequences, for a validation split that shares nothing.
+"""Groups of overlapping sequences, for a validation split without leakage.
 
 Windows of CLIP peaks overlap. Where validation is a random part of them, the validation
-AUROC rises by what a network remembers of the training sites, and epoch, threshold and
-calibration chosen by it do not suit new sites. So sequences that share a stretch of
+AUROC is too high, as a network memorizes training sites; and epoch, threshold and
+calibration selected by it do not suit new sites. So sequences that share a stretch of
 letters, directly or through others, go to one side of the split together.
 """
 
@@ -82,7 +82,7 @@ def _mixed(numbers: np.ndarray) -> np.ndarray:
 
 def _groups(n_sequences: int, codes: np.ndarray, owners: np.ndarray) -> np.ndarray:
     """Returns the group of each sequence, int [n_sequences]."""
-    # They take as long to load as Python: only where they are asked for.
+    # Imported only here, as they take long to load.
     from scipy import sparse
     from scipy.sparse import csgraph
 

@@ -1,4 +1,4 @@
-"""What a preprocessing run shall do, apart from who does it."""
+"""The settings of a preprocessing run, the same for every runner."""
 
 import dataclasses
 import importlib.metadata
@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 from deeprke_tf import __version__
 from deeprke_tf.config import FoldSettings
 from deeprke_tf.data.encoding import Encoding
-from deeprke_tf.errors import UserError
+from deeprke_tf.errors import UserError, require_positive
 from deeprke_tf.rna.structure import VIENNARNA_VERSION
 from deeprke_tf.system.streams import File
 
@@ -90,10 +90,11 @@ class Plan:
                 "`validation_fraction` must be between 0 and 1, got "
                 f"{self.validation_fraction}."
             )
-        for name in ("max_length", "sites_per_shard", "workers"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UserError(f"`{name}` must be at least 1, got {value}.")
+        require_positive(
+            max_length=self.max_length,
+            sites_per_shard=self.sites_per_shard,
+            workers=self.workers,
+        )
         if not 0 <= self.seed < 1 << 63:
             raise UserError(f"`seed` must be between 0 and 2^63 - 1, got {self.seed}.")
         if sum(str(source.path) == "-" for source in self.sources) > 1:

@@ -112,7 +112,7 @@ def _entries(feature: str, payloads: Sequence[bytes]) -> list[bytes]:
 
 
 def _entry_start(feature: str, n_bytes: int) -> bytes:
-    """Returns what stands before a payload of that many bytes."""
+    """Returns the bytes before a payload of `n_bytes` bytes."""
     # An entry of the map: its key, 1, and the value, 2; the value is a list, which is
     # bytes_list, 1, or int64_list, 3, and has one field.
     of_list = _tag(1, n_bytes)
@@ -227,7 +227,7 @@ class ShardWriter:
 
 
 def compressed(file: IO[bytes]) -> gzip.GzipFile:
-    """Compresses what is written into an open file, as all shards are."""
+    """Returns a gzip stream into an open file, with the settings of all shards."""
     # No time stamp and no name: equal records give equal bytes.
     return gzip.GzipFile("", "wb", compresslevel=3, fileobj=file, mtime=0)
 

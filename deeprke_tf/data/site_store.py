@@ -212,7 +212,7 @@ class SiteStore:
             yield SomeSites(rows, sites)
 
     def name_hashes(self) -> Iterator[tuple[str, np.ndarray]]:
-        """Yields "train" or "test" and hashes of names, equal ones always together."""
+        """Yields "train" or "test" and hashes of names; equal hashes come together."""
         for bucket, split in itertools.product(
             range(1 << _NAMES_BUCKET_BITS), ("train", "test")
         ):
@@ -251,12 +251,12 @@ class Duplicates:
         self.counts["sequences_in_train_and_test"] = 0
 
     def add_names(self, split: str, hashes: np.ndarray) -> None:
-        """Counts names, by their hashes; equal ones must come together."""
+        """Counts names by their hashes; equal hashes must come together."""
         n_repeated = len(hashes) - len(np.unique(hashes))
         self.counts[f"{split}_sites_with_duplicate_names"] += n_repeated
 
     def add(self, rows: np.ndarray) -> None:
-        """Counts sequences; all sites of one must come together.
+        """Counts sequences; all sites of a sequence must come together.
 
         Args:
           rows: `SomeSites.rows`.

@@ -1,4 +1,4 @@
-"""What happens to sites on their way to records, whoever runs it."""
+"""Steps from sites to records that all runners have in common."""
 
 import csv
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ SKIPPED_COLUMNS = ("split", "file", "row", "name", "reason", "detail")
 
 
 class SkippedTable(csv.excel_tab):
-    """How `skipped.tsv` is written."""
+    """The CSV dialect of `skipped.tsv`."""
 
     lineterminator = "\n"
 

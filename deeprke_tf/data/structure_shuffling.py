@@ -1,7 +1,7 @@
-"""Structures permuted over sites: what a model reads of structure that is not a site's.
+"""Structures permuted over sites: a control for what a model learned from structure.
 
-A network that gains nothing from the structures of the sites themselves, over those of
-other sites, learned nothing of structure.
+If a network does not predict better with a site's own structure than with the structure
+of another site, it has learned nothing from structure.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ SHUFFLE_SEED = 1
 
 
 def permutation(lengths: Sequence[int], split: str) -> np.ndarray:
-    """Returns whose structure each site gets: that of another site as long as it.
+    """Permutes sites of equal length: each gets the structure of another site.
 
     Args:
       lengths: Of the sites of a split, nucleotides or k-mers.

@@ -28,7 +28,7 @@ from deeprke_tf.system.streams import (
 
 NAME_TAKEN = "name of an earlier record"
 
-LONGEST_RECORD = 1 << 30  # letters; an endless line stops here
+LONGEST_RECORD = 1 << 28  # letters, more than human chromosome 1 has; memory is finite
 
 _BLOCK_SIZE = 1 << 17  # bytes
 _PADDING = re.compile("[^ACGTU]*", re.IGNORECASE)
@@ -49,8 +49,8 @@ class _Record(NamedTuple):
 def fasta_records(stream: io.BufferedReader) -> Iterator[tuple[str, str, str | None]]:
     r"""Yields header, sequence and structure of the records of a FASTA file.
 
-    The structure, in dot-bracket notation, is None but in files of ViennaRNA, where it
-    stands below the sequence.
+    The structure, in dot-bracket notation, stands below the sequence in files of
+    ViennaRNA; it is None in all others.
 
     Records of nothing but letters are cut out of whole blocks, in half of the time;
     dnaio reads the others. A header that is not UTF-8 is taken for Latin-1.
@@ -100,7 +100,7 @@ def _as_latin_1(text: str) -> str:
 
 
 def _cut_at_headers(stream: io.BufferedReader) -> Iterator[str]:
-    """Yields a file in parts; each but the first stood behind a `>`."""
+    """Cuts a file into parts before each header, without the `>`."""
     decoder = io.IncrementalNewlineDecoder(
         codecs.getincrementaldecoder("utf-8")("surrogateescape"), translate=True
     )
@@ -146,7 +146,7 @@ class Rna:
 def read_rnas(
     path: Path, k: int, *, unique_names: bool = True
 ) -> Iterator[Rna | SkippedSite]:
-    """Yields the RNAs of a file, and those to be skipped, in file order.
+    """Yields the RNAs of a file in order; unusable ones as `SkippedSite`.
 
     Args:
       path: A FASTA file, plain or compressed.
@@ -188,7 +188,7 @@ def _first_word(header: str) -> str:
 
 
 def _clean_rna(name: str, row: int, letters: str, k: int) -> Rna | SkippedSite:
-    """Makes an RNA of a record, or says why it cannot be scanned.
+    """Makes an RNA of a record, or gives the reason to skip it.
 
     >>> _clean_rna("rna", 1, "nnACGTrn", k=3).sequence
     'NNACGUNN'

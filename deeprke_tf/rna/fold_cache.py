@@ -70,8 +70,8 @@ class FoldCache:
     {'GGGAAACCC': '(((...)))'}
 
     Args:
-      path: The SQLite file; made, with its directory, if it does not exist. None: that
-        of the user, `default_path`.
+      path: The SQLite file; made, with its directory, if it does not exist. None: the
+        user's, `default_path`.
       settings: How all the sequences are folded.
     """
 

@@ -1,4 +1,4 @@
-"""Folds many sequences: each distinct one once, on all cores, through the cache."""
+"""Folding of many sequences on all cores, through the cache."""
 
 import concurrent.futures
 import itertools
@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from deeprke_tf.config import FoldSettings
-from deeprke_tf.errors import UserError
+from deeprke_tf.errors import UserError, require_positive
 from deeprke_tf.rna.fold_cache import FoldCache
 from deeprke_tf.rna.sites import Site
 from deeprke_tf.rna.structure import fold
 from deeprke_tf.system import processes
 
-# A task is some tenths of a second of folding: long enough that passing strings costs
-# nothing, short enough that the workers finish together.
+# A task takes some tenths of a second: the overhead is small, and the workers finish
+# together.
 NT_PER_TASK = 4_000
 _TASKS_AHEAD_PER_WORKER = 4
 SECONDS_BETWEEN_WRITES = 2.0
@@ -32,10 +32,10 @@ def n_cores() -> int:
 
 
 class FoldingPool:
-    """Folds sequences through the fold cache, what it lacks in processes of its own.
+    """Folds sequences that the fold cache lacks, in processes of its own.
 
-    A context manager. The cache file is opened at once, the processes start with the
-    first sequences worth it: a few short ones are folded in the calling process.
+    A context manager. The cache file is opened at once; the processes start when there
+    is enough to fold. A few short sequences are folded in the calling process.
 
     >>> with FoldingPool() as pool:
     ...     pool.structures(["GGGGAAAACCCC"])
@@ -60,8 +60,7 @@ class FoldingPool:
         cache: Path | None = None,
         workers: int | None = None,
     ):
-        if workers is not None and workers < 1:
-            raise UserError(f"`workers` must be at least 1, got {workers}.")
+        require_positive(workers=workers)
         self.workers = workers or n_cores()
         self.cache = FoldCache(cache, settings)
         self._settings = settings
@@ -76,7 +75,7 @@ class FoldingPool:
         self.cache.close()
 
     def structures(self, sequences: Iterable[str]) -> dict[str, str]:
-        """Returns the dot-bracket of each sequence, folding those not in the cache."""
+        """Returns the dot-bracket of each sequence, folded if the cache lacks it."""
         wanted = list(dict.fromkeys(sequences))
         known = self.cache.get(wanted)
         missing = [sequence for sequence in wanted if sequence not in known]
@@ -101,7 +100,7 @@ class FoldingPool:
     ) -> None:
         """Folds into the cache, holding only a few sequences at a time.
 
-        What was folded is on disk within seconds, so that a killed run goes on.
+        New folds are on disk within seconds, so that a killed run can go on.
 
         Args:
           sequences: Distinct sequences that the cache lacks.
@@ -121,7 +120,7 @@ class FoldingPool:
             self.cache.put(unwritten)
 
     def _fold(self, sequences: Iterable[str]) -> Iterator[dict[str, str]]:
-        """Yields what each task folded, as tasks end."""
+        """Yields the folds of each task when it ends."""
         tasks = _tasks(sequences)
         pending: set[concurrent.futures.Future] = set()
         try:

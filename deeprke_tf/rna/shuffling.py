@@ -1,4 +1,4 @@
-"""Shuffled RNAs that keep every dinucleotide count: what a scan finds by chance.
+"""Shuffled RNAs with all dinucleotide counts kept, the background of a scan.
 
 The method of Altschul and Erickson, Mol Biol Evol 2, 526 (1985): a sequence is a walk
 along edges from each letter to the next, and any other walk along the same edges has
@@ -23,13 +23,13 @@ def shuffle_dinucleotides(sequence: str, rng: random.Random) -> str:
 
     Args:
       sequence: RNA letters.
-      rng: Its state settles the result.
+      rng: Source of random numbers.
     """
     return _KNOWN_STRETCH.sub(lambda match: _shuffled(match[0], rng), sequence)
 
 
 def _shuffled(letters: str, rng: random.Random) -> str:
-    """Walks anew along the edges of a stretch without N."""
+    """Draws another walk along the edges of a stretch without N."""
     followers: dict[str, list[str]] = {}
     for letter, follower in itertools.pairwise(letters):
         followers.setdefault(letter, []).append(follower)
@@ -51,7 +51,7 @@ def _shuffled(letters: str, rng: random.Random) -> str:
 def _last_exits(
     followers: Mapping[str, list[str]], last: str, rng: random.Random
 ) -> dict[str, str]:
-    """Draws the edge by which each letter is left for the last time.
+    """Draws the last outgoing edge of each letter.
 
     They must lead to the last letter from everywhere, or the walk would end before it
     has taken all edges. Drawing until they do makes all walks equally likely.

@@ -2,7 +2,7 @@
 
 Every site, bound or not, holds two elements of the same form in random order at random
 places: an arm, a loop with a *word*, an arm. The arms of one element pair and make it a
-hairpin; those of the other have the same composition but do not match, and leave it
+hairpin; the arms of the other have the same composition but do not match, and leave it
 open. One word may be the motif; any other is the motif's letters in another order.
 
     positive   the motif's word lies in the chosen loop context
@@ -27,7 +27,7 @@ import re
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from deeprke_tf.errors import UserError
+from deeprke_tf.errors import UserError, require_positive
 from deeprke_tf.rna.sites import Site
 from deeprke_tf.rna.structure import fold, loop_contexts
 
@@ -51,12 +51,12 @@ Kind = Literal["positive", "decoy", "plain"]
 
 @dataclasses.dataclass(frozen=True)
 class SimulationConfig:
-    """What is simulated; the same config gives the same sites."""
+    """What is simulated."""
 
     n_sites: int = 4000
     """Sites, positives and background together."""
     positive_fraction: float = 0.5
-    """Share of the sites that are positives."""
+    """Fraction of the sites that are positives."""
     min_length: int = 60
     """Shortest site, in nucleotides."""
     max_length: int = 90
@@ -66,27 +66,26 @@ class SimulationConfig:
     context: Literal["hairpin", "single-strand"] = "hairpin"
     """Where the motif of a positive lies: in a hairpin loop, or unpaired elsewhere."""
     decoys: float = 0.5
-    """Share of the background that carries the motif out of this context."""
+    """Fraction of the background that carries the motif out of this context."""
     gc: float = 0.45
     """GC content outside of arms and words, from 0.1 to 0.9."""
     seed: int = 0
-    """Settles every random choice."""
+    """Random seed; the same seed gives the same sites."""
 
     def __post_init__(self):
-        if self.n_sites < 1:
-            raise UserError(f"n_sites must be at least 1, got {self.n_sites}.")
+        require_positive(n_sites=self.n_sites)
         limits = {"positive_fraction": (0, 1), "decoys": (0, 1), "gc": (0.1, 0.9)}
         for name, (low, high) in limits.items():
             value = getattr(self, name)
             if not low <= value <= high:
                 raise UserError(
-                    f"{name} must be between {low} and {high}, got {value}."
+                    f"`{name}` must be between {low} and {high}, got {value}."
                 )
         if self.context not in CONTEXT_LETTERS:
             known = " or ".join(map(repr, CONTEXT_LETTERS))
-            raise UserError(f"context must be {known}, got {self.context!r}.")
+            raise UserError(f"`context` must be {known}, got {self.context!r}.")
         if self.seed < 0:
-            raise UserError(f"seed must not be negative, got {self.seed}.")
+            raise UserError(f"`seed` must not be negative, got {self.seed}.")
         _check_motif(self.motif)
         _check_lengths(self)
 
@@ -94,12 +93,12 @@ class SimulationConfig:
 def _check_motif(motif: str) -> None:
     unknown = sorted(set(motif.upper()) - set(_IUPAC))
     if unknown:
-        raise UserError(f"Motif {motif!r} has letters that are not IUPAC: {unknown}.")
+        raise UserError(f"`motif` {motif!r} has letters that are not IUPAC: {unknown}.")
     bits = sum(2 - math.log2(len(_IUPAC[letter])) for letter in motif.upper())
     if bits < _MIN_BITS:
         raise UserError(
-            f"Motif {motif!r} says too little, {bits:.1f} bits: at least {_MIN_BITS} "
-            "are needed, as three definite letters have."
+            f"`motif` {motif!r} has {bits:.1f} bits of information: at least "
+            f"{_MIN_BITS} are needed, as three definite letters have."
         )
 
 
@@ -107,12 +106,12 @@ def _check_lengths(config: SimulationConfig) -> None:
     element = 2 * _ARM_LENGTHS[1] + _MAX_SPACER + len(config.motif)
     if config.min_length < 2 * element:
         raise UserError(
-            f"min_length must be at least {2 * element} nt to hold two elements with "
+            f"`min_length` must be at least {2 * element} nt to hold two elements with "
             f"motif {config.motif!r}, got {config.min_length}."
         )
     if not config.min_length <= config.max_length <= MAX_LENGTH:
         raise UserError(
-            f"max_length must be between min_length ({config.min_length}) and "
+            f"`max_length` must be between `min_length` ({config.min_length}) and "
             f"{MAX_LENGTH} nt, got {config.max_length}: every site is folded whole."
         )
 
@@ -187,7 +186,7 @@ def _site_sequence(kind: Kind, config: SimulationConfig, rng: random.Random) -> 
 
 
 def _arm_letters(rng: random.Random) -> str:
-    """Draws what an arm is made of: enough GC for a stem, and all four letters.
+    """Draws the letters of an arm: enough GC for a stem, and all four letters.
 
     Of fewer kinds, as GGGUU, two arms would pair in almost any order.
     """
@@ -213,7 +212,7 @@ def _element(
         word = _Word(len(before), in_context, is_motif)
         letters = before + _word_letters(is_motif, config, rng)
         letters += spacer[cut:] + partners
-        # Costs a tenth of folding the site, and spares more than half of that.
+        # Takes a tenth of the time of folding the site, and saves more than half of it.
         if _folds_as_planned(letters, [word], config):
             return letters, word
     raise _unattainable(config)

@@ -19,31 +19,28 @@ import os
 import pathlib
 import re
 from collections.abc import Iterator
-from typing import Literal
 
 import dnaio
 
 from deeprke_tf.errors import UserError
 from deeprke_tf.rna.fasta import fasta_records
-from deeprke_tf.rna.sites import Reason, Site, SkippedSite, clean_site, skip_site
+from deeprke_tf.rna.sites import (
+    Reason,
+    Site,
+    SkippedSite,
+    clean_site,
+    label_of,
+    skip_site,
+)
 from deeprke_tf.system import streams
 from deeprke_tf.system.streams import File, LineCounter, first_lines, open_bytes
 
-SitesFormat = Literal[
-    "labelled FASTA", "FASTA", "table (tab)", "table (comma)", "table (semicolon)"
-]
-
 _COLUMNS = ("name", "sequence", "label", "structure")
-_DELIMITERS: dict[str, SitesFormat] = {
+_DELIMITERS: dict[str, str] = {
     ",": "table (comma)",
     "\t": "table (tab)",
     ";": "table (semicolon)",
 }
-_LABELS = {
-    **dict.fromkeys(("1", "+1", "bound", "positive", "true"), 1),
-    **dict.fromkeys(("0", "-1", "background", "negative", "false"), 0),
-}
-_ZEROS = re.compile(r"(?<=\d)\.0*$")
 _CLASS = re.compile(r"(?:^|;)\s*class\s*:\s*([^;\s]*)", re.IGNORECASE)
 _SUFFIXES = re.compile(
     r"(?<=.)(\.(gz|bz2|xz|zst|fa|fasta|tsv|csv|txt))+$", re.IGNORECASE
@@ -62,11 +59,8 @@ class SitesFile:
 
     Attributes:
       path: The file; `-` is standard input.
-      format: The format recognized from the content.
+      format: The format, recognized from the content.
     """
-
-    path: File
-    format: SitesFormat
 
     def __init__(
         self,
@@ -79,19 +73,20 @@ class SitesFile:
         """Opens a sites file and recognizes its format.
 
         Args:
-          path: A plain or gzip file, or what opens one; `-` is standard input.
+          path: A plain or compressed file; `-` is standard input.
           k: Length of the k-mers; a site needs one without N.
           label: The label of every site of the file (1 bound, 0 background), as of the
             positives and the negatives of a pair; None: the file holds the labels.
-          labelled: Whether the file must hold labels, if `label` does not tell them. If
-            not, those that it holds are ignored.
+          labelled: Whether the file must hold labels where `label` is None. If False,
+            labels in the file are ignored.
 
         Raises:
           UserError: The file cannot be read, is empty, is not in a format of this
             module, or holds no labels where it must.
         """
-        self.path = path if isinstance(path, File) else pathlib.Path(path)
+        self.path: File = path if isinstance(path, File) else pathlib.Path(path)
         self._is_stdin = str(path) == "-"
+        self._shown = "Standard input" if self._is_stdin else str(self.path)
         self._k = k
         self._label = label
         self._reads_labels = labelled and label is None
@@ -99,9 +94,8 @@ class SitesFile:
         name = _CONTROL.sub(" ", self.path.name.encode(errors="replace").decode())
         self._stem = "stdin" if self._is_stdin else _SUFFIXES.sub("", name)
         self._first_line = 1
-        self._columns: dict[str, int] = {}
-        self._n_columns = 0
-        # What cannot be opened a second time is kept open.
+        self._columns: list[str] = []
+        # A file that cannot be opened a second time is kept open.
         self._kept: tuple[io.BufferedReader, contextlib.ExitStack] | None = None
         with contextlib.ExitStack() as closing:
             try:
@@ -113,7 +107,7 @@ class SitesFile:
                 self._kept = stream, closing.pop_all()
 
     def __iter__(self) -> Iterator[Site | SkippedSite]:
-        """Yields the sites of the file, and those to be skipped, in file order.
+        """Yields the sites of the file in order; unusable ones as `SkippedSite`.
 
         Raises:
           UserError: The file cannot be read to its end, or not a second time.
@@ -146,8 +140,8 @@ class SitesFile:
 
     # === Recognizing ===
 
-    def _recognize(self, lines: list[str]) -> SitesFormat:
-        """Returns the format; notes where the header of a table is."""
+    def _recognize(self, lines: list[str]) -> str:
+        """Returns the format; remembers where the header of a table is."""
         if not any(lines):
             raise UserError(
                 f"{self._shown} is empty; expected FASTA or a table with a column "
@@ -173,19 +167,16 @@ class SitesFile:
         raise UserError(f"{self._start}: {_what_it_is(last or lines[0])}")
 
     def _find_columns(self, names: list[str]) -> None:
-        """Notes where the columns of a table are; refuses a table that lacks labels."""
+        """Remembers the columns of a table; refuses a table without labels."""
         lower = [name.lower() for name in names]
         found = _shorten(", ".join(map(repr, names)))
         if self._reads_labels and "label" not in lower:
             raise self._unlabelled(f"a table with the columns {found}")
         for column in _COLUMNS:
             if lower.count(column) > 1:
-                raise UserError(
-                    f"{self._start}: the column {column!r} occurs more than "
-                    f"once in {found}."
-                )
-        self._columns = {name: lower.index(name) for name in _COLUMNS if name in lower}
-        self._n_columns = len(names)
+                fault = f"the column {column!r} occurs more than once in {found}"
+                raise UserError(f"{self._start}: {fault}.")
+        self._columns = lower
 
     # === Reading ===
 
@@ -195,7 +186,7 @@ class SitesFile:
             label = ""
             stated = _CLASS.search(name)
             # Where labels are not read, `class:SINE` is part of the name.
-            if stated and (self._reads_labels or _is_label(stated, name)):
+            if stated and (self._reads_labels or _islabel_of(stated, name)):
                 name, label = name[: stated.start()], stated[1]
             yield self._site(row, name, sequence, label, dot_bracket)
 
@@ -225,45 +216,33 @@ class SitesFile:
                     yield cells
                 begin = lines.line_num + self._first_line
         except csv.Error as error:
-            raise UserError(
-                f"{self._shown}, line {begin}: the row that begins here cannot be "
-                f"read: {error}."
-            ) from error
+            fault = f"the row that begins here cannot be read: {error}"
+            raise UserError(f"{self._shown}, line {begin}: {fault}.") from error
 
     def _table_site(self, row: int, cells: list[str]) -> Site | SkippedSite:
-        named = {
-            column: cells[place]
-            for column, place in self._columns.items()
-            if place < len(cells)
-        }
+        named = dict(zip(self._columns, cells, strict=False))
         name = named.get("name", "")
-        is_short = len(cells) < self._n_columns
+        n_columns = len(self._columns)
+        is_short = len(cells) < n_columns
         # Spreadsheets write empty cells behind the last column.
-        if is_short or "".join(cells[self._n_columns :]).strip():
+        if is_short or "".join(cells[n_columns:]).strip():
             reason = Reason.MISSING_CELLS if is_short else Reason.EXTRA_CELLS
-            detail = f"{len(cells)} cells for {self._n_columns} columns"
+            detail = f"{len(cells)} cells for {n_columns} columns"
             return skip_site(self._name(row, name), row, reason, detail)
         dot_bracket = named.get("structure", "").strip() or None
         label = named.get("label", "").strip()
         return self._site(row, name, named["sequence"], label, dot_bracket)
 
     def _site(
-        self,
-        row: int,
-        name: str,
-        sequence: str,
-        label_text: str,
-        dot_bracket: str | None = None,
+        self, row: int, name: str, sequence: str, stated: str, dot_bracket: str | None
     ) -> Site | SkippedSite:
         name = self._name(row, name)
         label = self._label
         if self._reads_labels:
-            label = _LABELS.get(label_text)
+            label = label_of(stated)
             if label is None:
-                label = _label(label_text)
-            if label is None:
-                reason = Reason.WRONG_LABEL if label_text else Reason.NO_LABEL
-                return skip_site(name, row, reason, label_text)
+                reason = Reason.WRONG_LABEL if stated else Reason.NO_LABEL
+                return skip_site(name, row, reason, stated)
         return clean_site(
             name, row, sequence, k=self._k, label=label, dot_bracket=dot_bracket
         )
@@ -272,12 +251,6 @@ class SitesFile:
         if not name.isprintable():
             name = _CONTROL.sub(" ", name)
         return name.strip() or f"{self._stem}:{row}"
-
-    # === Errors ===
-
-    @property
-    def _shown(self) -> str:
-        return "Standard input" if self._is_stdin else str(self.path)
 
     @property
     def _start(self) -> str:
@@ -291,18 +264,9 @@ class SitesFile:
         )
 
 
-def _is_label(stated: re.Match[str], header: str) -> bool:
+def _islabel_of(stated: re.Match[str], header: str) -> bool:
     """Tells whether a class in a header is a label, as labelled FASTA has it."""
-    return _label(stated[1]) is not None and not header[stated.end() :].strip()
-
-
-def _label(text: str) -> int | None:
-    """Returns the label that a text means, if it means one.
-
-    >>> [_label(text) for text in ("1.0", "-1", "Bound", "2")]
-    [1, 0, 1, None]
-    """
-    return _LABELS.get(_ZEROS.sub("", text.lower()))
+    return label_of(stated[1]) is not None and not header[stated.end() :].strip()
 
 
 def _cells(line: str, delimiter: str) -> list[str]:
@@ -311,9 +275,10 @@ def _cells(line: str, delimiter: str) -> list[str]:
 
 
 def _what_it_is(line: str) -> str:
-    """Says what the first line of a file of no known format looks like."""
-    cells = next(iter(sorted((_cells(line, d) for d in _DELIMITERS), key=len)[::-1]))
-    if re.match(r"(track|browser)\s", line) or _is_number(*cells[1:3]):
+    """Describes the first line of a file whose format is unknown."""
+    cells = max((_cells(line, delimiter) for delimiter in _DELIMITERS), key=len)
+    has_positions = len(cells) > 2 and all(map(_NUMBER.fullmatch, cells[1:3]))
+    if has_positions or re.match(r"(track|browser)\s", line):
         return (
             "this looks like BED, which has no sequences; make FASTA of it with "
             "`bedtools getfasta -s`, as docs/tutorial.md shows."
@@ -329,10 +294,6 @@ def _what_it_is(line: str) -> str:
         "tabs, commas or semicolons between columns; found "
         f"{'the columns ' if len(cells) > 1 else ''}{found}."
     )
-
-
-def _is_number(*cells: str) -> bool:
-    return len(cells) == 2 and all(_NUMBER.fullmatch(cell) for cell in cells)
 
 
 def _shorten(text: str, longest: int = 60) -> str:

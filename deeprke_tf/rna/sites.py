@@ -1,9 +1,9 @@
 """Sites: RNA windows with a label, cleaned into the letters that the model knows.
 
 A site that cannot be used is not an error: `clean_site` returns a `SkippedSite` with
-one of the phrases of `Reason`, so that a run can count them and go on. What is mended
-without a word: letter case, T for U, white space, codes for several nucleotides (they
-become N), and N padding at the ends.
+one of the phrases of `Reason`, so that a run can count them and go on. Normalized
+silently: letter case, T for U, white space, codes for several nucleotides (they become
+N), and N padding at the ends.
 """
 
 import dataclasses
@@ -18,6 +18,11 @@ NUCLEOTIDES = "ACGU"
 _AMBIGUOUS = "RYSWKMBDHVN"  # IUPAC codes for more than one nucleotide
 _PLAIN = re.compile(f"[{NUCLEOTIDES}T]+")
 _FOREIGN = re.compile(f"[^{NUCLEOTIDES}N]")
+_LABELS = {
+    **dict.fromkeys(("1", "+1", "bound", "positive", "true"), 1),
+    **dict.fromkeys(("0", "-1", "background", "negative", "false"), 0),
+}
+_ZEROS = re.compile(r"(?<=\d)\.0*$")
 _LONGEST_DETAIL = 80  # characters
 
 
@@ -101,7 +106,7 @@ def clean_site(
     label: int | None = None,
     dot_bracket: str | None = None,
 ) -> Site | SkippedSite:
-    """Makes a site of what a file holds, or says why it is none.
+    """Makes a site of a record in a file, or gives the reason to skip it.
 
     >>> site = clean_site("site 1", 1, "nnacgTTRACacgn", k=3, label=1)
     >>> site.sequence, site.viewpoint
@@ -121,7 +126,7 @@ def clean_site(
     Returns:
       The site, or the reason to skip it.
     """
-    # Nearly all sites: nothing to look at more closely.
+    # The fast path of nearly all sites.
     if dot_bracket is None and len(sequence) >= k and _PLAIN.fullmatch(sequence):
         return Site(name, sequence.replace("T", "U"), label)
     sequence = "".join(sequence.split())
@@ -139,6 +144,16 @@ def clean_site(
     return Site(name, stripped, label, dot_bracket, viewpoint)
 
 
+@functools.lru_cache
+def label_of(text: str) -> int | None:
+    """Returns the label that a text stands for, or None.
+
+    >>> [label_of(text) for text in ("1.0", "-1", "Bound", "2")]
+    [1, 0, 1, None]
+    """
+    return _LABELS.get(_ZEROS.sub("", text.lower()))
+
+
 def rna_letters(sequence: str) -> str:
     """Returns RNA letters: upper case, U for T, N for codes of several nucleotides.
 
@@ -146,7 +161,7 @@ def rna_letters(sequence: str) -> str:
     'ACGUNNz'
 
     Args:
-      sequence: Letters as they came; what is not a nucleotide stays as it is.
+      sequence: Letters as they came; invalid ones stay as they are.
     """
     return sequence.translate(_TO_RNA)
 
@@ -162,7 +177,7 @@ def skip_site(name: str, row: int, reason: str, detail: str = "") -> SkippedSite
 def refuse_long(
     site: Site | SkippedSite, row: int, max_length: int
 ) -> Site | SkippedSite:
-    """Turns a site that would take too long to fold into a skipped one.
+    """Skips a site that would take too long to fold.
 
     Args:
       site: A site, or one that is skipped already.

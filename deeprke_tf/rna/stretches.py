@@ -1,4 +1,4 @@
-"""What sites of different sets share: whole sequences, and stretches of 31 letters."""
+"""Overlap of sets of sites: equal sequences, and common stretches of 31 letters."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ SHARED = 31
 
 
 def overlaps(train: Sequence[Site], test: Sequence[Site]) -> dict[str, Any]:
-    """Counts what train and test, and what the two classes, have in common.
+    """Counts what train and test, and the two classes, have in common.
 
     Args:
       train: Labelled training sites.
@@ -24,7 +24,7 @@ def overlaps(train: Sequence[Site], test: Sequence[Site]) -> dict[str, Any]:
       has) and `sequences_in_both_classes`; `bound_sharing` and `background_sharing`,
       the fractions of the sites of a class that share a stretch of `SHARED` letters
       with a site of the other one. `train_test`, where there are test sites:
-      `sequences_in_both`, `of_other_class` (those among them with another label), and
+      `sequences_in_both`, `of_other_class` (how many of them have another label), and
       the fractions of the test sites of each class that share a stretch with any
       training site.
     """
@@ -90,7 +90,7 @@ class Stretches:
     n_sites: int
 
     def fraction_sharing(self, others: "Stretches") -> float:
-        """Returns which fraction of the sites shares a stretch with the others."""
+        """Returns the fraction of the sites that share a stretch with the others."""
         if not len(self.codes) or not len(others.codes):
             return 0.0
         places = np.searchsorted(others.codes, self.codes)

@@ -27,7 +27,7 @@ from deeprke_tf.config import FoldSettings
 # Order is part of the record format: k-mer ids depend on it.
 LOOP_CONTEXTS = "FTIHMS"
 
-# ViennaRNA names a pair by its loop, in upper case, and what is exterior by `e`.
+# ViennaRNA names a pair by its loop, in upper case, and exterior positions by `e`.
 _OF_ELEMENTS = bytes.maketrans(b"ehimEHIM", b"MHIMSSSS")
 
 VIENNARNA_VERSION: str = RNA.__version__
@@ -61,7 +61,7 @@ def energy(
 ) -> float:
     """Returns the free energy of a structure in kcal/mol, without folding.
 
-    Of an MFE structure that is known already, such as a cached one, this is the MFE.
+    For an MFE structure, such as a cached one, this is the MFE.
 
     >>> round(energy("GGGGAAAACCCC", "((((....))))"), 1)
     -5.4
@@ -69,7 +69,7 @@ def energy(
     Args:
       sequence: RNA letters.
       dot_bracket: A structure of it.
-      settings: Those that it was folded with.
+      settings: As it was folded.
     """
     compound = RNA.fold_compound(sequence, model_details(settings))
     return compound.eval_structure(dot_bracket)
@@ -108,7 +108,7 @@ def loop_contexts(dot_bracket: str) -> str:
     """
     contexts = ["S"] * len(dot_bracket)
     unpaired: list[int] = []  # of the innermost open loop; exterior at the bottom
-    n_branches = 0  # inner pairs of that loop
+    n_branches = 0  # inner pairs of the innermost open loop
     enclosing: list[tuple[list[int], int]] = []
     for position, symbol in enumerate(dot_bracket):
         if symbol == ".":

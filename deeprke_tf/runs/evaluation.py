@@ -90,10 +90,11 @@ class Evaluation:
 
         from deeprke_tf.data import batches
 
-        names, _labels = batches.names_and_labels(self.data, self.split)
-        places = batches.read_places(self.data, self.split, self.batch_size)
+        read = batches.read_split(
+            *(self.data, self.split, self.run.views, self.batch_size), with_names=True
+        )
         columns = {
-            "name": [names[place] for place in places],
+            "name": [name.decode() for *_, names in read for name in names.numpy()],
             "label": self.labels,
             **self.scores._asdict(),
         }

@@ -16,7 +16,7 @@ def write_arrays(arrays: dict[str, np.ndarray], path: Path) -> None:
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Reads what `write_arrays` wrote.
+    """Reads a file of `write_arrays`.
 
     Raises:
       UserError: The file is missing or damaged.

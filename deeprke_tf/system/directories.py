@@ -13,7 +13,7 @@ from pathlib import Path
 from deeprke_tf.errors import UserError
 from deeprke_tf.system import files, locks
 
-# Of Linux: arguments of `renameat2`.
+# Arguments of `renameat2` of Linux.
 _CURRENT_DIRECTORY, _EXCHANGE = -100, 2
 
 
@@ -106,7 +106,7 @@ def directory_aside(out: Path, overwrite: bool, kind: Kind) -> Iterator[Path]:
 
     Args:
       out: The directory to make.
-      overwrite: Whether to replace what is there, if it is of this kind.
+      overwrite: Whether to replace a directory of this kind.
       kind: What the directory will hold.
 
     Raises:
@@ -147,7 +147,7 @@ def _put_in_place(partial: Path, out: Path, kind: Kind) -> None:
     if not out.exists():
         os.replace(partial, out)
     elif out == Path.cwd().resolve():
-        # A shell in it would be left in a directory that is gone.
+        # The directory must stay: a shell may be in it.
         _move_into(partial, out, kind)
     else:
         if not _exchange(partial, out):
@@ -157,7 +157,7 @@ def _put_in_place(partial: Path, out: Path, kind: Kind) -> None:
 
 
 def _clear_up(partial: Path, out: Path, kind: Kind) -> None:
-    """Removes a replaced directory, and what a killed process left beside `out`."""
+    """Removes a replaced directory, and leftovers of a killed process beside `out`."""
     if _replaced(partial).exists() and not out.exists():
         os.replace(_replaced(partial), out)
     temporary = files.unfinished_names(kind.marker)

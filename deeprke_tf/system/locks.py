@@ -1,8 +1,7 @@
 """Crash-safe exclusive locks: which process may write a file or a directory.
 
 The lock of a path is the file `.NAME.lock` beside it. The operating system frees it
-when its process dies, however it dies; the work then goes to the next process, which
-goes on from what is whole.
+when its process dies, however it dies; the next process can then take over.
 """
 
 import contextlib
@@ -20,7 +19,7 @@ def lock_file(path: Path) -> Path:
 
 @contextlib.contextmanager
 def held(path: Path, seconds: float = 0.0) -> Iterator[bool]:
-    """Holds the lock of a file or a directory, which need not be there yet.
+    """Holds the lock of a file or a directory, which need not exist yet.
 
     Args:
       path: Absolute; the directory that it lies in must be there.
@@ -43,6 +42,6 @@ def held(path: Path, seconds: float = 0.0) -> Iterator[bool]:
     try:
         yield True
     finally:
-        # Deleted while it is held: who opened it meanwhile sees that it is gone.
+        # Deleted while it is held: a process that has opened it sees that it is gone.
         Path(lock.lock_file).unlink(missing_ok=True)
         lock.release()

@@ -12,7 +12,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from deeprke_tf.system.files import path_aside
 
-# Of Okabe and Ito: told apart with any color vision.
+# Of Okabe and Ito: distinct for any color vision.
 BLUE, VERMILION, GRAY = "#0072B2", "#D55E00", "#666666"
 GREEN, ORANGE, SKY, PURPLE = "#009E73", "#E69F00", "#56B4E9", "#CC79A7"
 COLORS = (BLUE, VERMILION, GREEN, ORANGE, SKY, PURPLE)

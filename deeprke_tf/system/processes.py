@@ -1,4 +1,4 @@
-"""This process and those that it starts."""
+"""This process and its child processes."""
 
 import multiprocessing
 import multiprocessing.connection
@@ -30,16 +30,16 @@ class _Process(multiprocessing.context.SpawnProcess):
 class SpawnContext(multiprocessing.context.SpawnContext):
     """Starts fresh processes, as a process that has run TensorFlow must not be forked.
 
-    Unlike those of `multiprocessing.get_context("spawn")` they do not import the main
-    module: a script needs no `if __name__ == "__main__"`, and a command's children need
-    not load what it has loaded. What they run must lie in a module of this package.
+    Unlike with `multiprocessing.get_context("spawn")`, they do not import the main
+    module: a script needs no `if __name__ == "__main__"`, and children start fast.
+    Functions that they run must lie in a module of this package.
     """
 
     Process = _Process
 
 
 def end_with_parent() -> None:
-    """Ends this process when the one that started it is gone, be it by kill -9.
+    """Ends this process when the one that started it is gone, even by kill -9.
 
     An interrupt from the keyboard is left to the parent.
     """

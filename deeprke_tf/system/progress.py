@@ -1,7 +1,7 @@
-"""Progress of long work: a bar on standard error, nothing, or a callback of the user's.
+"""Progress of long work: a bar on standard error, nothing, or a callback of the user.
 
-Whatever takes long takes a `Progress`: it is called once for each stage of the work
-and returns a bar to `update` with the number of steps just done.
+Long work takes a `Progress`: it is called once for each stage of the work and returns
+a bar to `update` with the number of steps just done.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ _SECONDS_BETWEEN_LINES_IN_A_LOG = 15.0
 
 
 class Bar(Protocol):
-    """One stage of the work; what `tqdm` has."""
+    """One stage of the work, as `tqdm` shows it."""
 
     def update(self, n: float = 1) -> object:
         """Counts steps that are done."""
@@ -30,7 +30,7 @@ Progress: TypeAlias = Callable[
 def progress_bar(total: int | None, unit: str, description: str) -> tqdm:
     """Returns a bar on standard error, with a rate and the time left.
 
-    A log file gets a line now and then, not one for every step.
+    A log file gets a line every 15 seconds.
 
     Args:
       total: Steps to come, or None where that is not known.
@@ -64,7 +64,7 @@ def no_progress(
 
 
 def as_progress(progress: bool | Progress) -> Progress:
-    """Returns what a user meant: True is a bar on standard error, False is nothing."""
+    """Returns a `Progress`: True is a bar on standard error, False shows nothing."""
     if callable(progress):
         return progress
     return progress_bar if progress else no_progress

@@ -1,4 +1,4 @@
-"""Shares work out by number: each of several processes takes every n-th piece."""
+"""Division of work: each of several processes takes every n-th piece."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -19,7 +19,7 @@ def share_of(pieces: Sequence[Piece], shard: str) -> list[Piece]:
       shard: Which process of how many, such as "2/3".
 
     Raises:
-      UserError: It is no such thing.
+      UserError: `shard` has another form.
     """
     number, _slash, total = shard.partition("/")
     if not (number.isdecimal() and total.isdecimal()) or not (

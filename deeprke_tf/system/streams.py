@@ -23,20 +23,20 @@ _DAMAGED = (EOFError, OSError, zlib.error, lzma.LZMAError)
 
 @runtime_checkable
 class File(Protocol):
-    """What reading asks of a file, wherever it lies; a `pathlib.Path` is one."""
+    """A file on any file system, as reading needs it; a `pathlib.Path` is one."""
 
     @property
     def name(self) -> str:
         """The last part of its path."""
 
     def exists(self) -> bool:
-        """Tells whether anything is there."""
+        """Tells whether it exists."""
 
     def is_file(self) -> bool:
         """Tells whether it can be read more than once."""
 
     def open(self, mode: str, /) -> Any:
-        """Opens it; asked for the mode "rb" alone, its bytes as they are."""
+        """Opens it; the mode is always "rb"."""
 
 
 class _Replayed(io.RawIOBase):
@@ -112,7 +112,7 @@ class LineCounter(io.BufferedReader):
         """Returns the number of the line, from 1, that could not be read.
 
         Args:
-          error: What reading ended with.
+          error: The error that ended reading.
         """
         n_behind = 0
         if isinstance(error, UnicodeDecodeError):
@@ -164,12 +164,12 @@ def replay(head: bytes, rest: io.BufferedIOBase) -> io.BufferedReader:
 
 
 def open_bytes(path: File | None, closing: contextlib.ExitStack) -> io.BufferedReader:
-    """Opens a file, decompressing it as its first bytes tell.
+    """Opens a file, and decompresses it if its first bytes are those of a known format.
 
     Args:
       path: The file: plain, gzip, bzip2, xz or, with the package zstandard, Zstandard;
         also compressed twice. None: standard input, which stays open.
-      closing: Closes what is opened here.
+      closing: Closes the opened files.
 
     Returns:
       The uncompressed bytes, without the byte order mark of UTF-8.

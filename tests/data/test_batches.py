@@ -17,7 +17,7 @@ VIEWS = ("sequence_kmers", "structure_kmers")
 
 
 def made_up_sites(n_sites):
-    """Sites that can be told apart by their first id; every third one is bound."""
+    """Sites with distinct first ids; every third one is bound."""
     lengths = np.random.default_rng(0).integers(1, 20, n_sites)
     return [
         ([2 + number] * length, int(number % 3 == 0))
@@ -108,20 +108,6 @@ def test_names_come_with_their_sites_where_asked_for(info, settings):
         assert [f"site{i}".encode() for i in first_ids] == name.numpy().tolist()
         names += name.numpy()[weight.numpy()[:, 0] > 0].tolist()
     assert len(set(names)) == len(names) == 71
-
-
-@pytest.mark.parametrize("batch_size", [1, 3, 100])
-def test_the_places_of_what_is_read_are_known(info, batch_size):
-    places = dataset.read_places(info, "train", batch_size)
-    read = delivered(dataset.read_split(info, "train", VIEWS, batch_size))
-    _names, labels = dataset.names_and_labels(info, "train")
-    of_shards = [
-        (ids.tolist(), label)
-        for ids, label in zip(
-            dataset.sample_kmers(info, "train", VIEWS[0], -1), labels, strict=True
-        )
-    ]
-    assert read == [of_shards[place] for place in places]
 
 
 def test_a_batch_is_padded_to_its_longest_site_and_no_further(info):

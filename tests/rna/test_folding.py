@@ -193,7 +193,7 @@ def test_after_a_kill_the_workers_end_and_the_cache_has_the_folds(tmp_path):
     rest, _ = parent.communicate(timeout=120)
     batches += [int(line) for line in rest.split()]
     n_kept = len(kept(path, random_sequences(2_000, 100, seed=7)))
-    # A batch is told of before it is written: the last one may be lost, no other.
+    # A batch is reported before it is written: only the last one may be lost.
     assert sum(batches[:-1]) <= n_kept < 2_000
 
 

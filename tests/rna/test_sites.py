@@ -1,4 +1,4 @@
-"""Cleaning: what is mended, what is skipped, and with which words."""
+"""Cleaning: letters that are normalized, sites that are skipped, and messages."""
 
 import pytest
 

@@ -193,7 +193,7 @@ def test_the_energy_of_an_mfe_structure_is_the_mfe():
 
 
 def local_energy(sequence, span):
-    """What ViennaRNA's sliding window gives for the best structure of that span."""
+    """The best structure of a span, by ViennaRNA's sliding window."""
     details = RNA.md()
     details.noLP, details.window_size, details.max_bp_span = 1, span, span
     compound = RNA.fold_compound(sequence, details, RNA.OPTION_MFE | RNA.OPTION_WINDOW)
