@@ -5,28 +5,30 @@ hands both to `run`. Heavy imports wait until the flags are parsed, so that `--h
 answers at once.
 """
 
-import contextlib
 import dataclasses
 import difflib
 import importlib
 import inspect
 import io
-import itertools
-import logging
 import os
-import re
 import sys
 import traceback
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TextIO, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import tyro
 
 from deeprke_tf import __version__
 from deeprke_tf.errors import UserError
 from deeprke_tf.system import tensorflow
+from deeprke_tf.system.messages import (
+    arguments_of,
+    messages_shown,
+    visible,
+    with_dashes,
+)
 
 Flags = TypeVar("Flags")
 
@@ -120,7 +122,7 @@ def run(
         if uses_tensorflow:
             tensorflow.import_tensorflow(verbose)
         stream = sys.stderr if log_to_stderr else sys.stdout
-        with _messages_shown(stream, arguments_of(flags_class)):
+        with messages_shown(stream, arguments_of(flags_class)):
             action(flags)
     except KeyboardInterrupt:
         print(f"deeprke {command}: interrupted.", file=sys.stderr)
@@ -133,7 +135,7 @@ def run(
         # A full disk or a lost network drive is no defect of the program.
         if verbose:
             traceback.print_exc()
-        message = _visible(_error_message(error, flags_class))
+        message = visible(_error_message(error, flags_class))
         print(f"deeprke {command}: error: {message}", file=sys.stderr)
         return 1
     return 0
@@ -200,88 +202,6 @@ def _replace_closed_streams(arguments: Sequence[str]) -> None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
 
 
-class _Messages(logging.Formatter):
-    """Shows a message in the words of the command; a warning says that it is one."""
-
-    def __init__(self, arguments: Mapping[str, str]):
-        super().__init__()
-        self._arguments = arguments
-
-    def format(self, record: logging.LogRecord) -> str:
-        text = with_dashes(super().format(record), self._arguments)
-        return f"warning: {text}" if record.levelno >= logging.WARNING else text
-
-
-@contextlib.contextmanager
-def _messages_shown(stream: TextIO, arguments: Mapping[str, str]) -> Iterator[None]:
-    """Prints what the library logs: messages to `stream`, warnings to standard error.
-
-    The library itself prints nothing; its `logger.info` is for users of a command.
-    """
-    handlers = [logging.StreamHandler(stream), logging.StreamHandler(sys.stderr)]
-    handlers[0].addFilter(lambda record: record.levelno < logging.WARNING)
-    handlers[1].setLevel(logging.WARNING)
-    loggers = [logging.getLogger(name) for name in ("deeprke_tf", "pipelines")]
-    levels = [logger.level for logger in loggers]
-    for logger, handler in itertools.product(loggers, handlers):
-        handler.setFormatter(_Messages(arguments))
-        logger.setLevel(logging.INFO)
-        # Some libraries, such as Beam, make the root logger print everything.
-        logger.propagate = False
-        logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-            logger.propagate = True
-            for handler in handlers:
-                logger.removeHandler(handler)
-
-
-def arguments_of(flags_class: type) -> dict[str, str]:
-    """Returns the flag of each argument, including nested settings."""
-    flags = {}
-    hints = typing.get_type_hints(flags_class, include_extras=True)
-    for field in dataclasses.fields(flags_class):
-        metadata = getattr(hints[field.name], "__metadata__", ())
-        named = [m.name for m in metadata if isinstance(getattr(m, "name", None), str)]
-        flags[field.name] = named[0] if named else field.name.replace("_", "-")
-        if dataclasses.is_dataclass(hints[field.name]):
-            flags |= arguments_of(hints[field.name])
-    return flags
-
-
-def with_dashes(message: str, arguments: Mapping[str, str]) -> str:
-    """Returns a message of the library in the words of its command.
-
-    The library names its arguments as Python has them, in backticks.
-
-    >>> flags = {"max_length": "max-length", "overwrite": "overwrite"}
-    >>> with_dashes("`max_length` must be at least 1, got 0.", flags)
-    '--max-length must be at least 1, got 0.'
-    >>> with_dashes("Give `overwrite=True` to replace it.", flags)
-    'Give --overwrite to replace it.'
-    >>> with_dashes("Train with `structure=False`.", {"structure": "structure"})
-    'Train with --no-structure.'
-
-    Args:
-      message: Text of a `UserError` or of a log record.
-      arguments: Flag of each argument; other words in backticks stay.
-    """
-
-    def flag(match: re.Match[str]) -> str:
-        name, value = match["name"], match["value"]
-        if name not in arguments:
-            return match[0]
-        if value in ("False", "None"):
-            return f"--no-{arguments[name]}"
-        given = f" {value}" if value not in (None, "True") else ""
-        return f"--{arguments[name]}{given}"
-
-    return re.sub(r"`(?P<name>[a-z_][a-z0-9_]*)(=(?P<value>[^`]+))?`", flag, message)
-
-
 def _print(text: str) -> int:
     """Prints to standard output; returns the exit status."""
     try:
@@ -290,11 +210,6 @@ def _print(text: str) -> int:
         print(f"deeprke: error: {error.strerror}: standard output", file=sys.stderr)
         return 1
     return 0
-
-
-def _visible(text: str) -> str:
-    """Escapes control characters, which a terminal would obey."""
-    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda c: repr(c[0])[1:-1], text)
 
 
 def _unknown_command(name: str) -> str:
