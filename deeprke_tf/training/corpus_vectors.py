@@ -79,12 +79,9 @@ def train_corpus_vectors(
         if structure:
             with FoldingPool(fold, fold_cache, workers) as pool:
                 letters["structure"] = _contexts(rnas, pool, progress)
-        trained = {}
-        for view, strings in letters.items():
-            vocabulary = getattr(encoding, f"{view}_vocabulary")
-            encoded = map(vocabulary.encode, strings)
-            trained[view] = word2vec.train_vectors(encoded, vocabulary, vectors, seed)
-            word2vec.save(trained[view], partial / f"{view}_vectors.npy")
+        trained = _trained(letters, encoding, vectors, seed)
+        for view, table in trained.items():
+            word2vec.save(table, partial / f"{view}_vectors.npy")
         description = {
             "corpus": fasta.name,
             "corpus_sha256": files.sha256(fasta),
@@ -95,6 +92,17 @@ def train_corpus_vectors(
             "seed": seed,
         }
         files.write_json(partial / DESCRIPTION, description)
+    return trained
+
+
+def _trained(
+    letters: dict[str, list[str]], encoding: Encoding, settings: VectorConfig, seed: int
+) -> dict[str, np.ndarray]:
+    trained = {}
+    for view, strings in letters.items():
+        vocabulary = getattr(encoding, f"{view}_vocabulary")
+        encoded = map(vocabulary.encode, strings)
+        trained[view] = word2vec.train_vectors(encoded, vocabulary, settings, seed)
     return trained
 
 
