@@ -31,8 +31,8 @@ def flanked(n_sites, seed, fraction_of_g, extra=0):
 @pytest.fixture
 def leaking_pair(tmp_path):
     """Positives and negatives, 300 each, whose sites end on G in 97 and in 21 %."""
-    for name, seed, share in (("positives", 1, 0.97), ("negatives", 2, 0.21)):
-        (tmp_path / f"{name}.fa").write_text(flanked(300, seed, share))
+    for name, seed, fraction in (("positives", 1, 0.97), ("negatives", 2, 0.21)):
+        (tmp_path / f"{name}.fa").write_text(flanked(300, seed, fraction))
     return [
         *("--positives", str(tmp_path / "positives.fa")),
         *("--negatives", str(tmp_path / "negatives.fa")),
@@ -53,8 +53,8 @@ def test_a_biased_last_base_is_found(leaking_pair, tmp_path, capsys):
     warning = found["warnings"][0]
     assert "last base of the site alone separates" in warning
     assert "enzyme that cut" in warning
-    said = capsys.readouterr().out
-    assert f"WARNING: {warning}" in said
+    shown = capsys.readouterr().out
+    assert f"WARNING: {warning}" in shown
     assert "G in 9" in best["telling"]
 
 
@@ -68,8 +68,8 @@ def test_skipped_sites_are_counted(tmp_path, capsys):
     found = audited(tmp_path / "out", "--sites", table, "--max-length", "100")
     assert found["n_sites"] == 60
     assert found["inputs"][0]["n_skipped"] == 43
-    said = capsys.readouterr().out
-    assert f"read {table}: table (tab), 103 sites, 43 skipped" in said
+    shown = capsys.readouterr().out
+    assert f"read {table}: table (tab), 103 sites, 43 skipped" in shown
 
 
 def test_sites_without_a_shortcut_get_no_warning(tmp_path, capsys):

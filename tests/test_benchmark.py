@@ -39,9 +39,9 @@ def test_each_task_leaves_one_result_and_a_second_run_does_none_again(
         assert len(result["data"]["inputs"]) == 2
     assert results["oli.frozen.seed2.none"]["auroc"] > 0.95
     assert results["small.frozen.seed2.none"]["config"]["train"]["seed"] == 2
-    said = capsys.readouterr().out
-    assert "missing: 19_B has no training sites" in said
-    assert "2 tasks, 0 of them done before" in said
+    shown = capsys.readouterr().out
+    assert "missing: 19_B has no training sites" in shown
+    assert "2 tasks, 0 of them done before" in shown
     paths = list((tmp_path / "rbp31" / "results").glob("*/*.json"))
     before = [path.stat().st_mtime_ns for path in paths]
     assert run("rbp31", rbp_data, tmp_path, *flags) == results

@@ -28,9 +28,9 @@ def test_a_machine_without_a_gpu_is_all_right(small, monkeypatch, tmp_path, caps
     cache = tmp_path / "folds.sqlite"
     flags = ["--seconds", "0.1", "--batch-size", "4", "--fold-cache", str(cache)]
     assert doctor.main(flags) == 0
-    said = capsys.readouterr()
-    assert not said.err
-    lines = said.out.splitlines()
+    shown = capsys.readouterr()
+    assert not shown.err
+    lines = shown.out.splitlines()
     seen = {line[3:17].strip(): line[17:] for line in lines}
     assert seen["tensorflow"] == tf.__version__ and seen["keras"] == keras.__version__
     assert seen["fold cache"] == f"{cache}, not begun"
@@ -64,11 +64,11 @@ def test_a_gpu_that_tensorflow_does_not_use_is_an_error_that_says_what_to_do(
         "deeprke_tf.system.tensorflow.import_tensorflow", lambda _verbose: None
     )
     assert doctor.main([]) == 1
-    said = capsys.readouterr()
-    assert "!! GPUs          1, of which TensorFlow uses 0" in said.out
-    assert GPU in said.out and "all is well" not in said.out
-    assert said.err.startswith("deeprke doctor: error: GPUs: there is a GPU, but ")
-    assert advice in said.err
+    shown = capsys.readouterr()
+    assert "!! GPUs          1, of which TensorFlow uses 0" in shown.out
+    assert GPU in shown.out and "all is well" not in shown.out
+    assert shown.err.startswith("deeprke doctor: error: GPUs: there is a GPU, but ")
+    assert advice in shown.err
 
 
 def test_a_wrong_flag_ends_with_one_line(capsys):

@@ -29,7 +29,7 @@ vector_size = [5, 6]
 
 @pytest.fixture
 def without_test_split(data, tmp_path):
-    """The same data; whoever reads their test split fails."""
+    """The same data without test shards: reading the test split fails."""
     copy = shutil.copytree(data, tmp_path / "data")
     for shard in copy.glob("test-*"):
         shard.unlink()

@@ -1,4 +1,4 @@
-"""Findings of an audit, in words: warnings and notes.
+"""The findings of an audit as sentences: warnings and notes.
 
 A protein does not read the length of a window, its Ns or the position of its ends: a
 successful rule about these shows how the data were made, and is a warning. Composition,

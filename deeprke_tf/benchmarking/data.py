@@ -34,7 +34,7 @@ class Datasets:
     fold_cache: Path | None = None
 
     def of(self, task: Task) -> Dataset:
-        """Returns the dataset of a task, preprocessed if it is not there.
+        """Returns the dataset of a task, preprocessed if it is missing.
 
         Models that read the sequence alone need no folding; they take a dataset with
         structure only if it was there before theirs.

@@ -92,7 +92,7 @@ def pairs(ours: pd.DataFrame, published: pd.DataFrame, path: Path) -> bool:
       path: PNG file to write or replace.
 
     Returns:
-      Whether there was a pair to draw; without one no file is written.
+      Whether a figure was written; without a pair there is none.
     """
     panels = [
         (ours[without], ours[full], without, full, title)

@@ -3,7 +3,7 @@
 A network ranks sites well, but its raw probabilities are often too high or too low. A
 calibration, fitted on the validation split, corrects them:
 
-    none         as they are
+    none         raw probabilities
     temperature  sigmoid(slope * logit + intercept), slope > 0 (Platt scaling); keeps
                  the order of sites, hence AUROC and AUPRC
     isotonic     a piecewise linear, non-decreasing function: fits any shape, but may

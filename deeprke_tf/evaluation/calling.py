@@ -39,7 +39,7 @@ class Calling:
         """Returns the q-value of each window; None without background.
 
         Args:
-          probabilities: Of scanned windows; NaN stays NaN.
+          probabilities: Probabilities of scanned windows; NaN stays NaN.
         """
         if self.known is None or self.known_q_values is None:
             return None

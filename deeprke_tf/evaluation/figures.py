@@ -169,7 +169,7 @@ def reliability_diagram(
 
     Args:
       measures_before: `calibration_measures` of the raw probabilities.
-      measures_after: The same of the calibrated probabilities, of the same sites.
+      measures_after: `calibration_measures` of the calibrated probabilities.
       path: PNG file to write or replace.
       title: Above the axes.
     """

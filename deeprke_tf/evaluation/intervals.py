@@ -32,7 +32,7 @@ def weighted_areas(
     Args:
       bound: Weight of the bound sites at each distinct probability, from the highest
         to the lowest, [n_rows, n_distinct]; no row is all 0.
-      background: The same of the background sites.
+      background: Weight of the background sites, likewise.
     """
     true_positive = np.cumsum(bound, axis=1)
     called = true_positive + np.cumsum(background, axis=1)

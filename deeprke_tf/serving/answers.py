@@ -34,7 +34,7 @@ def describe_model(signatures: Any, url: str) -> tuple[bool, tuple[str, ...]]:
 
     Args:
       signatures: SignatureDef messages as JSON, by name.
-      url: Of the model, for the error.
+      url: URL of the model, for the error.
 
     Raises:
       UserError: `deeprke export` did not write this model.

@@ -234,7 +234,7 @@ def _site_rows(
     """Keeps the k-mers inside each site; see `encode` for what it returns.
 
     Args:
-      ids: Of each view, int64 [batch, width - k + 1].
+      ids: k-mer ids of each view, int64 [batch, width - k + 1].
       in_site: Letters inside the site, bool [batch, width].
       valid: Rows without a fault so far, bool [batch].
       k: Letters of a k-mer.

@@ -39,7 +39,7 @@ class GrpcClient:
     answer in time.
 
     Args:
-      url: Of the model, such as grpc://host:8500/NAME.
+      url: URL of the model, such as grpc://host:8500/NAME.
       settings: Timeout and number of tries.
 
     Raises:

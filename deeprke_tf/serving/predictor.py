@@ -27,7 +27,7 @@ def predictor_of_server(
     """Connects to a served model.
 
     Args:
-      url: Of the model; see `deeprke_tf.serving.client`.
+      url: URL of the model; see `deeprke_tf.serving.client`.
       settings: How to send requests.
       fold: How the training sites of the model were folded.
       batch_size: Sites in a request.
@@ -38,7 +38,7 @@ def predictor_of_server(
     """
     with ServedModel(url, settings) as served:
         logger.info("asking %s, version %s", url, served.version)
-        chosen = "not known: a server tells none, give --threshold"
+        chosen = "not known: a server reports none, give --threshold"
         if threshold is not None:
             from deeprke_tf.evaluation import calling
 

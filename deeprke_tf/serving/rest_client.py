@@ -21,7 +21,7 @@ _URL = re.compile(
     r"(?P<version>/(versions/\d+|labels/[^/:?#]+))?/?"
 )
 _BUSY = (429, 503, 504)
-# Far above any answer of TF Serving: some 100 bytes a site, and its metadata.
+# Larger than any answer of TF Serving: about 100 bytes per site, and metadata.
 _LARGEST_ANSWER = 64 << 20  # bytes
 
 
@@ -32,7 +32,7 @@ class RestClient:
     does not arrive in time, or if the server says that it is busy.
 
     Args:
-      url: Of the model, such as http://host:8501/v1/models/NAME.
+      url: URL of the model, such as http://host:8501/v1/models/NAME.
       settings: Timeout, number of tries, requests at once.
 
     Raises:

@@ -26,7 +26,7 @@ def with_retries(send: Callable[[], Answer], url: str, tries: int) -> Answer:
 
     Args:
       send: Sends the request once.
-      url: Of the server, for the error.
+      url: URL of the server, for the error.
       tries: At least 1.
 
     Raises:

@@ -45,7 +45,7 @@ class ResumableOracle(keras_tuner.Oracle):
         """Returns the settings of a new trial, as KerasTuner wants them."""
         filled = super().populate_space(trial_id)
         if not self.trials:
-            # The defaults of the space; Hyperband adds values of its own.
+            # The defaults of the space; Hyperband adds other values.
             defaults = {hp.name: hp.default for hp in self.hyperparameters.space}
             filled["values"] = filled["values"] | defaults
         return filled
@@ -82,7 +82,7 @@ class ResumableOracle(keras_tuner.Oracle):
             return
         state = files.read_json(self.path)
         try:
-            # 0.1.0 kept each trial in a file of its own, as KerasTuner does.
+            # 0.1.0 kept each trial in a separate file, as KerasTuner does.
             trials = state.get("trials") or [
                 files.read_json(path)
                 for path in sorted(self.path.parent.glob("trial_*/trial.json"))

@@ -19,7 +19,7 @@ def failure_of(function: Callable[..., object], *arguments: Any) -> str:
     records of the package are handled here.
 
     Args:
-      function: Of a module; it and its arguments are pickled.
+      function: A module's function; it and its arguments are pickled.
       *arguments: Its arguments.
 
     Returns:

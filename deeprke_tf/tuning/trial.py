@@ -1,4 +1,4 @@
-"""One trial: a training as `deeprke train` does it, in a process of its own.
+"""One trial: a training as in `deeprke train`, in a separate process.
 
 If the process that runs a trial is killed, the next process that takes the trial
 resumes it from its last complete epoch.

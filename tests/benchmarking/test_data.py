@@ -19,7 +19,7 @@ def kmers(dataset, split, view):
     return [ids.tolist() for ids in batches.sample_kmers(dataset, split, view, -1)]
 
 
-def test_shuffled_structures_are_those_of_other_sites(rbp_data, tmp_path):
+def test_shuffled_structures_come_from_other_sites(rbp_data, tmp_path):
     experiment = experiments.find("rbp31", rbp_data)[0]
     shuffled, plain = (
         dataset(tmp_path, experiment, name) for name in ("shuffled-structure", "paper")

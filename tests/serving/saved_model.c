@@ -2,7 +2,7 @@
  *
  * usage: saved_model DIRECTORY SEQUENCE_INPUT DOT_BRACKET_INPUT OUTPUT < SITES
  *
- * The names are those of tensors in the graph, without ":0", the output as "NAME:INDEX";
+ * The names are names of tensors in the graph, without ":0", the output as "NAME:INDEX";
  * `saved_model_cli show --all` lists them. A line of SITES holds a sequence, a tab and
  * its dot-bracket. Prints a probability a line: one batch, one call, no Python.
  */

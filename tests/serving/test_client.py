@@ -78,7 +78,7 @@ def test_the_header_names_what_a_server_does_not_report(rest_url, sites, tmp_pat
     lines = (tmp_path / "served.tsv").read_text().splitlines()
     assert lines[0].startswith(f"# deeprke predict, server {rest_url}, version ")
     assert lines[1:3] == [
-        "# threshold not known: a server tells none, give --threshold",
+        "# threshold not known: a server reports none, give --threshold",
         "# calibration as exported with the model",
     ]
     asked(rest_url, sites, tmp_path, "--threshold", 0.25)

@@ -1,4 +1,4 @@
-"""Encoding inside a TensorFlow graph, held against encoding in Python."""
+"""Encoding inside a TensorFlow graph, compared with encoding in Python."""
 
 import random
 
