@@ -1,11 +1,13 @@
-"""A served run, by REST and by gRPC."""
+"""An exported network, and a run served by REST and gRPC."""
 
 import pytest
 
 from deeprke_tf.rna.folding import FoldingPool
-from deeprke_tf.serving import retries
+from deeprke_tf.serving import retries, signatures
 from tests.support import serving_stub
 from tests.support.served_run import N_SITES, serve, tiny_run
+from tests.support.signature_inputs import ENCODING
+from tests.support.small_models import trained_model
 from tests.support.small_runs import make_sites, write_table
 
 
@@ -64,3 +66,11 @@ def pool():
 def sites(tmp_path_factory):
     path = tmp_path_factory.mktemp("sites") / "sites.tsv"
     return write_table(path, make_sites(N_SITES, seed=2))
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory):
+    """Directory of the SavedModel of the network that reads both views."""
+    directory = tmp_path_factory.mktemp("exported") / "1"
+    signatures.save(trained_model("paper"), ENCODING, directory)
+    return directory

@@ -1,81 +1,21 @@
 """The signatures of an exported model, compared with the model in Python."""
 
-import random
-import shutil
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow.core.protobuf import saved_model_pb2
 
 from deeprke_tf.data import records
-from deeprke_tf.data.encoding import Encoding
 from deeprke_tf.networks.mean_network import mean_network
-from deeprke_tf.rna.sites import Site, clean_site
-from deeprke_tf.rna.structure import fold, loop_contexts
-from deeprke_tf.runs.scorer import score_sites
 from deeprke_tf.serving import signatures
-from tests.support.small_models import CONFIGS, compiled_scorer, trained_model
+from tests.support.signature_inputs import (
+    ENCODING,
+    inputs_of,
+    python_probabilities,
+    random_texts,
+)
+from tests.support.small_models import CONFIGS, trained_model
 
-ENCODING = Encoding()
 VIEWS = CONFIGS["paper"].views
-
-
-def random_texts(n_sites, seed):
-    """Sequences in DNA or RNA, some padded or with N inside, and their structures."""
-    rng = random.Random(seed)
-    texts = []
-    for _ in range(n_sites):
-        letters = rng.choice(["ACGU", "ACGT", "acgu", "ACGTacgtN"])
-        sequence = "".join(rng.choices(letters, k=rng.randint(3, 90)))
-        padding = rng.choice([0, 0, 3])
-        dot_bracket = fold(clean_letters(sequence))[0]
-        ends = "N" * padding, "." * padding
-        texts.append((ends[0] + sequence + ends[0], ends[1] + dot_bracket + ends[1]))
-    return texts
-
-
-def clean_letters(sequence):
-    return sequence.upper().replace("T", "U")
-
-
-def python_probabilities(model, texts):
-    """The probability of each site, NaN where Python skips it."""
-    views = [tensor.name for tensor in model.inputs]
-    sites = [clean_site("", 1, s, k=3, dot_bracket=d) for s, d in texts]
-    encoded = [
-        dict(zip(views, ENCODING.encode(site.sequence, site.dot_bracket), strict=False))
-        for site in sites
-        if isinstance(site, Site)
-    ]
-    probabilities = np.full(len(sites), np.nan, np.float32)
-    usable = [isinstance(site, Site) for site in sites]
-    probabilities[usable] = score_sites(compiled_scorer(model), encoded, batch_size=32)
-    return probabilities
-
-
-def inputs_of(texts):
-    """Every input that a signature may have, for the same sites."""
-    sequences, dot_brackets = map(list, zip(*texts, strict=True))
-    encoded = [
-        ENCODING.encode(site.sequence, site.dot_bracket)
-        if isinstance(site := clean_site("", 1, s, k=3, dot_bracket=d), Site)
-        else ([], [])
-        for s, d in texts
-    ]
-    sequence_kmers, structure_kmers = map(list, zip(*encoded, strict=True))
-    examples = [records.serialize("site", *ids, label=0) for ids in encoded]
-    return {
-        "sequence": tf.constant(sequences),
-        "dot_bracket": tf.constant(dot_brackets),
-        "contexts": tf.constant([loop_contexts(d) for d in dot_brackets]),
-        "sequence_kmers": tf.ragged.constant(sequence_kmers, tf.int64).to_tensor(),
-        "structure_kmers": tf.ragged.constant(structure_kmers, tf.int64).to_tensor(),
-        "records": tf.constant(examples),
-    }
 
 
 def outputs_of(loaded, texts):
@@ -90,14 +30,6 @@ def outputs_of(loaded, texts):
         }
         for name, function in loaded.signatures.items()
     }
-
-
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    """Directory of the SavedModel of the network that reads both views."""
-    directory = tmp_path_factory.mktemp("exported") / "1"
-    signatures.save(trained_model("paper"), ENCODING, directory)
-    return directory
 
 
 @pytest.fixture(scope="module")
@@ -243,107 +175,6 @@ def test_an_empty_batch_has_no_probabilities(loaded, signature):
         for name, spec in function.structured_input_signature[1].items()
     }
     assert function(**inputs)["probability"].shape == (0, 1)
-
-
-# === Where nothing of this project is installed ===
-
-_FOREIGN_PROCESS = """
-import sys
-for name in ("deeprke_tf", "tensorflow_text", "keras"):
-    sys.modules[name] = None
-import numpy as np, tensorflow as tf
-inputs = np.load(sys.argv[2], allow_pickle=False)
-outputs = {}
-for name, function in tf.saved_model.load(sys.argv[1]).signatures.items():
-    keys = function.structured_input_signature[1]
-    result = function(**{key: tf.constant(inputs[key]) for key in keys})
-    outputs[name] = result["probability"].numpy()
-np.savez(sys.argv[3], **outputs)
-"""
-
-
-def test_a_process_without_this_package_scores_every_signature(exported, tmp_path):
-    texts = random_texts(20, seed=3)
-    inputs = {name: values.numpy() for name, values in inputs_of(texts).items()}
-    # Records may hold zero bytes, which NumPy's strings cannot end with.
-    inputs = {
-        name: values.astype("S") if values.dtype == object else values
-        for name, values in inputs.items()
-    }
-    np.savez(tmp_path / "inputs.npz", **inputs)
-    subprocess.run(
-        [sys.executable, "-c", _FOREIGN_PROCESS, exported, "inputs.npz", "outputs.npz"],
-        cwd=tmp_path,
-        check=True,
-        capture_output=True,
-    )
-    expected = python_probabilities(trained_model("paper"), texts)
-    outputs = np.load(tmp_path / "outputs.npz")
-    assert len(outputs.files) == 4
-    for name in outputs.files:
-        np.testing.assert_allclose(outputs[name][:, 0], expected, atol=1e-5)
-
-
-@pytest.fixture(scope="module")
-def c_program(tmp_path_factory):
-    """tests/saved_model.c, built against the headers and libraries of the TF wheel."""
-    compiler = shutil.which("gcc") or shutil.which("cc")
-    if compiler is None or shutil.which("nm") is None:
-        pytest.skip("no C compiler")
-    package = Path(tf.sysconfig.get_lib())
-    library = package / "libtensorflow_cc.so.2"
-    needed = [package / "include/tensorflow/c/c_api.h", library]
-    if missing := [path.name for path in needed if not path.exists()]:
-        pytest.skip(f"this TensorFlow has no {', '.join(missing)}")
-    directory = tmp_path_factory.mktemp("c")
-
-    def compile_to(name, *flags):
-        subprocess.run([compiler, *flags, "-o", directory / name], check=True)
-        return directory / name
-
-    source = Path(__file__).with_name("saved_model.c")
-    flags = ["-std=c99", "-Wall", "-Werror", "-I", package / "include"]
-    compiled = compile_to("saved_model.o", *flags, "-c", source)
-    # To link with a library of a gigabyte takes ten seconds: its place is kept by one
-    # of the same name and functions; what runs is the real one.
-    stub = directory / "stub.c"
-    stub.write_text(
-        "".join(f"void {name}(void) {{}}\n" for name in missing_in(compiled))
-    )
-    named = f"-Wl,-soname,{library.name}"
-    kept = compile_to("stub.so", "-shared", "-fPIC", named, stub)
-    found = [f"-Wl,-rpath,{package}", "-Wl,-z,now"]
-    return compile_to("saved_model", compiled, kept, *found)
-
-
-def missing_in(compiled):
-    """The functions of TensorFlow that an object file calls."""
-    listed = subprocess.run(["nm", "-u", compiled], capture_output=True, text=True)
-    return [name for name in listed.stdout.split() if name.startswith("TF_")]
-
-
-def test_a_c_program_gives_the_probabilities_of_python(exported, c_program):
-    texts = [*random_texts(30, seed=4), ("ACGUACGU", "((.....)")]
-    saved = saved_model_pb2.SavedModel.FromString(
-        (exported / "saved_model.pb").read_bytes()
-    )
-    signature = saved.meta_graphs[0].signature_def["serving_default"]
-    names = [
-        signature.inputs["sequence"].name.removesuffix(":0"),
-        signature.inputs["dot_bracket"].name.removesuffix(":0"),
-        signature.outputs["probability"].name,
-    ]
-    done = subprocess.run(
-        [c_program, exported, *names],
-        input="".join(f"{sequence}\t{structure}\n" for sequence, structure in texts),
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    found = np.array(done.stdout.split(), np.float32)
-    expected = python_probabilities(trained_model("paper"), texts)
-    assert np.isnan(expected[-1])
-    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_every_input_has_the_name_and_the_shape_that_are_documented():
