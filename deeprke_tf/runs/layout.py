@@ -76,7 +76,10 @@ def read_validation(directory: Path) -> tuple[np.ndarray, np.ndarray]:
     path = directory / VALIDATION
     try:
         table = pd.read_csv(path, dtype={"label": "int64", "probability": "float32"})
-        return table["label"].to_numpy(), table["probability"].to_numpy()
+        labels, probabilities = table["label"], table["probability"]
+        if not (labels.isin([0, 1]).all() and probabilities.between(0, 1).all()):
+            raise ValueError("labels are 0 or 1, and probabilities from 0 to 1")
+        return labels.to_numpy(), probabilities.to_numpy()
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"Cannot read {path}: {error}.") from error
 

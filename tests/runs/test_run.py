@@ -168,7 +168,15 @@ def test_the_validation_sites_read_back_as_they_were_written(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "contents", [None, "", "label,p\n1,0.5\n", "label,probability\nx,1"]
+    "contents",
+    [
+        "label,probability\n8,0.5\n",
+        "label,probability\n1,8.4\n",
+        None,
+        "",
+        "label,p\n1,0.5\n",
+        "label,probability\nx,1",
+    ],
 )
 def test_damaged_validation_sites_are_an_error_that_names_the_file(tmp_path, contents):
     if contents is not None:
