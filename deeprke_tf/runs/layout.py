@@ -25,12 +25,14 @@ figures/                as of a run
 manifest.json           threshold and calibration of the mean, and the members
 """
 
-from collections.abc import Sequence
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from deeprke_tf.config import RunConfig
+from deeprke_tf.data.encoding import Encoding
 from deeprke_tf.errors import UserError
 from deeprke_tf.system import files
 
@@ -46,6 +48,12 @@ MODEL = "model.keras"
 FIGURES = "figures"
 STATE = "state"
 LOGS = "logs"
+
+# What Keras and others raise for files that training did not write.
+DAMAGED = (
+    *(AttributeError, ImportError, OSError, RuntimeError, TypeError, ValueError),
+    zipfile.BadZipFile,
+)
 
 
 def write_validation(
@@ -113,7 +121,7 @@ def read_manifest(directory: Path) -> dict[str, Any]:
 
 
 def load_network(
-    directory: Path, manifest: dict[str, Any], views: Sequence[str], n_kmers: int
+    directory: Path, manifest: dict[str, Any], config: RunConfig, encoding: Encoding
 ) -> "keras.Model":
     """Loads the network of a single training; nothing in its file can run code.
 
@@ -132,6 +140,7 @@ def load_network(
     )
 
     vectors = directory / "sequence_vectors.npy"
+    n_kmers = len(encoding.sequence_vocabulary)
     if vectors.exists() and len(np.load(vectors, mmap_mode="r")) != n_kmers:
         raise ValueError(f"{MANIFEST} and {vectors.name} differ in the k-mers.")
     # Keras would load some damaged weights, or weights of another network.
@@ -139,6 +148,6 @@ def load_network(
         raise ValueError(f"{MODEL} is not the file that training wrote.")
     path = directory / MODEL
     network = keras.models.load_model(path, compile=False, safe_mode=True)
-    if {tensor.name for tensor in network.inputs} != set(views):
+    if {tensor.name for tensor in network.inputs} != set(config.model.views):
         raise ValueError(f"{CONFIG} and {MODEL} differ in the views that are read.")
     return network

@@ -1,7 +1,6 @@
 """A finished run, an ensemble of runs, or several of them averaged, as one model."""
 
 import functools
-import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,10 +22,6 @@ if TYPE_CHECKING:
     from deeprke_tf.evaluation.calling import Calling
     from deeprke_tf.evaluation.thresholds import Target
     from deeprke_tf.runs.scorer import Scorer
-
-
-# What Keras raises for files that training did not write.
-_DAMAGED = (AttributeError, ImportError, OSError, RuntimeError, TypeError, ValueError)
 
 
 class Run:
@@ -117,23 +112,20 @@ class Run:
                 raise ValueError(f"threshold {threshold} is not from 0 to 1.")
             calibration = Calibration.from_json(manifest["calibration"], source)
             members = cls._load_members(directory, manifest)
-            network = None
-            if not members:
-                n_kmers = len(encoding.sequence_vocabulary)
-                views = run_config.model.views
-                network = layout.load_network(directory, manifest, views, n_kmers)
             return cls(
                 *(directory, run_config, encoding, manifest),
                 threshold=threshold,
                 calibration=calibration,
-                model=network,
+                model=None
+                if members
+                else layout.load_network(directory, manifest, run_config, encoding),
                 members=members,
             )
         except KeyError as error:
             raise UserError(
                 f"The run {directory} is damaged: {layout.MANIFEST} lacks {error}."
             ) from error
-        except (*_DAMAGED, zipfile.BadZipFile) as error:
+        except layout.DAMAGED as error:
             cause = (str(error).splitlines() or [type(error).__name__])[0]
             raise UserError(f"The run {directory} is damaged: {cause}") from error
 
