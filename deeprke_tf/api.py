@@ -333,7 +333,7 @@ class Run(run.Run):
         calibrate: bool = True,
         gtf: PathLike | None = None,
         bed12: PathLike | None = None,
-        plot: Sequence[str] = (),
+        plot: str | Sequence[str] = (),
         batch_size: int = 256,
         workers: int | None = None,
         fold_cache: PathLike | None = None,
@@ -369,7 +369,7 @@ class Run(run.Run):
           calibrate: Whether to apply the calibration.
           gtf: Exons by transcript, GTF or GFF3: write sites on the genome too.
           bed12: The same from a BED12 file.
-          plot: Names of RNAs to draw.
+          plot: Name of an RNA to draw, or several.
           batch_size: Windows that the network scores at once.
           workers: Folding processes; all cores by default.
           fold_cache: File of known folds, if not the one in the user's cache directory.
@@ -395,7 +395,7 @@ class Run(run.Run):
             *(self, Path(fasta), _path(out), settings),
             gtf=_path(gtf),
             bed12=_path(bed12),
-            plot=plot,
+            plot=(plot,) if isinstance(plot, str) else plot,
             workers=workers,
             fold_cache=_path(fold_cache),
             overwrite=overwrite,

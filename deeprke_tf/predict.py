@@ -104,8 +104,8 @@ class PredictFlags:
     """Expected fraction of bound sites, for the choice of the threshold and the
     calibrated probability; by default the fraction in the validation sites."""
     calibrate: Annotated[bool, tyro.conf.arg(name="calibration")] = True
-    """Calibrate. With --no-calibration, calibrated_probability differs from probability
-    only through --prior."""
+    """No calibration: calibrated_probability then differs from probability only through
+    --prior."""
     requests: RequestSettings = RequestSettings()
     fold: FoldSettings = FoldSettings()
     beam: BeamFlags = BeamFlags()

@@ -70,8 +70,8 @@ class ScanFlags:
     """Expected fraction of bound windows, for the calibrated probability and the
     precision at --recall; by default the fraction in the validation sites."""
     calibrate: Annotated[bool, tyro.conf.arg(name="calibration")] = True
-    """Calibrate. With --no-calibration, calibrated_probability differs from probability
-    only through --prior."""
+    """No calibration: calibrated_probability then differs from probability only through
+    --prior."""
     gtf: Path | None = None
     """GTF or GFF3 of transcripts, plain or gzip: write called sites on the genome, too.
     """

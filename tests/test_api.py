@@ -90,6 +90,9 @@ def test_no_sites_give_an_empty_table(sequence_run):
         (SEQUENCES, {"threshold": 2}, r"`threshold` must be in \[0, 1\], got 2"),
         ("none.fa", {}, "none.fa: No such file"),
         ([3], {}, "item 1 is of type int"),
+        (None, {}, "`sites` must be a path, or hold sequences"),
+        ({"site": "ACGU"}, {}, "got a value of type dict"),
+        (pd.DataFrame({"sequence": SEQUENCES}), {}, "a value of type DataFrame"),
     ],
 )
 def test_errors_name_the_argument(sequence_run, sites, settings, message):

@@ -85,7 +85,7 @@ class Audit:
             lines.append(f"no rule reaches an AUROC of {self.facts['threshold']}")
         return "\n".join(lines)
 
-    def write(self, out: Path) -> list[Path]:
+    def write(self, out: str | Path) -> list[Path]:
         """Writes `audit.json`, `audit.tsv` and `audit.png`; returns their paths.
 
         Raises:
@@ -93,6 +93,7 @@ class Audit:
         """
         import pandas as pd
 
+        out = Path(out)
         directories.make_directory(out)
         rows = [_row(rule) for rule in self.rules]
         contents = {

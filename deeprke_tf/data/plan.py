@@ -95,6 +95,11 @@ class Plan:
             sites_per_shard=self.sites_per_shard,
             workers=self.workers,
         )
+        if self.validation_groups not in _VALIDATION_RULES:
+            raise UserError(
+                f"`validation_groups` must be {' or '.join(_VALIDATION_RULES)}, got "
+                f"{self.validation_groups!r}."
+            )
         if not 0 <= self.seed < 1 << 63:
             raise UserError(f"`seed` must be between 0 and 2^63 - 1, got {self.seed}.")
         if sum(str(source.path) == "-" for source in self.sources) > 1:

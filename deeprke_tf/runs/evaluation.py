@@ -115,7 +115,7 @@ class Evaluation:
             return directory
         return directory / "evaluated" / f"{self.measures['data']}-{self.split}"
 
-    def write(self, out: Path) -> list[Path]:
+    def write(self, out: str | Path) -> list[Path]:
         """Writes `metrics.json`, `predictions.tsv` and figures; returns their paths.
 
         What training measured on validation stays in the `metrics.json` of a run.
@@ -126,6 +126,7 @@ class Evaluation:
         """
         from deeprke_tf.evaluation import figures
 
+        out = Path(out)
         directories.make_directory(out)
         measures = dict(self.measures)
         if (out / layout.METRICS).exists() and out.samefile(self.run.directory):

@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +37,18 @@ def sites_of(sites: Any, k: int) -> SitesFile | Iterator[Site | SkippedSite]:
       k: Shortest site that can be scored, in nucleotides.
 
     Raises:
-      UserError: The file cannot be read or is not a sites file.
+      UserError: The file cannot be read or is not a sites file, or `sites` is none of
+        these.
     """
     if isinstance(sites, (str, Path)) or hasattr(sites, "__fspath__"):
         return SitesFile(sites, k=k, labelled=False)
+    # A mapping or a table would give its keys or the names of its columns.
+    named = isinstance(sites, Mapping) or hasattr(sites, "columns")
+    if named or not isinstance(sites, Iterable):
+        raise UserError(
+            "`sites` must be a path, or hold sequences or `Site`s, such as the column "
+            f"of a table; got a value of type {type(sites).__name__}."
+        )
     return (_cleaned(site, row, k) for row, site in enumerate(sites, start=1))
 
 

@@ -72,6 +72,11 @@ class Scan:
         """All windows, a row each, in the columns of `windows.tsv`."""
         return self._table(scan_files.WINDOWS)
 
+    @functools.cached_property
+    def skipped(self) -> "pd.DataFrame":
+        """The RNAs that were not scanned, and why, in the columns of `skipped.tsv`."""
+        return self._table(scan_files.SKIPPED)
+
     def to_bed(self, path: Path | str) -> Path:
         """Writes the called sites as BED; returns the path."""
         return self._copy(scan_files.SITES, path)

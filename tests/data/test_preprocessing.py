@@ -44,6 +44,12 @@ def test_a_dataset_is_made_and_shown(fasta, tmp_path, capsys):
     assert (said.out, said.err) == ("", "")
 
 
+def test_unknown_validation_groups_are_refused(fasta, tmp_path):
+    with pytest.raises(dk.UserError, match="`validation_groups` must be sequence or"):
+        dk.preprocess(fasta, out=tmp_path / "data", validation_groups="overlp")
+    assert not (tmp_path / "data").exists()
+
+
 def test_progress_is_reported_to_a_callback(fasta, tmp_path):
     stages = []
 
