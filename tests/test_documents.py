@@ -2,11 +2,12 @@
 
 Each page runs in a directory that holds what a reader has by then: sites files, a
 dataset of them in tfrecords/QKI, and a run in runs/QKI. A page's Python blocks are one
-script, without a main guard; lines that begin with `$` in its `console` blocks are one
-shell script.
+script, without a main guard; lines that begin with `$` in its `console` blocks run one
+after the other.
 """
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from deeprke_tf import simulate
+from deeprke_tf import cli, simulate
 
 pytest_plugins = ["tests.support.run_fixtures"]
 
@@ -38,14 +39,16 @@ def blocks(page, language):
 
 
 def commands(page):
-    """The commands of a page's `console` blocks, joined over continued lines."""
+    """The commands of a page's `console` blocks, each joined over continued lines."""
     lines = "".join(blocks(page, "console")).splitlines()
     found, goes_on = [], False
     for line in lines:
-        if line.startswith("$ ") or goes_on:
+        if goes_on:
+            found[-1] += "\n" + line
+        elif line.startswith("$ "):
             found.append(line.removeprefix("$ "))
-            goes_on = line.endswith("\\")
-    return "\n".join(found)
+        goes_on = line.endswith("\\") and (goes_on or line.startswith("$ "))
+    return found
 
 
 def in_order_of_work(pages):
@@ -104,7 +107,19 @@ def test_the_python_of_a_page_runs(page, workspace):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", in_order_of_work(WITH_COMMANDS))
-def test_the_commands_of_a_page_run(page, workspace):
-    # One epoch shows as well as eight that the commands fit together.
-    script = commands(page).replace("--epochs 8", "--epochs 1")
-    execute(["bash", "-euc", script], workspace)
+def test_the_commands_of_a_page_run(page, workspace, monkeypatch):
+    monkeypatch.chdir(workspace)
+    shell = []  # Lines of one script, as one may set a variable for the next.
+    for command in commands(page):
+        if not command.startswith("deeprke "):
+            shell.append(command)
+            continue
+        if shell:
+            execute(["bash", "-euc", "\n".join(shell)], workspace)
+            shell = []
+        # In this process, which has loaded TensorFlow. One epoch shows as well as eight
+        # that the commands fit together.
+        command = command.replace("--epochs 8", "--epochs 1").replace("\\\n", " ")
+        assert cli.main(shlex.split(command)[1:]) == 0, command
+    if shell:
+        execute(["bash", "-euc", "\n".join(shell)], workspace)

@@ -133,7 +133,7 @@ class Run:
     def _load_members(cls, directory: Path, manifest: dict[str, Any]) -> list["Self"]:
         members = []
         for facts in manifest.get("members", ()):
-            if (directory / facts["directory"]).samefile(directory):
+            if (directory / facts["directory"]).resolve() == directory.resolve():
                 raise ValueError(f"{layout.MANIFEST} names it as a member of itself.")
             member = cls._load_one(directory / facts["directory"])
             if member.manifest["model_sha256"] != facts["model_sha256"]:

@@ -31,7 +31,15 @@ def test_messages_of_the_process_are_logged_here(caplog):
     assert caplog.record_tuples == [("deeprke_tf.child", logging.WARNING, "3 epochs")]
 
 
-def test_an_interrupt_ends_the_process(tmp_path):
+@pytest.fixture
+def interrupts():
+    """Ctrl-C raises KeyboardInterrupt, also in a job that a shell put in background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupt_ends_the_process(tmp_path, interrupts):
     started = tmp_path / "started"
 
     def interrupt_once_started():
