@@ -17,6 +17,7 @@ from deeprke_tf import evaluate, predict, scan, train
 from deeprke_tf.config import FoldSettings
 from deeprke_tf.rna.fold_cache import FoldCache
 from deeprke_tf.rna.structure import VIENNARNA_VERSION
+from deeprke_tf.training import epochs
 
 ARCHIVE = Path(__file__).parent / "support" / "made_by_0.1.0.tar.xz"
 
@@ -92,15 +93,21 @@ def test_an_old_model_is_measured_on_the_old_dataset(old, tmp_path, model):
     assert measured["n_sites"] == 40 and 0 <= measured["auroc"] <= 1
 
 
-def test_old_settings_train_on_the_old_dataset(old, tmp_path):
+def test_old_settings_train_on_the_old_dataset(old, tmp_path, monkeypatch):
+    def interrupt(*_arguments):
+        raise KeyboardInterrupt
+
+    # By then the settings are read and the dataset is checked.
+    monkeypatch.setattr(epochs, "compiled_model", interrupt)
     config = old / "run" / "config.json"
     flags = ["--data", str(old / "dataset"), "--config", str(config)]
     out = tmp_path / "run"
-    assert train.main([*flags, "--out", str(out), "--epochs", "1"]) == 0
+    assert train.main([*flags, "--out", str(out), "--epochs", "1"]) == 130
     before = settings_of(json.loads(config.read_text()))
     now = settings_of(json.loads((out / "config.json").read_text()))
     assert now["filters"] == before["filters"] == [4, 4]
     assert now["dropout"] == before["dropout"]
+    assert now["kmer_weight"] == before["kmer_share"]
 
 
 @needs_its_viennarna

@@ -20,15 +20,21 @@ from tests.support.small_runs import QUICK, SEQUENCE_RUN, make_data
 pytest_plugins = ["tests.support.run_fixtures"]
 
 
-@pytest.fixture
-def unfinished(data, tmp_path, monkeypatch):
-    """A run that was interrupted after its first epoch."""
-    out = tmp_path / "unfinished"
-    with monkeypatch.context() as patch:
+@pytest.fixture(scope="module")
+def interrupted(data, tmp_path_factory):
+    """A run that was interrupted after its first epoch; only to be copied."""
+    out = tmp_path_factory.mktemp("interrupted") / "run"
+    with pytest.MonkeyPatch.context() as patch:
         interrupt_after_first_epoch(patch)
         flags = ["--data", str(data), "--out", str(out), *QUICK]
         assert train.main([*flags, "--epochs", "4"]) == 130
     return out
+
+
+@pytest.fixture
+def unfinished(interrupted, tmp_path):
+    """A copy of the interrupted run."""
+    return shutil.copytree(interrupted, tmp_path / "unfinished")
 
 
 def test_a_finished_run_is_kept_unless_overwritten(
@@ -61,6 +67,7 @@ def test_an_unfinished_run_is_not_mixed_with_another(
         resumes = f"--data {data} --out {unfinished} --config {config_file} resumes"
         same_data = what == "settings" and str(other) not in flags
         assert (resumes in error) == same_data
+    (unfinished / "state" / "progress.json").write_text("damaged")
     flags = ["--data", str(data), "--epochs", "1", "--overwrite"]
     assert train.main([*base, *flags]) == 0
     assert len(pd.read_csv(unfinished / "history.csv")) == 1
@@ -79,7 +86,7 @@ def test_an_unfinished_run_is_not_mixed_with_another(
         ("sequence_vectors.npy", b"\x93NUMPY", "is not the file that training wrote"),
     ],
 )
-def test_damage_to_an_unfinished_run_is_named_and_overwritten(
+def test_damage_to_an_unfinished_run_is_named_with_the_way_out(
     name, damage, message, unfinished, data, capsys
 ):
     path = unfinished / name
@@ -95,7 +102,6 @@ def test_damage_to_an_unfinished_run_is_named_and_overwritten(
     (error,) = capsys.readouterr().err.splitlines()
     assert f"{path}" in error and message in error
     assert f"The unfinished run {unfinished} is damaged; give --overwrite" in error
-    assert train.main([*flags, "--epochs", "1", "--overwrite"]) == 0
 
 
 def test_a_run_that_was_killed_before_it_wrote_its_settings_starts(
