@@ -163,7 +163,7 @@ def _within(seconds: float, send: Callable[[], bytes]) -> bytes:
     def run() -> None:
         try:
             answer.set_result(send())
-        except BaseException as error:
+        except BaseException as error:  # It is raised in the thread that waits.
             answer.set_exception(error)
 
     threading.Thread(target=run, daemon=True).start()
