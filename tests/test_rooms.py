@@ -16,7 +16,7 @@ FLOORS = (
     ("config",),
     ("presets",),
     ("rna", "evaluation"),
-    ("data",),
+    ("data", "genome"),
     ("networks",),
     ("runs",),
     ("training", "scanning", "serving", "auditing"),

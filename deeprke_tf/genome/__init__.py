@@ -1,0 +1,1 @@
+"""Genomes, annotations and peaks: from a BED file to sites with their coordinates."""
