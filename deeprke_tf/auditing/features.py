@@ -18,7 +18,7 @@ from deeprke_tf.config import FoldSettings
 from deeprke_tf.rna import structure
 from deeprke_tf.rna.sites import NUCLEOTIDES, Site
 
-Kind = Literal["length", "N", "position", "composition", "structure"]
+Kind = Literal["length", "N", "position", "composition", "structure", "place"]
 
 N_CLASSES = 10  # ranges of a numeric feature
 MISSING = -1
@@ -41,6 +41,7 @@ class Feature:
       unit: Unit of the values.
       anchor: The anchor of a position; empty for other features.
       offset: The position, 0 at the anchor.
+      categories: Names of the categories, where there are no values.
     """
 
     name: str
@@ -51,16 +52,17 @@ class Feature:
     unit: str = ""
     anchor: str = ""
     offset: int = 0
+    categories: Sequence[str] = NUCLEOTIDES
 
 
 def sequence_features(sites: Sequence[Site]) -> list[Feature]:
     """Returns the features that need no folding: length, N, composition, positions."""
     letters = _Letters(sites)
-    lengths = letters.lengths.astype(float)
-    features = [_numeric("length of the sequence", "length", lengths, "nt")]
+    features = composition_features(sites)
     edges = _edges(sites)
     if edges is not None:
         starts, ends = edges
+        lengths = letters.lengths.astype(float)
         for name, values in (
             ("length of the site", ends - starts),
             ("length of the 5' flank", starts),
@@ -68,11 +70,42 @@ def sequence_features(sites: Sequence[Site]) -> list[Feature]:
         ):
             # The few unmarked sites get the median.
             known = np.where(starts == _UNMARKED, np.median(values), values)
-            features.append(_numeric(name, "length", known, "nt"))
-    features += _composition(letters)
+            features.append(numeric_feature(name, "length", known, "nt"))
     for anchor, places in _anchors(letters.lengths, edges).items():
         features += _positions(letters, anchor, places)
     return [feature for feature in features if _is_useful(feature)]
+
+
+def composition_features(sites: Sequence[Site]) -> list[Feature]:
+    """Returns length and composition, also where all sites agree in them."""
+    letters = _Letters(sites)
+    lengths = letters.lengths.astype(float)
+    length = numeric_feature("length of the sequence", "length", lengths, "nt")
+    return [length, *_composition(letters)]
+
+
+def numeric_feature(
+    name: str, kind: Kind, values: np.ndarray, unit: str = ""
+) -> Feature:
+    """Bins numbers into ranges of about equally many sites, without using labels.
+
+    Args:
+      name: Name of the feature, in words.
+      kind: Its kind.
+      values: NaN where a site has no value, [n_sites].
+      unit: Unit of the values.
+    """
+    values = np.asarray(values, np.float64)
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return Feature(name, kind, np.full(len(values), MISSING), N_CLASSES, values)
+    edges = np.quantile(known, np.linspace(0, 1, N_CLASSES + 1)[1:-1])
+    # If most sites have the largest value, the others get a range of their own.
+    below = known[known < known.max()]
+    edges = np.minimum(edges, below.max(initial=known.min()))
+    codes = np.searchsorted(np.unique(edges), values)
+    codes = np.where(np.isnan(values), MISSING, codes).astype(np.int8)
+    return Feature(name, kind, codes, N_CLASSES, values, unit)
 
 
 def structure_features(
@@ -94,7 +127,7 @@ def structure_features(
         ]
     )
     features = [
-        _numeric(
+        numeric_feature(
             f"fraction of loop context {letter}",
             "structure",
             np.array([text.count(letter) for text in contexts]) / lengths,
@@ -102,8 +135,8 @@ def structure_features(
         for letter in structure.LOOP_CONTEXTS
     ]
     features += [
-        _numeric("free energy", "structure", energies, "kcal/mol"),
-        _numeric(
+        numeric_feature("free energy", "structure", energies, "kcal/mol"),
+        numeric_feature(
             "free energy per nucleotide", "structure", energies / lengths, "kcal/mol"
         ),
     ]
@@ -144,12 +177,12 @@ class _Letters:
 def _composition(letters: _Letters) -> Iterator[Feature]:
     """Yields the content of N, GC, each nucleotide and each dinucleotide."""
     digits, lengths = letters.digits, letters.lengths
-    yield _numeric("content of N", "N", letters.fractions(digits == 4, lengths))
+    yield numeric_feature("content of N", "N", letters.fractions(digits == 4, lengths))
     single = {f"content of {letter}": letter for letter in NUCLEOTIDES}
     for name, chosen in {"GC content": "GC", **single}.items():
         numbers = [NUCLEOTIDES.index(letter) for letter in chosen]
         fractions = letters.fractions(np.isin(digits, numbers), lengths)
-        yield _numeric(name, "composition", fractions)
+        yield numeric_feature(name, "composition", fractions)
     following = np.append(digits[1:], 4)
     following[letters.starts[1:] - 1] = 4  # the last base of a site has none
     n_pairs = np.maximum(lengths - 1, 1)
@@ -157,7 +190,9 @@ def _composition(letters: _Letters) -> Iterator[Feature]:
         for second, other in enumerate(NUCLEOTIDES):
             hits = (digits == first) & (following == second)
             fractions = letters.fractions(hits, n_pairs)
-            yield _numeric(f"dinucleotide {one}{other}", "composition", fractions)
+            yield numeric_feature(
+                f"dinucleotide {one}{other}", "composition", fractions
+            )
 
 
 def _edges(sites: Sequence[Site]) -> tuple[np.ndarray, np.ndarray] | None:
@@ -218,17 +253,6 @@ def _place(anchor: str, offset: int) -> str:
     if not offset and anchor in named:
         return named[anchor]
     return f"base at the {anchor}" + (f" {offset:+d}" if offset else "")
-
-
-def _numeric(name: str, kind: Kind, values: np.ndarray, unit: str = "") -> Feature:
-    """Bins numbers into ranges of about equally many sites, without using labels."""
-    values = np.asarray(values, np.float64)
-    edges = np.quantile(values, np.linspace(0, 1, N_CLASSES + 1)[1:-1])
-    # If most sites have the largest value, the others get a range of their own.
-    below = values[values < values.max()]
-    edges = np.minimum(edges, below.max(initial=values.min()))
-    codes = np.searchsorted(np.unique(edges), values).astype(np.int8)
-    return Feature(name, kind, codes, N_CLASSES, values, unit)
 
 
 def _is_useful(feature: Feature) -> bool:

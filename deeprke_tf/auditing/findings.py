@@ -41,6 +41,10 @@ _MEANING = {
         "it may be what the protein binds, or how the background was chosen: a model "
         "must do better to have learned more"
     ),
+    "place": (
+        "it follows from where background was taken: take it from the same genes and "
+        "regions"
+    ),
     "structure": (
         "it may be what the protein binds, or follow from the composition: a model "
         "must do better to have learned more"
@@ -98,7 +102,7 @@ def _of_rules(rules: Sequence[Rule], threshold: float) -> list[Finding]:
             f"{_capital(_named(best))}: {best.difference}.{others} "
             f"{_capital(_MEANING[sort])}."
         )
-        found.append(Finding(sort in ("length", "N", "edge"), text))
+        found.append(Finding(sort in ("length", "N", "edge", "place"), text))
     return found
 
 

@@ -120,18 +120,21 @@ def _log_odds(counts: np.ndarray, n_categories: int) -> np.ndarray:
 def _difference(feature: Feature, labels: np.ndarray) -> str:
     """Compares the two classes in words, such as "G in 97 % of bound, 21 % of ..."."""
     if feature.values is not None:
-        bound, background = (np.median(feature.values[labels == i]) for i in (1, 0))
+        by_class = [feature.values[labels == label] for label in (1, 0)]
         unit = f" {feature.unit}" if feature.unit else ""
+        bound, background = map(np.nanmedian, by_class)
         if bound == background:
-            bound, background = (feature.values[labels == i].mean() for i in (1, 0))
+            bound, background = map(np.nanmean, by_class)
             return f"mean {bound:.3g}{unit} in bound, {background:.3g} in background"
         return f"median {bound:.3g}{unit} in bound, {background:.3g} in background"
+    names = feature.categories
     fractions = np.array(
         [
-            np.bincount(codes[codes >= 0], minlength=4) / max(1, (codes >= 0).sum())
+            np.bincount(codes[codes >= 0], minlength=len(names))
+            / max(1, (codes >= 0).sum())
             for codes in (feature.codes[labels == 1], feature.codes[labels == 0])
         ]
     )
     most = int(np.argmax(np.abs(fractions[0] - fractions[1])))
     bound, background = fractions[:, most]
-    return f"{'ACGU'[most]} in {bound:.0%} of bound, {background:.0%} of background"
+    return f"{names[most]} in {bound:.0%} of bound, {background:.0%} of background"
