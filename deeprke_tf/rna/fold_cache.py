@@ -13,7 +13,6 @@ import hashlib
 import itertools
 import logging
 import operator
-import os
 import sqlite3
 import time
 import zlib
@@ -21,10 +20,9 @@ from binascii import unhexlify
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import platformdirs
-
 from deeprke_tf.config import FoldSettings
 from deeprke_tf.rna.structure import VIENNARNA_VERSION, are_balanced
+from deeprke_tf.system.cache import cache_directory
 
 # Older versions of SQLite take 999 variables.
 KEYS_PER_QUERY = 4_096 if sqlite3.sqlite_version_info >= (3, 32) else 512
@@ -50,13 +48,8 @@ def default_path() -> Path | None:
 
     None: the user has no home directory.
     """
-    directory = os.environ.get("DEEPRKE_CACHE")
-    if not directory:
-        try:
-            directory = platformdirs.user_cache_dir("deeprke")
-        except RuntimeError:
-            return None
-    return None if directory.startswith("~") else Path(directory) / "folds.sqlite"
+    directory = cache_directory()
+    return directory and directory / "folds.sqlite"
 
 
 class FoldCache:

@@ -27,10 +27,10 @@ import numpy as np
 
 from deeprke_tf.evaluation.calibration import Calibration, describe
 from deeprke_tf.evaluation.calling import Calling
+from deeprke_tf.genome.annotation import Annotation
 from deeprke_tf.runs.table import SD_COLUMN
 from deeprke_tf.scanning import tracks
 from deeprke_tf.scanning.store import ScoredRna, ScoreStore
-from deeprke_tf.scanning.transcripts import Annotation
 from deeprke_tf.scanning.windows import CalledSite, Tiling, call_sites, profile
 from deeprke_tf.system.files import path_aside, written_aside
 
@@ -151,7 +151,7 @@ class ScanWriter:
                     counts["unmapped_sites"] += len(sites)
                     continue
                 rows += (
-                    tracks.bed12_row(rna.name, number, site, found)
+                    tracks.bed12_row(rna.name, number, site, found.locus)
                     for number, site in enumerate(sites, start=1)
                 )
         counts["mapped_sites"] = len(rows)

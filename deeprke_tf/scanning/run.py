@@ -10,6 +10,7 @@ from typing import Any
 
 from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation.calling import Calling
+from deeprke_tf.genome.annotation import Annotation, read_annotation
 from deeprke_tf.rna.folding import FoldingPool
 from deeprke_tf.runs.run import Run
 from deeprke_tf.scanning import files as scan_files
@@ -19,7 +20,6 @@ from deeprke_tf.scanning.result import Scan
 from deeprke_tf.scanning.settings import ScanSettings
 from deeprke_tf.scanning.store import ScoreStore
 from deeprke_tf.scanning.tracks import safe_name
-from deeprke_tf.scanning.transcripts import Annotation
 from deeprke_tf.system import directories
 from deeprke_tf.system.files import write_json
 from deeprke_tf.system.progress import Progress, no_progress
@@ -132,8 +132,8 @@ def _annotation(
     path = gtf or bed12
     if path is None:
         return None
-    annotation = Annotation(path, lengths, is_gtf=gtf is not None)
-    if lengths and not len(annotation):
+    annotation = read_annotation(path, form="gtf" if gtf else "bed12")
+    if lengths and not any(map(annotation.knows, lengths)):
         logger.info(
             "note: %s has none of the %s RNAs, such as %s",
             *(path, f"{len(lengths):,}", next(iter(lengths))),

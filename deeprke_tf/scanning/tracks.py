@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from deeprke_tf.rna.loci import Interval, Locus
 from deeprke_tf.runs.table import comment_lines
-from deeprke_tf.scanning.transcripts import Interval, Transcript
 from deeprke_tf.scanning.windows import CalledSite
 
 # Not 12: genome browsers would read the file as BED12.
@@ -83,9 +83,7 @@ def bed_row(
     ]
 
 
-def bed12_row(
-    rna: str, number: int, site: CalledSite, transcript: Transcript
-) -> list[str]:
+def bed12_row(rna: str, number: int, site: CalledSite, transcript: Locus) -> list[str]:
     """Returns a called site on the genome, a block for each exon it lies on.
 
     The thick part is the nucleotide of the summit.
@@ -96,12 +94,12 @@ def bed12_row(
       site: The site.
       transcript: Where the RNA lies on the genome.
     """
-    blocks = transcript.to_genome(site.start, site.end)
-    start, end = blocks[0][0], blocks[-1][1]
-    ((thick_start, thick_end),) = transcript.to_genome(site.summit, site.summit + 1)
+    place = transcript.part(site.start, site.end)
+    blocks, start = place.blocks, place.start
+    summit = transcript.part(site.summit, site.summit + 1)
     return [
-        *(transcript.chrom, str(start), str(end), site_name(rna, number)),
-        *(_score(site), transcript.strand, str(thick_start), str(thick_end), "0"),
+        *(place.chrom, str(start), str(place.end), site_name(rna, number)),
+        *(_score(site), place.strand, str(summit.start), str(summit.end), "0"),
         str(len(blocks)),
         ",".join(str(block[1] - block[0]) for block in blocks),
         ",".join(str(block[0] - start) for block in blocks),

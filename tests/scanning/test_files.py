@@ -5,13 +5,13 @@ import pytest
 
 from deeprke_tf.evaluation.calibration import Calibration
 from deeprke_tf.evaluation.calling import Calling
+from deeprke_tf.genome.annotation import read_annotation
 from deeprke_tf.rna.sites import SkippedSite
 from deeprke_tf.scanning import files, tracks
 from deeprke_tf.scanning.fdr import Windows, call_at_fdr
 from deeprke_tf.scanning.files import ScanWriter
 from deeprke_tf.scanning.sources import windows_of
 from deeprke_tf.scanning.store import ScoredRna, ScoreStore
-from deeprke_tf.scanning.transcripts import Annotation
 from deeprke_tf.scanning.windows import Tiling
 
 BED12 = """\
@@ -163,8 +163,7 @@ def test_without_pybigwig_the_bedgraph_is_written_alone(writer, tmp_path, monkey
 
 def test_sites_on_the_genome_have_a_block_for_each_exon(writer, tmp_path):
     (tmp_path / "genes.bed").write_text(BED12)
-    names = ["tx1", "tx2", "tiny", "long"]
-    annotation = Annotation(tmp_path / "genes.bed", names, is_gtf=False)
+    annotation = read_annotation(tmp_path / "genes.bed", form="bed12")
     assert writer.write_genome_sites(annotation) == {
         **{"mapped_sites": 3, "unmapped_sites": 1, "unmapped_rnas": 2}
     }

@@ -2,23 +2,23 @@ import random
 
 import pytest
 
+from deeprke_tf.rna.loci import Locus
 from deeprke_tf.scanning import tracks
-from deeprke_tf.scanning.transcripts import Transcript
 from deeprke_tf.scanning.windows import CalledSite
 
 
 def random_transcript(rng):
     cuts = sorted(rng.sample(range(1000), 2 * rng.randint(1, 6)))
     exons = tuple(zip(cuts[::2], cuts[1::2], strict=True))
-    return Transcript("chr1", rng.choice("+-"), exons)
+    return Locus("chr1", exons, rng.choice("+-"))
 
 
 @pytest.mark.parametrize("seed", range(30))
 def test_a_bed12_row_keeps_the_rules_of_its_format(seed):
     rng = random.Random(seed)
     transcript = random_transcript(rng)
-    start = rng.randrange(len(transcript))
-    end = rng.randint(start + 1, len(transcript))
+    start = rng.randrange(transcript.n_nucleotides)
+    end = rng.randint(start + 1, transcript.n_nucleotides)
     site = CalledSite(start, end, 0.75, (start + end) // 2, 1, best=0)
     row = tracks.bed12_row("tx", 1, site, transcript)
     assert row[3:6] == ["tx_site1", "750", transcript.strand]
