@@ -29,14 +29,16 @@ class Windows(NamedTuple):
     """Windows on templates, each array [n_windows].
 
     Attributes:
-      site: Number of the bound site that a window was drawn for.
+      request: Number of the request that a window answers.
+      piece: Number of the piece that its middle lies in.
       template: Number of the template.
       start: First position on the template.
       end: Position behind the last.
       strand: 1 or -1, relative to the template.
     """
 
-    site: np.ndarray
+    request: np.ndarray
+    piece: np.ndarray
     template: np.ndarray
     start: np.ndarray
     end: np.ndarray
@@ -51,7 +53,6 @@ def draw(
     pieces: Pieces,
     templates: Templates,
     forbidden: Forbidden,
-    site: np.ndarray,
     group: np.ndarray,
     length: np.ndarray,
     rng: np.random.Generator,
@@ -64,7 +65,6 @@ def draw(
       pieces: What to draw from.
       templates: The templates of the pieces.
       forbidden: What windows must not touch.
-      site: Number of the bound site of each request, [n_requests].
       group: Number of the group to draw from, [n_requests].
       length: Length of the window, in nucleotides, [n_requests].
       rng: Source of random numbers.
@@ -78,13 +78,13 @@ def draw(
     high = up_to[np.searchsorted(pieces.group, group, "right")]
     place = low + np.floor(rng.random(len(group)) * (high - low)).astype(np.int64)
     coin = rng.choice([-1, 1], len(group))
-    fits = high > low
-    site, place, length, coin = (a[fits] for a in (site, place, length, coin))
+    request = np.flatnonzero(high > low)
+    place, length, coin = place[request], length[request], coin[request]
     piece = np.searchsorted(up_to, place, "right") - 1
     template = pieces.template[piece]
     start = pieces.start[piece] + place - up_to[piece] - length // 2
     strand = np.where(pieces.strand[piece] == 0, coin, pieces.strand[piece])
-    windows = Windows(site, template, start, start + length, strand)
+    windows = Windows(request, piece, template, start, start + length, strand)
     inside = (start >= 0) & (windows.end <= templates.lengths[template])
     windows = windows.where(inside)
     return windows.where(

@@ -30,6 +30,11 @@ class Covariates(NamedTuple):
     gc: np.ndarray
     length: np.ndarray
 
+    @property
+    def without_region(self) -> "Covariates":
+        """The same, as if all were of one region."""
+        return self._replace(region=np.zeros(len(self.gc), np.int64))
+
 
 class Matching(NamedTuple):
     """Pairs of a bound site and a background window; no window occurs twice.

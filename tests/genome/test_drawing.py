@@ -79,26 +79,26 @@ def test_windows_have_their_middle_in_the_pieces_of_their_group():
     group = np.repeat([0, 1, 2], 2000)
     found = draw(
         *(pieces, TEMPLATES, Forbidden(TEMPLATES, NONE)),
-        *(np.arange(6000), group, np.full(6000, 21), rng),
+        *(group, np.full(6000, 21), rng),
     )
     assert (found.end - found.start == 21).all()
     middle = found.start + 10
-    first = found.site < 2000
+    first = found.request < 2000
     on_first = first & (found.template == 0)
     assert set(middle[on_first]) == set(range(50, 60))
     assert set(middle[first & ~on_first]) == set(range(100, 110))
     assert (found.strand[first] == np.where(found.template[first] == 0, 1, -1)).all()
     assert abs(on_first.sum() - 1000) < 150
-    assert not ((found.site >= 2000) & (found.site < 4000)).any()
-    assert set(middle[found.site >= 4000]) == {70}
-    assert set(found.strand[found.site >= 4000]) == {1, -1}
+    assert not ((found.request >= 2000) & (found.request < 4000)).any()
+    assert set(middle[found.request >= 4000]) == {70}
+    assert set(found.strand[found.request >= 4000]) == {1, -1}
 
 
 def test_windows_stay_on_their_template_and_off_forbidden_stretches():
     pieces = pieces_of((0, 2, 0, 300, 1))
     stretch = np.array([2]), np.array([100]), np.array([150])
     found = draw(
-        *(pieces, TEMPLATES, Forbidden(TEMPLATES, stretch), np.zeros(5000, int)),
+        *(pieces, TEMPLATES, Forbidden(TEMPLATES, stretch)),
         *(np.zeros(5000, int), np.full(5000, 40), np.random.default_rng(1)),
     )
     assert set(found.start) == {*range(61), *range(150, 261)}
