@@ -99,6 +99,8 @@ def preprocess(flags: PreprocessFlags, beam_flags: Sequence[str] = ()) -> None:
             f"read {given['file']}: {given['format']}, {given['n_sites']} sites, "
             f"{given['n_skipped']} skipped"
         )
+        if n_dropped := given.get("n_without_coordinates"):
+            print(f"note: the coordinates of {n_dropped} sites do not fit: left out")
     for count, n in contents["duplicates"].items():
         if n:
             print(f"note: {n} {count.replace('_', ' ')}")

@@ -134,12 +134,17 @@ def _write_shuffled(dataset: Dataset, directory: Path) -> None:
             for view in ("sequence_kmers", "structure_kmers")
         )
         order = permutation([*map(len, structures)], split)
-        names, labels = batches.names_and_labels(dataset, split)
+        sites = batches.sites_of_split(dataset, split)
         path = directory / records.shard_name(split, 0, 1)
         shuffled = [structures[place] for place in order]
         with records.ShardWriter(path) as writer:
-            writer.write(records.serialize_all(names, sequences, shuffled, labels))
-        shard = {"file": path.name, "sha256": writer.sha256, "n_sites": len(names)}
+            writer.write(
+                records.serialize_all(
+                    *(sites["name"], sequences, shuffled, sites["label"]),
+                    *(sites["locus"], sites["gene"]),
+                )
+            )
+        shard = {"file": path.name, "sha256": writer.sha256, "n_sites": len(order)}
         splits[split] = splits[split] | {"shards": [shard]}
     note = "structures permuted over the sites of equal length of each split"
     contents = dataset.contents | {"splits": splits, "structures": note}
@@ -156,7 +161,7 @@ def site_order(dataset: Dataset, split: str) -> np.ndarray:
     """
     from deeprke_tf.data import batches
 
-    names, _labels = batches.names_and_labels(dataset, split)
+    names = batches.sites_of_split(dataset, split)["name"]
     sequences = batches.sample_kmers(dataset, split, "sequence_kmers", -1)
     keys = [(name, ids.tobytes()) for name, ids in zip(names, sequences, strict=True)]
     return np.array(sorted(range(len(keys)), key=keys.__getitem__), np.int64)

@@ -5,10 +5,9 @@ ordered by length, so that the sites of a batch are about equally long and paddi
 the longest one wastes little; then the batches of the window are shuffled.
 """
 
-import dataclasses
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ import numpy as np
 import tensorflow as tf
 
 from deeprke_tf.data.description import Dataset
-from deeprke_tf.data.encoding import Encoding
 from deeprke_tf.data.records import FEATURES, Kind
 from deeprke_tf.errors import UserError
 from deeprke_tf.system.files import sha256
@@ -33,13 +31,23 @@ _SPECS = {
     Kind.INT: tf.io.FixedLenFeature([], tf.int64),
     Kind.INTS: tf.io.RaggedFeature(tf.int64),
     Kind.TEXT: tf.io.FixedLenFeature([], tf.string),
+    Kind.OPTIONAL_TEXT: tf.io.FixedLenFeature([], tf.string, ""),
 }
+# What batches hold of sites on request.
+_DESCRIPTIONS = ("name", "locus", "gene")
 
 
-def parse(records: tf.Tensor) -> dict[str, tf.Tensor | tf.RaggedTensor]:
-    """Parses serialized records, string [batch], into the features of the format."""
+def parse(
+    records: tf.Tensor, names: Iterable[str] = FEATURES
+) -> dict[str, tf.Tensor | tf.RaggedTensor]:
+    """Parses serialized records, string [batch], into features of the format.
+
+    Args:
+      records: string [batch].
+      names: Features to parse; all by default. A text that a record lacks is empty.
+    """
     return tf.io.parse_example(
-        records, {name: _SPECS[kind] for name, kind in FEATURES.items()}
+        records, {name: _SPECS[FEATURES[name]] for name in names}
     )
 
 
@@ -53,7 +61,7 @@ def read_split(
     class_weights: tuple[float, float] = (1.0, 1.0),
     targets: tuple[float, float] = (0.0, 1.0),
     n_devices: int = 1,
-    with_names: bool = False,
+    described: bool = False,
 ) -> tf.data.Dataset:
     """Reads one split as batches for `fit`, `evaluate` and `predict` of Keras.
 
@@ -68,13 +76,14 @@ def read_split(
       targets: What stands for the label of a background and of a bound site.
       n_devices: Devices that a batch is split among: where it has not equally many
         sites for each, its last one is repeated with weight 0.
-      with_names: Whether batches hold the names of sites, too.
+      described: Whether batches hold name, place and gene of sites, too.
 
     Returns:
       Batches of (inputs, label, weight): inputs a dict of int64 [batch, n_kmers],
       padded with `kmers.PAD_ID` to the longest site; label and weight float32
-      [batch, 1]. With names, batches of (inputs, label, weight, name), name being
-      string [batch].
+      [batch, 1]. Described, batches of (inputs, label, weight, texts): texts a dict of
+      `name`, `locus` and `gene`, each string [batch], the last two empty where a
+      record has none.
 
     Raises:
       UserError: The dataset has no such split or no such view, or a shard is missing.
@@ -90,8 +99,12 @@ def read_split(
         dataset = dataset.unbatch()
     # Whole windows of serialized records: one call parses them all.
     dataset = dataset.batch(batch_size * BATCHES_PER_WINDOW)
-    dataset = dataset.map(parse, num_parallel_calls=_PARALLEL_CALLS)
-    facts = ("label", "name") if with_names else ("label",)
+    facts = ("label", *(_DESCRIPTIONS if described else ()))
+    # Sites are sorted by the length of their sequences, whatever the model reads.
+    features = dict.fromkeys(["sequence_kmers", *views, *facts])
+    dataset = dataset.map(
+        lambda records: parse(records, features), num_parallel_calls=_PARALLEL_CALLS
+    )
     dataset = dataset.flat_map(
         lambda features: _batches(features, views, facts, batch_size, shuffle_seed)
     )
@@ -157,11 +170,12 @@ def _padded(
     # Keras divides the loss by the rows: so the batch counts for its sites alone.
     row_weight = tf.where(rows < n_sites, n_rows / n_sites, 0)[:, tf.newaxis]
     weight = tf.gather(tf.constant(class_weights, tf.float32), label)
+    texts = {name: tf.gather(facts[name], sites) for name in facts if name != "label"}
     return (
         {name: tf.gather(ids.to_tensor(), sites) for name, ids in inputs.items()},
         tf.gather(tf.constant(targets, tf.float32), label),
         weight * tf.cast(row_weight, tf.float32),
-        *([tf.gather(facts["name"], sites)] if "name" in facts else []),
+        *([texts] if texts else []),
     )
 
 
@@ -211,14 +225,24 @@ def sample_labels(info: Dataset, split: str, n_sites: int) -> np.ndarray:
     return np.concatenate(labels).astype(np.uint8)
 
 
-def names_and_labels(info: Dataset, split: str) -> tuple[list[str], list[int]]:
-    """Returns name and label of each site of a split, in the order of its shards."""
-    names: list[str] = []
-    labels: list[int] = []
+def sites_of_split(info: Dataset, split: str) -> dict[str, list[Any]]:
+    """Returns what is known of the sites of a split, in the order of its shards.
+
+    Returns:
+      `name`, `label`, `locus` (text of a `Locus`, empty where the place is not known)
+      and `gene` (may be empty), each [n_sites].
+    """
+    facts: dict[str, list[Any]] = {name: [] for name in ("label", *_DESCRIPTIONS)}
     for features in _features(info, split, -1):
-        names += [name.decode() for name in features["name"].numpy().tolist()]
-        labels += features["label"].numpy().tolist()
-    return names, labels
+        facts["label"] += features["label"].numpy().tolist()
+        for name in _DESCRIPTIONS:
+            facts[name] += as_texts(features[name])
+    return facts
+
+
+def as_texts(texts: tf.Tensor) -> list[str]:
+    """Returns the texts of a tensor, string [n]."""
+    return [text.decode() for text in texts.numpy().tolist()]
 
 
 def _features(info: Dataset, split: str, n_sites: int) -> Iterator[dict[str, Any]]:
@@ -259,36 +283,3 @@ def verify_shards(info: Dataset, split: str) -> None:
                 f"The shard {path} is damaged: its SHA-256 is not the one in "
                 "dataset.json. Copy it again, or run `deeprke preprocess` again."
             )
-
-
-def require_encoding(info: Dataset, expected: Encoding, views: Sequence[str]) -> None:
-    """Refuses data whose k-mer ids have another meaning than a model's training data.
-
-    Args:
-      info: The dataset.
-      expected: The encoding of the model's training data.
-      views: Features that the model reads; how structure is made does not matter to a
-        model that does not read it.
-
-    Raises:
-      UserError: A view is missing, or k, an alphabet or a fold setting differs; the
-        message names it.
-    """
-    info.require_views(views)
-    found = _settings(info.encoding, views)
-    for name, wanted in _settings(expected, views).items():
-        if found[name] != wanted:
-            raise UserError(
-                f"{info.directory} was preprocessed with {name} {found[name]}, but the "
-                f"model was trained with {wanted}; run `deeprke preprocess` with the "
-                "model's settings."
-            )
-
-
-def _settings(encoding: Encoding, views: Sequence[str]) -> dict[str, Any]:
-    """Returns the settings of an encoding that matter to some views, by name."""
-    if "structure_kmers" not in views:
-        return {"k": encoding.k, "sequence_alphabet": encoding.sequence_alphabet}
-    settings = dataclasses.asdict(encoding)
-    fold = settings.pop("fold")
-    return settings | fold

@@ -4,7 +4,8 @@ Both runners raise the same errors; the local one adds an example.
 """
 
 import collections
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from deeprke_tf.data.description import SKIPPED
 from deeprke_tf.data.plan import Plan
@@ -13,6 +14,9 @@ from deeprke_tf.errors import UserError
 # By reason, of each split that has input.
 Skipped = Mapping[str, Mapping[str, int]]
 
+# Of `dataset.json`.
+Inputs = Sequence[Mapping[str, Any]]
+
 # From a split, or None for all, to a sentence about a site that was skipped there.
 Example = Callable[[str | None], str]
 
@@ -20,6 +24,12 @@ _FILES_NAMED = 3  # A pattern may match thousands.
 
 GIVE_THE_OTHER_CLASS = "give sites of the other, too"
 GIVE_MORE_SITES = "give more sites, or another `validation_fraction` or `seed`"
+
+
+NAME_BOTH_CLASSES = (
+    "the column `split` decides; name sites of both for train and for validation, or "
+    "leave the column empty"
+)
 
 
 def _no_example(_split: str | None) -> str:
@@ -46,7 +56,7 @@ def refuse_skips_if_strict(
 
 def require_usable_sites(
     plan: Plan,
-    n_usable: Mapping[str, int],
+    inputs: Inputs,
     skipped: Skipped,
     example: Example = _no_example,
 ) -> None:
@@ -54,7 +64,7 @@ def require_usable_sites(
 
     Args:
       plan: The run.
-      n_usable: Sites that can be used, by split.
+      inputs: As `dataset.json` has them.
       skipped: The others.
       example: Shows one of them.
 
@@ -62,12 +72,43 @@ def require_usable_sites(
       UserError: All sites of a split are skipped, or it has none.
     """
     for split in dict.fromkeys(source.split for source in plan.sources):
-        if not n_usable[split]:
+        if not _n_usable(inputs, split):
             raise UserError(
                 f"No usable site in the {split} input, {_files(plan, split)}; skipped: "
                 f"{_listed(skipped[split]) or 'none, as there is no site at all'}."
                 + example(split)
             )
+
+
+def is_split_by_column(inputs: Inputs) -> bool:
+    """Tells whether the column `split` of tables splits the training input.
+
+    Args:
+      inputs: As `dataset.json` has them.
+
+    Raises:
+      UserError: It does for a part of the sites.
+    """
+    n_stated = sum(
+        given.get("n_split_by_column", 0)
+        for given in inputs
+        if given["split"] == "train"
+    )
+    n_usable = _n_usable(inputs, "train")
+    if 0 < n_stated < n_usable:
+        raise UserError(
+            f"The column `split` is empty for {n_usable - n_stated} of {n_usable} "
+            "training sites; fill it for all (train, validation or test), or for none."
+        )
+    return n_stated > 0
+
+
+def _n_usable(inputs: Inputs, split: str) -> int:
+    return sum(
+        given["n_sites"] - given["n_skipped"]
+        for given in inputs
+        if given["split"] == split
+    )
 
 
 def require_both_classes(

@@ -99,6 +99,37 @@ class Dataset:
                 "without structure."
             )
 
+    def require_encoding(self, expected: Encoding, views: Sequence[str]) -> None:
+        """Refuses data whose k-mer ids have another meaning than a model's own.
+
+        Args:
+          expected: The encoding of the model's training data.
+          views: Features that the model reads; how structure is made does not matter
+            to a model that does not read it.
+
+        Raises:
+          UserError: A view is missing, or k, an alphabet or a fold setting differs;
+            the message names it.
+        """
+        self.require_views(views)
+        found = _settings(self.encoding, views)
+        for name, wanted in _settings(expected, views).items():
+            if found[name] != wanted:
+                raise UserError(
+                    f"{self.directory} was preprocessed with {name} {found[name]}, but "
+                    f"the model was trained with {wanted}; run `deeprke preprocess` "
+                    "with the model's settings."
+                )
+
+
+def _settings(encoding: Encoding, views: Sequence[str]) -> dict[str, Any]:
+    """Returns the settings of an encoding that matter to some views, by name."""
+    if "structure_kmers" not in views:
+        return {"k": encoding.k, "sequence_alphabet": encoding.sequence_alphabet}
+    settings = dataclasses.asdict(encoding)
+    fold = settings.pop("fold")
+    return settings | fold
+
 
 def write(directory: Path, contents: dict[str, Any]) -> None:
     """Writes `dataset.json`, the last file of a dataset: it marks a complete one."""

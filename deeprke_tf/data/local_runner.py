@@ -21,21 +21,24 @@ from typing import Any, TextIO
 
 from deeprke_tf.data import checks, description, records
 from deeprke_tf.data.description import Dataset
+from deeprke_tf.data.duplicates import Duplicates
 from deeprke_tf.data.overlap import split_off_validation
 from deeprke_tf.data.partition import shard_count
 from deeprke_tf.data.plan import Plan, Source
-from deeprke_tf.data.site_store import Duplicates, SiteStore
+from deeprke_tf.data.site_store import SiteStore
 from deeprke_tf.data.split_writer import SplitWriter
 from deeprke_tf.data.stages import (
     SKIPPED_COLUMNS,
+    InputFacts,
     SkippedTable,
+    checked_site,
     sites_to_records,
     skipped_cells,
 )
 from deeprke_tf.rna.fold_cache import FoldCache
 from deeprke_tf.rna.folding import FoldingPool
 from deeprke_tf.rna.site_files import SitesFile
-from deeprke_tf.rna.sites import Site, SkippedSite, refuse_long
+from deeprke_tf.rna.sites import Site, SkippedSite
 from deeprke_tf.system import files
 from deeprke_tf.system.directories import directory_aside
 from deeprke_tf.system.progress import Progress, no_progress
@@ -94,22 +97,24 @@ def _write_dataset(
     inputs, skipped = _read_sources(plan, store, cache, skipped_path, progress)
     store.index()
     example = functools.partial(_first_skipped, skipped_path)
-    checks.require_usable_sites(plan, _n_usable(store), skipped, example)
+    by_column = checks.is_split_by_column(inputs)
+    checks.require_usable_sites(plan, inputs, skipped, example)
     if plan.has_training_sites:
         checks.require_both_classes(
             "train", _training_counts(store), checks.GIVE_THE_OTHER_CLASS, example
         )
-        if by_overlap:
+        if by_overlap and not by_column:
             split_off_validation(store, plan.seed, plan.validation_fraction)
+        advice = checks.NAME_BOTH_CLASSES if by_column else checks.GIVE_MORE_SITES
         for split in ("train", "validation"):
-            counts = store.counts(split)
-            checks.require_both_classes(split, counts, checks.GIVE_MORE_SITES)
+            checks.require_both_classes(split, store.counts(split), advice)
     n_folded = _fold(store, pool, progress) if pool else 0
     splits, duplicates = _write_splits(plan, store, cache, directory, progress)
     store.close()
     scratch.unlink()
     written = {"splits": splits, "skipped": skipped, "duplicates": duplicates}
-    description.write(directory, plan.describe() | {"inputs": inputs} | written)
+    contents = plan.describe(by_column) | {"inputs": inputs} | written
+    description.write(directory, contents)
     return n_folded
 
 
@@ -117,12 +122,6 @@ def _training_counts(store: SiteStore) -> dict[int, int]:
     """Counts sites of each label before validation is split off."""
     train, validation = store.counts("train"), store.counts("validation")
     return {label: train[label] + validation[label] for label in (0, 1)}
-
-
-def _n_usable(store: SiteStore) -> dict[str, int]:
-    """Counts the sites that were given for training and for test."""
-    counts = {"train": _training_counts(store), "test": store.counts("test")}
-    return {split: sum(labels.values()) for split, labels in counts.items()}
 
 
 @_without_garbage_collection()
@@ -147,14 +146,13 @@ def _read_sources(
         ]
         with progress(None, "site", "reading") as bar:
             for source, sites_file in zip(plan.sources, sites_files, strict=True):
-                counts: collections.Counter[str] = collections.Counter()
-                batches = _usable(plan, source, sites_file, table, counts)
+                facts = InputFacts()
+                batches = _usable(plan, source, sites_file, table, facts)
                 for sites, dot_brackets in _looked_up(batches, cache):
                     store.add(source.split, sites, dot_brackets)
                     bar.update(len(sites))
-                inputs.append(_describe_input(source, sites_file, counts))
-                del counts["sites"]
-                reasons[source.split].update(counts)
+                inputs.append(_describe_input(source, sites_file, facts))
+                reasons[source.split].update(facts.reasons)
     example = functools.partial(_first_skipped, skipped_path)
     checks.refuse_skips_if_strict(plan, reasons, example)
     return inputs, {split: dict(counts) for split, counts in reasons.items()}
@@ -165,18 +163,21 @@ def _usable(
     source: Source,
     sites_file: SitesFile,
     skipped_table: TextIO,
-    counts: collections.Counter[str],
+    facts: InputFacts,
 ) -> Iterator[list[Site]]:
     """Yields the usable sites of a file, some at once; lists and counts the others."""
     writer = csv.writer(skipped_table, SkippedTable)
     numbered = enumerate(sites_file, start=1)
     while some := list(itertools.islice(numbered, SITES_TO_READ)):
-        sites = [refuse_long(site, row, plan.max_length) for row, site in some]
+        sites = [checked_site(site, row, source, plan) for row, site in some]
         skipped = [site for site in sites if isinstance(site, SkippedSite)]
-        counts["sites"] += len(sites)
-        counts.update(site.reason for site in skipped)
+        usable = [site for site in sites if isinstance(site, Site)]
+        facts.n_sites += len(sites)
+        facts.reasons.update(site.reason for site in skipped)
+        facts.n_stated += sum(site.split != "" for site in usable)
         writer.writerows(skipped_cells(source, site) for site in skipped)
-        yield [site for site in sites if isinstance(site, Site)]
+        yield usable
+    facts.n_without_coordinates = sites_file.coordinates.n_dropped
 
 
 def _looked_up(
@@ -203,19 +204,12 @@ def _known_structures(sites: Sequence[Site], cache: FoldCache) -> list[str | Non
 
 
 def _describe_input(
-    source: Source, sites_file: SitesFile, counts: collections.Counter[str]
+    source: Source, sites_file: SitesFile, facts: InputFacts
 ) -> dict[str, Any]:
     # Standard input and pipes cannot be read again.
     is_regular = str(source.path) != "-" and source.path.is_file()
-    return {
-        "split": source.split,
-        "file": source.path.name,
-        "format": sites_file.format,
-        "label": source.label,
-        "sha256": files.sha256(source.path) if is_regular else None,
-        "n_sites": counts["sites"],
-        "n_skipped": counts.total() - counts["sites"],
-    }
+    sha256 = files.sha256(source.path) if is_regular else None
+    return facts.described(source, sites_file.format, sha256)
 
 
 def _first_skipped(skipped_path: Path, split: str | None = None) -> str:

@@ -31,6 +31,7 @@ _VALIDATION_RULES = {
         "validation_fraction of the sites of a class"
     ),
 }
+BY_COLUMN = "the column `split` of the sites tables decides"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,9 +111,13 @@ class Plan:
         """Whether any input is for training."""
         return any(source.split == "train" for source in self.sources)
 
-    def describe(self) -> dict[str, Any]:
-        """Returns the part of `dataset.json` that is known before a file is read."""
-        return {
+    def describe(self, by_column: bool) -> dict[str, Any]:
+        """Returns the settings as `dataset.json` has them.
+
+        Args:
+          by_column: Whether the column `split` of tables splits the sites.
+        """
+        settings = {
             "encoding": dataclasses.asdict(self.encoding),
             "structure": self.structure,
             "seed": self.seed,
@@ -127,6 +132,10 @@ class Plan:
                 "python": platform.python_version(),
             },
         }
+        if by_column:
+            settings |= {"validation_fraction": None, "validation_groups": None}
+            settings["validation_rule"] = BY_COLUMN
+        return settings
 
 
 def plan_of(

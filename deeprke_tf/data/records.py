@@ -1,14 +1,18 @@
 """The record format: one binding site as one `tf.train.Example` in TFRecord shards.
 
     feature         type      shape          meaning
+    gene            string    []             the name of its gene; may be absent
     label           int64     []             1 bound, 0 background
+    locus           string    []             where it lies on its genome, as text of a
+                                             `Locus`; may be absent
     name            string    []             the site's name
     sequence_kmers  int64     [n_kmers]      ids in the sequence vocabulary
     structure_kmers int64     [n_kmers]      ids in the structure vocabulary
 
 Both k-mer features have the same length: position i of each covers the same
 nucleotides. A dataset made without structure lacks `structure_kmers`. Writers and
-readers take the names and kinds from `FEATURES` alone.
+readers take the names and kinds from `FEATURES` alone. A site whose place or gene is
+not known has no such feature.
 
 Records are written without TensorFlow, whose import alone takes longer than writing
 100,000 of them; a test holds the bytes against TensorFlow's own.
@@ -40,11 +44,14 @@ class Kind(enum.Enum):
     INT = enum.auto()
     INTS = enum.auto()
     TEXT = enum.auto()
+    OPTIONAL_TEXT = enum.auto()
 
 
 # In the order of a deterministic protobuf map: by key.
 FEATURES = {
+    "gene": Kind.OPTIONAL_TEXT,
     "label": Kind.INT,
+    "locus": Kind.OPTIONAL_TEXT,
     "name": Kind.TEXT,
     "sequence_kmers": Kind.INTS,
     "structure_kmers": Kind.INTS,
@@ -56,6 +63,8 @@ def serialize(
     sequence_kmers: np.ndarray | Sequence[int],
     structure_kmers: np.ndarray | Sequence[int] | None,
     label: int,
+    locus: str = "",
+    gene: str = "",
 ) -> bytes:
     """Serializes one site as `tf.train.Example` does when asked to be deterministic.
 
@@ -64,12 +73,16 @@ def serialize(
       sequence_kmers: Ids, none negative, [n_kmers].
       structure_kmers: Ids, none negative, [n_kmers]; None for a record without them.
       label: 1 bound, 0 background.
+      locus: Text of its `Locus`; empty for a record without it.
+      gene: Name of its gene; empty for a record without it.
 
     Raises:
       ValueError: The two k-mer lists differ in length.
     """
     structures = None if structure_kmers is None else [structure_kmers]
-    return serialize_all([name], [sequence_kmers], structures, [label])[0]
+    return serialize_all(
+        [name], [sequence_kmers], structures, [label], [locus], [gene]
+    )[0]
 
 
 def serialize_all(
@@ -77,10 +90,17 @@ def serialize_all(
     sequence_kmers: Sequence[np.ndarray | Sequence[int]],
     structure_kmers: Sequence[np.ndarray | Sequence[int]] | None,
     labels: Sequence[int],
+    loci: Sequence[str] = (),
+    genes: Sequence[str] = (),
 ) -> list[bytes]:
-    """Serializes many sites at once, faster than one by one; see `serialize`."""
+    """Serializes many sites at once, faster than one by one; see `serialize`.
+
+    Empty `loci` or `genes` are those of records without them.
+    """
     payloads = {
+        "gene": [gene.encode() for gene in genes],
         "label": [bytes([label]) for label in labels],
+        "locus": [locus.encode() for locus in loci],
         "name": [name.encode() for name in names],
         "sequence_kmers": _all_varints(sequence_kmers),
     }
@@ -88,7 +108,11 @@ def serialize_all(
         _require_same_lengths(names, sequence_kmers, structure_kmers)
         payloads["structure_kmers"] = _all_varints(structure_kmers)
     # In the order of `FEATURES`.
-    entries = [_entries(feature, values) for feature, values in payloads.items()]
+    entries = [
+        _entries(feature, values)
+        for feature, values in payloads.items()
+        if FEATURES[feature] is not Kind.OPTIONAL_TEXT or any(values)
+    ]
     joined = map(b"".join, zip(*entries, strict=True))
     return [_tag(1, len(features)) + features for features in joined]
 
@@ -108,6 +132,8 @@ def _entries(feature: str, payloads: Sequence[bytes]) -> list[bytes]:
     """Returns the entry of one feature in the map of each site."""
     # Few lengths recur.
     starts = {n: _entry_start(feature, n) for n in set(map(len, payloads))}
+    if FEATURES[feature] is Kind.OPTIONAL_TEXT:
+        starts[0] = b""
     return [starts[len(payload)] + payload for payload in payloads]
 
 
@@ -116,7 +142,8 @@ def _entry_start(feature: str, n_bytes: int) -> bytes:
     # An entry of the map: its key, 1, and the value, 2; the value is a list, which is
     # bytes_list, 1, or int64_list, 3, and has one field.
     of_list = _tag(1, n_bytes)
-    kind = _tag(1 if FEATURES[feature] is Kind.TEXT else 3, len(of_list) + n_bytes)
+    is_text = FEATURES[feature] in (Kind.TEXT, Kind.OPTIONAL_TEXT)
+    kind = _tag(1 if is_text else 3, len(of_list) + n_bytes)
     of_value = _tag(2, len(kind + of_list) + n_bytes) + kind + of_list
     key = _tag(1, len(feature)) + feature.encode()
     return _tag(1, len(key + of_value) + n_bytes) + key + of_value

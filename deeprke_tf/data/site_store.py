@@ -15,6 +15,7 @@ import numpy as np
 
 from deeprke_tf.data import partition
 from deeprke_tf.data.records import SPLITS
+from deeprke_tf.rna.loci import Locus
 from deeprke_tf.rna.sites import Site
 
 SITES_AT_ONCE = 4_096  # Sites that are read back together, about.
@@ -28,7 +29,8 @@ _SCHEMA = """
 PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;
 PRAGMA page_size=16384; PRAGMA cache_size=-1024;
 CREATE TABLE sites
- (bucket INTEGER, rows BLOB, names TEXT, sequences TEXT, dot_brackets TEXT);
+ (bucket INTEGER, rows BLOB, names TEXT, sequences TEXT, dot_brackets TEXT,
+  coordinates TEXT);
 CREATE TABLE names (bucket INTEGER, split TEXT, hashes BLOB);
 CREATE TABLE to_fold (order_hash INTEGER PRIMARY KEY, sequence TEXT);
 """
@@ -95,12 +97,11 @@ class SiteStore:
         """Adds labelled sites; thousands at once take least time.
 
         Args:
-          split: "train" or "test".
+          split: "train" or "test", for sites that do not say it themselves; of those
+            for training, validation is split off.
           sites: Their own structures are ignored.
           dot_brackets: The structure of each site; None: to be folded.
         """
-        if not sites:
-            return
         names, sequences, labels, *_ = zip(*sites, strict=True)
         hashes = partition.sequence_hashes(sequences, self._seed)
         rows = np.empty(len(sites), _ROW)
@@ -110,27 +111,23 @@ class SiteStore:
             rows["split"] += partition.is_validation(
                 hashes.validation, self._validation_fraction
             )
+        for place in (place for place, site in enumerate(sites) if site.split):
+            rows["split"][place] = SPLITS.index(sites[place].split)
         np.add.at(self._counts, (rows["split"], rows["label"]), 1)
         places = np.argsort(hashes.order, kind="stable")
+        self._add_names(names, rows["split"])
         rows = rows[places]
         texts = [
             [column[place] or "" for place in places.tolist()]
-            for column in (names, sequences, dot_brackets)
+            for column in (names, sequences, dot_brackets, *_coordinates(sites))
         ]
+        # Most inputs have no coordinates: their column is empty then.
+        texts += [[]] * (4 - len(texts))
         parts = (
             (bucket, rows[part].tobytes(), *("\n".join(text[part]) for text in texts))
             for bucket, part in _buckets(rows["order"], _BUCKET_BITS)
         )
-        self._database.executemany("INSERT INTO sites VALUES (?, ?, ?, ?, ?)", parts)
-        # Of a random key: only whether names are equal matters.
-        hashed = np.sort(
-            [hash(name) >> 1 & (1 << partition.BITS) - 1 for name in names]
-        )
-        of_names = (
-            (bucket, split, hashed[part].tobytes())
-            for bucket, part in _buckets(hashed, _NAMES_BUCKET_BITS)
-        )
-        self._database.executemany("INSERT INTO names VALUES (?, ?, ?)", of_names)
+        self._database.executemany("INSERT INTO sites VALUES (?, ?, ?, ?, ?, ?)", parts)
         to_fold = [
             (order, sequence)
             for order, sequence, known in zip(
@@ -140,6 +137,20 @@ class SiteStore:
         ]
         insert = "INSERT OR IGNORE INTO to_fold VALUES (?, ?)"
         self._database.executemany(insert, to_fold)
+
+    def _add_names(self, names: Sequence[str], splits: np.ndarray) -> None:
+        # Of a random key: only whether names are equal matters.
+        hashes = np.array(
+            [hash(name) >> 1 & (1 << partition.BITS) - 1 for name in names]
+        )
+        is_test = splits == _TEST
+        for split, some in (("train", ~is_test), ("test", is_test)):
+            hashed = np.sort(hashes[some])
+            parts = (
+                (bucket, split, hashed[part].tobytes())
+                for bucket, part in _buckets(hashed, _NAMES_BUCKET_BITS)
+            )
+            self._database.executemany("INSERT INTO names VALUES (?, ?, ?)", parts)
 
     def index(self) -> None:
         """Makes reading fast; called once, when all sites are in."""
@@ -187,14 +198,14 @@ class SiteStore:
         """Yields all sites by order hash, some thousand at once."""
         for first, end in self._ranges():
             found = self._database.execute(
-                "SELECT rows, names, sequences, dot_brackets FROM sites"
+                "SELECT rows, coordinates, names, sequences, dot_brackets FROM sites"
                 " WHERE bucket >= ? AND bucket < ? ORDER BY bucket, rowid",
                 [first, end],
             )
             parts = found.fetchall()
             if not parts:
                 continue
-            blobs, *texts = zip(*parts, strict=True)
+            blobs, coordinates, *texts = zip(*parts, strict=True)
             # No text has a line end in it.
             names, sequences, dot_brackets = (
                 "\n".join(text).split("\n") for text in texts
@@ -209,6 +220,12 @@ class SiteStore:
                 Site(names[place], sequences[place], label, dot_brackets[place] or None)
                 for place, label in zip(places.tolist(), labels, strict=True)
             ]
+            if any(coordinates):
+                lines = _lines(blobs, coordinates)
+                sites = [
+                    _with_coordinates(site, lines[place])
+                    for place, site in zip(places.tolist(), sites, strict=True)
+                ]
             yield SomeSites(rows, sites)
 
     def name_hashes(self) -> Iterator[tuple[str, np.ndarray]]:
@@ -233,49 +250,30 @@ class SiteStore:
         )
 
 
-class Duplicates:
-    """Counts names and sequences that occur more than once, as `dataset.json` has them.
+def _coordinates(sites: Sequence[Site]) -> list[list[str]]:
+    """Returns locus and gene of each site as one text; nothing if none has any."""
+    if not any(site.locus or site.gene for site in sites):
+        return []
+    return [
+        [
+            f"{site.locus or ''}\t{site.gene}" if site.locus or site.gene else ""
+            for site in sites
+        ]
+    ]
 
-    Attributes:
-      counts: For each of "train" (with validation) and "test", sites whose name or
-        whose sequence an earlier site has, and distinct sequences that both classes
-        have; and the distinct sequences that "train" and "test" share.
-    """
 
-    def __init__(self) -> None:
-        self.counts: dict[str, int] = {}
-        for split in ("train", "test"):
-            self.counts[f"{split}_sites_with_duplicate_names"] = 0
-            self.counts[f"{split}_sites_with_duplicate_sequences"] = 0
-            self.counts[f"{split}_sequences_in_both_classes"] = 0
-        self.counts["sequences_in_train_and_test"] = 0
+def _lines(blobs: Sequence[bytes], coordinates: Sequence[str]) -> list[str]:
+    """Returns the texts of `_coordinates` for each site that is read."""
+    n_sites = [len(blob) // _ROW.itemsize for blob in blobs]
+    texts = (
+        text or "\n" * (n - 1) for text, n in zip(coordinates, n_sites, strict=True)
+    )
+    return "\n".join(texts).split("\n")
 
-    def add_names(self, split: str, hashes: np.ndarray) -> None:
-        """Counts names by their hashes; equal hashes must come together."""
-        n_repeated = len(hashes) - len(np.unique(hashes))
-        self.counts[f"{split}_sites_with_duplicate_names"] += n_repeated
 
-    def add(self, rows: np.ndarray) -> None:
-        """Counts sequences; all sites of a sequence must come together.
-
-        Args:
-          rows: `SomeSites.rows`.
-        """
-        found = []
-        is_test = rows["split"] == _TEST
-        for split, some in (("train", rows[~is_test]), ("test", rows[is_test])):
-            distinct = np.unique(some["order"])
-            n_by_class = [
-                len(np.unique(some["order"][some["label"] == label]))
-                for label in (0, 1)
-            ]
-            n_repeated = len(some) - len(distinct)
-            n_in_both = sum(n_by_class) - len(distinct)
-            self.counts[f"{split}_sites_with_duplicate_sequences"] += n_repeated
-            self.counts[f"{split}_sequences_in_both_classes"] += n_in_both
-            found.append(distinct)
-        n_shared = len(np.intersect1d(found[0], found[1], assume_unique=True))
-        self.counts["sequences_in_train_and_test"] += n_shared
+def _with_coordinates(site: Site, line: str) -> Site:
+    locus, _, gene = line.partition("\t")
+    return site._replace(locus=Locus.parse(locus) if locus else None, gene=gene)
 
 
 def _buckets(hashes: np.ndarray, bits: int) -> Iterator[tuple[int, slice]]:

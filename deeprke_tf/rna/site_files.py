@@ -5,8 +5,9 @@ The format is recognized from the content, never from the file name:
     labelled FASTA  the first header has a class: `> chr1,+,368559,368659; class:0`
     FASTA           the first header has none
     table           the first line names the columns, between tabs, commas or
-                    semicolons: `sequence`, `label`, and if wanted `name` and
-                    `structure` (in dot-bracket notation)
+                    semicolons: `sequence`, `label`, and if wanted `name`,
+                    `structure` (in dot-bracket notation), `split`, `gene` and
+                    coordinates (`deeprke_tf.rna.site_loci`)
 
 Comment lines (`#`) may stand above. In FASTA, a structure in dot-bracket notation may
 stand below the sequence, as ViennaRNA writes it.
@@ -23,7 +24,10 @@ from collections.abc import Iterator
 import dnaio
 
 from deeprke_tf.errors import UserError
+from deeprke_tf.rna import site_loci
 from deeprke_tf.rna.fasta import fasta_records
+from deeprke_tf.rna.loci import Locus
+from deeprke_tf.rna.site_formats import DELIMITERS, cells_of, shorten, what_it_is
 from deeprke_tf.rna.sites import (
     Reason,
     Site,
@@ -35,17 +39,15 @@ from deeprke_tf.rna.sites import (
 from deeprke_tf.system import streams
 from deeprke_tf.system.streams import File, LineCounter, first_lines, open_bytes
 
-_COLUMNS = ("name", "sequence", "label", "structure")
-_DELIMITERS: dict[str, str] = {
-    ",": "table (comma)",
-    "\t": "table (tab)",
-    ";": "table (semicolon)",
-}
+_COLUMNS = (
+    *("name", "sequence", "label", "structure", "gene", "split"),
+    *(*site_loci.COLUMNS, site_loci.BLOCKS),
+)
+_SPLITS = ("", "train", "validation", "test")
 _CLASS = re.compile(r"(?:^|;)\s*class\s*:\s*([^;\s]*)", re.IGNORECASE)
 _SUFFIXES = re.compile(
     r"(?<=.)(\.(gz|bz2|xz|zst|fa|fasta|tsv|csv|txt))+$", re.IGNORECASE
 )
-_NUMBER = re.compile(r"\d+(\.\d+)?([eE][+-]?\d+)?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]+")
 _LONGEST_CELL = 1 << 28  # letters; a chromosome fits, a lost quote mark ends here
 _UNREADABLE = (*streams.UNREADABLE, csv.Error, dnaio.FileFormatError)
@@ -60,6 +62,7 @@ class SitesFile:
     Attributes:
       path: The file; `-` is standard input.
       format: The format, recognized from the content.
+      coordinates: Counts the sites whose coordinates did not fit, in the last reading.
     """
 
     def __init__(
@@ -78,7 +81,7 @@ class SitesFile:
           label: The label of every site of the file (1 bound, 0 background), as of the
             positives and the negatives of a pair; None: the file holds the labels.
           labelled: Whether the file must hold labels where `label` is None. If False,
-            labels in the file are ignored.
+            labels and the column `split` in the file are ignored.
 
         Raises:
           UserError: The file cannot be read, is empty, is not in a format of this
@@ -90,6 +93,9 @@ class SitesFile:
         self._k = k
         self._label = label
         self._reads_labels = labelled and label is None
+        self._reads_splits = labelled
+        self._reads_loci = True
+        self.coordinates = site_loci.Coordinates()
         # A file name may hold bytes that are not UTF-8, and line ends; records cannot.
         name = _CONTROL.sub(" ", self.path.name.encode(errors="replace").decode())
         self._stem = "stdin" if self._is_stdin else _SUFFIXES.sub("", name)
@@ -113,6 +119,7 @@ class SitesFile:
           UserError: The file cannot be read to its end, or not a second time.
         """
         lines = None
+        self.coordinates = site_loci.Coordinates()
         with contextlib.ExitStack() as closing:
             try:
                 lines = LineCounter(self._reopen(closing))
@@ -120,6 +127,7 @@ class SitesFile:
                 yield from self._fasta(lines) if is_fasta else self._table(lines)
             except _UNREADABLE as error:
                 raise streams.unreadable(self._shown, error, lines) from error
+        self.coordinates.warn(self._shown)
 
     def _open(self, closing: contextlib.ExitStack) -> io.BufferedReader:
         return open_bytes(None if self._is_stdin else self.path, closing)
@@ -153,23 +161,23 @@ class SitesFile:
             if _CLASS.search(last[1:]):
                 return "labelled FASTA"
             if self._reads_labels:
-                raise self._unlabelled(f"the FASTA header {_shorten(last)!r}")
+                raise self._unlabelled(f"the FASTA header {shorten(last)!r}")
             return "FASTA"
         csv.field_size_limit(max(_LONGEST_CELL, csv.field_size_limit()))
         # Some tools write the names of the columns behind a `#`.
         for number, line in sorted(enumerate(lines, 1), reverse=True):
-            for delimiter, found in _DELIMITERS.items():
-                names = _cells(line, delimiter) if delimiter in line else [line]
+            for delimiter, found in DELIMITERS.items():
+                names = cells_of(line, delimiter) if delimiter in line else [line]
                 if "sequence" in map(str.lower, names):
                     self._first_line = number
                     self._find_columns(names)
                     return found
-        raise UserError(f"{self._start}: {_what_it_is(last or lines[0])}")
+        raise UserError(f"{self._start}: {what_it_is(last or lines[0])}")
 
     def _find_columns(self, names: list[str]) -> None:
         """Remembers the columns of a table; refuses a table without labels."""
         lower = [name.lower() for name in names]
-        found = _shorten(", ".join(map(repr, names)))
+        found = shorten(", ".join(map(repr, names)))
         if self._reads_labels and "label" not in lower:
             raise self._unlabelled(f"a table with the columns {found}")
         for column in _COLUMNS:
@@ -177,6 +185,7 @@ class SitesFile:
                 fault = f"the column {column!r} occurs more than once in {found}"
                 raise UserError(f"{self._start}: {fault}.")
         self._columns = lower
+        self._reads_loci = site_loci.are_in(lower, self._start)
 
     # === Reading ===
 
@@ -188,7 +197,8 @@ class SitesFile:
             # Where labels are not read, `class:SINE` is part of the name.
             if stated and (self._reads_labels or _islabel_of(stated, name)):
                 name, label = name[: stated.start()], stated[1]
-            yield self._site(row, name, sequence, label, dot_bracket)
+            locus = self.coordinates.of_name(row, name, sequence)
+            yield self._site(row, name, sequence, label, dot_bracket, locus)
 
     def _table(self, stream: LineCounter) -> Iterator[Site | SkippedSite]:
         text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
@@ -201,7 +211,7 @@ class SitesFile:
 
     def _rows(self, text: io.TextIOWrapper) -> Iterator[list[str]]:
         """Yields the cells of every row that is not blank."""
-        delimiter = {form: mark for mark, form in _DELIMITERS.items()}[self.format]
+        delimiter = {form: mark for mark, form in DELIMITERS.items()}[self.format]
         lines = csv.reader(text, delimiter=delimiter, strict=True)
         # Where a quotation mark is lost, the reader stops far behind it.
         begin = self._first_line
@@ -230,11 +240,27 @@ class SitesFile:
             detail = f"{len(cells)} cells for {n_columns} columns"
             return skip_site(self._name(row, name), row, reason, detail)
         dot_bracket = named.get("structure", "").strip() or None
-        label = named.get("label", "").strip()
-        return self._site(row, name, named["sequence"], label, dot_bracket)
+        label, sequence = named.get("label", "").strip(), named["sequence"]
+        locus = None
+        if self._reads_loci:
+            locus = self.coordinates.of_cells(row, named, sequence)
+        site = self._site(row, name, sequence, label, dot_bracket, locus)
+        gene = _CONTROL.sub(" ", named.get("gene", "")).strip()
+        split = named.get("split", "").strip() if self._reads_splits else ""
+        if isinstance(site, SkippedSite) or not (gene or split):
+            return site
+        if split.lower() not in _SPLITS:
+            return skip_site(site.name, row, Reason.WRONG_SPLIT, split)
+        return site._replace(gene=gene, split=split.lower())
 
     def _site(
-        self, row: int, name: str, sequence: str, stated: str, dot_bracket: str | None
+        self,
+        row: int,
+        name: str,
+        sequence: str,
+        stated: str,
+        dot_bracket: str | None,
+        locus: Locus | None,
     ) -> Site | SkippedSite:
         name = self._name(row, name)
         label = self._label
@@ -244,7 +270,11 @@ class SitesFile:
                 reason = Reason.WRONG_LABEL if stated else Reason.NO_LABEL
                 return skip_site(name, row, reason, stated)
         return clean_site(
-            name, row, sequence, k=self._k, label=label, dot_bracket=dot_bracket
+            *(name, row, sequence),
+            k=self._k,
+            label=label,
+            dot_bracket=dot_bracket,
+            locus=locus,
         )
 
     def _name(self, row: int, name: str) -> str:
@@ -267,34 +297,3 @@ class SitesFile:
 def _islabel_of(stated: re.Match[str], header: str) -> bool:
     """Tells whether a class in a header is a label, as labelled FASTA has it."""
     return label_of(stated[1]) is not None and not header[stated.end() :].strip()
-
-
-def _cells(line: str, delimiter: str) -> list[str]:
-    cells = next(csv.reader([line.removeprefix("#")], delimiter=delimiter), [])
-    return [cell.strip() for cell in cells]
-
-
-def _what_it_is(line: str) -> str:
-    """Describes the first line of a file whose format is unknown."""
-    cells = max((_cells(line, delimiter) for delimiter in _DELIMITERS), key=len)
-    has_positions = len(cells) > 2 and all(map(_NUMBER.fullmatch, cells[1:3]))
-    if has_positions or re.match(r"(track|browser)\s", line):
-        return (
-            "this looks like BED, which has no sequences; make FASTA of it with "
-            "`bedtools getfasta -s`, as docs/tutorial.md shows."
-        )
-    if line.startswith("@"):
-        return (
-            "this looks like FASTQ, reads with qualities; make FASTA of it with "
-            "`seqtk seq -a`."
-        )
-    found = _shorten(", ".join(map(repr, cells)))
-    return (
-        "expected a FASTA header ('>name') or a table header with a column 'sequence', "
-        "tabs, commas or semicolons between columns; found "
-        f"{'the columns ' if len(cells) > 1 else ''}{found}."
-    )
-
-
-def _shorten(text: str, longest: int = 60) -> str:
-    return text if len(text) <= longest else text[: longest - 3] + "..."

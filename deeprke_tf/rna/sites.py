@@ -11,6 +11,7 @@ import functools
 import re
 from typing import NamedTuple
 
+from deeprke_tf.rna.loci import Locus
 from deeprke_tf.rna.structure import loop_contexts
 
 NUCLEOTIDES = "ACGU"
@@ -51,6 +52,8 @@ class Reason:
     NO_KMER = "no k-mer without N"
     NO_LABEL = "no label"
     WRONG_LABEL = "label is not 0 or 1"
+    WRONG_SPLIT = "split is not train, validation or test"
+    OTHER_SPLIT = "split is not test, but its file is"
     MISSING_CELLS = "missing cells"
     EXTRA_CELLS = "more cells than columns"
     STRUCTURE_LENGTH = "structure and sequence differ in length"
@@ -71,6 +74,9 @@ class Site(NamedTuple):
         folded.
       viewpoint: Half-open positions in `sequence` of the stretch in upper case, where
         letter case marks one (flanks in lower case, as in GraphProt's data); else None.
+      locus: Where the sequence lies on its genome, as long as it; None: not known.
+      gene: Name of its gene; may be empty.
+      split: "train", "validation" or "test", where the file says it; else empty.
     """
 
     name: str
@@ -78,6 +84,9 @@ class Site(NamedTuple):
     label: int | None = None
     dot_bracket: str | None = None
     viewpoint: tuple[int, int] | None = None
+    locus: Locus | None = None
+    gene: str = ""
+    split: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -105,6 +114,7 @@ def clean_site(
     k: int,
     label: int | None = None,
     dot_bracket: str | None = None,
+    locus: Locus | None = None,
 ) -> Site | SkippedSite:
     """Makes a site of a record in a file, or gives the reason to skip it.
 
@@ -122,13 +132,14 @@ def clean_site(
       label: 1 bound, 0 background; None: not labelled.
       dot_bracket: A structure as long as `sequence` without its white space; None: to
         be folded.
+      locus: Where it lies on its genome, N padding included; None: not known.
 
     Returns:
       The site, or the reason to skip it.
     """
     # The fast path of nearly all sites.
     if dot_bracket is None and len(sequence) >= k and _PLAIN.fullmatch(sequence):
-        return Site(name, sequence.replace("T", "U"), label)
+        return Site(name, sequence.replace("T", "U"), label, locus=locus)
     sequence = "".join(sequence.split())
     letters = rna_letters(sequence)
     start = len(letters) - len(letters.lstrip("N"))
@@ -140,8 +151,10 @@ def clean_site(
         dot_bracket = dot_bracket[start:end]
     if fault is not None:
         return skip_site(name, row, *fault)
+    if locus is not None:
+        locus = locus.part(start, start + len(stripped))
     viewpoint = _viewpoint(sequence, start)
-    return Site(name, stripped, label, dot_bracket, viewpoint)
+    return Site(name, stripped, label, dot_bracket, viewpoint, locus)
 
 
 @functools.lru_cache

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,8 @@ import numpy as np
 
 from deeprke_tf.data.description import Dataset
 from deeprke_tf.errors import UserError, require_positive
+from deeprke_tf.rna.loci import Locus
+from deeprke_tf.rna.site_loci import PLACE_COLUMNS, place_of
 from deeprke_tf.runs import layout
 from deeprke_tf.runs.ensemble import Scores, mean_and_sd
 from deeprke_tf.runs.run import Run
@@ -83,24 +86,29 @@ class Evaluation:
     def sites(self) -> "pd.DataFrame":
         """A row for each site, in the order in which the dataset is read.
 
-        Columns: `name`, `label`, `probability`, `calibrated_probability` and, for an
-        ensemble, `probability_sd`.
+        Columns: `name`, `label`, `probability`, `calibrated_probability`, for an
+        ensemble `probability_sd`; and, where any site has them, `chrom`, `start`,
+        `end`, `strand`, `blocks` (of a spliced site) and `gene`.
         """
         import pandas as pd
 
         from deeprke_tf.data import batches
 
         read = batches.read_split(
-            *(self.data, self.split, self.run.views, self.batch_size), with_names=True
+            *(self.data, self.split, self.run.views, self.batch_size), described=True
         )
+        texts: dict[str, list[str]] = {"name": [], "locus": [], "gene": []}
+        for *_, described in read:
+            for column, values in texts.items():
+                values += batches.as_texts(described[column])
         columns = {
-            "name": [name.decode() for *_, names in read for name in names.numpy()],
+            "name": texts["name"],
             "label": self.labels,
             **self.scores._asdict(),
         }
         if len(self.run.trainings) == 1:
             del columns["probability_sd"]
-        return pd.DataFrame(columns)
+        return pd.DataFrame(columns | places_of(texts["locus"], texts["gene"]))
 
     @property
     def usual_place(self) -> Path:
@@ -145,6 +153,26 @@ class Evaluation:
         return [out / layout.METRICS, out / PREDICTIONS, *drawn]
 
 
+def places_of(loci: Sequence[str], genes: Sequence[str]) -> dict[str, Any]:
+    """Returns the columns of a table that say where sites lie; none if none says it.
+
+    Args:
+      loci: Text of the `Locus` of each site; empty where it is not known, [n_sites].
+      genes: Names of their genes, may be empty, [n_sites].
+    """
+    if not any(loci) and not any(genes):
+        return {}
+    import pandas as pd
+
+    cells = [
+        place_of(Locus.parse(locus) if locus else None, gene)
+        for locus, gene in zip(loci, genes, strict=True)
+    ]
+    columns = dict(zip(PLACE_COLUMNS, map(list, zip(*cells, strict=True)), strict=True))
+    numbers = {name: pd.array(columns[name], "Int64") for name in ("start", "end")}
+    return columns | numbers
+
+
 def evaluate(
     run: Run,
     data: Dataset,
@@ -166,7 +194,7 @@ def evaluate(
     from deeprke_tf.runs.scorer import OTHER_RECORDS, score_labelled
 
     require_positive(n_bootstrap=n_bootstrap, batch_size=batch_size)
-    batches.require_encoding(data, run.encoding, run.views)
+    data.require_encoding(run.encoding, run.views)
     batches.verify_shards(data, split)
     read = batches.read_split(data, split, run.views, batch_size)
     each = []

@@ -29,7 +29,7 @@ def facts_of(pipeline, plan: Plan, sites, groups, inputs):
       plan: The run.
       sites: Pairs of order hash and site.
       groups: The sites by order hash: equal sequences are one group.
-      inputs: A dictionary for each input: `input`, `fault`, `n_sites`, `skipped`.
+      inputs: A dictionary for each input: `input`, `fault`, `skipped`, `described`.
 
     Returns:
       One element, the result of `check`.
@@ -85,7 +85,7 @@ def check(
     }
     return {
         "fault": _fault(plan, labels, read, skipped),
-        "inputs": [_described(plan, facts) for facts in read],
+        "inputs": [facts["described"] for facts in read],
         "skipped": {split: dict(reasons) for split, reasons in skipped.items()},
         "duplicates": {name: counts.get(name, 0) for name in _DUPLICATES},
         "n_sites": {
@@ -128,29 +128,16 @@ def _fault(
         if facts["fault"] is not None:
             return facts["fault"]
     train = {n: labels["train"][n] + labels["validation"][n] for n in (0, 1)}
-    n_usable = {"train": sum(train.values()), "test": sum(labels["test"].values())}
+    inputs = [facts["described"] for facts in read]
     try:
         checks.refuse_skips_if_strict(plan, skipped)
-        checks.require_usable_sites(plan, n_usable, skipped)
+        by_column = checks.is_split_by_column(inputs)
+        checks.require_usable_sites(plan, inputs, skipped)
         if plan.has_training_sites:
             checks.require_both_classes("train", train, checks.GIVE_THE_OTHER_CLASS)
+            advice = checks.NAME_BOTH_CLASSES if by_column else checks.GIVE_MORE_SITES
             for split in ("train", "validation"):
-                checks.require_both_classes(
-                    split, labels[split], checks.GIVE_MORE_SITES
-                )
+                checks.require_both_classes(split, labels[split], advice)
     except UserError as error:
         return str(error)
     return None
-
-
-def _described(plan: Plan, facts: Mapping[str, Any]) -> dict[str, Any]:
-    source = plan.sources[facts["input"]]
-    return {
-        "split": source.split,
-        "file": source.path.name,
-        "format": facts.get("format"),
-        "label": source.label,
-        "sha256": facts.get("sha256"),
-        "n_sites": facts["n_sites"],
-        "n_skipped": sum(facts["skipped"].values()),
-    }

@@ -23,10 +23,15 @@ from apache_beam.pvalue import AsList, AsSingleton, TaggedOutput
 
 from deeprke_tf.data import checks, description, partition, records
 from deeprke_tf.data.plan import Plan
-from deeprke_tf.data.stages import SKIPPED_COLUMNS, SkippedTable
+from deeprke_tf.data.stages import (
+    SKIPPED_COLUMNS,
+    InputFacts,
+    SkippedTable,
+    checked_site,
+)
 from deeprke_tf.errors import UserError
 from deeprke_tf.rna.site_files import SitesFile
-from deeprke_tf.rna.sites import Reason, SkippedSite, refuse_long
+from deeprke_tf.rna.sites import Reason, SkippedSite
 from deeprke_tf.system.files import sha256
 from pipelines.beam import files
 from pipelines.beam.facts import facts_of
@@ -61,7 +66,9 @@ def run(plan: Plan, job: BeamJob) -> dict[str, Any]:
             # A wrong name is found here, before the job starts.
             SitesFile(source.path, k=plan.encoding.k, label=source.label)
         counts = job.run(lambda pipeline: build(pipeline, plan, directory))
-        contents = plan.describe() | _completed(plan, directory)
+        completed = _completed(plan, directory)
+        by_column = checks.is_split_by_column(completed["inputs"])
+        contents = plan.describe(by_column) | completed
         text = description.as_text(contents)
         files.write(directory, description.FILE_NAME, text.encode())
     return contents | {"n_folded": counts.get("sequences_folded", 0)}
@@ -127,33 +134,35 @@ class _ReadSites(beam.DoFn):
     def process(self, index: int) -> Iterator[Any]:
         """Yields pairs of order hash and site."""
         plan, source = self._plan, self._plan.sources[index]
-        facts: dict[str, Any] = {"input": index, "fault": None}
-        counts: collections.Counter[str] = collections.Counter()
-        n_sites = 0
+        fault, file, digest, facts = None, None, None, InputFacts()
         try:
             file = SitesFile(source.path, k=plan.encoding.k, label=source.label)
-            for n_sites, read in enumerate(file, start=1):
+            for facts.n_sites, read in enumerate(file, start=1):
                 self._n_read.inc()
-                site = refuse_long(read, n_sites, plan.max_length)
+                site = checked_site(read, facts.n_sites, source, plan)
                 if isinstance(site, SkippedSite):
-                    counts[site.reason] += 1
+                    facts.reasons[site.reason] += 1
                     self._n_skipped.inc()
                     yield skipped_site(plan, index, site)
                     continue
                 hashes = partition.sequence_hashes([site.sequence], plan.seed)
-                split = source.split
-                if split == "train" and partition.is_validation(
+                facts.n_stated += site.split != ""
+                split = site.split or source.split
+                is_hashed = split == "train" and not site.split
+                if is_hashed and partition.is_validation(
                     hashes.validation[0], plan.validation_fraction
                 ):
                     split = "validation"
                 cells = (site.name, site.sequence, site.label, site.dot_bracket)
-                yield int(hashes.order[0]), (index, n_sites, split, *cells)
-            facts["format"] = file.format
-            facts["sha256"] = sha256(source.path)
+                row = (index, facts.n_sites, split, *cells, site.locus, site.gene)
+                yield int(hashes.order[0]), row
+            facts.n_without_coordinates = file.coordinates.n_dropped
+            digest = sha256(source.path)
         except UserError as error:
-            facts["fault"] = str(error)
-        facts |= {"n_sites": n_sites, "skipped": dict(counts)}
-        yield TaggedOutput("inputs", facts)
+            fault = str(error)
+        described = facts.described(source, file.format if file else None, digest)
+        counted = {"input": index, "fault": fault, "skipped": dict(facts.reasons)}
+        yield TaggedOutput("inputs", counted | {"described": described})
 
 
 def _write_skipped(
@@ -193,9 +202,7 @@ def _completed(plan: Plan, directory: str) -> dict[str, Any]:
         for split, n_sites in facts["n_sites"].items()
         if n_sites
     }
-    n_written = dict.fromkeys(records.SPLITS, 0)
-    n_written |= {split: described["n_sites"] for split, described in splits.items()}
-    checks.require_usable_sites(plan, n_written, facts["skipped"])
+    checks.require_usable_sites(plan, facts["inputs"], facts["skipped"])
     return {
         "inputs": facts["inputs"],
         "splits": splits,

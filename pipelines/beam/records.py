@@ -12,12 +12,14 @@ from apache_beam.pvalue import TaggedOutput
 from deeprke_tf.data import partition, records
 from deeprke_tf.data.plan import Plan
 from deeprke_tf.data.stages import sites_to_records, skipped_cells
+from deeprke_tf.rna.loci import Locus
 from deeprke_tf.rna.sites import Reason, Site, SkippedSite, skip_site
 from pipelines.beam import files
 from pipelines.beam.folding import NAMESPACE, WorkerFolds
 
-# Input (its index in the plan), row, split, name, sequence, label, dot-bracket.
-SiteRow: TypeAlias = tuple[int, int, str, str, str, int, str | None]
+# Input (its index in the plan), row, split, name, sequence, label, dot-bracket, locus,
+# gene.
+SiteRow: TypeAlias = tuple[int, int, str, str, str, int, str | None, Locus | None, str]
 # Order hash, input, row: the order of the sites of a split.
 Key: TypeAlias = tuple[int, int, int]
 # Key, label, length, serialized record.
@@ -55,8 +57,9 @@ class FoldAndEncode(beam.DoFn):
             )
         usable: list[tuple[str, Key, Site]] = []
         for order, rows in groups:
-            for source, number, split, name, sequence, label, dot_bracket in rows:
-                site = Site(name, sequence, label, dot_bracket)
+            for row in rows:
+                source, number, split = row[:3]
+                site = Site(*row[3:7], locus=row[7], gene=row[8])
                 if site.dot_bracket is None and (cause := failed.get(site.sequence)):
                     gone = skip_site(site.name, number, Reason.NOT_FOLDED, cause)
                     self._n_skipped.inc()

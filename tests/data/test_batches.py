@@ -101,9 +101,10 @@ def test_a_model_of_one_view_gets_one(info):
 
 @pytest.mark.parametrize("settings", [{}, {"shuffle_seed": 3}, {"n_devices": 3}])
 def test_names_come_with_their_sites_where_asked_for(info, settings):
-    batches = dataset.read_split(info, "train", VIEWS, 4, with_names=True, **settings)
+    batches = dataset.read_split(info, "train", VIEWS, 4, described=True, **settings)
     names = []
-    for inputs, _label, weight, name in batches:
+    for inputs, _label, weight, texts in batches:
+        name = texts["name"]
         first_ids = inputs["sequence_kmers"].numpy()[:, 0]
         assert [f"site{i}".encode() for i in first_ids] == name.numpy().tolist()
         names += name.numpy()[weight.numpy()[:, 0] > 0].tolist()
@@ -390,10 +391,10 @@ def test_splits_come_in_one_order_whatever_that_of_the_file(tmp_path):
 def test_data_encoded_otherwise_than_the_model_was_trained_are_refused(
     info, change, words
 ):
-    dataset.require_encoding(info, Encoding(), VIEWS)
+    info.require_encoding(Encoding(), VIEWS)
     with pytest.raises(UserError, match=f"was preprocessed with {words}"):
         changed = dataclasses.replace(Encoding(), **change)
-        dataset.require_encoding(info, changed, VIEWS)
+        info.require_encoding(changed, VIEWS)
 
 
 # === Sampling ===

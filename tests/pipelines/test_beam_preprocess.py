@@ -39,13 +39,27 @@ def write_table(path, sequences):
     return path
 
 
+def write_columns(path, sequences):
+    """Writes sites with coordinates, most of which fit, genes and splits."""
+    lines = ["name,chrom,start,end,strand,label,split,gene,sequence"]
+    for i, s in enumerate(sequences):
+        place = f"chr2,{i},{i + len(s) + (i == 4)},+" if i % 4 else ",,,"
+        split = ("train", "validation", "test", "dev")[
+            min(i % 10, 3) if i < 13 else i % 3
+        ]
+        lines.append(f"site{i},{place},{i // 3 % 2},{split},gene{i % 7},{s}")
+    path.write_text("\n".join(lines) + "\n")
+
+
 def records_of(directory, split):
     shards = [str(path) for path in directory.glob(f"{split}-*")]
     return sorted(tf.data.TFRecordDataset(shards, "GZIP").as_numpy_iterator())
 
 
 # With 2 sites per shard, some shards get no site.
-@pytest.mark.parametrize("training, sites_per_shard", [("table", 2), ("gzip", 25)])
+@pytest.mark.parametrize(
+    "training, sites_per_shard", [("table", 2), ("gzip", 25), ("columns", 9)]
+)
 def test_local_and_beam_write_the_same_files(
     training, sites_per_shard, tmp_path, capsys
 ):
@@ -54,6 +68,8 @@ def test_local_and_beam_write_the_same_files(
     if training == "gzip":
         write_fasta(sites, sequences)
         sites.write_bytes(gzip.compress(sites.read_bytes()))
+    elif training == "columns":
+        write_columns(sites, sequences)
     else:
         write_table(sites, sequences)
     positives = write_fasta(tmp_path / "bound.fa", random_sequences(20, seed=2))
