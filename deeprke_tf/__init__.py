@@ -14,7 +14,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from deeprke_tf.api import Run, audit_sites, fit, load_run
+    from deeprke_tf.api import Run, audit_sites, crossvalidate, fit, load_run
     from deeprke_tf.config import FoldSettings
     from deeprke_tf.data.description import Dataset
     from deeprke_tf.data.preprocessing import preprocess
@@ -32,6 +32,7 @@ __all__ = [
     "Site",
     "UserError",
     "audit_sites",
+    "crossvalidate",
     "fit",
     "fold",
     "load_run",

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from deeprke_tf.auditing.audit import Audit
+    from deeprke_tf.crossvalidation.groups import Groups
+    from deeprke_tf.crossvalidation.result import CrossValidation
     from deeprke_tf.scanning.result import Scan
 
 PathLike: TypeAlias = str | os.PathLike[str]
@@ -207,6 +209,74 @@ def fit(
         else:
             train_run(directory, out, chosen, **options)
     return load_run(out)
+
+
+def crossvalidate(
+    data: PathLike | Dataset,
+    out: PathLike,
+    *,
+    folds: int = 5,
+    groups: "Groups" = "auto",
+    preset: str = presets.DEFAULT,
+    config: PathLike | RunConfig | None = None,
+    vectors_from: PathLike | None = None,
+    devices: int | None = None,
+    progress: bool | Progress = False,
+    **settings: Any,
+) -> "CrossValidation":
+    """Cross-validates a model by groups of sites, then trains a final one on all sites.
+
+    Each fold holds out some groups: a model is trained on the others, with a tenth of
+    them as its validation split, and gives the held-out sites their out-of-fold
+    probabilities. The final model is trained on all sites, for the epochs that the
+    models of the folds took (the median); its threshold and its calibration are fitted
+    to the out-of-fold probabilities. The test split, if there is one, is left for you
+    to evaluate the final model on.
+
+    The same call resumes what was interrupted. Several processes may make it at once:
+    each trains the models that no other one trains.
+
+    Args:
+      data: A dataset, or the directory of one; its training and validation sites are
+        dealt anew.
+      out: Directory to make.
+      folds: Number of folds.
+      groups: Sites that stay together: of one "chromosome", of one "gene", or with
+        sequences that share 38 letters, directly or through others ("overlap"). "auto"
+        is "gene" where most sites have one, else "chromosome" where all have
+        coordinates, else "overlap".
+      preset: Settings to start from, as for `fit`.
+      config: In place of a preset: settings, or a file of them.
+      vectors_from: Directory of `deeprke vectors`; by default the k-mer vectors of each
+        model are trained on its training sites.
+      devices: Number of GPUs or logical CPU devices, as for `fit`.
+      progress: Show a progress bar for each epoch, or report to a callback.
+      **settings: Single settings that replace the preset's, as for `fit`. `seed` also
+        fixes which groups are held out together.
+
+    Returns:
+      The result: `measures` and `sites` are tables, `final` is the directory of the
+      final model, for `load_run`.
+
+    Raises:
+      UserError: An argument cannot be used, there are too few groups, a fold lacks a
+        class, `out` holds something else, or a training failed.
+    """
+    if "tensorflow" not in sys.modules:
+        tensorflow.import_tensorflow()
+    from deeprke_tf.crossvalidation import engine
+    from deeprke_tf.training.settings import run_config
+
+    return engine.crossvalidate(
+        data.directory if isinstance(data, Dataset) else Path(data),
+        Path(out),
+        run_config(preset, config, settings),
+        folds,
+        groups,
+        vectors_from=_path(vectors_from),
+        n_devices=devices,
+        progress=as_progress(progress),
+    )
 
 
 class Run(run.Run):

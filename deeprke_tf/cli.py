@@ -45,6 +45,7 @@ GROUPS = {
     },
     "model": {
         "train": ("deeprke_tf.train", "train a model of one RBP, or of each of many"),
+        "crossvalidate": ("deeprke_tf.cv_train", "cross-validate, then train on all"),
         "evaluate": ("deeprke_tf.evaluate", "measure a model on labelled records"),
         "tune": ("deeprke_tf.tune", "search for better hyperparameters"),
     },

@@ -21,7 +21,7 @@ FLOORS = (
     ("runs",),
     ("training", "scanning", "serving", "auditing"),
     ("fleets",),
-    ("tuning", "benchmarking", "diagnostics"),
+    ("tuning", "benchmarking", "diagnostics", "crossvalidation"),
     ("api",),
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -99,6 +99,29 @@ class KmerVocabulary:
             )
         return [names[i] for i in ids]
 
+    def letters(self, ids: np.ndarray) -> str:
+        """Returns the text of which `encode` gives `ids`; letters not known are `N`.
+
+        Up to k - 1 more letters are lost before an unknown one, and as many behind it
+        where the text ends.
+
+        >>> vocabulary = KmerVocabulary("ACGU", k=2)
+        >>> vocabulary.letters(vocabulary.encode("GGAUNACC"))
+        'GGANNACC'
+
+        Args:
+          ids: Ids of neighboring k-mers, at least one, [n_kmers].
+        """
+        n_letters = len(self.alphabet)
+        numbers = np.asarray(ids) - FIRST_KMER_ID
+        # The first letter of each k-mer, and the others of the last one.
+        heads = numbers // n_letters ** (self.k - 1)
+        places = n_letters ** np.arange(self.k - 2, -1, -1)
+        tail = numbers[-1] // places % n_letters
+        digits = np.concatenate([heads, np.where(numbers[-1] < 0, -1, tail)])
+        letters = np.frombuffer(f"{self.alphabet}N".encode(), np.uint8)
+        return letters[np.maximum(digits, -1)].tobytes().decode()
+
     @functools.cached_property
     def _digits(self) -> np.ndarray:
         """Maps a byte to the number of its letter, [256].

@@ -1,5 +1,6 @@
 """Figures of a training run and of an evaluation, as PNG files."""
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -132,6 +133,31 @@ def roc_curve(
         chance = "Chance: AUROC 0.500"
         axes.plot([0, 1], [0, 1], "--", color=plotting.GRAY, label=chance)
         axes.plot(*_thinned(x, y), color=plotting.BLUE, label=label)
+
+
+def roc_curves(
+    sites: Mapping[str, tuple[npt.ArrayLike, npt.ArrayLike]], path: Path, *, title: str
+) -> None:
+    """Draws several ROC curves, and in black that of all their sites together.
+
+    Args:
+      sites: Labels and probabilities of each curve, by its name.
+      path: PNG file to write or replace.
+      title: Above the axes.
+    """
+    pooled = [np.concatenate(values) for values in zip(*sites.values(), strict=True)]
+    colors = itertools.cycle(plotting.COLORS)
+    with _unit_square(path, title, "False positive rate", "True positive rate") as axes:
+        axes.plot([0, 1], [0, 1], "--", color=plotting.GRAY, label="Chance")
+        for name, (labels, probabilities) in [("Pooled", pooled), *sites.items()]:
+            is_pooled = name == "Pooled"
+            axes.plot(
+                *_thinned(*sklearn_metrics.roc_curve(labels, probabilities)[:2]),
+                color="black" if is_pooled else next(colors),
+                linewidth=2 if is_pooled else 1,
+                zorder=3 if is_pooled else 2,
+                label=f"{name}: AUROC {metrics.auroc(labels, probabilities):.3f}",
+            )
 
 
 def precision_recall_curve(

@@ -97,7 +97,9 @@ def mean_validation(
 
 
 def _validation_shards(manifest: dict[str, Any]) -> list[str]:
-    shards = manifest["data"]["splits"]["validation"]["shards"]
+    splits = manifest["data"]["splits"]
+    # A final model of cross-validation has predictions of its training sites instead.
+    shards = splits.get("validation", splits["train"])["shards"]
     return [shard["sha256"] for shard in shards]
 
 

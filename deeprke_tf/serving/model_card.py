@@ -103,6 +103,16 @@ def _protocol(run: Run) -> dict[str, Any]:
         del protocol["seed"]  # Each member has its own seed and best epoch.
     else:
         protocol |= {name: run.manifest[name] for name in ("best_epoch", "n_epochs")}
+    if "crossvalidation" in run.manifest:
+        found = run.manifest["crossvalidation"]
+        auroc = found["measures"]["auroc"]
+        return protocol | {
+            "crossvalidation": f"{found['folds']} folds by {found['groups']}, AUROC "
+            f"{auroc['mean']:.4f}, sd {auroc['sd']:.4f}",
+            "epoch_chosen_on": "the folds, median",
+            "threshold_chosen_on": "out-of-fold MCC",
+            "calibration_fitted_on": "out-of-fold probabilities",
+        }
     of_mean = ", mean probability of the members" if run.members else ""
     return protocol | {
         "epoch_chosen_on": "validation AUROC",

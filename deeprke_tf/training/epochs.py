@@ -7,6 +7,7 @@ run that was killed and resumed gives the history and the model of one that was 
 import dataclasses
 import logging
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ def fit(
     state: TrainingState,
     log_dir: Path,
     progress: Progress = no_progress,
+    n_epochs: int | None = None,
 ) -> keras.Model:
     """Trains until the validation AUROC no longer rises, from `state` on.
 
@@ -48,9 +50,12 @@ def fit(
       state: The epochs done so far; updated after each epoch.
       log_dir: Directory of TensorBoard logs.
       progress: Shows the sites of each epoch.
+      n_epochs: Ends after so many epochs, which the learning rate is not told, and
+        leaves validation out; None: early stopping.
 
     Returns:
-      The network of the best epoch, float32 and uncompiled.
+      The network of the best epoch, or of the last one without validation; float32 and
+      uncompiled.
 
     Raises:
       UserError: Loss or validation measures are NaN, or the state is damaged.
@@ -61,25 +66,37 @@ def fit(
     keras.utils.set_random_seed(settings.seed % 2**32)  # NumPy takes no more bits.
     with strategy.scope():
         model = state.load_model() or compiled_model(info, run_config, vectors)
-    validation = dataset.read_split(
-        info, "validation", run_config.model.views, settings.batch_size
-    )
-    score = scorer(model)
+    measure = _no_measures if n_epochs else _on_validation(model, info, run_config)
     log = tf.summary.create_file_writer(str(log_dir))
-    while not state.is_finished(settings):
+    while not state.is_finished(settings) and state.n_epochs != n_epochs:
         epoch = state.n_epochs + 1
         loss = train_epoch(model, info, run_config, epoch, progress)
-        measured = objective.validation_measures(*score_labelled(score, validation))
-        row = {"epoch": epoch, "loss": loss} | measured
+        row = {"epoch": epoch, "loss": loss} | measure()
         _require_finite(row)
         state.end_epoch(row, model)
         with log.as_default(step=epoch):
-            for name in ("loss", "val_loss", "val_auroc", "val_auprc"):
-                tf.summary.scalar(name, row[name])
+            for name in row:
+                if name != "epoch":
+                    tf.summary.scalar(name, row[name])
         log.flush()  # So that a run that is killed has it.
         _logger.info("%s", _epoch_line(row, settings, state.best_epoch == epoch))
     log.close()
     return float32_copy(state.load_best_model(), run_config.model, vectors)
+
+
+def _on_validation(
+    model: keras.Model, info: Dataset, run_config: RunConfig
+) -> Callable[[], dict[str, float]]:
+    """Returns a function that measures the network on the validation sites."""
+    validation = dataset.read_split(
+        info, "validation", run_config.model.views, run_config.train.batch_size
+    )
+    score = scorer(model)
+    return lambda: objective.validation_measures(*score_labelled(score, validation))
+
+
+def _no_measures() -> dict[str, float]:
+    return {}
 
 
 def compiled_model(
@@ -213,8 +230,10 @@ def _plan_line(asked: TrainConfig, settings: TrainConfig, info: Dataset) -> str:
 
 
 def _epoch_line(row: dict[str, Any], settings: TrainConfig, is_best: bool) -> str:
+    line = f"epoch {row['epoch']:>3}/{settings.epochs}  loss {row['loss']:.4f}"
+    if "val_auroc" not in row:
+        return line
     return (
-        f"epoch {row['epoch']:>3}/{settings.epochs}  loss {row['loss']:.4f}  "
-        f"validation loss {row['val_loss']:.4f}  AUROC {row['val_auroc']:.4f}"
+        f"{line}  validation loss {row['val_loss']:.4f}  AUROC {row['val_auroc']:.4f}"
         + ("  best so far" if is_best else "")
     )

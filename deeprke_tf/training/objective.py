@@ -130,9 +130,15 @@ def validation_measures(
 def best_epoch(history: Sequence[Mapping[str, Any]]) -> int:
     """Returns the epoch with the highest validation AUROC, from 1; the first of ties.
 
+    Without validation it is the last epoch.
+
     >>> best_epoch([{"val_auroc": 0.7}, {"val_auroc": 0.8}, {"val_auroc": 0.8}])
     2
+    >>> best_epoch([{"loss": 0.5}, {"loss": 0.6}])
+    2
     """
+    if history and not any("val_auroc" in row for row in history):
+        return len(history)
     aurocs = [row["val_auroc"] for row in history]
     return aurocs.index(max(aurocs)) + 1
 

@@ -33,7 +33,12 @@ def score_validation(
 
 
 def write_measures(
-    out: Path, info: Dataset, labels: np.ndarray, probabilities: np.ndarray
+    out: Path,
+    info: Dataset,
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    *,
+    split: str = "validation",
 ) -> dict[str, Any]:
     """Chooses the threshold on validation, measures there, and draws the figures.
 
@@ -45,20 +50,21 @@ def write_measures(
       info: The dataset.
       labels: Labels of the validation sites, [n_sites].
       probabilities: Their probabilities, float32 [n_sites].
+      split: What the sites are called in measures and figures.
 
     Returns:
       The contents of `metrics.json`.
     """
     threshold = metrics.best_threshold(labels, probabilities)
     measured = {
-        "split": "validation",
+        "split": split,
         "data": info.directory.resolve().name,
         **metrics.evaluate_probabilities(labels, probabilities, threshold),
     }
     layout.write_validation(out, labels, probabilities)
     files.write_json(out / layout.METRICS, measured)
     figures.evaluation_figures(
-        out / layout.FIGURES, "validation", labels, probabilities, measured
+        out / layout.FIGURES, split, labels, probabilities, measured
     )
     return measured
 
