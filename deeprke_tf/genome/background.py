@@ -13,6 +13,7 @@ excluded stretches, and random windows off N.
 
 import dataclasses
 import random
+import string
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["none", "same-genes", "genome", "shuffled", "peaks", "bed"]
 
+_LOWER = string.ascii_lowercase
 _TRIES = 10  # to shuffle a site into another sequence
 _MOST_COMPARED = 10_000  # unmatched windows, for the report
 
@@ -49,16 +51,11 @@ class BackgroundSettings:
     """Background sites for each bound one."""
     gap: int = 100
     """Nucleotides between background and peaks, at least."""
-    seed: int = 1
-    """Random seed; the same inputs and seed give the same sites."""
 
     def __post_init__(self):
         require_positive(ratio=self.ratio)
-        for name in ("gap", "seed"):
-            if getattr(self, name) < 0:
-                raise UserError(
-                    f"`{name}` must not be negative, got {getattr(self, name)}."
-                )
+        if self.gap < 0:
+            raise UserError(f"`gap` must not be negative, got {self.gap}.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,25 +104,30 @@ def background_of(
     bound: "pd.DataFrame",
     ground: Ground,
     settings: BackgroundSettings,
+    seed: int,
     others: "pd.DataFrame | None" = None,
 ) -> Background:
     """Chooses background sites for bound sites.
+
+    Letter case marks a stretch in each window where it marks the peak of a bound site:
+    else a background site could be told by it.
 
     Args:
       bound: The bound sites: columns `name`, `chrom`, `start`, `end`, `strand`,
         `label`, `region`, `split`, `sequence`, `blocks` and `gene`.
       ground: Genome, peaks and annotation.
       settings: How they are chosen.
+      seed: Random seed; the same inputs and seed give the same sites.
       others: For `peaks` and `bed`, the windows to choose from, in the same columns.
 
     Raises:
       UserError: `same-genes` without an annotation, or no background at all was found.
     """
-    rng = np.random.default_rng(settings.seed)
+    rng = np.random.default_rng(seed)
     if settings.kind == "none" or not len(bound):
         return Background(bound[:0], bound[:0], {}, {})
     if settings.kind == "shuffled":
-        return _shuffled(bound, settings)
+        return _shuffled(bound, settings, seed)
     if settings.kind in ("peaks", "bed"):
         if others is None:
             raise UserError(f"`background` {settings.kind!r} needs a BED file.")
@@ -159,6 +161,10 @@ def _random(
     with_region = settings.kind != "genome"
     site, chosen = windows.matched(sites, settings.ratio, with_region)
     table = windows.table(chosen, _names(bound, site))
+    table["sequence"] = [
+        _marked_as(*pair)
+        for pair in zip(bound["sequence"].iloc[site], table["sequence"], strict=True)
+    ]
     some = np.sort(rng.permutation(site)[:_MOST_COMPARED])
     compared = windows.drawn(source.unmatched[some], sites.length[some])
     unmatched = windows.table(compared, [""] * len(compared.gc))
@@ -205,9 +211,11 @@ def _is_free(
     return np.bincount(of_block, touches, minlength=len(loci)) == 0
 
 
-def _shuffled(bound: "pd.DataFrame", settings: BackgroundSettings) -> Background:
-    """Shuffles each bound site; case, which marks its peak, stays in place."""
-    rng = random.Random(settings.seed)
+def _shuffled(
+    bound: "pd.DataFrame", settings: BackgroundSettings, seed: int
+) -> Background:
+    """Shuffles each bound site."""
+    rng = random.Random(seed)
     site, sequences = [], []
     for number, sequence in enumerate(bound["sequence"]):
         letters = sequence.upper()
@@ -217,7 +225,7 @@ def _shuffled(bound: "pd.DataFrame", settings: BackgroundSettings) -> Background
             if shuffled not in found:
                 found.add(shuffled)
                 site.append(number)
-                sequences.append(_cased_as(sequence, shuffled))
+                sequences.append(_marked_as(sequence, shuffled))
             if len(found) > settings.ratio:
                 break
     chosen = np.array(site, np.int64)
@@ -227,14 +235,18 @@ def _shuffled(bound: "pd.DataFrame", settings: BackgroundSettings) -> Background
     return _found(bound, chosen, table, table[:0], settings)
 
 
-def _cased_as(sequence: str, letters: str) -> str:
-    """Returns letters in the case of a sequence, position by position.
+def _marked_as(bound: str, letters: str) -> str:
+    """Marks a window with flanks as long as those of a bound site.
 
-    >>> _cased_as("acGTac", "GGGAAA")
-    'ggGAaa'
+    >>> _marked_as("acGTAc", "GGGAAACC")
+    'ggGAAACc'
     """
-    cases = zip(sequence, letters, strict=True)
-    return "".join(new.lower() if old.islower() else new for old, new in cases)
+    first = len(bound) - len(bound.lstrip(_LOWER))
+    end = len(letters) - (len(bound) - len(bound.rstrip(_LOWER)))
+    if first >= end:
+        return letters.upper()
+    middle = letters[first:end].upper()
+    return letters[:first].lower() + middle + letters[end:].lower()
 
 
 def _covariates(sites: "pd.DataFrame") -> Covariates:

@@ -14,10 +14,22 @@ _GAP = 2_000
 # Windows that begin in different stretches of this length are read apart.
 _STRETCH = 1 << 20
 
-_IS_GC, _IS_LOWER, _IS_KNOWN = (
-    np.array([chr(code) in letters for code in range(256)])
-    for letters in ("GCgc", "acgtun", "ACGTUacgtu")
-)
+# Three counts are added up in one number, of so many bits each: no window is longer.
+_BITS = 21
+
+
+def _table() -> np.ndarray:
+    """Returns what each letter adds to the three counts, int64 [256]."""
+    letters = [chr(code) for code in range(256)]
+    is_counted = [
+        [letter in "GCgc" for letter in letters],
+        [letter in "acgtun" for letter in letters],
+        [letter not in "ACGTUacgtu" for letter in letters],
+    ]
+    return (np.array(is_counted, np.int64).T << (_BITS * np.arange(3))).sum(axis=1)
+
+
+_COUNTED = _table()
 
 
 class Composition(NamedTuple):
@@ -52,19 +64,16 @@ def composition(
       start: First position of each window, from 0, [n_windows].
       end: Position behind the last, [n_windows].
     """
-    counts = np.zeros((3, len(start)), np.int64)
+    counts = np.zeros(len(start), np.int64)
     order = np.lexsort([start, template])
     for run in _runs(template[order], start[order], end[order]):
         windows = order[run]
         first, last = int(start[windows[0]]), int(end[windows].max())
         text = letters(int(template[windows[0]]), first, last).encode("ascii")
-        codes = np.frombuffer(text, np.uint8)
-        for row, table in enumerate((_IS_GC, _IS_LOWER, ~_IS_KNOWN)):
-            up_to = np.zeros(len(codes) + 1, np.int32)
-            np.cumsum(table[codes], out=up_to[1:])
-            counts[row, windows] = up_to[end[windows] - first]
-            counts[row, windows] -= up_to[start[windows] - first]
-    return Composition(*counts)
+        up_to = np.zeros(len(text) + 1, np.int64)
+        _COUNTED[np.frombuffer(text, np.uint8)].cumsum(out=up_to[1:])
+        counts[windows] = up_to[end[windows] - first] - up_to[start[windows] - first]
+    return Composition(*(counts >> _BITS * i & (1 << _BITS) - 1 for i in range(3)))
 
 
 def _runs(template: np.ndarray, start: np.ndarray, end: np.ndarray) -> list[slice]:

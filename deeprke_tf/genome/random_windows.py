@@ -185,11 +185,17 @@ class RandomWindows:
           names: Their names.
         """
         loci = self.loci(candidates.windows)
-        genes = self._source.genes[candidates.windows.piece]
+        genes = self._source.genes[candidates.windows.piece].tolist()
+        if self._regions is not None:
+            middles = (one.part(n := one.n_nucleotides // 2, n + 1) for one in loci)
+            genes = [
+                gene or self._regions.gene_at(middle.chrom, middle.strand, middle.start)
+                for gene, middle in zip(genes, middles, strict=True)
+            ]
         sequences = map(self._genome.fetch_locus, loci)
         labels = [0] * len(loci)
         return sites_table(
-            names, loci, labels, candidates.region.tolist(), sequences, genes.tolist()
+            names, loci, labels, candidates.region.tolist(), sequences, genes
         )
 
     def _letters(self, template: int, start: int, end: int) -> str:

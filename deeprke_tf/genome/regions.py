@@ -48,12 +48,33 @@ class Regions:
           strand: `+` or `-`.
           positions: On the chromosome, from 0, [n].
         """
+        bounds, codes = self._map_of(chrom, strand)
+        found = np.searchsorted(bounds, np.asarray(positions), side="right")
+        return np.array(REGIONS)[codes[found]]
+
+    def within(self, chrom: str, strand: str, start: int, end: int) -> list[Segment]:
+        """Returns start, end and region of all that lies between two positions.
+
+        All genes count; `of` says the same of each position.
+
+        Args:
+          chrom: Chromosome.
+          strand: `+` or `-`.
+          start: First position, from 0.
+          end: Position behind the last.
+        """
+        bounds, codes = self._map_of(chrom, strand)
+        first = np.searchsorted(bounds, start, side="right")
+        last = np.searchsorted(bounds, end, side="left")
+        edges = [start, *bounds[first:last].tolist(), end]
+        regions = [REGIONS[code] for code in codes[first : last + 1].tolist()]
+        return list(zip(edges[:-1], edges[1:], regions, strict=True))
+
+    def _map_of(self, chrom: str, strand: str) -> tuple[np.ndarray, np.ndarray]:
         place = (chrom, strand)
         if place not in self._maps:
             self._maps[place] = self._map(self._places.get(place, []))
-        bounds, codes = self._maps[place]
-        found = np.searchsorted(bounds, np.asarray(positions), side="right")
-        return np.array(REGIONS)[codes[found]]
+        return self._maps[place]
 
     def segments(self, gene: str) -> list[Segment]:
         """Returns start, end and region of the stretches of a gene, ascending.

@@ -96,10 +96,12 @@ def same_genes(
     rows: list[_Row] = []
     for gene, transcript in zip(genes, transcripts, strict=True):
         strand = -1 if transcript.strand == "-" else 1
-        for start, end, region in regions.segments(gene):
+        place = transcript.chrom, transcript.strand
+        span = transcript.exons[0][0], transcript.exons[-1][1]
+        for start, end, region in regions.within(*place, *span):
             if not spliced or region == INTRON:
-                place = (number[transcript.chrom], start, end, strand, gene)
-                rows += _grouped(gene, region, place)
+                piece = (number[transcript.chrom], start, end, strand, gene)
+                rows += _grouped(gene, region, piece)
         if spliced:
             for start, end, region in spliced_segments(transcript):
                 rows += _grouped(gene, region, (len(loci), start, end, 1, gene))
@@ -147,9 +149,9 @@ def _groups(gene: str, region: str) -> list[Hashable]:
 
 
 def _grouped(
-    gene: str, region: str, place: tuple[int, int, int, int, str]
+    gene: str, region: str, piece: tuple[int, int, int, int, str]
 ) -> list[_Row]:
-    return [(group, *place) for group in _groups(gene, region)]
+    return [(group, *piece) for group in _groups(gene, region)]
 
 
 def _chromosomes(chroms: Sequence[str], genome: Genome) -> list[str]:
