@@ -6,6 +6,7 @@ again by group, is its validation split. Records are copied as they are.
 
 import contextlib
 import dataclasses
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,11 @@ _TRAIN, _VALIDATION, _TEST = range(len(SPLITS))
 
 _LARGEST_HASH = 2**partition.BITS - 1
 
-# What a description says of the files of sites alone.
-_OF_INPUTS = ("skipped", "duplicates")
+# What a description says of the splits that were there before.
+_OF_OLD_SPLITS = {
+    *("skipped", "duplicates"),
+    *("validation_fraction", "validation_groups", "validation_rule"),
+}
 
 
 def name_of(cv_fold: int) -> str:
@@ -79,30 +83,33 @@ def deal_splits(sites: GroupedSites, n_folds: int, seed: int, data: Path) -> np.
     of_site = dealing.deal(sites.groups, sites.labels, [1 / n_folds] * n_folds, seed)
     splits = np.full((n_folds, len(of_site)), _TRAIN, np.uint8)
     for number, of_fold in enumerate(splits):
+        of_fold[of_site == number] = _TEST
         others = np.flatnonzero(of_site != number)
+        require = functools.partial(_require_both_classes, data, sites, number + 1)
+        require("held-out", of_site == number)
+        require("other", others)
         chosen = dealing.split_off(
             sites.groups[others], sites.labels[others], VALIDATION_FRACTION, seed
         )
         of_fold[others[chosen]] = _VALIDATION
-        of_fold[of_site == number] = _TEST
-        _require_both_classes(of_fold, sites, number + 1, data)
+        require("training", others[~chosen])
+        require("validation", others[chosen])
     return splits
 
 
 def _require_both_classes(
-    of_fold: np.ndarray, sites: GroupedSites, number: int, data: Path
+    data: Path, sites: GroupedSites, cv_fold: int, use: str, some: np.ndarray
 ) -> None:
-    names = ("train", "validation", "held-out")
-    for split, name in enumerate(names):
-        labels = sites.labels[of_fold == split]
-        n_bound = int(labels.sum())
-        if not 0 < n_bound < len(labels):
-            raise UserError(
-                f"With the {sites.n_groups} groups of {data} (by {sites.kind}), cv "
-                f"fold {number} has {n_bound} bound and {len(labels) - n_bound} "
-                f"background {name} sites, and needs both: give fewer `folds`, other "
-                "`groups`, or more sites."
-            )
+    """Refuses some sites of a cv fold that are all of one class."""
+    labels = sites.labels[some]
+    n_bound = int(labels.sum())
+    if not 0 < n_bound < len(labels):
+        raise UserError(
+            f"With the {sites.n_groups} groups of {data} (by {sites.kind}), cv fold "
+            f"{cv_fold} has {n_bound} bound and {len(labels) - n_bound} background "
+            f"{use} sites, and needs both: give fewer `folds`, other `groups`, or more "
+            "sites."
+        )
 
 
 def write_datasets(
@@ -145,7 +152,7 @@ def write_datasets(
                 split: _describe(info, sites, of_fold == place) | {"shards": shards}
                 for place, (split, shards) in enumerate(written.items())
             }
-            kept = {k: v for k, v in info.contents.items() if k not in _OF_INPUTS}
+            kept = {k: v for k, v in info.contents.items() if k not in _OF_OLD_SPLITS}
             own = {"splits": described, "crossvalidation": about | {"cv_fold": number}}
             description.write(directory, kept | own)
         of_all = about | {"n_groups_of_cv_folds": n_groups, "settings": settings}

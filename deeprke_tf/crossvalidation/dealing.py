@@ -71,8 +71,8 @@ def split_off(
 ) -> np.ndarray:
     """Chooses whole groups for validation, about a fraction of the sites.
 
-    Few large groups may all be too large: then it is the smallest that has sites of
-    both classes.
+    Few large groups may all be too large: then it is the smallest that has bound sites,
+    and, if it has no background sites, the smallest that has some.
 
     Args:
       groups: Group of each site, int [n_sites].
@@ -85,8 +85,9 @@ def split_off(
     """
     _, numbers = np.unique(groups, return_inverse=True)
     is_chosen = deal(numbers, labels, [1 - fraction, fraction], seed) == 1
-    if len(np.unique(labels[is_chosen])) == 2:
-        return is_chosen
     counts = class_counts(numbers, labels)
-    sizes = np.where(counts.all(axis=1), counts.sum(axis=1), len(labels) + 1)
-    return numbers == sizes.argmin()
+    for label in (1, 0):
+        if label not in labels[is_chosen]:
+            sizes = np.where(counts[:, label], counts.sum(axis=1), len(labels) + 1)
+            is_chosen |= numbers == sizes.argmin()
+    return is_chosen

@@ -22,6 +22,8 @@ Groups: TypeAlias = Literal["auto", "chromosome", "gene", "overlap"]
 # The test split is for the final model.
 SPLITS = ("train", "validation")
 
+_FEATURES = ("label", "sequence_kmers", "locus", "gene")
+
 
 @dataclasses.dataclass(frozen=True)
 class GroupedSites:
@@ -66,8 +68,8 @@ def read_groups(info: Dataset, groups: Groups, seed: int) -> GroupedSites:
     for features in _features(info):
         labels.append(features["label"].numpy())
         n_kmers.append(features["sequence_kmers"].row_lengths().numpy())
-        chromosomes += map(_chromosome, _texts(features, "locus"))
-        genes += _texts(features, "gene")
+        chromosomes += map(_chromosome, features["locus"])
+        genes += features["gene"]
     kind = _kind(groups, np.array(chromosomes), np.array(genes), info)
     names = {"chromosome": chromosomes, "gene": genes}.get(kind) or [""] * len(genes)
     if not all(names):
@@ -109,7 +111,9 @@ def _features(info: Dataset) -> Iterator[dict[str, Any]]:
     from deeprke_tf.data import batches
 
     for records in read_records(info):
-        yield batches.parse(records)
+        features = batches.parse(records, _FEATURES)
+        texts = {name: batches.as_texts(features[name]) for name in ("locus", "gene")}
+        yield features | texts
 
 
 def read_records(info: Dataset) -> Iterator[Any]:
@@ -129,13 +133,6 @@ def read_records(info: Dataset) -> Iterator[Any]:
         for path in batches.shard_paths(info, split)
     ]
     yield from tf.data.TFRecordDataset(paths, compression_type="GZIP").batch(4_096)
-
-
-def _texts(features: dict[str, Any], name: str) -> list[str]:
-    """Returns a text of each site, empty where it has none."""
-    if name not in features:
-        return [""] * len(features["label"])
-    return [text.decode() for text in features[name].numpy().tolist()]
 
 
 def _chromosome(locus: str) -> str:

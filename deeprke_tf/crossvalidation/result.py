@@ -129,11 +129,13 @@ class CrossValidation:
     def sites(self) -> pd.DataFrame:
         """`out_of_fold.tsv`: a row for each site, with its cv fold and probability."""
         texts = dict.fromkeys(("name", "chrom", "strand", "blocks", "gene"), str)
+        numbers = dict.fromkeys(("start", "end"), "Int64")
         return pd.read_csv(
             self.table,
             sep="\t",
-            dtype={**texts, "probability": np.float32},
+            dtype={**texts, **numbers, "probability": np.float32},
             keep_default_na=False,
+            na_values={name: [""] for name in numbers},
         )
 
     @property

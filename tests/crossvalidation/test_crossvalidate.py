@@ -19,6 +19,7 @@ from deeprke_tf.system import directories, files
 from deeprke_tf.training import many
 from deeprke_tf.training import run as training_run
 from tests.support.interruptions import interrupt_after_first_epoch
+from tests.support.small_runs import make_data, make_sites
 
 pytest_plugins = ["tests.support.run_fixtures"]
 
@@ -30,14 +31,35 @@ FLAGS = (
 )
 
 
+PLACE = ("chrom", "start", "end", "strand")
+
+
 def crossvalidate(data, out, *flags):
     given = ["--data", str(data), "--out", str(out), *FLAGS, *flags]
     return cv_train.main(given)
 
 
 @pytest.fixture(scope="module")
+def data(made_once):
+    """180 sites on seven chromosomes, and 40 for the test."""
+
+    def make(directory):
+        tables = [directory.with_name(f"{part}-cv.tsv") for part in ("train", "test")]
+        for table, n_sites in zip(tables, (180, 40), strict=True):
+            rows = [("name", "sequence", "label", "structure", *PLACE)]
+            for i, site in enumerate(make_sites(n_sites, seed=n_sites)):
+                end = 100 * i + len(site[1])
+                rows.append((*site, f"chr{i % 7}", 100 * i, end, "+-"[i % 2]))
+            lines = ("\t".join(map(str, row)) + "\n" for row in rows)
+            table.write_text("".join(lines))
+        make_data(directory, "--sites", tables[0], "--test-sites", tables[1])
+
+    return made_once("cv-data", make)
+
+
+@pytest.fixture(scope="module")
 def made(data, made_once):
-    """A finished cross-validation of two folds, by overlap."""
+    """A finished cross-validation of two folds, by chromosome."""
 
     def make(directory):
         assert crossvalidate(data, directory) == 0
@@ -57,11 +79,8 @@ def copied(made, tmp_path):
 
 def names_of(data, *splits):
     info = description.read(data)
-    return [name for split in splits for name in sites_of(info, split)]
-
-
-def sites_of(info, split):
-    return batches.names_and_labels(info, split)[0]
+    found = [batches.sites_of_split(info, split)["name"] for split in splits]
+    return [name for names in found for name in names]
 
 
 def test_every_training_site_has_one_probability_of_a_model_that_has_not_seen_it(
@@ -70,10 +89,14 @@ def test_every_training_site_has_one_probability_of_a_model_that_has_not_seen_it
     sites = found.sites
     expected = names_of(data, "train", "validation")
     assert sorted(sites["name"]) == sorted(expected) and len(expected) == 180
+    numbers = sites["name"].str.removeprefix("site").astype(int)
+    assert (sites["start"] == 100 * numbers).all()
     for number, of_fold in sites.groupby("cv_fold"):
         fold = made / "data" / f"cv-fold-{number}"
         assert sorted(of_fold["name"]) == sorted(names_of(fold, "test"))
         assert not {*of_fold["name"]} & {*names_of(fold, "train", "validation")}
+        others = sites[sites["cv_fold"] != number]
+        assert {*of_fold["chrom"]}.isdisjoint(others["chrom"])
         run = dk.load_run(made / "runs" / f"cv-fold-{number}")
         alone = run.evaluate(fold, n_bootstrap=1).sites
         assert (of_fold["probability"].to_numpy() == alone["probability"]).all()
@@ -120,17 +143,14 @@ def test_the_final_model_is_a_run_of_all_sites_with_its_origin(found, data):
     assert manifest["data"]["splits"]["test"] == info.contents["splits"]["test"]
     assert manifest["n_epochs"] == manifest["best_epoch"] == 1
     origin = manifest["crossvalidation"]
-    assert (origin["folds"], origin["groups"], origin["n_groups"]) == (
-        2,
-        "overlap",
-        180,
-    )
+    dealt = [origin[name] for name in ("folds", "groups", "n_groups")]
+    assert dealt == [2, "chromosome", 7]
     assert origin["measures"] == found.contents["measures"]
     # As `evaluate` writes the measures on the test split, which nothing has read.
     assert run.evaluate(data, n_bootstrap=1).usual_place == found.final
     card = as_markdown(model_card(run, "QKI", "not stated"))
     assert "threshold_chosen_on: out-of-fold MCC" in card
-    assert "crossvalidation: 2 folds by overlap, AUROC" in card
+    assert "crossvalidation: 2 folds by chromosome, AUROC" in card
 
 
 def test_the_files_are_those_described_and_a_second_call_does_nothing(
@@ -145,7 +165,7 @@ def test_the_files_are_those_described_and_a_second_call_does_nothing(
     assert crossvalidate(data, made) == 0
     assert {path: path.stat().st_mtime_ns for path in made.rglob("*")} == before
     shown = capsys.readouterr().out
-    assert "180 sites (60 bound) in 180 groups, by overlap" in shown
+    assert "180 sites (60 bound) in 7 groups, by chromosome" in shown
     assert "AUROC " in shown and f"final model                {made}/final" in shown
 
 
@@ -221,8 +241,8 @@ def test_a_directory_of_other_files_is_refused(data, tmp_path, capsys):
 
 
 def test_the_api_says_what_cannot_be(data, tmp_path):
-    with pytest.raises(dk.UserError, match="'chromosome', but 180 of 180 sites of"):
-        dk.crossvalidate(data, tmp_path / "cv", groups="chromosome", structure=False)
+    with pytest.raises(dk.UserError, match=r"'gene', but no site of .* has one"):
+        dk.crossvalidate(data, tmp_path / "cv", groups="gene", structure=False)
     assert not any((tmp_path / "cv").iterdir())
 
 
@@ -230,4 +250,6 @@ def test_the_api_reads_what_the_command_made(made, data, found):
     config = made / "final" / "config.json"
     again = dk.crossvalidate(data, made, folds=2, config=config)
     assert again == found
-    assert repr(again).startswith("<CrossValidation of 180 sites, 2 folds by overlap")
+    assert repr(again).startswith(
+        "<CrossValidation of 180 sites, 2 folds by chromosome"
+    )

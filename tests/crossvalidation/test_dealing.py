@@ -54,7 +54,7 @@ def test_a_tenth_of_each_class_is_split_off_by_group(seed):
         assert is_chosen[labels == label].mean() == pytest.approx(0.1, abs=0.01)
 
 
-def test_of_few_large_groups_the_smallest_with_both_classes_is_split_off():
+def test_of_few_large_groups_the_smallest_with_bound_sites_is_split_off():
     groups = np.repeat([3, 5, 8], [100, 80, 60])
     labels = np.tile([0, 1], 120)
     labels[groups == 8] = 0
