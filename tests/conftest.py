@@ -3,6 +3,7 @@
 import gc
 import os
 import pathlib
+import sys
 
 import pytest
 
@@ -20,8 +21,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 # A network leaves objects by the ten thousand: collecting garbage as often as Python
-# does would be a tenth of all the time.
-gc.set_threshold(100_000, 20, 20)
+# does would be a tenth of all the time. It is collected after every file of tests.
+gc.disable()
 
 # Doctests import it before a test asks for it.
 pytest.register_assert_rewrite(
@@ -37,6 +38,22 @@ def fold_cache_of_the_session(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DEEPRKE_CACHE", str(directory))
         yield directory
+
+
+@pytest.fixture(scope="session", autouse=True)
+def graphs_are_run_as_traced():
+    """Leaves out TensorFlow's graph optimization, which takes longer than it saves."""
+    # Where no test file imports TensorFlow, it is not imported for this.
+    if "tensorflow" in sys.modules:
+        from tests.support.fresh_processes import run_graphs_as_traced
+
+        run_graphs_as_traced()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def garbage_is_collected():
+    yield
+    gc.collect()
 
 
 @pytest.fixture(autouse=True)

@@ -2,8 +2,7 @@
 
 Each page runs in a directory that holds what a reader has by then: sites files, a
 dataset of them in tfrecords/QKI, and a run in runs/QKI. A page's Python blocks are one
-script, without a main guard; lines that begin with `$` in its `console` blocks run one
-after the other.
+script; lines that begin with `$` in its `console` blocks run one after the other.
 """
 
 import os
@@ -99,10 +98,10 @@ def test_there_are_pages_with_code():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", in_order_of_work(WITH_PYTHON))
-def test_the_python_of_a_page_runs(page, workspace):
-    script = workspace / "page.py"
-    script.write_text("\n".join(blocks(page, "python")), encoding="utf-8")
-    execute([sys.executable, script], workspace)
+def test_the_python_of_a_page_runs(page, workspace, monkeypatch):
+    # In this process, which has loaded TensorFlow.
+    monkeypatch.chdir(workspace)
+    exec("\n".join(blocks(page, "python")), {})
 
 
 @pytest.mark.slow
