@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from deeprke_tf.data.description import Dataset
     from deeprke_tf.data.preprocessing import preprocess
     from deeprke_tf.errors import UserError
+    from deeprke_tf.genome.extraction import extract_sites
     from deeprke_tf.rna import structure
     from deeprke_tf.rna.sites import Site
     from deeprke_tf.rna.structure import fold, loop_contexts
@@ -33,6 +34,7 @@ __all__ = [
     "UserError",
     "audit_sites",
     "crossvalidate",
+    "extract_sites",
     "fit",
     "fold",
     "load_run",
@@ -52,6 +54,7 @@ _MODULES = {
     "FoldSettings": "deeprke_tf.config",
     "Site": "deeprke_tf.rna.sites",
     "UserError": "deeprke_tf.errors",
+    "extract_sites": "deeprke_tf.genome.extraction",
     "fold": "deeprke_tf.rna.structure",
     "loop_contexts": "deeprke_tf.rna.structure",
     "preprocess": "deeprke_tf.data.preprocessing",

@@ -39,6 +39,7 @@ TYRO_SETTINGS = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
 GROUPS = {
     "data": {
         "simulate": ("deeprke_tf.simulate", "simulate sites with a planted motif"),
+        "extract": ("deeprke_tf.extract", "cut sites around peaks out of a genome"),
         "audit": ("deeprke_tf.audit", "find shortcuts in a training set"),
         "preprocess": ("pipelines.preprocess", "fold sites and write TFRecords"),
         "vectors": ("deeprke_tf.vectors", "train k-mer vectors on your own corpus"),

@@ -96,6 +96,29 @@ class Locus(NamedTuple):
                 parts.append((first, last))
         return Locus(self.chrom, tuple(parts), self.strand)
 
+    def offset(self, position: int) -> int | None:
+        """Returns where a position of the chromosome lies in the site.
+
+        It is the inverse of `part`.
+
+        >>> Locus.parse("chr1:100-150,300-351(-)").offset(141)
+        59
+
+        Args:
+          position: On the chromosome, from 0.
+
+        Returns:
+          Nucleotides from the 5' end; None: not in the site.
+        """
+        before = 0
+        for start, end in self.blocks:
+            if start <= position < end:
+                along = before + position - start
+                is_minus = self.strand == "-"
+                return self.n_nucleotides - 1 - along if is_minus else along
+            before += end - start
+        return None
+
 
 def _interval(text: str) -> Interval:
     start, _, end = text.partition("-")

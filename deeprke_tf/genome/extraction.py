@@ -1,0 +1,264 @@
+"""Extraction: peaks and a genome become a table of sites, ready to preprocess."""
+
+import logging
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from deeprke_tf.errors import UserError
+from deeprke_tf.genome import assembly, extraction_files, selection
+from deeprke_tf.genome.annotation import Annotation, read_annotation
+from deeprke_tf.genome.chromosomes import ChromosomeNames
+from deeprke_tf.genome.cutting import (
+    Cut,
+    best,
+    cut_sites,
+    with_unique_names,
+    without_overlaps,
+)
+from deeprke_tf.genome.extraction_files import Extraction, Inputs, contents_of
+from deeprke_tf.genome.genome import Genome, open_genome
+from deeprke_tf.genome.peaks import read_peaks
+from deeprke_tf.genome.regions import Regions
+from deeprke_tf.genome.settings import PeakSettings, Settings
+from deeprke_tf.genome.skips import Reason, listed_in
+from deeprke_tf.genome.spliced import SplicedTranscripts
+from deeprke_tf.genome.splits import split_sites
+from deeprke_tf.system.directories import directory_aside
+from deeprke_tf.system.files import write_json
+from deeprke_tf.system.progress import Progress, as_progress, no_progress
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PathLike: TypeAlias = str | os.PathLike[str]
+
+logger = logging.getLogger(__name__)
+
+
+class Ground(NamedTuple):
+    """What windows are cut from.
+
+    Attributes:
+      genome: The genome.
+      annotation: Transcripts on its chromosomes; None: there are none.
+      regions: Their regions.
+      spliced: Transcripts to cut from; None: all windows lie on the genome.
+    """
+
+    genome: Genome
+    annotation: Annotation | None = None
+    regions: Regions | None = None
+    spliced: SplicedTranscripts | None = None
+
+
+def extract_sites(
+    peaks: PathLike | Sequence[PathLike],
+    *,
+    genome: PathLike,
+    out: PathLike,
+    gtf: PathLike | None = None,
+    blacklist: PathLike | None = None,
+    overwrite: bool = False,
+    progress: bool | Progress = False,
+    **settings: Any,
+) -> Extraction:
+    """Cuts labelled sites around peaks out of a genome.
+
+    Args:
+      peaks: BED, narrowPeak or broadPeak, plain or gzip; or several such files.
+      genome: FASTA (plain, gzip or bgzip) or UCSC 2bit.
+      out: Directory to make; its `sites.tsv` goes to `preprocess`.
+      gtf: Annotation, GTF, GFF3 or BED12: gives sites their region and gene.
+      blacklist: BED; peaks that overlap it on either strand are left out.
+      overwrite: Replace an extraction that `out` already holds.
+      progress: Show a progress bar, or call this for each stage.
+      **settings: Fields of `PeakSettings`, `WindowSettings` and `SplitSettings` in
+        `deeprke_tf.genome.settings`, such as `window=101`, `min_score=3`,
+        `transcripts=True`, `test_chromosomes=("chr8",)`.
+
+    Returns:
+      The extraction: `sites` and `skipped` are tables.
+
+    Raises:
+      UserError: A file cannot be read, no peak becomes a site, a setting is unknown or
+        out of range, or `out` holds something else.
+    """
+    several = [peaks] if isinstance(peaks, (str, os.PathLike)) else peaks
+    inputs = Inputs(
+        [Path(path) for path in several],
+        Path(genome),
+        None if gtf is None else Path(gtf),
+        None if blacklist is None else Path(blacklist),
+    )
+    chosen = Settings.of(settings)
+    return extract(inputs, Path(out), chosen, overwrite, as_progress(progress))
+
+
+def extract(
+    inputs: Inputs,
+    out: Path,
+    settings: Settings = Settings(),
+    overwrite: bool = False,
+    progress: Progress = no_progress,
+) -> Extraction:
+    """Does the work of `extract_sites`."""
+    if settings.windows.transcripts and inputs.gtf is None:
+        raise UserError("`transcripts` needs an annotation: give `gtf`.")
+    selection.require_files(len(inputs.peaks), settings.peaks.in_at_least)
+    with (
+        directory_aside(out, overwrite, extraction_files.EXTRACTION) as directory,
+        open_genome(inputs.genome) as genome,
+    ):
+        ground, warnings = _ground(inputs, genome, settings)
+        peaks, skipped = _read(inputs, settings.peaks)
+        n_peaks = len(peaks) + sum(map(len, skipped))
+        bound = _bound_sites(peaks, skipped, inputs, ground, settings, progress)
+        sites = bound.sites
+        # Background sites join here, before splits are assigned.
+        sites = sites.assign(split=split_sites(sites, settings.splits))
+        listed = listed_in(bound.skipped)
+        warnings += assembly.warnings_about_peaks(listed, n_peaks)
+        contents = contents_of(inputs, settings, sites, listed, n_peaks, warnings)
+        extraction_files.write_sites(directory, sites)
+        extraction_files.write_skipped(directory, listed)
+        write_json(directory / extraction_files.MANIFEST, contents)
+    for warning in warnings:
+        logger.warning(warning)
+    return Extraction(out, sites, listed, contents)
+
+
+def _ground(
+    inputs: Inputs, genome: Genome, settings: Settings
+) -> tuple[Ground, list[str]]:
+    """Reads the annotation; returns warnings about it, too."""
+    if inputs.gtf is None:
+        return Ground(genome), []
+    annotation = read_annotation(inputs.gtf, sizes=genome.sizes)
+    if not {*annotation.columns.chroms} & {*genome.sizes}:
+        some, others = _some(annotation.columns.chroms), _some(genome.sizes)
+        raise UserError(
+            f"No transcript of `gtf` {inputs.gtf} lies on the genome: its chromosomes "
+            f"are {some}, those of {inputs.genome} are {others}."
+        )
+    _say_renamed(inputs.gtf, annotation.renamed)
+    if annotation.skipped:
+        name, reason = next(iter(annotation.skipped.items()))
+        logger.info(
+            "note: %s transcripts of %s cannot be used, such as %s: %s",
+            *(f"{len(annotation.skipped):,}", inputs.gtf, name, reason),
+        )
+    regions = Regions(annotation)
+    spliced = None
+    if settings.windows.transcripts:
+        spliced = SplicedTranscripts(annotation, regions)
+    warnings = assembly.warnings_about_annotation(annotation, genome)
+    return Ground(genome, annotation, regions, spliced), warnings
+
+
+def _read(
+    inputs: Inputs, settings: PeakSettings
+) -> "tuple[pd.DataFrame, list[pd.DataFrame]]":
+    """Reads all peaks; returns lines that are none, too."""
+    import pandas as pd
+
+    found = [read_peaks(path, settings.strand) for path in inputs.peaks]
+    tables = [one.table for one in found]
+    return pd.concat(tables, ignore_index=True), [one.skipped for one in found]
+
+
+def _bound_sites(
+    peaks: "pd.DataFrame",
+    skipped: "list[pd.DataFrame]",
+    inputs: Inputs,
+    ground: Ground,
+    settings: Settings,
+    progress: Progress,
+) -> Cut:
+    """Selects peaks and cuts their windows."""
+    chosen = settings.peaks
+    sizes = ground.genome.sizes
+    renamed = {
+        old: new
+        for old in peaks["chrom"].unique()
+        if (new := ChromosomeNames(sizes).find(old)) not in (None, old)
+    }
+    _say_renamed(inputs.peaks[0], renamed)
+    chroms = peaks["chrom"]
+    peaks, rows = selection.on_genome(peaks, sizes)
+    skipped = skipped + rows
+    if peaks.empty:
+        raise UserError(_nothing_on_genome(chroms, rows, inputs, sizes))
+    for select in (
+        lambda some: selection.by_score_and_length(
+            some, chosen.min_score, chosen.max_length
+        ),
+        lambda some: selection.in_at_least(some, chosen.in_at_least),
+        lambda some: (
+            selection.merged(some) if chosen.overlaps == "merge" else (some, [])
+        ),
+        lambda some: selection.off_blacklist(some, _blacklist(inputs, sizes)),
+    ):
+        peaks, rows = select(peaks)
+        skipped = skipped + rows
+    peaks = peaks.reset_index(drop=True)
+    cut = cut_sites(
+        *(peaks, ground.genome, settings.windows, ground.regions, ground.spliced),
+        progress=progress,
+    )
+    cut = without_overlaps(cut, peaks, any_overlap=chosen.overlaps == "best")
+    cut = best(cut, peaks, chosen.top)
+    skipped = skipped + cut.skipped
+    if cut.sites.empty:
+        raise UserError(_nothing_left(listed_in(skipped)))
+    return Cut(with_unique_names(cut.sites).reset_index(drop=True), skipped)
+
+
+def _blacklist(inputs: Inputs, sizes: dict[str, int]) -> "pd.DataFrame":
+    import pandas as pd
+
+    if inputs.blacklist is None:
+        return pd.DataFrame({"chrom": [], "start": [], "end": []})
+    found = read_peaks(inputs.blacklist, needs_strand=False).table
+    names = ChromosomeNames(sizes)
+    return found.assign(chrom=found["chrom"].map(names.find)).dropna(subset=["chrom"])
+
+
+def _say_renamed(path: Path, renamed: dict[str, str]) -> None:
+    if renamed:
+        old, new = next(iter(renamed.items()))
+        logger.info(
+            "note: chromosome names of %s are matched to the genome's, such as %s to "
+            "%s (%s names)",
+            *(path, old, new, len(renamed)),
+        )
+
+
+def _nothing_on_genome(
+    chroms: "pd.Series",
+    rows: "list[pd.DataFrame]",
+    inputs: Inputs,
+    sizes: dict[str, int],
+) -> str:
+    n_past = int((listed_in(rows)["reason"] == Reason.PAST_END).sum())
+    if n_past:
+        return (
+            f"No peak lies on the genome {inputs.genome}: {n_past:,} lie past the end "
+            "of their chromosome. Is it of another assembly?"
+        )
+    return (
+        f"No peak lies on the genome: the chromosomes of {inputs.peaks[0]} are "
+        f"{_some(chroms)}, those of {inputs.genome} are {_some(sizes)}."
+    )
+
+
+def _nothing_left(listed: "pd.DataFrame") -> str:
+    counts = listed["reason"].value_counts()
+    shown = "; ".join(f"{reason}: {n:,}" for reason, n in counts.head(4).items())
+    return f"No peak became a site. {shown}."
+
+
+def _some(names: Iterable[str]) -> str:
+    unique = list(dict.fromkeys(names))
+    return ", ".join(unique[:5]) + (", ..." if len(unique) > 5 else "")
