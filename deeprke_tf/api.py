@@ -330,8 +330,10 @@ class Run(run.Run):
           A table, or with `chunks` an iterator of tables, with a row for each site in
           order: `name`, `probability`, `calibrated_probability`, `bound` (missing for a
           skipped site), `skipped` (why a site has no probability) and, for an ensemble,
-          `probability_sd`, the sample standard deviation over its members. The index
-          counts the sites from 0; `attrs["threshold"]` is the decision threshold.
+          `probability_sd`, the sample standard deviation over its members; and, where
+          the sites have coordinates, `chrom`, `start`, `end`, `strand`, `blocks` and
+          `gene`. The index counts the sites from 0; `attrs["threshold"]` is the
+          decision threshold.
 
         Raises:
           UserError: An argument is out of range, the sites cannot be read, or no
@@ -340,15 +342,16 @@ class Run(run.Run):
         require_positive(max_length=max_length, batch_size=batch_size, chunks=chunks)
         target = target_of(threshold, fdr=fdr, precision=precision, recall=recall)
         predictor = predictor_of(self, threshold, target, prior, calibrate, batch_size)
+        stream = predictions.sites_of(sites, predictor.k)
         rows = predictions.predict(
             predictor,
-            predictions.sites_of(sites, predictor.k),
+            stream,
             max_length=max_length,
             workers=workers,
             fold_cache=_path(fold_cache),
             progress=as_progress(progress),
         )
-        tables = _tables(predictor, rows, chunks)
+        tables = _tables(predictor, rows, chunks, getattr(stream, "has_places", None))
         return next(tables) if chunks is None else tables
 
     def evaluate(
@@ -501,12 +504,21 @@ def _path(path: PathLike | None) -> Path | None:
 
 
 def _tables(
-    predictor: Predictor, rows: Iterator[table.Prediction], n_rows: int | None
+    predictor: Predictor,
+    rows: Iterator[table.Prediction],
+    n_rows: int | None,
+    with_places: bool | None,
 ) -> "Iterator[pd.DataFrame]":
-    """Yields tables of some rows each; at least one, which may be empty."""
+    """Yields tables of some rows each; at least one, which may be empty.
+
+    Where `with_places` is None, the first rows decide whether there are coordinates.
+    """
     start = 0
     while True:
-        frame = table.frame_of(itertools.islice(rows, n_rows), predictor.has_sd)
+        some = list(itertools.islice(rows, n_rows))
+        if with_places is None:
+            with_places = any(row.locus or row.gene for row in some)
+        frame = table.frame_of(some, predictor.has_sd, with_places)
         if start and not len(frame):
             return
         frame.index += start

@@ -56,7 +56,11 @@ class PredictFlags:
     ignored.
 
     For an ensemble, or several runs in --model, `probability` is the mean over the
-    members, and a last column, `probability_sd`, the sample standard deviation.
+    members, and another column, `probability_sd`, the sample standard deviation. Where
+    the file says where its sites lie, in the columns `chrom`, `start`, `end` and
+    `strand` or in FASTA headers of `bedtools getfasta -s`, these come last, with
+    `blocks` (of a spliced site) and `gene`; --bed then writes the bound sites for a
+    genome browser.
 
     Give --model, or --server for a model that `deeprke export` wrote and TF Serving
     serves. A server knows neither fold settings nor threshold: take the former from the
@@ -80,6 +84,9 @@ class PredictFlags:
     """End with an error at the first site that would be skipped."""
     out: str = "-"
     """Table to write, tab-separated; - writes to standard output."""
+    bed: Path | None = None
+    """BED file to write too: the bound sites on their genome, their probability as
+    score; for sites with coordinates."""
     max_length: int = 5000
     """Longest RNA to score, in nucleotides; longer ones are skipped."""
     batch_size: int = 256
@@ -133,12 +140,17 @@ def predict(flags: PredictFlags, beam_flags: Sequence[str] = ()) -> None:
         )
     sites, out = Path(flags.sites), Path(flags.out)
     table.require_free(out, sites)
+    if flags.bed is not None:
+        table.require_free(flags.bed, sites, "bed")
+        if flags.bed.absolute() == out.absolute():
+            raise UserError(f"`bed` and `out` are one file, {out}; name two.")
     with _predictor(flags) as predictor:
         written = predictions.write_table(
             predictor,
             sites,
             out,
             strict=flags.strict,
+            bed_file=flags.bed,
             max_length=flags.max_length,
             workers=flags.workers,
             fold_cache=flags.fold_cache,
@@ -153,11 +165,14 @@ def predict(flags: PredictFlags, beam_flags: Sequence[str] = ()) -> None:
         f"wrote {'standard output' if flags.out == '-' else flags.out}",
         file=sys.stderr,
     )
+    if flags.bed is not None:
+        print(f"wrote {flags.bed}: {written.n_in_bed} bound sites", file=sys.stderr)
 
 
 def _predict_with_beam(flags: PredictFlags, beam_flags: Sequence[str]) -> None:
-    if flags.strict:
-        raise UserError("`strict` cannot be given with a `runner` of Apache Beam.")
+    if flags.strict or flags.bed is not None:
+        given = "strict" if flags.strict else "bed"
+        raise UserError(f"`{given}` cannot be given with a `runner` of Apache Beam.")
     if flags.server is not None or flags.workers is not None or flags.out == "-":
         raise UserError(
             "A `runner` of Apache Beam needs `model`, and `out` to name a directory; "

@@ -102,6 +102,8 @@ class SiteStore:
           sites: Their own structures are ignored.
           dot_brackets: The structure of each site; None: to be folded.
         """
+        if not sites:
+            return
         names, sequences, labels, *_ = zip(*sites, strict=True)
         hashes = partition.sequence_hashes(sequences, self._seed)
         rows = np.empty(len(sites), _ROW)
@@ -111,8 +113,8 @@ class SiteStore:
             rows["split"] += partition.is_validation(
                 hashes.validation, self._validation_fraction
             )
-        for place in (place for place, site in enumerate(sites) if site.split):
-            rows["split"][place] = SPLITS.index(sites[place].split)
+        if any(site.split for site in sites):
+            rows["split"] = [SPLITS.index(site.split or split) for site in sites]
         np.add.at(self._counts, (rows["split"], rows["label"]), 1)
         places = np.argsort(hashes.order, kind="stable")
         self._add_names(names, rows["split"])

@@ -103,10 +103,13 @@ def sites_to_records(
         labels.append(site.label)
     names = [site.name for site in sites]
     sequences = [site.sequence for site in sites]
-    loci = [str(site.locus or "") for site in sites]
-    genes = [site.gene for site in sites]
+    places: tuple[list[str], ...] = ()
+    # Most sites have no coordinates, and are the faster for it.
+    if any(site.locus or site.gene for site in sites):
+        loci = [str(site.locus or "") for site in sites]
+        places = loci, [site.gene for site in sites]
     if dot_brackets is None:
         ids = encoding.sequence_vocabulary.encode_all(sequences)
-        return records.serialize_all(names, ids, None, labels, loci, genes)
+        return records.serialize_all(names, ids, None, labels, *places)
     both = encoding.encode_all(sequences, dot_brackets)
-    return records.serialize_all(names, *both, labels, loci, genes)
+    return records.serialize_all(names, *both, labels, *places)

@@ -24,10 +24,9 @@ from collections.abc import Iterator
 import dnaio
 
 from deeprke_tf.errors import UserError
-from deeprke_tf.rna import site_loci
+from deeprke_tf.rna import site_formats, site_loci
 from deeprke_tf.rna.fasta import fasta_records
 from deeprke_tf.rna.loci import Locus
-from deeprke_tf.rna.site_formats import DELIMITERS, cells_of, shorten, what_it_is
 from deeprke_tf.rna.sites import (
     Reason,
     Site,
@@ -62,6 +61,7 @@ class SitesFile:
     Attributes:
       path: The file; `-` is standard input.
       format: The format, recognized from the content.
+      has_places: Whether it has coordinates or genes: in columns or its first header.
       coordinates: Counts the sites whose coordinates did not fit, in the last reading.
     """
 
@@ -92,9 +92,8 @@ class SitesFile:
         self._shown = "Standard input" if self._is_stdin else str(self.path)
         self._k = k
         self._label = label
-        self._reads_labels = labelled and label is None
-        self._reads_splits = labelled
-        self._reads_loci = True
+        self._reads_splits, self._reads_labels = labelled, labelled and label is None
+        self._reads_loci = self.has_places = False
         self.coordinates = site_loci.Coordinates()
         # A file name may hold bytes that are not UTF-8, and line ends; records cannot.
         name = _CONTROL.sub(" ", self.path.name.encode(errors="replace").decode())
@@ -158,46 +157,58 @@ class SitesFile:
         last = lines[-1]
         self._first_line = len(lines)
         if last.startswith(">"):
+            header = _CLASS.sub("", last[1:])
+            self.has_places = site_loci.locus_of(header) is not None
             if _CLASS.search(last[1:]):
                 return "labelled FASTA"
             if self._reads_labels:
-                raise self._unlabelled(f"the FASTA header {shorten(last)!r}")
+                header = f"the FASTA header {site_formats.shorten(last)!r}"
+                raise UserError(
+                    f"{self._start}: {site_formats.labels_are_needed(header)}"
+                )
             return "FASTA"
         csv.field_size_limit(max(_LONGEST_CELL, csv.field_size_limit()))
         # Some tools write the names of the columns behind a `#`.
         for number, line in sorted(enumerate(lines, 1), reverse=True):
-            for delimiter, found in DELIMITERS.items():
-                names = cells_of(line, delimiter) if delimiter in line else [line]
+            for delimiter, found in site_formats.DELIMITERS.items():
+                names = (
+                    site_formats.cells_of(line, delimiter)
+                    if delimiter in line
+                    else [line]
+                )
                 if "sequence" in map(str.lower, names):
                     self._first_line = number
                     self._find_columns(names)
                     return found
-        raise UserError(f"{self._start}: {what_it_is(last or lines[0])}")
+        raise UserError(f"{self._start}: {site_formats.what_it_is(last or lines[0])}")
 
     def _find_columns(self, names: list[str]) -> None:
         """Remembers the columns of a table; refuses a table without labels."""
         lower = [name.lower() for name in names]
-        found = shorten(", ".join(map(repr, names)))
+        found = site_formats.shorten(", ".join(map(repr, names)))
         if self._reads_labels and "label" not in lower:
-            raise self._unlabelled(f"a table with the columns {found}")
+            table = f"a table with the columns {found}"
+            raise UserError(f"{self._start}: {site_formats.labels_are_needed(table)}")
         for column in _COLUMNS:
             if lower.count(column) > 1:
                 fault = f"the column {column!r} occurs more than once in {found}"
                 raise UserError(f"{self._start}: {fault}.")
         self._columns = lower
         self._reads_loci = site_loci.are_in(lower, self._start)
+        self.has_places = self._reads_loci or "gene" in lower
 
     # === Reading ===
 
     def _fasta(self, stream: LineCounter) -> Iterator[Site | SkippedSite]:
         records = enumerate(fasta_records(stream), start=1)
         for row, (name, sequence, dot_bracket) in records:
-            label = ""
+            label, locus = "", None
             stated = _CLASS.search(name)
             # Where labels are not read, `class:SINE` is part of the name.
-            if stated and (self._reads_labels or _islabel_of(stated, name)):
+            if stated and (self._reads_labels or site_formats.is_label(stated)):
                 name, label = name[: stated.start()], stated[1]
-            locus = self.coordinates.of_name(row, name, sequence)
+            if ")" in name:
+                locus = self.coordinates.of_name(row, name, sequence)
             yield self._site(row, name, sequence, label, dot_bracket, locus)
 
     def _table(self, stream: LineCounter) -> Iterator[Site | SkippedSite]:
@@ -211,7 +222,9 @@ class SitesFile:
 
     def _rows(self, text: io.TextIOWrapper) -> Iterator[list[str]]:
         """Yields the cells of every row that is not blank."""
-        delimiter = {form: mark for mark, form in DELIMITERS.items()}[self.format]
+        delimiter = {form: mark for mark, form in site_formats.DELIMITERS.items()}[
+            self.format
+        ]
         lines = csv.reader(text, delimiter=delimiter, strict=True)
         # Where a quotation mark is lost, the reader stops far behind it.
         begin = self._first_line
@@ -285,15 +298,3 @@ class SitesFile:
     @property
     def _start(self) -> str:
         return f"{self._shown}, line {self._first_line}"
-
-    def _unlabelled(self, found: str) -> UserError:
-        return UserError(
-            f"{self._start}: found {found}, but labels are needed: give a "
-            "labelled FASTA ('>name; class:1'), a table with the columns 'sequence' "
-            "and 'label', or a pair of files, positives and negatives."
-        )
-
-
-def _islabel_of(stated: re.Match[str], header: str) -> bool:
-    """Tells whether a class in a header is a label, as labelled FASTA has it."""
-    return label_of(stated[1]) is not None and not header[stated.end() :].strip()

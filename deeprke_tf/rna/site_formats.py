@@ -3,6 +3,8 @@
 import csv
 import re
 
+from deeprke_tf.rna.sites import label_of
+
 DELIMITERS: dict[str, str] = {
     ",": "table (comma)",
     "\t": "table (tab)",
@@ -37,6 +39,25 @@ def what_it_is(line: str) -> str:
         "tabs, commas or semicolons between columns; found "
         f"{'the columns ' if len(cells) > 1 else ''}{found}."
     )
+
+
+def labels_are_needed(found: str) -> str:
+    """Says how to give labels.
+
+    Args:
+      found: What came.
+    """
+    return (
+        f"found {found}, but labels are needed: give a labelled FASTA ('>name; "
+        "class:1'), a table with the columns 'sequence' and 'label', or a pair of "
+        "files, positives and negatives."
+    )
+
+
+def is_label(stated: re.Match[str]) -> bool:
+    """Tells whether a class in a FASTA header is a label: a known one, at its end."""
+    rest = stated.string[stated.end() :]
+    return label_of(stated[1]) is not None and not rest.strip()
 
 
 def shorten(text: str, longest: int = 60) -> str:

@@ -36,22 +36,13 @@ class Coordinates:
     def of_name(self, row: int, name: str, sequence: str) -> Locus | None:
         """Returns the coordinates in the name of a FASTA record, if there are any.
 
-        >>> Coordinates().of_name(1, "peak 1::chr1:100-104(-)", "ACGU").chrom
-        'chr1'
-
         Args:
           row: Number of the site in its file, from 1.
-          name: `chr1:100-201(+)` or `name::chr1:100-201(+)`.
+          name: Header of the record.
           sequence: Letters of the site, as they came.
         """
-        name = name.strip()
-        if not name.endswith(("(+)", "(-)")):
-            return None
-        try:
-            locus = Locus.parse(name.rpartition("::")[2])
-        except ValueError:
-            return None  # the name is not of bedtools
-        return self._fitting(row, locus, sequence)
+        locus = locus_of(name)
+        return locus and self.fitting(row, locus, sequence)
 
     def of_cells(
         self, row: int, cells: Mapping[str, str], sequence: str
@@ -71,7 +62,7 @@ class Coordinates:
         except ValueError as error:
             self._drop(row, str(error))
             return None
-        return self._fitting(row, locus, sequence)
+        return self.fitting(row, locus, sequence)
 
     def warn(self, file: str) -> None:
         """Logs how many sites have lost their coordinates, if any have.
@@ -85,7 +76,8 @@ class Coordinates:
                 *(file, self.n_dropped, self.first_dropped),
             )
 
-    def _fitting(self, row: int, locus: Locus, sequence: str) -> Locus | None:
+    def fitting(self, row: int, locus: Locus, sequence: str) -> Locus | None:
+        """Returns a locus if it is as long as a sequence, white space left out."""
         n_letters = len("".join(sequence.split()))
         if locus.n_nucleotides == n_letters:
             return locus
@@ -95,6 +87,21 @@ class Coordinates:
     def _drop(self, row: int, why: str) -> None:
         self.n_dropped += 1
         self.first_dropped = self.first_dropped or f"site {row}: {why}"
+
+
+def locus_of(header: str) -> Locus | None:
+    """Returns the locus in a FASTA header of bedtools, if there is one.
+
+    >>> str(locus_of("peak 1::chr1:100-104(-)")), locus_of("chr1:100-104")
+    ('chr1:100-104(-)', None)
+    """
+    header = header.strip()
+    if not header.endswith(("(+)", "(-)")):
+        return None
+    try:
+        return Locus.parse(header.rpartition("::")[2])
+    except ValueError:
+        return None
 
 
 def are_in(columns: Collection[str], where: str) -> bool:

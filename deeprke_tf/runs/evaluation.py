@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +10,7 @@ import numpy as np
 from deeprke_tf.data.description import Dataset
 from deeprke_tf.errors import UserError, require_positive
 from deeprke_tf.rna.loci import Locus
-from deeprke_tf.rna.site_loci import PLACE_COLUMNS, place_of
-from deeprke_tf.runs import layout
+from deeprke_tf.runs import layout, table
 from deeprke_tf.runs.ensemble import Scores, mean_and_sd
 from deeprke_tf.runs.run import Run
 from deeprke_tf.system import directories, files
@@ -108,7 +106,10 @@ class Evaluation:
         }
         if len(self.run.trainings) == 1:
             del columns["probability_sd"]
-        return pd.DataFrame(columns | places_of(texts["locus"], texts["gene"]))
+        if any(texts["locus"]) or any(texts["gene"]):
+            loci = [Locus.parse(text) if text else None for text in texts["locus"]]
+            columns |= table.places_of(loci, texts["gene"])
+        return pd.DataFrame(columns)
 
     @property
     def usual_place(self) -> Path:
@@ -151,26 +152,6 @@ class Evaluation:
             self.sites.to_csv(file, sep="\t", index=False, float_format="%.9g")
         files.write_json(out / layout.METRICS, measures)
         return [out / layout.METRICS, out / PREDICTIONS, *drawn]
-
-
-def places_of(loci: Sequence[str], genes: Sequence[str]) -> dict[str, Any]:
-    """Returns the columns of a table that say where sites lie; none if none says it.
-
-    Args:
-      loci: Text of the `Locus` of each site; empty where it is not known, [n_sites].
-      genes: Names of their genes, may be empty, [n_sites].
-    """
-    if not any(loci) and not any(genes):
-        return {}
-    import pandas as pd
-
-    cells = [
-        place_of(Locus.parse(locus) if locus else None, gene)
-        for locus, gene in zip(loci, genes, strict=True)
-    ]
-    columns = dict(zip(PLACE_COLUMNS, map(list, zip(*cells, strict=True)), strict=True))
-    numbers = {name: pd.array(columns[name], "Int64") for name in ("start", "end")}
-    return columns | numbers
 
 
 def evaluate(

@@ -10,6 +10,7 @@ from typing import Any
 from deeprke_tf.errors import UserError
 from deeprke_tf.rna.folding import FoldingPool
 from deeprke_tf.rna.site_files import SitesFile
+from deeprke_tf.rna.site_loci import Coordinates
 from deeprke_tf.rna.sites import (
     Reason,
     Site,
@@ -17,9 +18,10 @@ from deeprke_tf.rna.sites import (
     clean_site,
     refuse_long,
 )
-from deeprke_tf.runs import table
+from deeprke_tf.runs import bed, table
 from deeprke_tf.runs.predictor import Predictor
 from deeprke_tf.runs.table import Prediction
+from deeprke_tf.system import files
 from deeprke_tf.system.progress import Progress, no_progress
 
 logger = logging.getLogger(__name__)
@@ -49,10 +51,19 @@ def sites_of(sites: Any, k: int) -> SitesFile | Iterator[Site | SkippedSite]:
             "`sites` must be a path, or hold sequences or `Site`s, such as the column "
             f"of a table; got a value of type {type(sites).__name__}."
         )
-    return (_cleaned(site, row, k) for row, site in enumerate(sites, start=1))
+    return _all_cleaned(sites, k)
 
 
-def _cleaned(site: Any, row: int, k: int) -> Site | SkippedSite:
+def _all_cleaned(sites: Iterable[Any], k: int) -> Iterator[Site | SkippedSite]:
+    coordinates = Coordinates()
+    for row, site in enumerate(sites, start=1):
+        yield _cleaned(site, row, k, coordinates)
+    coordinates.warn("`sites`")
+
+
+def _cleaned(
+    site: Any, row: int, k: int, coordinates: Coordinates
+) -> Site | SkippedSite:
     if isinstance(site, SkippedSite):
         return site
     if isinstance(site, str):
@@ -62,7 +73,16 @@ def _cleaned(site: Any, row: int, k: int) -> Site | SkippedSite:
             f"`sites` must be a path, or hold sequences or `Site`s; item {row} is of "
             f"type {type(site).__name__}."
         )
-    return clean_site(site.name, row, site.sequence, k=k, dot_bracket=site.dot_bracket)
+    locus = site.locus and coordinates.fitting(row, site.locus, site.sequence)
+    cleaned = clean_site(
+        *(site.name, row, site.sequence),
+        k=k,
+        dot_bracket=site.dot_bracket,
+        locus=locus,
+    )
+    if isinstance(cleaned, Site):
+        return cleaned._replace(gene=site.gene)
+    return cleaned
 
 
 def predict(
@@ -166,12 +186,14 @@ class Written:
       n_sites: All sites.
       n_skipped: Sites without a probability.
       n_bound: Sites that are called bound.
+      n_in_bed: Those of them that are in the BED file.
     """
 
     format: str
     n_sites: int
     n_skipped: int
     n_bound: int
+    n_in_bed: int
 
 
 def write_table(
@@ -180,24 +202,32 @@ def write_table(
     out: Path,
     *,
     strict: bool = False,
+    bed_file: Path | None = None,
     **settings: Any,
 ) -> Written:
-    """Writes the table of `deeprke predict`.
+    """Writes the table of `deeprke predict`, and the bound sites as BED.
 
     Args:
       predictor: The model.
       sites: A sites file; `-` is standard input.
       out: The table; `-` is standard output.
       strict: Refuse sites that would be skipped.
+      bed_file: BED file of the bound sites, sorted by place; None: none.
       **settings: As for `predict`.
 
     Raises:
-      UserError: As for `predict`, or a site is skipped in spite of `strict`.
+      UserError: As for `predict`, a site is skipped in spite of `strict`, or there are
+        no coordinates, or no threshold, for BED.
     """
     file = SitesFile(sites, k=predictor.k, labelled=False)
+    if bed_file is not None:
+        _require_bed(predictor, file)
     n_sites = n_skipped = n_bound = 0
+    rows: list[list[str]] = []
     with table.opened(out) as text:
-        writer = table.TableWriter(text, predictor.comments, predictor.has_sd)
+        writer = table.TableWriter(
+            text, predictor.comments, predictor.has_sd, file.has_places
+        )
         for prediction in predict(predictor, file, **settings):
             if strict and prediction.skipped:
                 raise UserError(
@@ -208,4 +238,37 @@ def write_table(
             n_sites += 1
             n_skipped += bool(prediction.skipped)
             n_bound += bool(prediction.bound)
-    return Written(file.format, n_sites, n_skipped, n_bound)
+            rows += _bed_rows(prediction) if bed_file is not None else ()
+    if bed_file is not None:
+        _write_bed(bed_file, rows, predictor)
+        if n_bound > len(rows):
+            logger.info(
+                "note: %d bound sites have no coordinates and are not in %s",
+                *(n_bound - len(rows), bed_file),
+            )
+    return Written(file.format, n_sites, n_skipped, n_bound, len(rows))
+
+
+def _require_bed(predictor: Predictor, file: SitesFile) -> None:
+    if not file.has_places:
+        raise UserError(
+            f"`bed` needs coordinates, and {file.path} has none: give a table with the "
+            "columns chrom, start, end and strand, or FASTA of `bedtools getfasta -s`."
+        )
+    if predictor.threshold is None:
+        raise UserError("`bed` holds the bound sites: give `threshold`, too.")
+
+
+def _bed_rows(prediction: Prediction) -> list[list[str]]:
+    locus, probability = prediction.locus, prediction.probability
+    if not prediction.bound or locus is None or probability is None:
+        return []
+    return [bed.row_of(locus, prediction.name, probability, thick=locus)]
+
+
+def _write_bed(path: Path, rows: list[list[str]], predictor: Predictor) -> None:
+    with files.written_aside(path) as file:
+        attributes = {"name": "bound sites", "description": predictor.comments[0]}
+        attributes |= {"color": bed.COLOR, "useScore": "1"}
+        file.write(bed.header(predictor.comments, attributes))
+        bed.write_rows(file, sorted(rows, key=bed.in_order))

@@ -201,4 +201,6 @@ def prediction_of(
         bound,
         calibrated_probability=calibrated,
         probability_sd=sd,
+        locus=site.locus,
+        gene=site.gene,
     )

@@ -5,6 +5,10 @@ r"""The table of `deeprke predict`: comments, a line of columns, a row for each 
     # calibration none, ...
     name    probability    calibrated_probability    bound    skipped
 
+Behind them come `probability_sd` for an ensemble, and, where the sites file has them,
+coordinates and genes: `chrom`, `start`, `end`, `strand`, `blocks` of spliced sites and
+`gene`.
+
 Comments begin with `#`; no other line does. A cell that holds `#`, a quotation mark or
 a tab is quoted: `pandas.read_csv(..., sep="\t", comment="#")`, which takes `#` for a
 comment anywhere in a line, then reads every name whole.
@@ -16,9 +20,11 @@ import io
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from deeprke_tf.errors import UserError
+from deeprke_tf.rna.loci import Locus
+from deeprke_tf.rna.site_loci import PLACE_COLUMNS, place_of
 from deeprke_tf.system.directories import make_directory
 from deeprke_tf.system.files import written_aside
 
@@ -26,7 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = ("name", "probability", "calibrated_probability", "bound", "skipped")
-# The last column, so that the others keep their places without it.
+# Behind them, so that the others keep their places without it.
 SD_COLUMN = "probability_sd"
 
 _QUOTED = frozenset('#"\t\r\n')
@@ -45,6 +51,8 @@ class Prediction:
       calibrated_probability: In [0, 1]; None if skipped, or where it is not known.
       probability_sd: Sample standard deviation over the runs of an ensemble; None if
         skipped, or with a single run.
+      locus: Where the site lies on its genome; None where it is not known.
+      gene: Name of its gene; may be empty.
     """
 
     name: str
@@ -53,11 +61,19 @@ class Prediction:
     skipped: str = ""
     calibrated_probability: float | None = None
     probability_sd: float | None = None
+    locus: Locus | None = None
+    gene: str = ""
 
 
-def columns_of(with_sd: bool) -> tuple[str, ...]:
-    """Returns the columns of the table; `probability_sd` is for ensembles."""
-    return (*COLUMNS, SD_COLUMN) if with_sd else COLUMNS
+def columns_of(with_sd: bool, with_places: bool = False) -> tuple[str, ...]:
+    """Returns the columns of the table.
+
+    Args:
+      with_sd: Whether there is `probability_sd`, as for ensembles.
+      with_places: Whether there are coordinates and genes of the sites.
+    """
+    columns = (*COLUMNS, SD_COLUMN) if with_sd else COLUMNS
+    return (*columns, *PLACE_COLUMNS) if with_places else columns
 
 
 class TableWriter:
@@ -67,12 +83,20 @@ class TableWriter:
       file: Open for text, without translation of line ends.
       comments: Lines of the header, without `#`.
       with_sd: Whether to write the column `probability_sd`.
+      with_places: Whether to write coordinates and genes.
     """
 
-    def __init__(self, file: TextIO, comments: Sequence[str], with_sd: bool):
+    def __init__(
+        self,
+        file: TextIO,
+        comments: Sequence[str],
+        with_sd: bool,
+        with_places: bool = False,
+    ):
         self._file = file
-        self._with_sd = with_sd
-        file.write(comment_lines(comments) + "\t".join(columns_of(with_sd)) + "\n")
+        self._with_sd, self._with_places = with_sd, with_places
+        columns = columns_of(with_sd, with_places)
+        file.write(comment_lines(comments) + "\t".join(columns) + "\n")
 
     def write(self, prediction: Prediction) -> None:
         """Writes one row; None becomes an empty cell."""
@@ -86,25 +110,31 @@ class TableWriter:
         ]
         if self._with_sd:
             cells.append(_number(prediction.probability_sd))
+        if self._with_places:
+            place = place_of(prediction.locus, prediction.gene)
+            cells += ("" if cell is None else _quoted(str(cell)) for cell in place)
         self._file.write("\t".join(cells) + "\n")
 
 
-def frame_of(predictions: Iterable[Prediction], with_sd: bool) -> "pd.DataFrame":
+def frame_of(
+    predictions: Iterable[Prediction], with_sd: bool, with_places: bool = False
+) -> "pd.DataFrame":
     """Returns predictions as a table with the columns of `deeprke predict`.
 
     Args:
       predictions: One for each row.
       with_sd: Whether to add the column `probability_sd`.
+      with_places: Whether to add coordinates and genes.
 
     Returns:
-      Probabilities as float64, NaN where a site was skipped; `bound` as nullable
-      boolean, missing where a site was skipped.
+      Probabilities as float64, NaN where a site was skipped; `bound`, `start` and `end`
+      as nullable types, missing where they are not known.
     """
     import pandas as pd
 
     rows = list(predictions)
     types = {"name": object, "bound": "boolean", "skipped": object}
-    return pd.DataFrame(
+    frame = pd.DataFrame(
         {
             column: pd.Series(
                 [getattr(row, column) for row in rows], dtype=types.get(column, float)
@@ -112,6 +142,29 @@ def frame_of(predictions: Iterable[Prediction], with_sd: bool) -> "pd.DataFrame"
             for column in columns_of(with_sd)
         }
     )
+    if with_places:
+        places = places_of([row.locus for row in rows], [row.gene for row in rows])
+        frame = frame.assign(**places)
+    return frame
+
+
+def places_of(loci: Sequence[Locus | None], genes: Sequence[str]) -> dict[str, Any]:
+    """Returns coordinates and genes of sites as columns of a data frame.
+
+    Args:
+      loci: Where the sites lie; None where it is not known, [n_sites].
+      genes: Names of their genes, may be empty, [n_sites].
+    """
+    import pandas as pd
+
+    cells = [place_of(*site) for site in zip(loci, genes, strict=True)]
+    types = {"start": "Int64", "end": "Int64"}
+    return {
+        column: pd.Series(
+            [row[place] for row in cells], dtype=types.get(column, object)
+        )
+        for place, column in enumerate(PLACE_COLUMNS)
+    }
 
 
 def comment_lines(comments: Sequence[str]) -> str:
@@ -123,8 +176,13 @@ def comment_lines(comments: Sequence[str]) -> str:
     return "".join(f"# {' '.join(comment.split())}\n" for comment in comments)
 
 
-def require_free(out: Path, sites: Path) -> None:
+def require_free(out: Path, sites: Path, argument: str = "out") -> None:
     """Makes the directory of a table.
+
+    Args:
+      out: The table.
+      sites: The file of sites.
+      argument: What gives the table its name.
 
     Raises:
       UserError: `out` is a directory or the sites file, or cannot be made.
@@ -132,10 +190,10 @@ def require_free(out: Path, sites: Path) -> None:
     if str(out) == "-":
         return
     if out.is_dir():
-        raise UserError(f"`out` {out} is a directory; name a file.")
+        raise UserError(f"`{argument}` {out} is a directory; name a file.")
     make_directory(out.parent)
     if out.exists() and sites.exists() and out.samefile(sites):
-        raise UserError(f"`out` {out} is the file of `sites`; name another.")
+        raise UserError(f"`{argument}` {out} is the file of `sites`; name another.")
 
 
 @contextlib.contextmanager

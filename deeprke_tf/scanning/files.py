@@ -19,15 +19,15 @@ threshold and calibration.
 import contextlib
 import csv
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
 
 from deeprke_tf.evaluation.calibration import Calibration, describe
 from deeprke_tf.evaluation.calling import Calling
 from deeprke_tf.genome.annotation import Annotation
+from deeprke_tf.runs import bed
 from deeprke_tf.runs.table import SD_COLUMN
 from deeprke_tf.scanning import tracks
 from deeprke_tf.scanning.store import ScoredRna, ScoreStore
@@ -49,8 +49,6 @@ WINDOW_COLUMNS = (
     *("name", "start", "end", "probability", "calibrated_probability", "q_value"),
     "skipped",
 )
-
-_COLOR = "0,114,178"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +112,7 @@ class ScanWriter:
             file.write(self._header("sites", attributes, tracks.SITE_COLUMNS))
             for rna in self.store.scored("scanned", order="name"):
                 sites = self.sites_of(rna)
-                _write_rows(file, self._bed_rows(rna, sites))
+                bed.write_rows(file, self._bed_rows(rna, sites))
                 counts["sites"] += len(sites)
                 counts["rnas_with_sites"] += bool(sites)
         return counts
@@ -132,7 +130,7 @@ class ScanWriter:
             for rna in self.store.scored("scanned", order="name"):
                 places = self.tiling.place(rna.length)
                 starts, ends, values = profile(*places, rna.probabilities)
-                _write_rows(file, _bedgraph_rows(rna.name, starts, ends, values))
+                bed.write_rows(file, _bedgraph_rows(rna.name, starts, ends, values))
                 if bigwig:
                     bigwig.add(rna.name, starts, ends, values)
         return [BEDGRAPH, BIGWIG] if bigwig else [BEDGRAPH]
@@ -157,7 +155,7 @@ class ScanWriter:
         counts["mapped_sites"] = len(rows)
         with written_aside(self.out / GENOME_SITES) as file:
             file.write(self._header("sites", {"useScore": "1"}))
-            _write_rows(file, sorted(rows, key=tracks.bed_order))
+            bed.write_rows(file, sorted(rows, key=bed.in_order))
         return counts
 
     def _window_rows(self, rna: ScoredRna) -> Iterator[list[str | int]]:
@@ -202,7 +200,7 @@ class ScanWriter:
             comments.append(" ".join(columns))
         name = f"{self.model} {what}"
         named = {"name": name, "description": f"{name}, threshold {self.calling}"}
-        return tracks.header(comments, {**named, "color": _COLOR, **attributes})
+        return bed.header(comments, {**named, "color": bed.COLOR, **attributes})
 
     def _comments(self) -> list[str]:
         return [
@@ -222,7 +220,7 @@ class ScanWriter:
     @contextlib.contextmanager
     def _table(self, name: str, columns: Sequence[str]) -> Iterator:
         with written_aside(self.out / name) as file:
-            file.write(tracks.header(self._comments()))
+            file.write(bed.header(self._comments()))
             writer = csv.writer(file, "excel-tab", lineterminator="\n")
             writer.writerow(columns)
             yield writer
@@ -233,7 +231,3 @@ def _bedgraph_rows(
 ) -> Iterator[list[str]]:
     for start, end, value in zip(starts, ends, values, strict=True):
         yield [name, str(start), str(end), f"{value:.6f}"]
-
-
-def _write_rows(file: TextIO, rows: Iterable[Sequence[str]]) -> None:
-    file.writelines("\t".join(row) + "\n" for row in rows)

@@ -4,14 +4,14 @@ Positions count from 0, ends are exclusive. UCSC, IGV and bedtools skip lines th
 with `#` or `track`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from deeprke_tf.rna.loci import Interval, Locus
-from deeprke_tf.runs.table import comment_lines
+from deeprke_tf.rna.loci import Locus
+from deeprke_tf.runs import bed
 from deeprke_tf.scanning.windows import CalledSite
 
 # Not 12: genome browsers would read the file as BED12.
@@ -20,26 +20,6 @@ SITE_COLUMNS = (
     *("probability", "summit", "q_value", "n_windows", "calibrated_probability"),
 )
 NO_VALUE = "."
-
-
-def header(comments: Sequence[str], attributes: Mapping[str, str] | None = None) -> str:
-    r"""Returns comments and a `track` line.
-
-    >>> header(["model QKI"], {"name": 'sites of "QKI"'})
-    '# model QKI\ntrack name="sites of \'QKI\'"\n'
-
-    Args:
-      comments: Lines behind `#`.
-      attributes: Of the track; none: no `track` line.
-    """
-    text = comment_lines(comments)
-    if attributes:
-        values = (" ".join(v.replace('"', "'").split()) for v in attributes.values())
-        quoted = (
-            f'{name}="{value}"' for name, value in zip(attributes, values, strict=True)
-        )
-        text += " ".join(["track", *quoted]) + "\n"
-    return text
 
 
 def safe_name(rna: str) -> str:
@@ -77,7 +57,12 @@ def bed_row(
     """
     return [
         *(rna, str(site.start), str(site.end), site_name(rna, number)),
-        *(_score(site), "+", f"{site.probability:.6f}", str(site.summit)),
+        *(
+            bed.score_of(site.probability),
+            "+",
+            f"{site.probability:.6f}",
+            str(site.summit),
+        ),
         *(NO_VALUE if q_value is None else f"{q_value:.4g}", str(site.n_windows)),
         f"{calibrated_probability:.6g}",
     ]
@@ -94,25 +79,9 @@ def bed12_row(rna: str, number: int, site: CalledSite, transcript: Locus) -> lis
       site: The site.
       transcript: Where the RNA lies on the genome.
     """
-    place = transcript.part(site.start, site.end)
-    blocks, start = place.blocks, place.start
     summit = transcript.part(site.summit, site.summit + 1)
-    return [
-        *(place.chrom, str(start), str(place.end), site_name(rna, number)),
-        *(_score(site), place.strand, str(summit.start), str(summit.end), "0"),
-        str(len(blocks)),
-        ",".join(str(block[1] - block[0]) for block in blocks),
-        ",".join(str(block[0] - start) for block in blocks),
-    ]
-
-
-def bed_order(row: Sequence[str]) -> tuple[bytes, Interval]:
-    """Sorts rows as `LC_ALL=C sort -k1,1 -k2,2n -k3,3n` does."""
-    return row[0].encode(), (int(row[1]), int(row[2]))
-
-
-def _score(site: CalledSite) -> str:
-    return str(round(1000 * site.probability))
+    place = transcript.part(site.start, site.end)
+    return bed.row_of(place, site_name(rna, number), site.probability, thick=summit)
 
 
 class BigWig:

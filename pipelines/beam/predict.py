@@ -8,6 +8,7 @@ are the table of `deeprke predict`: the same rows in the order of the input.
 """
 
 import collections
+import dataclasses
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -83,7 +84,10 @@ def predict(
     with files.directory_aside(out, overwrite, SCORES) as directory:
         for path in plan.inputs:
             # A wrong name is found here, before the job starts.
-            SitesFile(path, k=plan.models[0].encoding.k, labelled=False)
+            file = SitesFile(path, k=plan.models[0].encoding.k, labelled=False)
+            # All tables of a job have the same columns.
+            if file.has_places:
+                plan = dataclasses.replace(plan, with_places=True)
         job.run(lambda pipeline: _build(pipeline, plan, directory))
         contents = _described(plan, files.take_summary(directory))
         text = json.dumps(contents, indent=2) + "\n"
@@ -165,9 +169,10 @@ class _ReadPieces(beam.DoFn):
 
 def _to_row(site: Site | SkippedSite) -> Row:
     if isinstance(site, Site):
-        return site.name, site.sequence, site.dot_bracket, ""
+        place = site.locus, site.gene
+        return site.name, site.sequence, site.dot_bracket, "", *place
     reason = f"{site.reason}: {site.detail}" if site.detail else site.reason
-    return site.name, "", None, reason
+    return site.name, "", None, reason, None, ""
 
 
 # === On the launcher, when the job has ended ===

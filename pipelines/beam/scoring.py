@@ -11,14 +11,16 @@ import apache_beam as beam
 from apache_beam.metrics import Metrics
 from apache_beam.utils.shared import Shared
 
+from deeprke_tf.rna.loci import Locus
 from deeprke_tf.rna.sites import Reason
 from deeprke_tf.runs.table import Prediction
 from pipelines.beam import files, tables
 from pipelines.beam.folding import NAMESPACE, WorkerFolds
 from pipelines.beam.models import Model
 
-# Name, sequence, dot-bracket, and why the site is skipped: then it has no sequence.
-Row: TypeAlias = tuple[str, str, str | None, str]
+# Name, sequence, dot-bracket, and why the site is skipped: then it has no sequence; its
+# locus and gene.
+Row: TypeAlias = tuple[str, str, str | None, str, Locus | None, str]
 # The fields of a `Prediction`.
 Scored: TypeAlias = tuple[Any, ...]
 # Input and its shard.
@@ -37,6 +39,7 @@ class Plan:
     max_length: int
     batch_size: int
     fold_cache: Path | None
+    with_places: bool = False
 
 
 class _Scorers:
@@ -107,17 +110,18 @@ class Score(beam.DoFn):
 
 
 def _unless_failed(row: Row, failed: Mapping[str, str]) -> Row:
-    name, sequence, dot_bracket, reason = row
+    name, sequence, dot_bracket, reason, *_place = row
     if reason or dot_bracket or sequence not in failed:
         return row
-    return name, "", None, f"{Reason.NOT_FOLDED}: {failed[sequence]}"
+    return name, "", None, f"{Reason.NOT_FOLDED}: {failed[sequence]}", None, ""
 
 
 def _scored(row: Row, scores: Iterator[list[float]], threshold: float) -> Scored:
-    name, _sequence, _dot_bracket, reason = row
+    name, _sequence, _dot_bracket, reason, locus, gene = row
     if reason:
         return name, None, None, reason
-    probability, *others = next(scores)
+    probability, calibrated, *sd = next(scores)
+    others = calibrated, sd[0] if sd else None, locus, gene
     return name, probability, probability >= threshold, "", *others
 
 
@@ -131,7 +135,8 @@ def write_shard(
     (index, (source, shard)), pieces = group
     model = plan.models[index]
     rows = [Prediction(*row) for _number, piece in sorted(pieces) for row in piece]
-    contents = tables.WRITERS[plan.format](rows, model.comments, model.has_sd)
+    write = tables.WRITERS[plan.format]
+    contents = write(rows, model.comments, model.has_sd, plan.with_places)
     n_shards = {
         facts["input"]: -(-facts["n_sites"] // plan.sites_per_shard) for facts in inputs
     }

@@ -7,6 +7,7 @@ from deeprke_tf.evaluation.calibration import Calibration
 from deeprke_tf.evaluation.calling import Calling
 from deeprke_tf.genome.annotation import read_annotation
 from deeprke_tf.rna.sites import SkippedSite
+from deeprke_tf.runs import bed
 from deeprke_tf.scanning import files, tracks
 from deeprke_tf.scanning.fdr import Windows, call_at_fdr
 from deeprke_tf.scanning.files import ScanWriter
@@ -142,7 +143,7 @@ def test_the_profile_is_sorted_and_the_same_in_both_formats(writer, tmp_path):
     pybigwig = pytest.importorskip("pyBigWig")
     assert writer.write_profile() == ["profile.bedgraph", "profile.bw"]
     rows = [line.split("\t") for line in data_lines(tmp_path / "profile.bedgraph")]
-    assert rows == sorted(rows, key=tracks.bed_order)
+    assert rows == sorted(rows, key=bed.in_order)
     assert [row for row in rows if row[0] == "tx1"] == [
         ["tx1", "0", "10", "0.900000"],
         ["tx1", "10", "15", "0.100000"],

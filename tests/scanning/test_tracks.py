@@ -3,6 +3,7 @@ import random
 import pytest
 
 from deeprke_tf.rna.loci import Locus
+from deeprke_tf.runs import bed
 from deeprke_tf.scanning import tracks
 from deeprke_tf.scanning.windows import CalledSite
 
@@ -53,7 +54,7 @@ def test_a_score_is_an_integer_of_at_most_1000(probability, score):
 def test_rows_are_ordered_by_bytes_and_then_by_number():
     rows = [["chr2", "5", "9"], ["chr10", "50", "60"], ["chr10", "9", "10"]]
     rows += [["Chr9", "1", "2"], ["chr2", "5", "8"]]
-    assert ["\t".join(row) for row in sorted(rows, key=tracks.bed_order)] == [
+    assert ["\t".join(row) for row in sorted(rows, key=bed.in_order)] == [
         "Chr9\t1\t2",
         "chr10\t9\t10",
         "chr10\t50\t60",
@@ -63,5 +64,5 @@ def test_rows_are_ordered_by_bytes_and_then_by_number():
 
 
 def test_a_header_has_one_line_per_comment():
-    header = tracks.header(["model a\nb"], {"name": 'a "b"\nc'})
+    header = bed.header(["model a\nb"], {"name": 'a "b"\nc'})
     assert header == "# model a b\ntrack name=\"a 'b' c\"\n"
