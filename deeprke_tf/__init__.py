@@ -14,12 +14,18 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from deeprke_tf.api import Run, audit_sites, crossvalidate, fit, load_run
+    from deeprke_tf.api import (
+        Run,
+        audit_sites,
+        crossvalidate,
+        extract_sites,
+        fit,
+        load_run,
+    )
     from deeprke_tf.config import FoldSettings
     from deeprke_tf.data.description import Dataset
     from deeprke_tf.data.preprocessing import preprocess
     from deeprke_tf.errors import UserError
-    from deeprke_tf.genome.extraction import extract_sites
     from deeprke_tf.rna import structure
     from deeprke_tf.rna.sites import Site
     from deeprke_tf.rna.structure import fold, loop_contexts
@@ -54,7 +60,6 @@ _MODULES = {
     "FoldSettings": "deeprke_tf.config",
     "Site": "deeprke_tf.rna.sites",
     "UserError": "deeprke_tf.errors",
-    "extract_sites": "deeprke_tf.genome.extraction",
     "fold": "deeprke_tf.rna.structure",
     "loop_contexts": "deeprke_tf.rna.structure",
     "preprocess": "deeprke_tf.data.preprocessing",

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from deeprke_tf.auditing.audit import Audit
     from deeprke_tf.crossvalidation.groups import Groups
     from deeprke_tf.crossvalidation.result import CrossValidation
+    from deeprke_tf.genome.extraction_files import Extraction
     from deeprke_tf.scanning.result import Scan
 
 PathLike: TypeAlias = str | os.PathLike[str]
@@ -53,6 +54,58 @@ def load_run(*paths: PathLike) -> "Run":
     if "tensorflow" not in sys.modules:
         tensorflow.import_tensorflow()
     return Run.load(*map(Path, paths))
+
+
+def extract_sites(
+    peaks: PathLike | Sequence[PathLike],
+    *,
+    genome: PathLike,
+    out: PathLike,
+    gtf: PathLike | None = None,
+    blacklist: PathLike | None = None,
+    overwrite: bool = False,
+    progress: bool | Progress = False,
+    **settings: Any,
+) -> "Extraction":
+    """Cuts labelled sites around peaks out of a genome.
+
+    Args:
+      peaks: BED, narrowPeak or broadPeak, plain or gzip; or several such files.
+      genome: FASTA (plain, gzip or bgzip) or UCSC 2bit.
+      out: Directory to make; its `sites.tsv` goes to `preprocess`.
+      gtf: Annotation, GTF, GFF3 or BED12: gives sites their region and gene.
+      blacklist: BED; peaks that overlap it on either strand are left out.
+      overwrite: Replace an extraction that `out` already holds.
+      progress: Show a progress bar, or call this for each stage.
+      **settings: Fields of `PeakSettings`, `WindowSettings`, `BackgroundSettings` and
+        `SplitSettings` in `deeprke_tf.genome.settings`, such as `window=101`,
+        `min_score=3`, `transcripts=True`, `background="same-genes"`, `ratio=2`,
+        `test_chromosomes=("chr8",)`.
+
+    Returns:
+      The extraction: `sites` and `skipped` are tables; `report` tells how well the
+      background matches.
+
+    Raises:
+      UserError: A file cannot be read, no peak becomes a site, no background is found,
+        a setting is unknown or out of range, or `out` holds something else.
+    """
+    from deeprke_tf.auditing.matching_report import matching_report
+    from deeprke_tf.genome import extraction
+    from deeprke_tf.genome.extraction_files import Inputs
+    from deeprke_tf.genome.settings import Settings
+
+    several = [peaks] if isinstance(peaks, (str, os.PathLike)) else peaks
+    inputs = Inputs(
+        [Path(path) for path in several],
+        Path(genome),
+        None if gtf is None else Path(gtf),
+        None if blacklist is None else Path(blacklist),
+    )
+    return extraction.extract(
+        *(inputs, Path(out), Settings.of(settings), overwrite, as_progress(progress)),
+        make_report=matching_report,
+    )
 
 
 def audit_sites(

@@ -5,26 +5,27 @@ python -m deeprke_tf.extract --peaks rep1.bed rep2.bed --in-at-least 2 \
     --genome hg38.2bit --gtf gencode.gtf.gz --transcripts --out sites/QKI
 """
 
+import dataclasses
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from deeprke_tf import cli
 from deeprke_tf.genome.settings import (
+    BackgroundSettings,
     PeakSettings,
-    Settings,
     SplitSettings,
     WindowSettings,
 )
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class ExtractFlags:
     """Cuts labelled sites around CLIP peaks out of a genome.
 
     The table `sites.tsv` goes to `preprocess --sites` and `audit --sites` as it is.
-    Peaks that do not become sites are listed in `skipped.tsv` with their reason.
+    Peaks that do not become sites are listed in `skipped.tsv` with their reason. How
+    well the background matches is in `matching.tsv` and `matching.png`.
     """
 
     peaks: tuple[Path, ...]
@@ -39,6 +40,7 @@ class ExtractFlags:
     """BED; peaks that overlap it on either strand are left out."""
     peak_settings: PeakSettings = PeakSettings()
     windows: WindowSettings = WindowSettings()
+    background_settings: BackgroundSettings = BackgroundSettings()
     splits: SplitSettings = SplitSettings()
     overwrite: bool = False
     """Replace an extraction that --out already holds."""
@@ -46,16 +48,18 @@ class ExtractFlags:
 
 def extract(flags: ExtractFlags) -> None:
     """Makes the extraction that the flags ask for, and prints a summary."""
-    from deeprke_tf.genome import extraction
-    from deeprke_tf.system.progress import progress_bar
+    from deeprke_tf import api
 
-    found = extraction.extract(
-        extraction.Inputs(flags.peaks, flags.genome, flags.gtf, flags.blacklist),
-        flags.out,
-        Settings(flags.peak_settings, flags.windows, flags.splits),
-        flags.overwrite,
-        progress_bar,
-    )
+    arguments = {
+        field.name: getattr(flags, field.name) for field in dataclasses.fields(flags)
+    }
+    for part in ("peak_settings", "windows", "background_settings", "splits"):
+        settings = arguments.pop(part)
+        arguments |= {
+            field.name: getattr(settings, field.name)
+            for field in dataclasses.fields(settings)
+        }
+    found = api.extract_sites(**arguments, progress=True)
     print(found.summary())
 
 

@@ -11,155 +11,119 @@ Windows of `same-genes` and `peaks` are matched on region, GC and length; those 
 excluded stretches, and random windows off N.
 """
 
-import dataclasses
 import random
 import string
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from deeprke_tf.errors import UserError, require_positive
-from deeprke_tf.genome.annotation import Annotation
-from deeprke_tf.genome.genome import Genome
+from deeprke_tf.errors import UserError
+from deeprke_tf.genome.ground import Ground
 from deeprke_tf.genome.matching import Covariates, match
 from deeprke_tf.genome.random_windows import RandomWindows, forbidden_on
-from deeprke_tf.genome.regions import Regions
+from deeprke_tf.genome.settings import BackgroundSettings
 from deeprke_tf.genome.site_table import loci_of
 from deeprke_tf.genome.sources import Source, same_genes, whole_chromosomes
-from deeprke_tf.genome.templates import Templates
+from deeprke_tf.genome.templates import Forbidden, Templates
+from deeprke_tf.genome.windows import marked
 from deeprke_tf.rna.loci import Locus
 from deeprke_tf.rna.shuffling import shuffle_dinucleotides
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Kind = Literal["none", "same-genes", "genome", "shuffled", "peaks", "bed"]
-
 _LOWER = string.ascii_lowercase
 _TRIES = 10  # to shuffle a site into another sequence
 _MOST_COMPARED = 10_000  # unmatched windows, for the report
 
 
-@dataclasses.dataclass(frozen=True)
-class BackgroundSettings:
-    """How background sites are chosen."""
+class Request(NamedTuple):
+    """Bound sites, and where background for them may lie.
 
-    kind: Kind = "same-genes"
-    ratio: int = 1
-    """Background sites for each bound one."""
-    gap: int = 100
-    """Nucleotides between background and peaks, at least."""
+    Attributes:
+      bound: The bound sites, in the columns of `site_table`.
+      ground: Genome and annotation.
+      peaks: `chrom`, `start` and `end` of all peaks, of high and of low score.
+      excluded: The same of other stretches that background must not touch.
+      settings: What is wanted.
+      seed: Random seed; the same inputs and seed give the same sites.
+    """
 
-    def __post_init__(self):
-        require_positive(ratio=self.ratio)
-        if self.gap < 0:
-            raise UserError(f"`gap` must not be negative, got {self.gap}.")
+    bound: "pd.DataFrame"
+    ground: Ground
+    peaks: "pd.DataFrame"
+    excluded: "pd.DataFrame"
+    settings: BackgroundSettings
+    seed: int
+
+    @property
+    def kind(self) -> str:
+        """The kind of background, given or by default."""
+        return self.settings.kind(self.ground.annotation is not None)
 
 
-@dataclasses.dataclass(frozen=True)
-class Background:
+class Background(NamedTuple):
     """Background sites, and what could not be found.
 
     Attributes:
-      sites: The sites, as a table of the same columns as the bound ones, label 0.
-      unmatched: The same number of sites from the same source, before matching; empty
-        where nothing was matched.
+      sites: The sites, in the columns of `site_table`, label 0.
+      unmatched: About as many from the same source, before matching; empty where
+        nothing was matched.
       n_missing: Background sites that were wanted and not found, by region.
       n_without: Bound sites without any background site, by region.
-      n_refused: Windows of `peaks` and `bed` that touch a peak, an excluded stretch or
-        N.
+      refused: Which windows of `peaks` and `bed` touch a peak, an excluded stretch or
+        N, by their index.
     """
 
     sites: "pd.DataFrame"
     unmatched: "pd.DataFrame"
     n_missing: dict[str, int]
     n_without: dict[str, int]
-    n_refused: int = 0
+    refused: Sequence[int] = ()
 
 
-@dataclasses.dataclass(frozen=True)
-class Ground:
-    """What background sites are drawn on.
-
-    Attributes:
-      genome: The genome.
-      peaks: Chromosome, start and end of all peaks, of good and of bad score.
-      excluded: Chromosome, start and end of stretches without background.
-      annotation: Transcripts on its chromosomes; None: there are none.
-      regions: Their regions.
-      spliced: Whether windows of exons lie on the spliced transcripts.
-    """
-
-    genome: Genome
-    peaks: "pd.DataFrame"
-    excluded: "pd.DataFrame"
-    annotation: Annotation | None = None
-    regions: Regions | None = None
-    spliced: bool = False
-
-
-def background_of(
-    bound: "pd.DataFrame",
-    ground: Ground,
-    settings: BackgroundSettings,
-    seed: int,
-    others: "pd.DataFrame | None" = None,
-) -> Background:
+def background_of(request: Request, others: "pd.DataFrame | None" = None) -> Background:
     """Chooses background sites for bound sites.
 
-    Letter case marks a stretch in each window where it marks the peak of a bound site:
+    Letter case marks a stretch in each window, as it marks the peak of a bound site:
     else a background site could be told by it.
 
     Args:
-      bound: The bound sites: columns `name`, `chrom`, `start`, `end`, `strand`,
-        `label`, `region`, `split`, `sequence`, `blocks` and `gene`.
-      ground: Genome, peaks and annotation.
-      settings: How they are chosen.
-      seed: Random seed; the same inputs and seed give the same sites.
-      others: For `peaks` and `bed`, the windows to choose from, in the same columns.
+      request: The bound sites, and what is wanted.
+      others: For `peaks` and `bed`, the windows to choose from, in the columns of
+        `site_table`.
 
     Raises:
-      UserError: `same-genes` without an annotation, or no background at all was found.
+      UserError: `same-genes` was asked for without an annotation.
     """
-    rng = np.random.default_rng(seed)
-    if settings.kind == "none" or not len(bound):
+    bound, ground = request.bound, request.ground
+    if request.kind == "none":
         return Background(bound[:0], bound[:0], {}, {})
-    if settings.kind == "shuffled":
-        return _shuffled(bound, settings, seed)
-    if settings.kind in ("peaks", "bed"):
-        if others is None:
-            raise UserError(f"`background` {settings.kind!r} needs a BED file.")
-        return _of_others(bound, ground, settings, others, rng)
-    if settings.kind == "genome":
-        source = whole_chromosomes(bound, ground.genome)
-    elif ground.annotation is None or ground.regions is None:
-        raise UserError("`background` 'same-genes' needs an annotation: give `gtf`.")
-    else:
-        source = same_genes(
-            *(bound, ground.genome, ground.annotation, ground.regions),
-            spliced=ground.spliced,
-        )
-    return _random(bound, ground, settings, source, rng)
+    if request.kind == "shuffled":
+        return _shuffled(request)
+    if others is not None:
+        return _of_others(request, others)
+    if request.kind == "genome":
+        return _random(request, whole_chromosomes(bound, ground.genome))
+    if ground.annotation is None or ground.regions is None:
+        raise UserError("`background` same-genes needs an annotation: give `gtf`.")
+    annotated = ground.annotation, ground.regions
+    is_spliced = ground.spliced is not None
+    return _random(request, same_genes(bound, ground.genome, *annotated, is_spliced))
 
 
-def _random(
-    bound: "pd.DataFrame",
-    ground: Ground,
-    settings: BackgroundSettings,
-    source: Source,
-    rng: np.random.Generator,
-) -> Background:
-    """Draws windows round by round, until each bound site has enough that match."""
-    forbidden = forbidden_on(
-        *(source.templates, ground.peaks, ground.excluded, loci_of(bound)),
-        gap=settings.gap,
-    )
+def _random(request: Request, source: Source) -> Background:
+    """Draws windows of a source that match."""
+    bound, rng = request.bound, np.random.default_rng(request.seed)
+    forbidden = _forbidden(request, source.templates)
+    ground = request.ground
     windows = RandomWindows(source, ground.genome, ground.regions, forbidden, rng)
     sites = _covariates(bound)
-    with_region = settings.kind != "genome"
-    site, chosen = windows.matched(sites, settings.ratio, with_region)
+    site, chosen = windows.matched(
+        sites, request.settings.ratio, with_region=request.kind != "genome"
+    )
     table = windows.table(chosen, _names(bound, site))
     table["sequence"] = [
         _marked_as(*pair)
@@ -168,71 +132,67 @@ def _random(
     some = np.sort(rng.permutation(site)[:_MOST_COMPARED])
     compared = windows.drawn(source.unmatched[some], sites.length[some])
     unmatched = windows.table(compared, [""] * len(compared.gc))
-    return _found(bound, site, table, unmatched, settings)
+    return _found(request, site, table, unmatched)
 
 
-def _of_others(
-    bound: "pd.DataFrame",
-    ground: Ground,
-    settings: BackgroundSettings,
-    others: "pd.DataFrame",
-    rng: np.random.Generator,
-) -> Background:
-    """Chooses among windows that the user gave; all of them for `bed`."""
-    places = ["chrom", "start", "end", "strand", "blocks"]
-    others = others.drop_duplicates(places)
-    usable = others[_is_free(loci_of(others), bound, ground, settings.gap)]
-    usable = usable[~usable["sequence"].str.contains("[^ACGTUacgtu]")].assign(label=0)
-    n_refused = len(others) - len(usable)
-    if settings.kind == "bed":
-        n_sites = len(usable)
-        every = np.arange(n_sites) % len(bound)
-        return _found(bound, every, usable, usable[:0], settings, n_refused)
-    wanted = np.full(len(bound), settings.ratio)
-    pairs = match(_covariates(bound), _covariates(usable), wanted, rng)
-    some = np.sort(rng.permutation(len(usable))[: min(len(bound), _MOST_COMPARED)])
-    return _found(
-        *(bound, pairs.bound, usable.iloc[pairs.background], usable.iloc[some]),
-        *(settings, n_refused),
+def _forbidden(request: Request, templates: Templates) -> Forbidden:
+    return forbidden_on(
+        *(templates, request.peaks, request.excluded, loci_of(request.bound)),
+        gap=request.settings.gap,
     )
 
 
-def _is_free(
-    loci: Sequence[Locus], bound: "pd.DataFrame", ground: Ground, gap: int
-) -> np.ndarray:
-    """Tells which windows keep off peaks and excluded stretches, bool [n_loci]."""
-    sizes = ground.genome.sizes
+def _of_others(request: Request, others: "pd.DataFrame") -> Background:
+    """Chooses among windows that the user gave; takes all of them for `bed`."""
+    is_known = ~others["sequence"].str.contains("[^ACGTUacgtu]").to_numpy(bool)
+    is_usable = is_known & _is_free(request, loci_of(others))
+    refused = others.index[~is_usable].tolist()
+    usable = others[is_usable]
+    n_bound = len(request.bound)
+    if request.kind == "bed":
+        site = np.arange(len(usable)) % n_bound
+        return _found(request, site, usable, usable[:0], refused)
+    rng = np.random.default_rng(request.seed)
+    wanted = np.full(n_bound, request.settings.ratio)
+    pairs = match(_covariates(request.bound), _covariates(usable), wanted, rng)
+    some = np.sort(rng.permutation(len(usable))[: min(n_bound, _MOST_COMPARED)])
+    chosen, compared = usable.iloc[pairs.background], usable.iloc[some]
+    return _found(request, pairs.bound, chosen, compared, refused)
+
+
+def _is_free(request: Request, loci: Sequence[Locus]) -> np.ndarray:
+    """Tells which windows touch nothing that is forbidden, bool [n_loci]."""
+    sizes = request.ground.genome.sizes
     chroms = Templates([Locus(name, ((0, n),), "+") for name, n in sizes.items()])
-    forbidden = forbidden_on(chroms, ground.peaks, ground.excluded, loci_of(bound), gap)
     number = {name: i for i, name in enumerate(sizes)}
     blocks = [(number[one.chrom], *block) for one in loci for block in one.blocks]
-    touches = forbidden.touches(*np.array(blocks, np.int64).reshape(-1, 3).T)
+    places = np.array(blocks, np.int64).reshape(-1, 3).T
+    touches = _forbidden(request, chroms).touches(*places)
     of_block = np.repeat(np.arange(len(loci)), [len(one.blocks) for one in loci])
     return np.bincount(of_block, touches, minlength=len(loci)) == 0
 
 
-def _shuffled(
-    bound: "pd.DataFrame", settings: BackgroundSettings, seed: int
-) -> Background:
+def _shuffled(request: Request) -> Background:
     """Shuffles each bound site."""
-    rng = random.Random(seed)
+    bound, ratio = request.bound, request.settings.ratio
+    rng = random.Random(request.seed)
     site, sequences = [], []
     for number, sequence in enumerate(bound["sequence"]):
         letters = sequence.upper()
         found = {letters}
-        for _ in range(settings.ratio * _TRIES):
+        for _ in range(ratio * _TRIES):
             shuffled = shuffle_dinucleotides(letters, rng)
             if shuffled not in found:
                 found.add(shuffled)
                 site.append(number)
                 sequences.append(_marked_as(sequence, shuffled))
-            if len(found) > settings.ratio:
+            if len(found) > ratio:
                 break
     chosen = np.array(site, np.int64)
     table = bound.iloc[chosen].assign(
         name=_names(bound, chosen), label=0, sequence=sequences
     )
-    return _found(bound, chosen, table, table[:0], settings)
+    return _found(request, chosen, table, table[:0])
 
 
 def _marked_as(bound: str, letters: str) -> str:
@@ -245,8 +205,7 @@ def _marked_as(bound: str, letters: str) -> str:
     end = len(letters) - (len(bound) - len(bound.rstrip(_LOWER)))
     if first >= end:
         return letters.upper()
-    middle = letters[first:end].upper()
-    return letters[:first].lower() + middle + letters[end:].lower()
+    return marked(letters, first, end)
 
 
 def _covariates(sites: "pd.DataFrame") -> Covariates:
@@ -268,33 +227,31 @@ def _names(bound: "pd.DataFrame", site: np.ndarray) -> list[str]:
 
 
 def _found(
-    bound: "pd.DataFrame",
+    request: Request,
     site: np.ndarray,
     sites: "pd.DataFrame",
     unmatched: "pd.DataFrame",
-    settings: BackgroundSettings,
-    n_refused: int = 0,
+    refused: Sequence[int] = (),
 ) -> Background:
     """Counts what is missing.
 
     Args:
-      bound: The bound sites.
+      request: What was wanted.
       site: The bound site of each background site, by its number.
       sites: The background.
       unmatched: Windows before matching.
-      settings: How many were wanted.
-      n_refused: Windows of the user that could not be used.
+      refused: As of `Background`.
     """
-    n_found = np.bincount(site, minlength=len(bound))
+    n_found = np.bincount(site, minlength=len(request.bound))
     missing: Counter[str] = Counter()
     without: Counter[str] = Counter()
-    for region, n in zip(bound["region"], n_found.tolist(), strict=True):
-        missing[region] += max(0, settings.ratio - n)
+    for region, n in zip(request.bound["region"], n_found.tolist(), strict=True):
+        missing[region] += max(0, request.settings.ratio - n)
         without[region] += n == 0
     return Background(
-        sites.reset_index(drop=True),
+        sites.assign(label=0).reset_index(drop=True),
         unmatched.reset_index(drop=True),
-        +missing,
-        +without,
-        n_refused,
+        dict(+missing),
+        dict(+without),
+        refused,
     )

@@ -1,14 +1,13 @@
 """Extraction: peaks and a genome become a table of sites, ready to preprocess."""
 
 import logging
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING
 
 from deeprke_tf.errors import UserError
 from deeprke_tf.genome import assembly, extraction_files, selection
-from deeprke_tf.genome.annotation import Annotation, read_annotation
+from deeprke_tf.genome.annotation import read_annotation
 from deeprke_tf.genome.chromosomes import ChromosomeNames
 from deeprke_tf.genome.cutting import (
     Cut,
@@ -17,8 +16,15 @@ from deeprke_tf.genome.cutting import (
     with_unique_names,
     without_overlaps,
 )
+from deeprke_tf.genome.extraction_background import (
+    MakeReport,
+    choose,
+    joined,
+    stretches,
+)
 from deeprke_tf.genome.extraction_files import Extraction, Inputs, contents_of
 from deeprke_tf.genome.genome import Genome, open_genome
+from deeprke_tf.genome.ground import Ground
 from deeprke_tf.genome.peaks import read_peaks
 from deeprke_tf.genome.regions import Regions
 from deeprke_tf.genome.settings import PeakSettings, Settings
@@ -27,73 +33,12 @@ from deeprke_tf.genome.spliced import SplicedTranscripts
 from deeprke_tf.genome.splits import split_sites
 from deeprke_tf.system.directories import directory_aside
 from deeprke_tf.system.files import write_json
-from deeprke_tf.system.progress import Progress, as_progress, no_progress
+from deeprke_tf.system.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     import pandas as pd
 
-PathLike: TypeAlias = str | os.PathLike[str]
-
 logger = logging.getLogger(__name__)
-
-
-class Ground(NamedTuple):
-    """What windows are cut from.
-
-    Attributes:
-      genome: The genome.
-      annotation: Transcripts on its chromosomes; None: there are none.
-      regions: Their regions.
-      spliced: Transcripts to cut from; None: all windows lie on the genome.
-    """
-
-    genome: Genome
-    annotation: Annotation | None = None
-    regions: Regions | None = None
-    spliced: SplicedTranscripts | None = None
-
-
-def extract_sites(
-    peaks: PathLike | Sequence[PathLike],
-    *,
-    genome: PathLike,
-    out: PathLike,
-    gtf: PathLike | None = None,
-    blacklist: PathLike | None = None,
-    overwrite: bool = False,
-    progress: bool | Progress = False,
-    **settings: Any,
-) -> Extraction:
-    """Cuts labelled sites around peaks out of a genome.
-
-    Args:
-      peaks: BED, narrowPeak or broadPeak, plain or gzip; or several such files.
-      genome: FASTA (plain, gzip or bgzip) or UCSC 2bit.
-      out: Directory to make; its `sites.tsv` goes to `preprocess`.
-      gtf: Annotation, GTF, GFF3 or BED12: gives sites their region and gene.
-      blacklist: BED; peaks that overlap it on either strand are left out.
-      overwrite: Replace an extraction that `out` already holds.
-      progress: Show a progress bar, or call this for each stage.
-      **settings: Fields of `PeakSettings`, `WindowSettings` and `SplitSettings` in
-        `deeprke_tf.genome.settings`, such as `window=101`, `min_score=3`,
-        `transcripts=True`, `test_chromosomes=("chr8",)`.
-
-    Returns:
-      The extraction: `sites` and `skipped` are tables.
-
-    Raises:
-      UserError: A file cannot be read, no peak becomes a site, a setting is unknown or
-        out of range, or `out` holds something else.
-    """
-    several = [peaks] if isinstance(peaks, (str, os.PathLike)) else peaks
-    inputs = Inputs(
-        [Path(path) for path in several],
-        Path(genome),
-        None if gtf is None else Path(gtf),
-        None if blacklist is None else Path(blacklist),
-    )
-    chosen = Settings.of(settings)
-    return extract(inputs, Path(out), chosen, overwrite, as_progress(progress))
 
 
 def extract(
@@ -102,8 +47,21 @@ def extract(
     settings: Settings = Settings(),
     overwrite: bool = False,
     progress: Progress = no_progress,
+    make_report: MakeReport | None = None,
 ) -> Extraction:
-    """Does the work of `extract_sites`."""
+    """Does the work of `api.extract_sites`.
+
+    Args:
+      inputs: The files.
+      out: Directory to make.
+      settings: What is cut, and how.
+      overwrite: Replace an extraction that `out` already holds.
+      progress: Reports windows.
+      make_report: Tells how well the background matches; None: nobody does.
+
+    Raises:
+      UserError: As of `api.extract_sites`.
+    """
     if settings.windows.transcripts and inputs.gtf is None:
         raise UserError("`transcripts` needs an annotation: give `gtf`.")
     selection.require_files(len(inputs.peaks), settings.peaks.in_at_least)
@@ -115,18 +73,25 @@ def extract(
         peaks, skipped = _read(inputs, settings.peaks)
         n_peaks = len(peaks) + sum(map(len, skipped))
         bound = _bound_sites(peaks, skipped, inputs, ground, settings, progress)
-        sites = bound.sites
-        # Background sites join here, before splits are assigned.
-        sites = sites.assign(split=split_sites(sites, settings.splits))
         listed = listed_in(bound.skipped)
         warnings += assembly.warnings_about_peaks(listed, n_peaks)
+        chosen = choose(
+            *(bound.sites, peaks, _excluded(inputs, settings, genome.sizes), ground),
+            *(settings, make_report, progress),
+        )
+        sites = with_unique_names(joined(bound.sites, chosen.sites))
+        sites = sites.assign(split=split_sites(sites, settings.splits))
         contents = contents_of(inputs, settings, sites, listed, n_peaks, warnings)
+        contents["background"] = chosen.contents
+        listed = listed_in([*bound.skipped, *chosen.listed])
         extraction_files.write_sites(directory, sites)
         extraction_files.write_skipped(directory, listed)
+        if chosen.report is not None:
+            chosen.report.write(directory)
         write_json(directory / extraction_files.MANIFEST, contents)
     for warning in warnings:
         logger.warning(warning)
-    return Extraction(out, sites, listed, contents)
+    return Extraction(out, sites, listed, contents, chosen.report)
 
 
 def _ground(
@@ -215,14 +180,19 @@ def _bound_sites(
     return Cut(with_unique_names(cut.sites).reset_index(drop=True), skipped)
 
 
-def _blacklist(inputs: Inputs, sizes: dict[str, int]) -> "pd.DataFrame":
-    import pandas as pd
+def _excluded(
+    inputs: Inputs, settings: Settings, sizes: dict[str, int]
+) -> "pd.DataFrame":
+    """Reads the stretches that have no background."""
+    return joined(
+        stretches(settings.background.exclude, sizes, "exclude"),
+        _blacklist(inputs, sizes),
+    )
 
-    if inputs.blacklist is None:
-        return pd.DataFrame({"chrom": [], "start": [], "end": []})
-    found = read_peaks(inputs.blacklist, needs_strand=False).table
-    names = ChromosomeNames(sizes)
-    return found.assign(chrom=found["chrom"].map(names.find)).dropna(subset=["chrom"])
+
+def _blacklist(inputs: Inputs, sizes: dict[str, int]) -> "pd.DataFrame":
+    paths = [] if inputs.blacklist is None else [inputs.blacklist]
+    return stretches(paths, sizes, "blacklist")
 
 
 def _say_renamed(path: Path, renamed: dict[str, str]) -> None:

@@ -3,6 +3,7 @@
 sites.tsv     the sites, ready for `preprocess --sites` and `audit --sites`
 sites.bed     where they lie; BED12 where one lies on several exons
 skipped.tsv   peaks that are no sites, and why
+matching.*    how well the background matches: table, JSON and figure
 extract.json  settings, counts and SHA-256 of the inputs; written last, so that a
 directory that has it is whole
 """
@@ -11,11 +12,12 @@ import csv
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import deeprke_tf
-from deeprke_tf.genome.settings import Settings
+from deeprke_tf.genome.settings import BackgroundSettings, Settings
 from deeprke_tf.genome.site_table import COLUMNS, loci_of
+from deeprke_tf.genome.skips import Reason
 from deeprke_tf.rna.loci import Locus
 from deeprke_tf.system.directories import Kind
 from deeprke_tf.system.files import sha256
@@ -90,15 +92,32 @@ class Inputs:
     gtf: Path | None = None
     blacklist: Path | None = None
 
-    def described(self) -> list[dict[str, str]]:
-        """Returns path and SHA-256 of each file."""
+    def described(self, background: BackgroundSettings) -> list[dict[str, str]]:
+        """Returns path and SHA-256 of each file, those of the background, too."""
         others = {"genome": self.genome, "gtf": self.gtf, "blacklist": self.blacklist}
         files = [("peaks", path) for path in self.peaks]
         files += [(role, path) for role, path in others.items() if path]
+        files += [("background", Path(path)) for path in background.files]
+        files += [("exclude", Path(path)) for path in background.exclude]
         return [
             {"role": role, "file": str(path), "sha256": sha256(path)}
             for role, path in files
         ]
+
+
+class Report(Protocol):
+    """How well a background matches; see `auditing.matching_report`."""
+
+    @property
+    def summary(self) -> str:
+        """The report as text."""
+
+    @property
+    def warnings(self) -> list[str]:
+        """What gives the background away, in words."""
+
+    def write(self, out: Path) -> list[Path]:
+        """Writes the report into a directory."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,13 +129,15 @@ class Extraction:
       sites: The sites, one row each: `name`, `chrom`, `start`, `end` (from 0, the end
         exclusive), `strand`, `label`, `region`, `split`, `sequence`, `blocks`, `gene`.
       skipped: Peaks that are no sites, and why.
-      contents: Those of `extract.json`: settings, inputs, counts, warnings.
+      contents: Those of `extract.json`: settings, inputs, counts, background, warnings.
+      report: How well the background matches; None: there is none.
     """
 
     directory: Path
     sites: "pd.DataFrame"
     skipped: "pd.DataFrame"
     contents: dict[str, Any]
+    report: Report | None = None
 
     @property
     def warnings(self) -> list[str]:
@@ -139,7 +160,25 @@ class Extraction:
             lines.append(
                 f"{split}: {n['bound']:,} bound, {n['background']:,} background"
             )
+        lines += self._background()
         return "\n".join([*lines, f"wrote {self.directory}"])
+
+    def _background(self) -> list[str]:
+        """Returns what was chosen, what was missing, and how well it matches."""
+        said = self.contents["background"]
+        lines = [f"background: {said['kind']}"]
+        for name, text in (
+            ("missing", "background sites that match were not found"),
+            ("bound_without", "bound sites have no background"),
+        ):
+            if counts := said[name]:
+                by_region = ", ".join(f"{k or 'all'} {n:,}" for k, n in counts.items())
+                lines.append(f"{sum(counts.values()):,} {text} ({by_region})")
+        if said["refused"]:
+            lines.append(
+                f"{said['refused']:,} of the given windows: {Reason.NO_BACKGROUND}"
+            )
+        return lines if self.report is None else [*lines, self.report.summary]
 
 
 def contents_of(
@@ -167,7 +206,7 @@ def contents_of(
     return {
         "version": deeprke_tf.__version__,
         "settings": dataclasses.asdict(settings),
-        "inputs": inputs.described(),
+        "inputs": inputs.described(settings.background),
         "counts": counts,
         "warnings": warnings,
     }

@@ -1,6 +1,7 @@
 """The settings of an extraction: which peaks, which windows, which splits."""
 
 import dataclasses
+import os
 import typing
 from typing import Any, Literal
 
@@ -8,6 +9,7 @@ from deeprke_tf.errors import UserError, require_positive
 
 Anchor = Literal["summit", "center", "start", "end"]
 Overlaps = Literal["merge", "best", "keep"]
+Background = Literal["none", "same-genes", "genome", "shuffled", "peaks", "bed"]
 
 
 def _require_choice(name: str, value: object, choices: tuple) -> None:
@@ -85,6 +87,60 @@ class WindowSettings:
 
 
 @dataclasses.dataclass(frozen=True)
+class BackgroundSettings:
+    """Which background sites are chosen.
+
+    Raises:
+      UserError: A setting is out of range, or files are missing or too many.
+    """
+
+    background: tuple[str, ...] = ()
+    """`same-genes` (the default with an annotation): random windows of the genes that
+    have peaks, in the same kinds of region. `genome` (the default without): random
+    windows of their chromosomes. `shuffled`: the sites with letters shuffled,
+    dinucleotides kept. `peaks OTHER.bed ...`: sites of other RBPs. `bed FILE`: your
+    own, all of them. `none`. All but the last three are matched on GC and length, and
+    all of `same-genes` and `peaks` on region."""
+    ratio: int = 1
+    """Background sites for each bound one."""
+    gap: int = 100
+    """Nucleotides that stay free between background and any peak."""
+    exclude: tuple[str, ...] = ()
+    """BED files of stretches, on either strand, that background must not touch."""
+
+    def __post_init__(self):
+        for name in ("background", "exclude"):
+            value = getattr(self, name)
+            several = [value] if isinstance(value, (str, os.PathLike)) else value
+            object.__setattr__(self, name, tuple(map(str, several)))
+        require_positive(ratio=self.ratio)
+        if self.gap < 0:
+            raise UserError(f"`gap` must not be negative, got {self.gap}.")
+        kind, n_files = self.kind(True), len(self.files)
+        _require_choice("background", kind, typing.get_args(Background))
+        if kind == "peaks" and not n_files:
+            raise UserError("`background` peaks needs BED files of other RBPs.")
+        if kind == "bed" and n_files != 1:
+            raise UserError(f"`background` bed needs one BED file, got {n_files}.")
+        if kind not in ("peaks", "bed") and n_files:
+            raise UserError(
+                f"`background` {kind} takes no file, got {self.files[0]}; give "
+                "`background` peaks or bed for your own."
+            )
+
+    def kind(self, has_annotation: bool) -> str:
+        """Returns the kind of background, given or by default."""
+        if self.background:
+            return self.background[0]
+        return "same-genes" if has_annotation else "genome"
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """BED files of `peaks` and `bed`."""
+        return self.background[1:]
+
+
+@dataclasses.dataclass(frozen=True)
 class SplitSettings:
     """Which sites are for testing and for validation: whole chromosomes or genes.
 
@@ -142,6 +198,7 @@ class Settings:
 
     peaks: PeakSettings = PeakSettings()
     windows: WindowSettings = WindowSettings()
+    background: BackgroundSettings = BackgroundSettings()
     splits: SplitSettings = SplitSettings()
 
     @classmethod

@@ -37,6 +37,7 @@ class Reason:
     SAME_WINDOW = "same window as a better peak"
     OVERLAPS_BETTER = "window overlaps that of a better peak"
     NOT_TOP = "not among the best"
+    NO_BACKGROUND = "touches a peak, its gap, an excluded stretch or N"
 
 
 def skipped(

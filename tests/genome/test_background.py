@@ -1,5 +1,5 @@
-import dataclasses
 import itertools
+from collections import Counter
 
 import numpy as np
 import pandas as pd
@@ -7,11 +7,15 @@ import pytest
 
 from deeprke_tf.errors import UserError
 from deeprke_tf.genome.annotation import read_annotation
-from deeprke_tf.genome.background import BackgroundSettings, Ground, background_of
+from deeprke_tf.genome.background import Request, background_of
+from deeprke_tf.genome.cutting import cut_sites
 from deeprke_tf.genome.genome import open_genome
+from deeprke_tf.genome.ground import Ground
+from deeprke_tf.genome.peaks import read_peaks
 from deeprke_tf.genome.regions import Regions
-from deeprke_tf.genome.site_table import COLUMNS, loci_of, sites_table
-from deeprke_tf.rna.loci import Locus
+from deeprke_tf.genome.settings import BackgroundSettings, WindowSettings
+from deeprke_tf.genome.site_table import COLUMNS, loci_of
+from deeprke_tf.genome.spliced import SplicedTranscripts
 from tests.support.simulated_genome import simulate_genome
 
 LENGTH = 61
@@ -24,52 +28,40 @@ def simulated(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def ground(simulated):
-    peaks = pd.read_csv(simulated.peaks, sep="\t", header=None)
-    peaks.columns = ["chrom", "start", "end", "name", "score", "strand"]
     annotation = read_annotation(simulated.gtf)
     with open_genome(simulated.fasta) as genome:
-        yield Ground(genome, peaks, peaks[:0], annotation, Regions(annotation))
+        yield Ground(genome, annotation, Regions(annotation))
 
 
 @pytest.fixture(scope="module")
-def bound(ground):
-    return windows_of(ground.peaks, ground)
+def spliced(ground):
+    transcripts = SplicedTranscripts(ground.annotation, ground.regions)
+    return ground._replace(spliced=transcripts)
 
 
-def marked(letters, start, end):
-    """Letters with one stretch in upper case, as an extraction marks a peak."""
-    middle = letters[start:end].upper()
-    return letters[:start].lower() + middle + letters[end:].lower()
+@pytest.fixture(scope="module")
+def peaks(simulated):
+    return read_peaks(simulated.peaks).table
 
 
-def windows_of(peaks, ground, length=LENGTH):
-    """Bound sites around the middle of peaks, as an extraction cuts them."""
-    loci, regions, genes = [], [], []
-    for peak in peaks.itertuples():
-        middle = (peak.start + peak.end) // 2
-        start = middle - length // 2
-        loci.append(Locus(peak.chrom, ((start, start + length),), peak.strand))
-        regions.append(str(ground.regions.of(peak.chrom, peak.strand, [middle])[0]))
-        genes.append(
-            next(
-                (
-                    t.gene
-                    for t in ground.annotation.values()
-                    if t.chrom == peak.chrom
-                    and t.exons[0][0] <= middle < t.exons[-1][1]
-                ),
-                "",
-            )
-        )
-    sequences = (
-        marked(ground.genome.fetch_locus(locus), 20, length - 10) for locus in loci
-    )
-    return sites_table(peaks["name"], loci, [1] * len(loci), regions, sequences, genes)
+def cut(peaks, ground):
+    return cut_sites(peaks, ground.genome, WindowSettings(window=LENGTH), *ground[2:])
 
 
-def chosen(bound, ground, kind, others=None, seed=1, **settings):
-    settings = BackgroundSettings(kind, **settings)
-    return background_of(bound, ground, settings, seed, others)
+@pytest.fixture(scope="module")
+def bound(peaks, ground):
+    return cut(peaks, ground).sites.reset_index(drop=True)
+
+
+@pytest.fixture
+def request_of(bound, peaks, ground):
+    """Makes a request for background of all peaks; `parts` replace its parts."""
+
+    def request(*kind, ratio=1, gap=100, **parts):
+        settings = BackgroundSettings(kind, ratio, gap)
+        return Request(bound, ground, peaks, peaks[:0], settings, 1)._replace(**parts)
+
+    return request
 
 
 def overlaps(loci, stretches):
@@ -84,84 +76,92 @@ def overlaps(loci, stretches):
     ]
 
 
-def test_same_genes_have_the_genes_regions_and_strands_of_the_peaks(bound, ground):
-    found = chosen(bound, ground, "same-genes", ratio=2, gap=20)
+def test_same_genes_have_the_genes_regions_and_strands_of_the_peaks(
+    request_of, bound, ground
+):
+    found = background_of(request_of("same-genes", ratio=2, gap=20))
     assert tuple(found.sites.columns) == COLUMNS
     assert set(found.sites["label"]) == {0}
     assert len(found.sites) > 1.9 * len(bound)
     assert set(found.sites["gene"]) <= set(bound["gene"])
     strands = {t.gene: t.strand for t in ground.annotation.values()}
     assert [strands[gene] for gene in found.sites["gene"]] == [*found.sites["strand"]]
-    wanted = (2 * bound["region"].value_counts()).to_dict()
-    counts = found.sites["region"].value_counts().to_dict()
-    assert wanted == {
-        region: counts.get(region, 0) + found.n_missing.get(region, 0)
-        for region in wanted
+    wanted = Counter(bound["region"])
+    counts = Counter(found.sites["region"])
+    assert {region: 2 * n for region, n in wanted.items()} == {
+        region: counts[region] + found.n_missing.get(region, 0) for region in wanted
     }
 
 
 @pytest.mark.parametrize("kind", ["same-genes", "genome"])
-@pytest.mark.parametrize("spliced", [False, True])
-def test_random_windows_keep_off_peaks_and_exclusions(bound, ground, kind, spliced):
+@pytest.mark.parametrize("is_spliced", [False, True])
+def test_random_windows_keep_off_peaks_and_exclusions(
+    request_of, ground, spliced, peaks, kind, is_spliced
+):
     excluded = pd.DataFrame({"chrom": ["chr1"], "start": [0], "end": [60_000]})
-    here = dataclasses.replace(ground, excluded=excluded, spliced=spliced)
-    found = chosen(bound, here, kind, gap=30)
-    loci = loci_of(found.sites)
+    here = spliced if is_spliced else ground
+    request = request_of(kind, gap=30, excluded=excluded, ground=here)
+    found = background_of(request).sites
+    loci = loci_of(found)
     assert len(loci) > 150
     assert not any(overlaps(loci, excluded))
     # On a transcript the gap does not count introns.
-    gap = 0 if spliced else 30
-    peaks = ground.peaks.assign(
-        start=ground.peaks["start"] - gap, end=ground.peaks["end"] + gap
-    )
-    assert not any(overlaps(loci, peaks))
-    sequences = [
-        marked(ground.genome.fetch_locus(locus), 20, LENGTH - 10) for locus in loci
-    ]
-    assert sequences == [*found.sites["sequence"]]
-    assert {len(sequence) for sequence in sequences} == {LENGTH}
-    assert not found.sites.duplicated(["chrom", "start", "end", "strand"]).any()
+    gap = 0 if is_spliced else 30
+    wider = peaks.assign(start=peaks["start"] - gap, end=peaks["end"] + gap)
+    assert not any(overlaps(loci, wider))
+    assert not found.duplicated(["chrom", "start", "end", "strand"]).any()
 
 
-def test_genome_windows_lie_on_either_strand_and_know_their_gene(bound, ground):
-    found = chosen(bound, ground, "genome", ratio=2)
-    assert 0.4 < (found.sites["strand"] == "+").mean() < 0.6
-    for site in found.sites.itertuples():
-        at = site.chrom, site.strand, (site.start + site.end) // 2
-        assert site.gene == ground.regions.gene_at(*at)
-        assert site.region == ground.regions.of(*at[:2], [at[2]])[0]
-    assert set(found.sites["region"]) >= {"intergenic", "intron", "CDS"}
-    gc = [
-        sites["sequence"].str.count("[GCgc]").mean() for sites in (bound, found.sites)
-    ]
+@pytest.mark.parametrize("kind", ["same-genes", "genome"])
+def test_letters_are_those_of_the_place_and_marked_as_a_bound_site(
+    request_of, spliced, bound, kind
+):
+    found = background_of(request_of(kind, ground=spliced)).sites
+    letters = [spliced.genome.fetch_locus(locus) for locus in loci_of(found)]
+    assert found["sequence"].str.upper().tolist() == letters
+    origin = bound.set_index("name")["sequence"]
+    for name, sequence in zip(found["name"], found["sequence"], strict=True):
+        site = origin[name.removesuffix("_background1")]
+        assert [*map(str.isupper, site)] == [*map(str.isupper, sequence)]
+
+
+def test_genome_windows_lie_on_either_strand_and_know_their_gene(
+    request_of, bound, ground
+):
+    found = background_of(request_of("genome", ratio=2)).sites
+    assert 0.4 < (found["strand"] == "+").mean() < 0.6
+    for site in found.itertuples():
+        place = site.chrom, site.strand
+        middle = (site.start + site.end) // 2
+        assert site.gene == ground.regions.gene_at(*place, middle)
+        assert site.region == ground.regions.of(*place, [middle])[0]
+    assert set(found["region"]) >= {"intergenic", "intron", "CDS"}
+    gc = [sites["sequence"].str.count("[GCgc]").mean() for sites in (bound, found)]
     assert gc[0] == pytest.approx(gc[1], abs=1)
 
 
-def test_spliced_windows_cross_introns_without_their_letters(bound, ground):
-    here = dataclasses.replace(ground, spliced=True)
-    found = chosen(bound, here, "same-genes", ratio=4, gap=0)
-    several = found.sites[found.sites["blocks"] != ""]
+def test_spliced_windows_cross_introns_without_their_letters(
+    request_of, spliced, bound
+):
+    request = request_of("same-genes", ratio=4, gap=0, ground=spliced)
+    found = background_of(request).sites
+    several = found[found["blocks"] != ""]
     assert len(several) > 10
     for locus, gene in zip(loci_of(several), several["gene"], strict=True):
-        transcript = ground.annotation.canonical(gene)
+        transcript = spliced.annotation.canonical(gene)
         ends = {end for _, end in transcript.exons}
         starts = {start for start, _ in transcript.exons}
         assert locus.blocks[0][1] in ends and locus.blocks[1][0] in starts
         assert locus.strand == transcript.strand
-    assert "intron" not in set(found.sites["region"])
+    assert set(found["region"]) <= set(bound["region"])
 
 
-def test_sites_without_a_gene_get_windows_that_lie_between_genes(bound, ground):
-    peaks = pd.DataFrame(
-        {"name": ["a", "b"], "chrom": "chr1", "start": [500, 900], "strand": "+"}
-    ).assign(end=lambda peaks: peaks["start"] + 20)
-    loci = [Locus("chr1", ((s, s + LENGTH),), "+") for s in peaks["start"]]
-    sequences = map(ground.genome.fetch_locus, loci)
-    sites = sites_table(
-        peaks["name"], loci, [1, 1], ["intergenic"] * 2, sequences, ["", ""]
-    )
-    here = dataclasses.replace(ground, peaks=peaks)
-    found = chosen(sites, here, "same-genes", ratio=3)
+def test_sites_without_a_gene_get_windows_that_lie_between_genes(request_of, ground):
+    rows = [("chr1", at, at + 20, "", 0, "+", -1, "", 0) for at in (500, 900)]
+    columns = ["chrom", "start", "end", "name", "score", "strand", "summit"]
+    peaks = pd.DataFrame(rows, columns=[*columns, "file", "line"])
+    bound = cut(peaks, ground).sites
+    found = background_of(request_of("same-genes", ratio=3, bound=bound, peaks=peaks))
     assert [*found.sites["region"]] == ["intergenic"] * 6
     assert set(found.sites["strand"]) == {"+"}
     assert set(found.sites["chrom"]) == {"chr1"}
@@ -174,97 +174,104 @@ def test_windows_keep_off_n_however_much_there_is(tmp_path, kind):
     (tmp_path / "a.gtf").write_text(
         '1\tx\texon\t19001\t22900\t.\t+\t.\tgene_id "g"; transcript_id "t";\n'
     )
+    (tmp_path / "p.bed").write_text("1\t20120\t20140\tp\t0\t+\n")
     annotation = read_annotation(tmp_path / "a.gtf")
-    locus = Locus("1", ((20_100, 20_161),), "+")
-    peaks = pd.DataFrame({"chrom": ["1"], "start": [20_120], "end": [20_140]})
+    peaks = read_peaks(tmp_path / "p.bed").table
+    settings = BackgroundSettings((kind,), ratio=3)
     with open_genome(tmp_path / "g.fa") as genome:
-        sequence = genome.fetch_locus(locus)
-        sites = sites_table(["p"], [locus], [1], ["ncRNA"], [sequence], ["g"])
-        ground = Ground(genome, peaks, peaks[:0], annotation, Regions(annotation))
-        found = chosen(sites, ground, kind, ratio=3)
+        ground = Ground(genome, annotation, Regions(annotation))
+        bound = cut(peaks, ground).sites
+        found = background_of(Request(bound, ground, peaks, peaks[:0], settings, 1))
     assert len(found.sites) == 3
-    assert not found.sites["sequence"].str.contains("N").any()
+    assert not found.sites["sequence"].str.contains("[Nn]").any()
 
 
-def test_shuffled_sites_keep_dinucleotides_place_and_case(bound, ground):
-    sites = bound[:20]
-    found = chosen(sites, ground, "shuffled", ratio=2)
-    assert len(found.sites) == 40
-    for i, sequence in enumerate(found.sites["sequence"]):
-        origin = sites["sequence"].iloc[i // 2]
-        assert sequence != origin
-        assert sequence == marked(sequence, 20, LENGTH - 10)
-        counted = [
-            pd.Series([*itertools.pairwise(s)]).value_counts().to_dict()
-            for s in (sequence.upper(), origin.upper())
-        ]
-        assert counted[0] == counted[1]
-    assert found.sites["start"].tolist() == np.repeat(sites["start"], 2).tolist()
-    assert found.sites["name"][1] == f"{sites['name'][0]}_background2"
+def test_shuffled_sites_keep_dinucleotides_place_and_case(request_of, bound):
+    found = background_of(request_of("shuffled", ratio=2, bound=bound[:20])).sites
+    assert len(found) == 40
+    for i, sequence in enumerate(found["sequence"]):
+        origin = bound["sequence"][i // 2]
+        assert sequence.upper() != origin.upper()
+        assert [*map(str.isupper, sequence)] == [*map(str.isupper, origin)]
+        pairs = [Counter(itertools.pairwise(one.upper())) for one in (sequence, origin)]
+        assert pairs[0] == pairs[1]
+    assert found["start"].tolist() == np.repeat(bound["start"][:20], 2).tolist()
+    assert found["name"][1] == f"{bound['name'][0]}_background2"
 
 
-def test_a_site_of_one_letter_cannot_be_shuffled_and_is_counted(bound, ground):
+def test_a_site_of_one_letter_cannot_be_shuffled_and_is_counted(request_of, bound):
     sites = bound[:3].assign(sequence=["A" * LENGTH, *bound["sequence"][1:3]])
-    found = chosen(sites, ground, "shuffled")
+    found = background_of(request_of("shuffled", bound=sites))
     assert len(found.sites) == 2
     region = sites["region"][0]
     assert found.n_without == {region: 1} and found.n_missing == {region: 1}
 
 
-def test_sites_of_other_rbps_are_matched_and_keep_off_the_peaks(bound, ground):
-    rng = np.random.default_rng(1)
-    peaks = ground.peaks.assign(
-        start=ground.peaks["start"] + rng.choice([-300, 0, 300], len(ground.peaks))
-    )
-    others = windows_of(peaks.assign(end=peaks["start"] + 40), ground)
-    others["name"] = "other" + others["name"]
-    found = chosen(bound, ground, "peaks", others, gap=50)
+def test_sites_of_other_rbps_are_matched_and_keep_off_the_peaks(
+    request_of, bound, peaks, ground
+):
+    moved = np.random.default_rng(1).choice([-300, 0, 300], len(peaks))
+    others = cut(
+        peaks.assign(start=peaks["start"] + moved, end=peaks["end"] + moved), ground
+    ).sites
+    found = background_of(request_of("peaks", "other.bed", gap=50), others)
     assert 20 < len(found.sites) < len(others)
-    assert found.sites["name"].str.startswith("other").all()
-    assert found.n_refused >= (peaks["start"] == ground.peaks["start"]).sum()
-    assert not any(overlaps(loci_of(found.sites), ground.peaks))
-    assert found.sites["region"].value_counts().le(bound["region"].value_counts()).all()
+    assert not any(overlaps(loci_of(found.sites), peaks))
+    assert not Counter(found.sites["region"]) - Counter(bound["region"])
     assert sum(found.n_missing.values()) == len(bound) - len(found.sites)
+    assert {*np.flatnonzero(moved == 0)} <= {*found.refused}
 
 
-def test_windows_of_the_users_own_are_all_taken_but_those_on_peaks(bound, ground):
-    shifted = ground.peaks.assign(
-        start=ground.peaks["start"] + 400, end=ground.peaks["end"] + 400
+def test_windows_of_the_users_own_are_all_taken_but_those_on_peaks(
+    request_of, bound, peaks, ground
+):
+    shifted = peaks[:50].assign(
+        start=peaks["start"] + 400, end=peaks["end"] + 400, name="own"
     )
-    others = windows_of(shifted[:50], ground)
-    mixed = pd.concat([others, bound[:7]])
-    found = chosen(bound, ground, "bed", mixed, gap=0)
-    n_on_peaks = sum(overlaps(loci_of(others), ground.peaks))
-    assert found.n_refused >= 7 + n_on_peaks
-    assert len(found.sites) == 57 - found.n_refused
+    on_peaks = bound[:7].set_index(np.arange(1000, 1007))
+    others = pd.concat([cut(shifted, ground).sites, on_peaks])
+    found = background_of(request_of("bed", "own.bed", gap=0), others)
+    assert {*on_peaks.index} <= {*found.refused}
+    assert len(found.sites) == 57 - len(found.refused)
     assert set(found.sites["label"]) == {0}
+    refused = others.loc[list(found.refused)]
+    assert all(overlaps(loci_of(refused), pd.concat([peaks, bound])))
 
 
 @pytest.mark.parametrize("kind", ["same-genes", "genome", "shuffled"])
-def test_the_same_seed_gives_the_same_sites(bound, ground, kind):
-    tables = [chosen(bound, ground, kind, seed=seed).sites for seed in (1, 1, 2)]
+def test_the_same_seed_gives_the_same_sites(request_of, kind):
+    tables = [background_of(request_of(kind, seed=seed)).sites for seed in (1, 1, 2)]
     assert tables[0].equals(tables[1])
     assert not tables[0].equals(tables[2])
 
 
-def test_no_background_is_no_sites(bound, ground):
-    found = chosen(bound, ground, "none")
+def test_no_background_is_no_sites(request_of):
+    found = background_of(request_of("none"))
     assert not len(found.sites) and not found.n_missing
 
 
-def test_same_genes_need_an_annotation(bound, ground):
-    here = dataclasses.replace(ground, annotation=None, regions=None)
-    with pytest.raises(UserError, match="'same-genes' needs an annotation: give `gtf`"):
-        chosen(bound, here, "same-genes")
+def test_same_genes_need_an_annotation(request_of, ground):
+    here = Ground(ground.genome)
+    with pytest.raises(UserError, match="same-genes needs an annotation: give `gtf`"):
+        background_of(request_of("same-genes", ground=here))
+
+
+def test_the_annotation_decides_what_is_chosen_by_default(request_of, ground):
+    assert request_of().kind == "same-genes"
+    assert request_of(ground=Ground(ground.genome)).kind == "genome"
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "message"),
+    ("given", "message"),
     [
-        ("ratio", 0, "`ratio` must be"),
-        ("gap", -1, "`gap` must not be negative, got -1"),
+        ({"ratio": 0}, "`ratio` must be"),
+        ({"gap": -1}, "`gap` must not be negative, got -1"),
+        ({"background": "random"}, "`background` must be one of 'none', 'same-genes'"),
+        ({"background": "peaks"}, "`background` peaks needs BED files of other RBPs"),
+        ({"background": ("bed", "a", "b")}, "`background` bed needs one .*, got 2"),
+        ({"background": ("genome", "a.bed")}, "genome takes no file, got a.bed"),
     ],
 )
-def test_impossible_settings_are_refused(name, value, message):
+def test_impossible_settings_are_refused(given, message):
     with pytest.raises(UserError, match=message):
-        BackgroundSettings(**{name: value})
+        BackgroundSettings(**given)
