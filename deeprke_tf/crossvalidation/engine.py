@@ -179,8 +179,8 @@ def _train_all(
         ]
         if not elsewhere:
             return
+        _logger.info("waiting for other processes: %s", ", ".join(map(str, elsewhere)))
         for run in elsewhere:
-            _logger.info("waiting for the process that trains %s", run)
             with directories.only_process(run, wait=True):
                 pass
 

@@ -146,10 +146,12 @@ def roc_curves(
       title: Above the axes.
     """
     pooled = [np.concatenate(values) for values in zip(*sites.values(), strict=True)]
+    # The legend is upside down.
+    curves = [*list(sites.items())[::-1], ("Pooled", pooled)]
     colors = itertools.cycle(plotting.COLORS)
     with _unit_square(path, title, "False positive rate", "True positive rate") as axes:
         axes.plot([0, 1], [0, 1], "--", color=plotting.GRAY, label="Chance")
-        for name, (labels, probabilities) in [("Pooled", pooled), *sites.items()]:
+        for name, (labels, probabilities) in curves:
             is_pooled = name == "Pooled"
             axes.plot(
                 *_thinned(*sklearn_metrics.roc_curve(labels, probabilities)[:2]),

@@ -104,3 +104,16 @@ def test_letters_shorter_than_k_are_refused(letters):
 def test_a_vocabulary_that_makes_no_sense_is_refused(alphabet, k, words):
     with pytest.raises(ValueError, match=words):
         KmerVocabulary(alphabet, k)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 5])
+def test_letters_are_the_inverse_of_encode(k):
+    vocabulary = KmerVocabulary("ACGU", k)
+    for n_letters in (k, k + 1, 40):
+        text = "".join(random.Random(n_letters).choices("ACGU", k=n_letters))
+        assert vocabulary.letters(vocabulary.encode(text)) == text
+        unknown = f"{text}N{text}"
+        found = vocabulary.letters(vocabulary.encode(unknown))
+        assert found.endswith(f"N{text}") and len(found) == len(unknown)
+        assert found[: n_letters - k + 1] == text[: n_letters - k + 1]
+        assert vocabulary.letters(vocabulary.encode("N" * n_letters)) == "N" * n_letters

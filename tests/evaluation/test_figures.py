@@ -143,6 +143,18 @@ def test_the_drawn_curves_have_the_areas_of_the_metrics(drawn, tmp_path, n_sites
     assert len(recall) <= 2000
 
 
+def test_roc_curves_of_cv_folds_are_drawn_with_that_of_all_their_sites(drawn, tmp_path):
+    folds = {"first": (LABELS, PROBABILITIES), "second": (LABELS, [0.5] * 6)}
+    figures.roc_curves(folds, tmp_path / "roc.png", title="RBP")
+    pooled = metrics.auroc(LABELS * 2, [*PROBABILITIES, *[0.5] * 6])
+    expected = {"first": metrics.auroc(LABELS, PROBABILITIES), "second": 0.5}
+    for name, area in (expected | {"Pooled": pooled}).items():
+        line = line_of(drawn[0], name)
+        assert line.get_label() == f"{name}: AUROC {area:.3f}"
+        x, y = line.get_xydata().T
+        assert np.sum(np.diff(x) * (y[1:] + y[:-1]) / 2) == pytest.approx(area)
+
+
 def test_the_diagram_shows_the_bins_before_and_after(drawn, tmp_path):
     probabilities = np.random.default_rng(0).random(1_000)
     labels = np.random.default_rng(1).random(1_000) < probabilities
