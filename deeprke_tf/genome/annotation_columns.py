@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from deeprke_tf.genome.annotation_files import About, Line, about
+from deeprke_tf.genome.annotation_files import About, Line, about, gene_of
 from deeprke_tf.genome.chromosomes import ChromosomeNames
 
 PAST_END = "past the end of the chromosome"
@@ -69,10 +69,15 @@ class Collected:
         self._abouts: list[About] = []
         # Number of the transcript, start and end, one after another.
         self._parts = {part: array("q") for part in ("exon", "CDS", "stop_codon")}
+        self._gene_names: dict[str, str] = {}
         self._known: dict[str, str] = {}  # one object for each text that comes often
 
     def add(self, line: Line) -> None:
         """Takes a line."""
+        if line.part == "gene":
+            gene, name = gene_of(line)
+            self._gene_names[gene] = name
+            return
         key = (line.group, self._one(line.chrom), self._one(line.strand))
         number = self._numbers.get(key)
         if number is None:
@@ -124,7 +129,12 @@ class Collected:
             exons=exons[is_kept[exons[:, 0]], 1:],
             cds=bounds[numbers],
         )
-        gene_names = {one.gene: one.gene_name for one in said if one.gene_name}
+        symbols = {one.gene: one.gene_name for one in said if one.gene_name}
+        gene_names = {
+            gene: symbol
+            for gene in columns.genes
+            if (symbol := symbols.get(gene) or self._gene_names.get(gene))
+        }
         renamed = {old: new for old, new in found.items() if new and new != old}
         return Transcripts(
             [*names.values()], columns, gene_names, skipped, repeated, renamed

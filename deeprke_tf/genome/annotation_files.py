@@ -56,13 +56,13 @@ class About(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A line that tells something of a transcript.
+    """A line that tells something of a transcript, or of a gene.
 
     Attributes:
       group: What the lines of one transcript have in common.
       chrom: Chromosome.
       strand: As in the file.
-      part: `exon`, `CDS`, `stop_codon` or `transcript`.
+      part: `exon`, `CDS`, `stop_codon`, `transcript`, or `gene` of GFF3.
       interval: On the chromosome, from 0, the end exclusive.
       attributes: Of `about`.
     """
@@ -128,7 +128,7 @@ def _gtf_lines(cells: list[str], _number: int) -> Iterator[Line]:
     if not groups:
         return
     interval = _interval(int(cells[3]) - 1, int(cells[4])) if part else (0, 0)
-    part = part or "transcript"
+    part = part or ("gene" if feature.endswith("gene") else "transcript")
     for group in groups:
         yield Line(group, cells[0], cells[6], part, interval, attributes)
 
@@ -137,14 +137,14 @@ def _groups(attributes: str, part: str | None) -> list[str]:
     """Returns the transcripts that a line is of: several only in GFF3."""
     if (start := attributes.find(_ROOT)) >= 0:  # nearly all lines of GTF
         start += len(_ROOT)
-        return [attributes[start : attributes.find('"', start)]]
+        quoted = attributes[start : attributes.find('"', start)]
+        return [quoted] if quoted else []
     if "=" not in attributes.partition('"')[0]:
         name = dict(_gtf_attributes(attributes)).get("transcript_id")
         return [name] if name else []
     found = _gff3_attributes(attributes)
     if part is None:
-        # A gene has no parent.
-        return [found["ID"]] if "ID" in found and "Parent" in found else []
+        return [found["ID"]] if "ID" in found else []
     parents = found.get("Parent") or found.get("transcript_id")
     return parents.split(",") if parents else []
 
@@ -179,6 +179,13 @@ def _about_gff3(line: Line) -> About:
         biotype=_biotype(found),
         rank=_rank(found.get("tag", "").split(",")),
     )
+
+
+def gene_of(line: Line) -> tuple[str, str]:
+    """Returns identifier and symbol of the gene of a `gene` line."""
+    found = _gff3_attributes(line.attributes)
+    gene = found.get("gene_id") or _ID_PREFIX.sub("", line.group)
+    return gene, found.get("gene_name") or found.get("Name", "")
 
 
 def _biotype(found: dict[str, str]) -> str:

@@ -172,7 +172,7 @@ def _deep(peaks: "pd.DataFrame", n_files: int) -> list[tuple[str, int, int, str]
         ends.append(spans["end"].to_numpy(np.int64))
     places = np.concatenate([*starts, *ends])
     steps = np.repeat([1, -1], len(places) // 2)
-    order = np.lexsort((steps, places))  # at one place ends come first
+    order = np.lexsort((-steps, places))  # at one place starts come first
     places, depth = places[order], np.cumsum(steps[order])
     is_deep = depth >= n_files
     edges = np.flatnonzero(np.diff(is_deep, prepend=False, append=False))
