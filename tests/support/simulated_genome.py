@@ -106,6 +106,8 @@ def _features():
 def _gene(rng):
     """Letters of a gene, 5' to 3', and where its motifs begin: decoys gave way."""
     gene = _with_decoys("".join(_random(kind, n, rng) for kind, n in _GENE), rng)
+    (_, donor), (acceptor, _) = _EXONS
+    gene = f"{gene[:donor]}GT{gene[donor + 2 : acceptor - 2]}AG{gene[acceptor:]}"
     decoys = [match.start() for match in re.finditer(DECOY, gene)]
     rng.shuffle(decoys)
     sites = []
