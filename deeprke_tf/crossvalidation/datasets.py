@@ -45,7 +45,12 @@ def name_of(cv_fold: int) -> str:
 
 
 def all_sites(info: Dataset) -> Dataset:
-    """Returns the dataset with its training and validation sites as one train split."""
+    """Returns the dataset with its training and validation sites as one train split.
+
+    Raises:
+      UserError: It has no train split.
+    """
+    info.split("train")
     parts = [info.split(name) for name in groups.SPLITS if name in info.splits]
     train = Split(
         n_sites=sum(part.n_sites for part in parts),

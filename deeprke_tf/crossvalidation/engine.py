@@ -172,7 +172,7 @@ def _train_all(
         if failed := [outcome for outcome in outcomes if outcome.message]:
             raise UserError(
                 f"{len(failed)} of {len(names)} cv folds failed; {failed[0].run}: "
-                f"{failed[0].message}"
+                f"{failed[0].message} To start a run again, delete it."
             )
         elsewhere = [
             outcome.run for outcome in outcomes if outcome.state == "elsewhere"

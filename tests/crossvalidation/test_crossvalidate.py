@@ -97,9 +97,10 @@ def test_every_training_site_has_one_probability_of_a_model_that_has_not_seen_it
         assert not {*of_fold["name"]} & {*names_of(fold, "train", "validation")}
         others = sites[sites["cv_fold"] != number]
         assert {*of_fold["chrom"]}.isdisjoint(others["chrom"])
-        run = dk.load_run(made / "runs" / f"cv-fold-{number}")
-        alone = run.evaluate(fold, n_bootstrap=1).sites
-        assert (of_fold["probability"].to_numpy() == alone["probability"]).all()
+    run = dk.load_run(made / "runs" / "cv-fold-1")
+    alone = run.evaluate(made / "data" / "cv-fold-1", n_bootstrap=1).sites
+    first = sites.loc[sites["cv_fold"] == 1, "probability"]
+    assert (first.to_numpy() == alone["probability"]).all()
 
 
 def test_measures_are_those_of_the_cv_folds_and_of_all_sites(found):
@@ -175,20 +176,22 @@ def test_the_files_are_those_described_and_a_second_call_does_nothing(
 def test_what_was_interrupted_is_resumed_with_the_same_result(
     made, copied, data, monkeypatch
 ):
-    (copied / "crossvalidation.json").unlink()
-    (copied / "out_of_fold.tsv").unlink()
+    for name in ("crossvalidation.json", "out_of_fold.tsv"):
+        (copied / name).unlink()
     shutil.rmtree(copied / "final")
-    shutil.rmtree(copied / "runs" / "cv-fold-2")
-    kept = (copied / "runs" / "cv-fold-1" / "model.keras").stat().st_mtime_ns
+    # As if killed between training and evaluation.
+    second = copied / "runs" / "cv-fold-2"
+    (second / "predictions.tsv").unlink()
+    on_validation = layout.validation_measures(second)
+    files.write_json(second / layout.METRICS, on_validation)
+    networks = [*copied.glob("runs/*/model.keras")]
+    before = [path.stat().st_mtime_ns for path in networks]
     with monkeypatch.context() as patch:
         interrupt_after_first_epoch(patch)
         assert crossvalidate(data, copied) == 130
-        assert (copied / "runs" / "cv-fold-2" / "state").exists()
-        assert not (copied / "final").exists()
-        assert crossvalidate(data, copied) == 130
-        assert (copied / "final" / "state").exists()
+    assert (copied / "final" / "state").exists()
     assert crossvalidate(data, copied) == 0
-    assert (copied / "runs" / "cv-fold-1" / "model.keras").stat().st_mtime_ns == kept
+    assert [path.stat().st_mtime_ns for path in networks] == before
     for name in ("out_of_fold.tsv", "crossvalidation.json", "final/validation.csv"):
         assert (copied / name).read_bytes() == (made / name).read_bytes()
     sequences = ["GGUGUAUAUACCACC", "ACGUACGUACGUACGU"]

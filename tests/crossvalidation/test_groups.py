@@ -1,5 +1,6 @@
 """By what sites are grouped, and the datasets of the cv folds."""
 
+import dataclasses
 import random
 
 import numpy as np
@@ -207,6 +208,13 @@ def test_too_few_groups_are_refused(tmp_path):
         UserError, match=r"in 7 groups \(by chromosome\), too few for 8 `folds`"
     ):
         datasets.deal_splits(sites, 8, seed=1, data=info.directory)
+
+
+def test_a_dataset_to_test_on_alone_is_refused(tmp_path):
+    info = write(tmp_path / "data", region_sites())
+    splits = {"test": info.splits["train"]}
+    with pytest.raises(UserError, match="has no 'train' split; it has: test"):
+        datasets.all_sites(dataclasses.replace(info, splits=splits))
 
 
 def test_a_cv_fold_without_both_classes_is_refused(tmp_path):
