@@ -19,7 +19,7 @@ from deeprke_tf.auditing.features import (
     numeric_feature,
     sequence_features,
 )
-from deeprke_tf.auditing.findings import findings_of
+from deeprke_tf.auditing.findings import Finding, findings_of
 from deeprke_tf.auditing.rules import N_CV_FOLDS, Rule, try_rules
 from deeprke_tf.rna.sites import Site, clean_site
 from deeprke_tf.system import files, tables
@@ -88,7 +88,7 @@ class MatchingReport:
       rules_before: Rules on the background before matching, the best first; may be
         empty.
       rules_after: The same, on the background.
-      warnings: Rules above the threshold after matching, in words.
+      findings: Rules above the threshold after matching, in words, warnings first.
       groups: Bound sites, background before matching where there is one, background.
       threshold: AUROC from which a rule is named.
     """
@@ -96,9 +96,19 @@ class MatchingReport:
     rows: list[Row]
     rules_before: list[Rule]
     rules_after: list[Rule]
-    warnings: list[str]
+    findings: list[Finding]
     groups: list[Group]
     threshold: float
+
+    @property
+    def warnings(self) -> list[str]:
+        """Rules that tell the classes apart without binding."""
+        return [found.text for found in self.findings if found.is_warning]
+
+    @property
+    def notes(self) -> list[str]:
+        """Rules that may be binding, or rest on few sites."""
+        return [found.text for found in self.findings if not found.is_warning]
 
     @property
     def summary(self) -> str:
@@ -112,8 +122,9 @@ class MatchingReport:
         lines = [
             tables.text_table([header, *([r.name, *map(_cell, r[1:])] for r in shown)]),
             *(f"WARNING: {text}" for text in self.warnings),
+            *(f"note: {text}" for text in self.notes),
         ]
-        if self.rules_after and not self.warnings:
+        if self.rules_after and not self.findings:
             best = self.rules_after[0]
             lines.append(
                 f"no rule exceeds an AUROC of {self.threshold}; the best is the "
@@ -136,6 +147,7 @@ class MatchingReport:
             "rules_before": [_as_json(rule) for rule in self.rules_before],
             "rules_after": [_as_json(rule) for rule in self.rules_after],
             "warnings": self.warnings,
+            "notes": self.notes,
         }
         files.write_json(out / JSON, contents)
         with files.written_aside(out / TABLE) as file:
@@ -172,9 +184,9 @@ def matching_report(
         groups.insert(1, _group("background before matching", before))
         rules_before = _rules(first, groups[1], seed)
     rules_after = _rules(first, after, seed)
-    warnings = [finding.text for finding in findings_of(rules_after, {}, threshold)]
+    findings = findings_of(rules_after, {}, threshold)
     rows = _rows(groups, rules_before, rules_after)
-    return MatchingReport(rows, rules_before, rules_after, warnings, groups, threshold)
+    return MatchingReport(rows, rules_before, rules_after, findings, groups, threshold)
 
 
 def _group(name: str, table: "pd.DataFrame") -> Group:

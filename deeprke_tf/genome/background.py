@@ -124,14 +124,11 @@ def _random(request: Request, source: Source) -> Background:
     site, chosen = windows.matched(
         sites, request.settings.ratio, with_region=request.kind != "genome"
     )
-    table = windows.table(chosen, _names(bound, site))
-    table["sequence"] = [
-        _marked_as(*pair)
-        for pair in zip(bound["sequence"].iloc[site], table["sequence"], strict=True)
-    ]
+    table = _marked(bound, site, windows.table(chosen, _names(bound, site)))
     some = np.sort(rng.permutation(site)[:_MOST_COMPARED])
     compared = windows.drawn(source.unmatched[some], sites.length[some])
-    unmatched = windows.table(compared, [""] * len(compared.gc))
+    some = some[compared.windows.request]
+    unmatched = _marked(bound, some, windows.table(compared, _names(bound, some)))
     return _found(request, site, table, unmatched)
 
 
@@ -193,6 +190,20 @@ def _shuffled(request: Request) -> Background:
         name=_names(bound, chosen), label=0, sequence=sequences
     )
     return _found(request, chosen, table, table[:0])
+
+
+def _marked(
+    bound: "pd.DataFrame", site: np.ndarray, windows: "pd.DataFrame"
+) -> "pd.DataFrame":
+    """Marks a stretch in each window.
+
+    Args:
+      bound: The bound sites.
+      site: The one that each window was drawn for, by its number, [n_windows].
+      windows: The table of windows.
+    """
+    pairs = zip(bound["sequence"].iloc[site], windows["sequence"], strict=True)
+    return windows.assign(sequence=[_marked_as(*pair) for pair in pairs])
 
 
 def _marked_as(bound: str, letters: str) -> str:

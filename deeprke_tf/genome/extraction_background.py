@@ -160,4 +160,5 @@ def _contents(
         "bound_without": found.n_without,
         "refused": len(found.refused),
         "warnings": report.warnings if report else [],
+        "notes": report.notes if report else [],
     }

@@ -114,7 +114,11 @@ class Report(Protocol):
 
     @property
     def warnings(self) -> list[str]:
-        """What gives the background away, in words."""
+        """What gives the background away without binding, in words."""
+
+    @property
+    def notes(self) -> list[str]:
+        """What may be binding, or rests on few sites, in words."""
 
     def write(self, out: Path) -> list[Path]:
         """Writes the report into a directory."""

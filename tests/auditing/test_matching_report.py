@@ -48,7 +48,7 @@ def test_the_report_has_both_classes_before_and_after_and_what_each_rule_reaches
     length = rows(report)["length of the sequence"]
     assert (length.bound, length.after, length.auroc_after) == (60, 60, 0.5)
     assert rows(report)["dinucleotide GC"].bound == pytest.approx(0.35**2, abs=0.02)
-    assert not report.warnings
+    assert not report.findings
     assert "no rule exceeds an AUROC of 0.65" in report.summary
 
 

@@ -53,7 +53,7 @@ def test_background_of_the_same_genes_removes_the_planted_bias(extracted):
     assert before["region"] > 0.7 and before["GC content"] > 0.7
     assert max(after.values()) < 0.65
     assert max(audited(found).values()) < HIGHEST
-    assert not found.report.warnings and not found.warnings
+    assert not found.report.findings and not found.warnings
     assert sum(found.contents["background"]["missing"].values()) < 10
 
 
@@ -62,9 +62,10 @@ def test_background_of_the_genome_does_not_though_gc_is_matched(extracted):
     rules = audited(found)
     assert rules["GC content"] < HIGHEST
     assert max(rules.values()) > 0.7
-    named = " ".join(found.report.warnings)
-    assert "The region alone separates bound from background" in named
-    assert "dinucleotide" in named
+    warning = found.report.warnings[0]
+    assert "The region alone separates bound from background" in warning
+    assert "take it from the same genes and regions" in warning
+    assert "The dinucleotide" in found.report.notes[0]
 
 
 @pytest.mark.slow
