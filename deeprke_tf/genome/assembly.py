@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _MOST_PAST_END = 0.01  # of the peaks on known chromosomes
 _MOST_N = 0.1  # of the windows
+_FEWEST = 5  # peaks or windows, of which nothing is said before
 _N_INTRONS = 300
 _MOST_TRANSCRIPTS = 10_000  # to look for them
 _FEWEST_INTRONS = 20
@@ -38,11 +39,11 @@ def warnings_about_peaks(skipped: "pd.DataFrame", n_peaks: int) -> list[str]:
         int(counts.get(reason, 0)) for reason in (Reason.PAST_END, Reason.TOO_MANY_N)
     )
     found = []
-    if n_past > _MOST_PAST_END * n_known:
+    if n_past > max(_MOST_PAST_END * n_known, _FEWEST - 1):
         found.append(
             f"{n_past:,} of {n_known:,} peaks lie past the end of a chromosome"
         )
-    if n_unknown > _MOST_N * n_known:
+    if n_unknown > max(_MOST_N * n_known, _FEWEST - 1):
         found.append(f"{n_unknown:,} of {n_known:,} windows lie in N")
     return [
         f"{one}: is the genome of another assembly than the peaks?" for one in found

@@ -114,7 +114,7 @@ def _table(
 ) -> "pd.DataFrame":
     loci = [window.locus for window in windows]
     middles = [locus.part(n := locus.n_nucleotides // 2, n + 1) for locus in loci]
-    names = [_NO_NAME.sub("_", name) for name in peaks["name"]]
+    names = [_NO_NAME.sub("_", name).strip("_") for name in peaks["name"]]
     labels, genes = [label] * len(loci), [window.gene for window in windows]
     if regions is not None:
         genes = [

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import deeprke_tf as dk
 from deeprke_tf.genome.annotation import read_annotation
 from deeprke_tf.genome.chromosomes import ChromosomeNames
 from deeprke_tf.genome.cutting import cut_sites
-from deeprke_tf.genome.extraction import extract_sites
 from deeprke_tf.genome.genome import open_genome
 from deeprke_tf.genome.peaks import COLUMNS, NO_SUMMIT
 from deeprke_tf.genome.regions import Regions
@@ -133,10 +133,10 @@ def test_2bit_equals_fasta_with_its_case(tmp_path):
 
 def test_narrow_peaks_outside_of_the_real_letters_are_listed(tmp_path):
     peaks = GENOMES / "clip_hg19" / "RBFOX2_HepG2_IDR.hg19.narrowPeak"
-    found = extract_sites(
+    found = dk.extract_sites(
         peaks,
         **{"genome": HG19_CHR22, "out": tmp_path / "out"},
-        **{"extend": (0, 0), "overlaps": "keep", "max_n": 0},
+        **{"extend": (0, 0), "overlaps": "keep", "max_n": 0, "background": "none"},
     )
     counts = found.contents["counts"]
     assert (counts["peaks"], counts["bound"]) == (7339, 23)
@@ -159,10 +159,10 @@ def test_narrow_peaks_outside_of_the_real_letters_are_listed(tmp_path):
     ],
 )
 def test_peaks_of_hg38_inside_the_real_letters_become_sites(name, n_inside, tmp_path):
-    found = extract_sites(
+    found = dk.extract_sites(
         GENOMES / "clip_hg38" / name,
         **{"genome": HG38, "out": tmp_path / "out"},
-        **{"extend": (0, 0), "overlaps": "keep", "max_n": 0.99},
+        **{"extend": (0, 0), "overlaps": "keep", "max_n": 0.99, "background": "none"},
     )
     assert found.contents["counts"]["bound"] == n_inside
 
