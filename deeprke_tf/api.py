@@ -443,8 +443,11 @@ class Run(run.Run):
 
     def scan(
         self,
-        fasta: PathLike,
+        fasta: PathLike | None = None,
         *,
+        genome: PathLike | None = None,
+        genes: PathLike | Sequence[str] = (),
+        regions: PathLike | None = None,
         out: PathLike | None = None,
         window: int | None = None,
         stride: int | None = None,
@@ -473,6 +476,13 @@ class Run(run.Run):
 
         Args:
           fasta: RNAs, plain or gzip; the first word of a header is the name.
+          genome: In place of `fasta`: FASTA or UCSC 2bit. The canonical spliced
+            transcript of each gene of `gtf` or `bed12` is scanned, or `regions`; tracks
+            are written on the chromosomes.
+          genes: With `genome`: only these, by identifier or symbol, or transcripts by
+            name; or a file that names one a line.
+          regions: With `genome`: BED file of what to scan, with strands; introns are
+            not cut out.
           out: Directory for the files of the scan, kept to resume it or to call its
             windows otherwise; by default a temporary one.
           window: Length of a window in nucleotides; by default that of the longest
@@ -493,7 +503,8 @@ class Run(run.Run):
             as many as make 2,000 background windows.
           prior: Fraction of bound windows, for the calibrated probability.
           calibrate: Whether to apply the calibration.
-          gtf: Exons by transcript, GTF or GFF3: write sites on the genome too.
+          gtf: Exons by transcript, GTF or GFF3: write sites on the genome too, or,
+            with `genome`, scan its transcripts.
           bed12: The same from a BED12 file.
           plot: Name of an RNA to draw, or several.
           batch_size: Windows that the network scores at once.
@@ -517,8 +528,13 @@ class Run(run.Run):
             *(window, stride, threshold, fdr, precision, recall),
             *(_path(background), seed, shuffles, prior, calibrate, batch_size),
         )
+        if isinstance(genes, (str, os.PathLike)):
+            genes = [os.fspath(genes)]
         return scan(
-            *(self, Path(fasta), _path(out), settings),
+            *(self, _path(fasta), _path(out), settings),
+            genome=_path(genome),
+            genes=genes,
+            regions=_path(regions),
             gtf=_path(gtf),
             bed12=_path(bed12),
             plot=(plot,) if isinstance(plot, str) else plot,

@@ -1,6 +1,8 @@
-"""Scans RNAs of any length for the sites of an RBP.
+r"""Scans RNAs of any length for the sites of an RBP.
 
 python -m deeprke_tf.scan --model runs/QKI --fasta transcripts.fa.gz --out scans/QKI
+python -m deeprke_tf.scan --model runs/QKI --genome hg38.2bit --gtf gencode.gtf.gz \
+    --genes NUMB NFASC --out scans/QKI
 
 `deeprke_tf.scanning.files` says what the directory will hold.
 """
@@ -37,11 +39,21 @@ class ScanFlags:
 
     model: Path
     """Run or ensemble of `deeprke train`."""
-    fasta: Path
-    """RNAs to scan, FASTA, plain or gzip; the first word of a header is the name. -
-    reads standard input."""
     out: Path
     """Directory of the scan."""
+    fasta: Path | None = None
+    """RNAs to scan, FASTA, plain or gzip; the first word of a header is the name. -
+    reads standard input."""
+    genome: Path | None = None
+    """In place of --fasta: genome, FASTA or UCSC 2bit. The spliced transcripts of --gtf
+    or --bed12 are scanned, the canonical one of each gene, or --regions; tracks are
+    written on the chromosomes."""
+    genes: tuple[str, ...] = ()
+    """With --genome: only these genes, by identifier or symbol, or transcripts by name;
+    or a file that names one a line."""
+    regions: Path | None = None
+    """With --genome: BED file of regions to scan, with strands; introns are not cut
+    out."""
     window: int | None = None
     """Length of a window in nucleotides; by default the length of the longest training
     site."""
@@ -73,8 +85,8 @@ class ScanFlags:
     """No calibration: calibrated_probability then differs from probability only through
     --prior."""
     gtf: Path | None = None
-    """GTF or GFF3 of transcripts, plain or gzip: write called sites on the genome, too.
-    """
+    """GTF or GFF3 of transcripts, plain or gzip: write called sites on the genome, too;
+    with --genome, scan them."""
     bed12: Path | None = None
     """BED12 of transcripts, in place of --gtf."""
     plot: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
@@ -103,7 +115,7 @@ def scan(flags: ScanFlags) -> None:
 
 
 @contextlib.contextmanager
-def _file_of(fasta: Path) -> Iterator[Path]:
+def _file_of(fasta: Path | None) -> Iterator[Path | None]:
     """Yields a file of the RNAs, which are read more than once."""
     if str(fasta) != "-":
         yield fasta
@@ -140,6 +152,8 @@ def _summary(found: "Scan") -> str:
             f"sites, listed in {scan_files.UNMAPPED}"
         )
         rows.append(["mapped", mapped])
+    elif "mapped_sites" in counts:
+        rows.append(["mapped", f"{counts['mapped_sites']:,} sites on the genome"])
     if scan_files.BIGWIG not in files and counts["windows"]:
         how = "needs pyBigWig: pip install 'deeprke_tf[tracks]'"
         rows.append([scan_files.BIGWIG, f"not written; {how}"])

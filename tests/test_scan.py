@@ -148,7 +148,7 @@ def test_a_finished_scan_is_called_anew_without_reading_the_rnas(
     run, rnas, scanned, tmp_path, monkeypatch
 ):
     out = shutil.copytree(scanned, tmp_path / "scan")
-    monkeypatch.setattr("deeprke_tf.scanning.sources.read_rnas", None)
+    monkeypatch.setattr("deeprke_tf.scanning.rnas.read_rnas", None)
     settings = {"window": 30, "stride": 7, "out": out}
     none = load_run(run).scan(rnas, **settings, threshold=1)
     assert len(none.sites) == 0 and none.sites.columns[0] == "chrom"

@@ -167,7 +167,7 @@ def read_rnas(
                 name = _first_word(header) or f"{path.name}:{n_read}"
                 first = rows.setdefault(name, n_read) if unique_names else n_read
                 if first == n_read:
-                    yield _clean_rna(name, n_read, sequence, k)
+                    yield clean_rna(name, n_read, sequence, k)
                 else:
                     yield skip_site(name, n_read, NAME_TAKEN, f"record {first}")
     except (*UNREADABLE, dnaio.FileFormatError) as error:
@@ -187,11 +187,17 @@ def _first_word(header: str) -> str:
     return _UNPRINTABLE.sub("_", (header.split() or [""])[0]).rstrip(";")
 
 
-def _clean_rna(name: str, row: int, letters: str, k: int) -> Rna | SkippedSite:
+def clean_rna(name: str, row: int, letters: str, k: int) -> Rna | SkippedSite:
     """Makes an RNA of a record, or gives the reason to skip it.
 
-    >>> _clean_rna("rna", 1, "nnACGTrn", k=3).sequence
+    >>> clean_rna("rna", 1, "nnACGTrn", k=3).sequence
     'NNACGUNN'
+
+    Args:
+      name: Name of the RNA.
+      row: Its number in its file, from 1.
+      letters: DNA or RNA letters of either case; white space is dropped.
+      k: Length of the k-mers; an RNA needs one without N.
     """
     letters = "".join(letters.split())
     site = clean_site(name, row, letters, k=k)

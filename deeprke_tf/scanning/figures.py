@@ -16,12 +16,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from deeprke_tf.rna.fasta import Rna, read_rnas
+from deeprke_tf.rna.fasta import Rna
 from deeprke_tf.rna.folding import FoldingPool
 from deeprke_tf.rna.sites import Site
 from deeprke_tf.rna.structure import LOOP_CONTEXTS, loop_contexts
 from deeprke_tf.runs.run import Run
 from deeprke_tf.scanning.files import PLOTS, ScanWriter
+from deeprke_tf.scanning.rnas import Rnas
 from deeprke_tf.scanning.scorer import cut
 from deeprke_tf.scanning.tracks import safe_name
 from deeprke_tf.scanning.windows import CalledSite, Tiling, profile
@@ -44,7 +45,7 @@ _NOT_IN_FILE_NAMES = re.compile(r"[^\w.+-]")
 
 def draw_rnas(
     names: Sequence[str],
-    fasta: Path,
+    rnas: Rnas,
     run: Run,
     pool: FoldingPool | None,
     writer: ScanWriter,
@@ -53,7 +54,7 @@ def draw_rnas(
 
     Args:
       names: The RNAs; they have been scored.
-      fasta: The file that has them.
+      rnas: The RNAs of the scan.
       run: The model.
       pool: Folds windows, most of which are in its cache; None for a model that does
         not read structure.
@@ -62,11 +63,11 @@ def draw_rnas(
     Yields:
       The files, relative to the directory of the scan.
     """
-    rnas = {}
+    drawn = {}
     if pool is not None:
-        rnas = {
+        drawn = {
             safe_name(rna.name): rna
-            for rna in read_rnas(fasta, run.encoding.k)
+            for rna in rnas.read(run.encoding.k, unique_names=True)
             if isinstance(rna, Rna) and safe_name(rna.name) in names
         }
     (writer.out / PLOTS).mkdir(exist_ok=True)
@@ -76,7 +77,7 @@ def draw_rnas(
         starts, ends = writer.tiling.place(scored.length)
         contexts = None
         if pool is not None:
-            rna = rnas[scored.name]
+            rna = drawn[scored.name]
             contexts = window_contexts(rna, writer.tiling, run.encoding.k, pool)
         # The row number distinguishes names that differ in replaced characters only.
         stem = _NOT_IN_FILE_NAMES.sub("_", scored.name)[:100]

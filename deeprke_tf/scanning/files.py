@@ -1,10 +1,12 @@
 """The files of a scan, except for `scan.json`.
 
 sites.bed          called sites on the RNAs, BED6 and five more columns
-sites.genome.bed   the same on the genome, BED12, if an annotation is given
-unmapped.tsv       RNAs without a place in that annotation, and why
+sites.genome.bed   the same on the genome, BED12, if an annotation or a genome is given
+unmapped.tsv       RNAs of a FASTA file without a place in that annotation, and why
 profile.bedgraph   highest probability of the windows over each position
 profile.bw         the same as bigWig, if pyBigWig is installed
+profile.plus.*     of a genome, the profile of each strand on its chromosomes, bedGraph
+profile.minus.*    and bigWig
 windows.tsv        every window: its probability and q-value, or why it has none; for
                    an ensemble also probability_sd
 skipped.tsv        RNAs that were not scanned, and why
@@ -26,7 +28,6 @@ import numpy as np
 
 from deeprke_tf.evaluation.calibration import Calibration, describe
 from deeprke_tf.evaluation.calling import Calling
-from deeprke_tf.genome.annotation import Annotation
 from deeprke_tf.runs import bed
 from deeprke_tf.runs.table import SD_COLUMN
 from deeprke_tf.scanning import tracks
@@ -35,7 +36,6 @@ from deeprke_tf.scanning.windows import CalledSite, Tiling, call_sites, profile
 from deeprke_tf.system.files import path_aside, written_aside
 
 SITES = "sites.bed"
-GENOME_SITES = "sites.genome.bed"
 UNMAPPED = "unmapped.tsv"
 BEDGRAPH = "profile.bedgraph"
 BIGWIG = "profile.bw"
@@ -109,7 +109,7 @@ class ScanWriter:
         counts = {"sites": 0, "rnas_with_sites": 0}
         with written_aside(self.out / SITES) as file:
             attributes = {"useScore": "1"}
-            file.write(self._header("sites", attributes, tracks.SITE_COLUMNS))
+            file.write(self.header("sites", attributes, tracks.SITE_COLUMNS))
             for rna in self.store.scored("scanned", order="name"):
                 sites = self.sites_of(rna)
                 bed.write_rows(file, self._bed_rows(rna, sites))
@@ -126,37 +126,25 @@ class ScanWriter:
             if lengths and tracks.bigwig_is_available():
                 path = closing.enter_context(path_aside(self.out / BIGWIG))
                 bigwig = closing.enter_context(tracks.BigWig(path, lengths))
-            file.write(self._header("profile", self._bedgraph_attributes()))
+            file.write(self.profile_header("profile"))
             for rna in self.store.scored("scanned", order="name"):
                 places = self.tiling.place(rna.length)
                 starts, ends, values = profile(*places, rna.probabilities)
-                bed.write_rows(file, _bedgraph_rows(rna.name, starts, ends, values))
+                bed.write_rows(file, bedgraph_rows(rna.name, starts, ends, values))
                 if bigwig:
                     bigwig.add(rna.name, starts, ends, values)
         return [BEDGRAPH, BIGWIG] if bigwig else [BEDGRAPH]
 
-    def write_genome_sites(self, annotation: Annotation) -> dict[str, int]:
-        """Writes the called sites on the genome; returns counts."""
-        counts = {"mapped_sites": 0, "unmapped_sites": 0, "unmapped_rnas": 0}
-        rows: list[list[str]] = []
+    def write_unmapped(self, rows: Sequence[Sequence[str | int]]) -> dict[str, int]:
+        """Writes the RNAs without a place on the genome; returns counts.
+
+        Args:
+          rows: Name, reason and number of called sites of each.
+        """
         with self._table(UNMAPPED, ("name", "reason", "n_sites")) as writer:
-            for rna in self.store.scored("scanned"):
-                sites = self.sites_of(rna)
-                found = annotation.find(rna.name, rna.length)
-                if isinstance(found, str):
-                    writer.writerow([rna.name, found, len(sites)])
-                    counts["unmapped_rnas"] += 1
-                    counts["unmapped_sites"] += len(sites)
-                    continue
-                rows += (
-                    tracks.bed12_row(rna.name, number, site, found.locus)
-                    for number, site in enumerate(sites, start=1)
-                )
-        counts["mapped_sites"] = len(rows)
-        with written_aside(self.out / GENOME_SITES) as file:
-            file.write(self._header("sites", {"useScore": "1"}))
-            bed.write_rows(file, sorted(rows, key=bed.in_order))
-        return counts
+            writer.writerows(rows)
+        n_sites = sum(int(row[-1]) for row in rows)
+        return {"unmapped_sites": n_sites, "unmapped_rnas": len(rows)}
 
     def _window_rows(self, rna: ScoredRna) -> Iterator[list[str | int]]:
         starts, ends = (places.tolist() for places in self.tiling.place(rna.length))
@@ -192,9 +180,10 @@ class ScanWriter:
         calibrated[known] = self.calibration(probabilities[known], self.prior)
         return calibrated
 
-    def _header(
+    def header(
         self, what: str, attributes: dict[str, str], columns: Sequence[str] = ()
     ) -> str:
+        """Returns the head of a track: how it was made, and how to draw it."""
         comments = self._comments()
         if columns:
             comments.append(" ".join(columns))
@@ -210,12 +199,13 @@ class ScanWriter:
             describe([self.calibration], self.prior, applied=self.calibrated),
         ]
 
-    def _bedgraph_attributes(self) -> dict[str, str]:
+    def profile_header(self, what: str) -> str:
+        """Returns the head of a bedGraph file; `what` names its track."""
         attributes = {"type": "bedGraph", "viewLimits": "0:1", "autoScale": "off"}
         if np.isfinite(self.calling.threshold):
             threshold = f"{self.calling.threshold:.4f}"
             attributes |= {"yLineMark": threshold, "yLineOnOff": "on"}
-        return attributes
+        return self.header(what, attributes)
 
     @contextlib.contextmanager
     def _table(self, name: str, columns: Sequence[str]) -> Iterator:
@@ -226,8 +216,9 @@ class ScanWriter:
             yield writer
 
 
-def _bedgraph_rows(
+def bedgraph_rows(
     name: str, starts: np.ndarray, ends: np.ndarray, values: np.ndarray
 ) -> Iterator[list[str]]:
+    """Yields the rows of intervals on an RNA or a chromosome."""
     for start, end, value in zip(starts, ends, values, strict=True):
         yield [name, str(start), str(end), f"{value:.6f}"]

@@ -20,6 +20,7 @@ from deeprke_tf.runs.run import Run
 from deeprke_tf.scanning import files as scan_files
 from deeprke_tf.scanning.fdr import call_at_fdr
 from deeprke_tf.scanning.files import ScanWriter
+from deeprke_tf.scanning.rnas import FastaRnas, Rnas
 from deeprke_tf.scanning.scorer import score_rnas
 from deeprke_tf.scanning.settings import ScanSettings
 from deeprke_tf.scanning.sources import (
@@ -51,14 +52,14 @@ class Job:
 
     Attributes:
       run: The model.
-      fasta: RNAs of any length.
+      rnas: RNAs of any length.
       out: Directory of the scan.
       settings: Windows, and how they are called.
       tiling: Where the windows lie; see `tiling_of`.
     """
 
     run: Run
-    fasta: Path
+    rnas: Rnas
     out: Path
     settings: ScanSettings
     tiling: Tiling
@@ -66,7 +67,7 @@ class Job:
     @functools.cached_property
     def scanned(self) -> Source:
         """The RNAs to scan."""
-        return Source("scanned", self.fasta)
+        return Source("scanned", self.rnas)
 
     def checked_lengths(self, overwrite: bool) -> Mapping[str, int]:
         """Checks the input, before windows are scored.
@@ -81,7 +82,8 @@ class Job:
         if settings.recall is not None or by_background:
             run.validation  # noqa: B018
         if settings.background:
-            Source("background", settings.background).lengths(run.encoding.k)
+            rnas = FastaRnas(settings.background)
+            Source("background", rnas).lengths(run.encoding.k)
         # A finished scan need not read the RNAs again.
         path = self.out / scan_files.SCORES
         if path.exists() and not overwrite:
@@ -103,7 +105,7 @@ class Job:
     ) -> dict[str, dict[str, float]]:
         """Scores the RNAs that the store lacks; returns how many nt, and how fast."""
         sources = [self.scanned]
-        background = background_of(self.fasta, self.settings, lengths, self.tiling)
+        background = background_of(self.rnas, self.settings, lengths, self.tiling)
         if background:
             sources.append(background)
         for source in sources:
@@ -125,12 +127,12 @@ class Job:
         run, done = self.run, store.last_row(source.origin)
         n_nt, started = 0, time.monotonic()
         if not store.is_finished(source.origin):
-            if source.path != self.fasta:
+            if source.rnas is not self.rnas:
                 lengths = source.lengths(run.encoding.k)
             n_nt = source.n_shuffles * sum(lengths.values())
             n_nt -= sum(length for _name, length in store.lengths(source.origin))
             if done:
-                logger.info("resuming after RNA %s of %s", done, source.path)
+                logger.info("resuming after RNA %s of %s", done, source.rnas)
             what = "scanning" if source.origin == "scanned" else "scanning background"
             with progress(n_nt, "nt", what) as bar:
                 rnas = source.read(run.encoding.k, done)
@@ -189,7 +191,7 @@ class Job:
         """Returns the contents of `scan.json`, without counts and files."""
         flags = dataclasses.asdict(self.settings)
         flags["no_calibration"] = not flags.pop("calibrate")
-        model = {"model": self.run.directory, "fasta": self.fasta, "out": self.out}
+        model = {"model": self.run.directory, "out": self.out}
         # Runs that were loaded together may have no calibration.
         fitted = self.settings.calibrate or not self.run.given
         calibration = self.run.applied_calibration(fitted)
@@ -202,7 +204,7 @@ class Job:
             },
             "manifest_sha256": sha256(self.run.directory / layout.MANIFEST),
             "model_sha256": self.run.model_sha256,
-            "fasta_sha256": sha256(self.fasta),
+            **self.rnas.digests(),
             **dataclasses.asdict(self.tiling),
             "threshold": calling.threshold if np.isfinite(calling.threshold) else None,
             "threshold_chosen": calling.chosen,

@@ -14,9 +14,12 @@ from deeprke_tf.genome.annotation import Annotation, read_annotation
 from deeprke_tf.rna.folding import FoldingPool
 from deeprke_tf.runs.run import Run
 from deeprke_tf.scanning import files as scan_files
+from deeprke_tf.scanning import genome_tracks
 from deeprke_tf.scanning.files import ScanWriter
+from deeprke_tf.scanning.genome_rnas import GenomeRnas
 from deeprke_tf.scanning.job import Job, tiling_of
 from deeprke_tf.scanning.result import Scan
+from deeprke_tf.scanning.rnas import FastaRnas, Rnas, rnas_of
 from deeprke_tf.scanning.settings import ScanSettings
 from deeprke_tf.scanning.store import ScoreStore
 from deeprke_tf.scanning.tracks import safe_name
@@ -29,12 +32,15 @@ logger = logging.getLogger(__name__)
 
 def scan(
     run: Run,
-    fasta: Path,
+    fasta: Path | None,
     out: Path | None = None,
     settings: ScanSettings = ScanSettings(),
     *,
+    genome: Path | None = None,
     gtf: Path | None = None,
     bed12: Path | None = None,
+    genes: Sequence[str] = (),
+    regions: Path | None = None,
     plot: Sequence[str] = (),
     workers: int | None = None,
     fold_cache: Path | None = None,
@@ -50,8 +56,7 @@ def scan(
         process is scanning into it.
     """
     _require_files(fasta, settings.background)
-    if gtf and bed12:
-        raise UserError("Give `gtf` or `bed12`, not both.")
+    rnas = rnas_of(fasta, genome, gtf=gtf, bed12=bed12, genes=genes, regions=regions)
     kept = None
     if out is None:
         kept = tempfile.TemporaryDirectory(prefix="deeprke-scan-")
@@ -62,18 +67,26 @@ def scan(
                 f"Another process is scanning into {out}; wait for it, or name another "
                 "`out`."
             )
-        job = Job(run, fasta, out, settings, tiling_of(run, settings))
+        job = Job(run, rnas, out, settings, tiling_of(run, settings))
         lengths = job.checked_lengths(overwrite)
-        names = _checked_names(plot, lengths, fasta)
-        annotation = _annotation(gtf, bed12, lengths)
+        names = _checked_names(plot, lengths, rnas)
+        annotation = None
+        if isinstance(rnas, FastaRnas):
+            annotation = _annotation(gtf, bed12, lengths)
         _require_a_place(out)
         if overwrite:
             (out / scan_files.SCORES).unlink(missing_ok=True)
         calling, results = _results(
             job, lengths, annotation, names, workers, fold_cache, progress
         )
-        given = {"gtf": gtf, "bed12": bed12, "plot": list(plot), "workers": workers}
-        given |= {"fold_cache": fold_cache, "overwrite": overwrite}
+        given: dict[str, Any] = {
+            "fasta": fasta,
+            "genome": genome,
+            "gtf": gtf,
+            "bed12": bed12,
+        }
+        given |= {"genes": list(genes), "regions": regions, "plot": list(plot)}
+        given |= {"workers": workers, "fold_cache": fold_cache, "overwrite": overwrite}
         write_json(out / scan_files.MANIFEST, job.manifest(calling, given) | results)
     return Scan(out, kept)
 
@@ -96,15 +109,15 @@ def _results(
             closing.enter_context(pool)
         speed = job.score(lengths, store, pool, progress)
         writer = job.writer(store)
-        counts, files = _write_files(writer, annotation)
+        counts, files = _write_files(writer, job.rnas, annotation)
         if names:
             from deeprke_tf.scanning import figures
 
-            files += figures.draw_rnas(names, job.fasta, job.run, pool, writer)
+            files += figures.draw_rnas(names, job.rnas, job.run, pool, writer)
     return writer.calling, {"counts": counts, "scored_now": speed, "files": files}
 
 
-def _require_files(fasta: Path, background: Path | None) -> None:
+def _require_files(fasta: Path | None, background: Path | None) -> None:
     for name, path in (("fasta", fasta), ("background", background)):
         if path and (str(path) == "-" or path.is_fifo()):
             raise UserError(
@@ -113,14 +126,14 @@ def _require_files(fasta: Path, background: Path | None) -> None:
 
 
 def _checked_names(
-    names: Sequence[str], lengths: Mapping[str, int], fasta: Path
+    names: Sequence[str], lengths: Mapping[str, int], rnas: Rnas
 ) -> list[str]:
     """Returns the names of RNAs to draw, as the scan has them."""
     for name in names:
         if safe_name(name) not in lengths:
             raise UserError(
-                f"`plot` {name}: {fasta} has no such RNA that can be scanned; the name "
-                "of an RNA is the first word of its header."
+                f"`plot` {name}: {rnas} has no such RNA that can be scanned; the name "
+                f"of an RNA is {rnas.how_named}."
             )
     return [safe_name(name) for name in names]
 
@@ -158,10 +171,10 @@ def _require_a_place(out: Path) -> None:
 
 
 def _write_files(
-    writer: ScanWriter, annotation: Annotation | None
+    writer: ScanWriter, rnas: Rnas, annotation: Annotation | None
 ) -> tuple[dict[str, int], list[str]]:
     """Writes all but plots and manifest; returns counts and the names of the files."""
-    for name in (scan_files.GENOME_SITES, scan_files.UNMAPPED, scan_files.BIGWIG):
+    for name in (*genome_tracks.FILES, scan_files.BIGWIG):
         (writer.out / name).unlink(missing_ok=True)  # of an earlier calling
     shutil.rmtree(writer.out / scan_files.PLOTS, ignore_errors=True)
     counts = writer.write_windows()
@@ -169,9 +182,16 @@ def _write_files(
     counts |= writer.write_sites()
     files = [scan_files.WINDOWS, scan_files.SKIPPED, scan_files.SITES]
     files += writer.write_profile()
-    if annotation is not None:
-        counts |= writer.write_genome_sites(annotation)
-        files += [scan_files.GENOME_SITES, scan_files.UNMAPPED]
+    if isinstance(rnas, GenomeRnas):
+        counts |= genome_tracks.write_sites(writer, rnas.find)[0]
+        files.append(genome_tracks.SITES)
+        files += genome_tracks.write_profiles(writer, rnas.places, rnas.sizes)
+    elif annotation is not None:
+        mapped, unmapped = genome_tracks.write_sites(
+            writer, genome_tracks.finder(annotation)
+        )
+        counts |= mapped | writer.write_unmapped(unmapped)
+        files += [genome_tracks.SITES, scan_files.UNMAPPED]
     if not counts["rnas"]:
         logger.info(
             "note: no RNA was scanned: all %s were skipped; %s says why",

@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 
 from deeprke_tf.errors import UserError
-from deeprke_tf.rna.fasta import Rna, read_rnas
+from deeprke_tf.rna.fasta import Rna
 from deeprke_tf.rna.shuffling import shuffle_dinucleotides
 from deeprke_tf.rna.sites import SkippedSite
 from deeprke_tf.runs.run import Run
 from deeprke_tf.scanning.fdr import Windows
+from deeprke_tf.scanning.rnas import FastaRnas, Rnas
 from deeprke_tf.scanning.settings import ScanSettings
 from deeprke_tf.scanning.store import Origin, ScoreStore
 from deeprke_tf.scanning.tracks import safe_name
 from deeprke_tf.scanning.windows import Tiling, highest_before
-from deeprke_tf.system.files import sha256
 
 # Background windows of a short scan: 20 called windows of 400 then reach a q-value of
 # 0.01, and with as few background windows as scanned ones no less than 0.05. More
@@ -33,13 +33,13 @@ class Source:
 
     Attributes:
       origin: Whether they are scanned or are the background.
-      path: Their FASTA file.
+      rnas: Where they come from.
       shuffle_seed: Seed of the shuffling; None: they are not shuffled.
       n_shuffles: Shuffled copies of each RNA.
     """
 
     origin: Origin
-    path: Path
+    rnas: Rnas
     shuffle_seed: int | None = None
     n_shuffles: int = 1
 
@@ -50,7 +50,7 @@ class Source:
         """
         # Names of a given background are not used, and headers often begin alike.
         named = self.origin == "scanned" or self.shuffle_seed is not None
-        for rna in read_rnas(self.path, k, unique_names=named):
+        for rna in self.rnas.read(k, unique_names=named):
             before = (rna.row - 1) * self.n_shuffles
             n_rows = 1 if isinstance(rna, SkippedSite) else self.n_shuffles
             for row in range(before + 1, before + n_rows + 1):
@@ -69,34 +69,34 @@ class Source:
         """Returns what the scores of its windows depend on."""
         return {
             "model": run.model_sha256,
-            "rnas": sha256(self.path),
+            "rnas": self.rnas.digest,
             "shuffle_seed": self.shuffle_seed,
             "n_shuffles": self.n_shuffles,
             **dataclasses.asdict(tiling),
         }
 
     def lengths(self, k: int) -> dict[str, int]:
-        """Reads the file; returns the lengths of RNAs that can be scored, by name."""
+        """Reads the RNAs; returns the lengths of those that can be scored, by name."""
         return {
             safe_name(rna.name): len(rna.sequence)
-            for rna in read_rnas(self.path, k, unique_names=self.origin == "scanned")
+            for rna in self.rnas.read(k, unique_names=self.origin == "scanned")
             if not isinstance(rna, SkippedSite)
         }
 
 
 def background_of(
-    fasta: Path, settings: ScanSettings, lengths: Mapping[str, int], tiling: Tiling
+    rnas: Rnas, settings: ScanSettings, lengths: Mapping[str, int], tiling: Tiling
 ) -> Source | None:
     """Returns the background RNAs of a scan; None without a target FDR.
 
     Args:
-      fasta: The RNAs to scan.
+      rnas: The RNAs to scan.
       settings: Settings of the scan.
       lengths: Lengths of the RNAs to scan, by name.
       tiling: Where windows lie: few of them need many shuffles for a small q-value.
     """
     if settings.background:
-        return Source("background", settings.background)
+        return Source("background", FastaRnas(settings.background))
     if settings.target_fdr is None:
         return None
     n_shuffles = settings.shuffles
@@ -104,7 +104,7 @@ def background_of(
         n_windows = sum(len(tiling.place(n)[0]) for n in lengths.values())
         wanted = -(-_ENOUGH_WINDOWS // max(1, n_windows))
         n_shuffles = min(wanted, _MOST_SHUFFLES)
-    return Source("background", fasta, settings.seed, n_shuffles)
+    return Source("background", rnas, settings.seed, n_shuffles)
 
 
 def skipped_note(store: ScoreStore, path: Path) -> str:

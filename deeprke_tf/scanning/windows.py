@@ -171,12 +171,18 @@ def profile(
     stretches = np.column_stack([first, after_last])[covered].ravel()
     # `reduceat` wants every index within the array.
     highest = np.maximum.reduceat(np.append(probabilities, 0), stretches)[::2]
-    return _joined(edges[:-1][covered], edges[1:][covered], highest)
+    return joined(edges[:-1][covered], edges[1:][covered], highest)
 
 
-def _joined(
+def joined(
     starts: np.ndarray, ends: np.ndarray, values: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Joins intervals that touch and have the same value."""
+    """Joins intervals that touch and have the same value.
+
+    Args:
+      starts: Of intervals that do not overlap, ascending, [n_intervals]; at least one.
+      ends: Their ends, [n_intervals].
+      values: Their values, [n_intervals].
+    """
     begins = np.append(True, (starts[1:] != ends[:-1]) | (values[1:] != values[:-1]))
     return starts[begins], ends[np.append(begins[1:], True)], values[begins]

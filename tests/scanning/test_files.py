@@ -8,7 +8,7 @@ from deeprke_tf.evaluation.calling import Calling
 from deeprke_tf.genome.annotation import read_annotation
 from deeprke_tf.rna.sites import SkippedSite
 from deeprke_tf.runs import bed
-from deeprke_tf.scanning import files, tracks
+from deeprke_tf.scanning import files, genome_tracks, tracks
 from deeprke_tf.scanning.fdr import Windows, call_at_fdr
 from deeprke_tf.scanning.files import ScanWriter
 from deeprke_tf.scanning.sources import windows_of
@@ -165,10 +165,11 @@ def test_without_pybigwig_the_bedgraph_is_written_alone(writer, tmp_path, monkey
 def test_sites_on_the_genome_have_a_block_for_each_exon(writer, tmp_path):
     (tmp_path / "genes.bed").write_text(BED12)
     annotation = read_annotation(tmp_path / "genes.bed", form="bed12")
-    assert writer.write_genome_sites(annotation) == {
-        **{"mapped_sites": 3, "unmapped_sites": 1, "unmapped_rnas": 2}
-    }
-    assert data_lines(tmp_path / files.GENOME_SITES) == [
+    find = genome_tracks.finder(annotation)
+    counts, unmapped = genome_tracks.write_sites(writer, find)
+    assert counts == {"mapped_sites": 3}
+    assert writer.write_unmapped(unmapped) == {"unmapped_sites": 1, "unmapped_rnas": 2}
+    assert data_lines(tmp_path / genome_tracks.SITES) == [
         "chr1\t500\t510\ttx1_site1\t900\t+\t505\t506\t0\t1\t10\t0",
         "chr1\t515\t525\ttx1_site2\t800\t+\t520\t521\t0\t1\t10\t0",
         # 5 to 20 of 20 nt, read from the other strand: 0 to 15.
