@@ -145,10 +145,11 @@ def _of_others(request: Request, others: "pd.DataFrame") -> Background:
     is_usable = is_known & _is_free(request, loci_of(others))
     refused = others.index[~is_usable].tolist()
     usable = others[is_usable]
-    n_bound = len(request.bound)
     if request.kind == "bed":
-        site = np.arange(len(usable)) % n_bound
-        return _found(request, site, usable, usable[:0], refused)
+        return Background(
+            usable.assign(label=0).reset_index(drop=True), usable[:0], {}, {}, refused
+        )
+    n_bound = len(request.bound)
     rng = np.random.default_rng(request.seed)
     wanted = np.full(n_bound, request.settings.ratio)
     pairs = match(_covariates(request.bound), _covariates(usable), wanted, rng)

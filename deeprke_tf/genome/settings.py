@@ -97,10 +97,10 @@ class BackgroundSettings:
     background: tuple[str, ...] = ()
     """`same-genes` (the default with an annotation): random windows of the genes that
     have peaks, in the same kinds of region. `genome` (the default without): random
-    windows of their chromosomes. `shuffled`: the sites with letters shuffled,
+    windows of their chromosomes. `shuffled`: the sites with their letters shuffled,
     dinucleotides kept. `peaks OTHER.bed ...`: sites of other RBPs. `bed FILE`: your
-    own, all of them. `none`. All but the last three are matched on GC and length, and
-    all of `same-genes` and `peaks` on region."""
+    own, all of them. `none`. `same-genes` and `peaks` are matched on region, GC and
+    length, `genome` on GC and length."""
     ratio: int = 1
     """Background sites for each bound one."""
     gap: int = 100

@@ -233,6 +233,7 @@ def test_windows_of_the_users_own_are_all_taken_but_those_on_peaks(
     found = background_of(request_of("bed", "own.bed", gap=0), others)
     assert {*on_peaks.index} <= {*found.refused}
     assert len(found.sites) == 57 - len(found.refused)
+    assert not found.n_missing and not found.n_without
     assert set(found.sites["label"]) == {0}
     refused = others.loc[list(found.refused)]
     assert all(overlaps(loci_of(refused), pd.concat([peaks, bound])))
