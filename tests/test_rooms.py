@@ -19,7 +19,7 @@ FLOORS = (
     ("data", "genome"),
     ("networks",),
     ("runs",),
-    ("training", "scanning", "serving", "auditing"),
+    ("training", "scanning", "explaining", "serving", "auditing"),
     ("fleets",),
     ("tuning", "benchmarking", "diagnostics", "crossvalidation"),
     ("api",),

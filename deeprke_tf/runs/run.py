@@ -298,3 +298,10 @@ class Run:
         from deeprke_tf.runs import scorer
 
         return scorer.scorer(self.model)
+
+    @functools.cached_property
+    def log_odds_scorer(self) -> "Scorer":
+        """The same without its last step: gives log odds, which never saturate."""
+        from deeprke_tf.runs import scorer
+
+        return scorer.scorer(scorer.log_odds_network(self.model))

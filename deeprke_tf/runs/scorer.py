@@ -42,6 +42,16 @@ def scorer(model: keras.Model) -> Scorer:
     return lambda inputs: score(inputs).numpy()
 
 
+def log_odds_network(model: keras.Model) -> keras.Model:
+    """Returns a network without its last step, the sigmoid; weights are shared.
+
+    Args:
+      model: The network of a single training.
+    """
+    inputs = {ids.name: ids for ids in model.inputs}
+    return keras.Model(inputs, model.get_layer("probability").input)
+
+
 def score_labelled(score: Scorer, batches: tf.data.Dataset) -> tuple[np.ndarray, ...]:
     """Scores every site of a split.
 

@@ -1,11 +1,19 @@
 import numpy as np
 import pytest
+from scipy.special import logit
 
 from deeprke_tf.data import batches as dataset
-from deeprke_tf.runs.scorer import score_labelled, score_sites
+from deeprke_tf.runs.scorer import (
+    log_odds_network,
+    score_labelled,
+    score_sites,
+)
+from deeprke_tf.runs.scorer import scorer as compiled
 from tests.support.small_models import (
     CONFIGS,
+    batch_of,
     compiled_scorer,
+    probabilities,
     random_sites,
     trained_model,
     write_dataset,
@@ -107,3 +115,13 @@ def test_labels_do_not_change_probabilities(score, tmp_path):
 def test_a_split_without_sites_gives_none(score):
     labels, probabilities = score_labelled(score, [])
     assert (len(labels), len(probabilities)) == (0, 0)
+
+
+@pytest.mark.parametrize("name", ["paper", "positions, narrow union, k-mer counts"])
+def test_log_odds_are_those_of_the_probability(name):
+    model = trained_model(name)
+    sites = random_sites([9, 20, 14])
+    log_odds = compiled(log_odds_network(model))
+    views = CONFIGS[name].views
+    found = log_odds(batch_of(sites, views))
+    assert found == pytest.approx(logit(probabilities(model, sites)), abs=1e-4)
