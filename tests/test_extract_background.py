@@ -122,13 +122,18 @@ def test_exclusions_and_the_blacklist_keep_background_off(simulated, tmp_path):
         ({"exclude": "far.bed"}, "Nothing of `exclude` far.bed lies on the genome"),
         ({"background": ("bed", "far.bed")}, "Nothing of `background` far.bed lies on"),
         ({"background": ("bed", "peaks.bed")}, r"No background site was found \(bed\)"),
+        (
+            {"background": ("peaks", "edge.bed")},
+            r"No background site was found \(peaks",
+        ),
     ],
 )
 def test_background_that_cannot_be_had_is_refused(
     simulated, tmp_path, monkeypatch, flags, message
 ):
     monkeypatch.chdir(simulated.peaks.parent)
-    (simulated.peaks.parent / "far.bed").write_text("chrZ\t5\t80\tx\t0\t+\n")
+    for name, chrom in (("far.bed", "chrZ"), ("edge.bed", "chr1")):
+        (simulated.peaks.parent / name).write_text(f"{chrom}\t5\t8\tx\t0\t+\n")
     with pytest.raises(UserError, match=message):
         dk.extract_sites("peaks.bed", genome="genome.fa", out=tmp_path / "out", **flags)
     assert not (tmp_path / "out").exists()

@@ -161,8 +161,9 @@ def _of_others(request: Request, others: "pd.DataFrame") -> Background:
 def _is_free(request: Request, loci: Sequence[Locus]) -> np.ndarray:
     """Tells which windows touch nothing that is forbidden, bool [n_loci]."""
     sizes = request.ground.genome.sizes
-    chroms = Templates([Locus(name, ((0, n),), "+") for name, n in sizes.items()])
-    number = {name: i for i, name in enumerate(sizes)}
+    names = sorted({one.chrom for one in loci})
+    number = {name: i for i, name in enumerate(names)}
+    chroms = Templates([Locus(name, ((0, sizes[name]),), "+") for name in names])
     blocks = [(number[one.chrom], *block) for one in loci for block in one.blocks]
     places = np.array(blocks, np.int64).reshape(-1, 3).T
     touches = _forbidden(request, chroms).touches(*places)

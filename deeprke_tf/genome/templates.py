@@ -32,13 +32,13 @@ class Templates:
         # Templates one after the other, a position apart so that none touch.
         self.bases = np.cumsum(self.lengths + 1) - self.lengths - 1
         self._is_minus = np.array([one.strand == "-" for one in loci], bool)
-        n_blocks = [len(one.blocks) for one in loci]
+        n_blocks = np.array([len(one.blocks) for one in loci], np.int64)
         self._template = np.repeat(np.arange(len(self.loci)), n_blocks)
         blocks = [block for one in loci for block in one.blocks]
         self._start, self._end = np.array(blocks, np.int64).reshape(-1, 2).T
         sizes = self._end - self._start
         before = np.cumsum(sizes) - sizes
-        first = np.cumsum(n_blocks, dtype=np.int64) - n_blocks
+        first = np.cumsum(n_blocks) - n_blocks
         # Of a block in its template, read along the + strand.
         self._offset = before - before[np.repeat(first, n_blocks)]
 
@@ -67,7 +67,7 @@ class Templates:
         stretches: list[Stretches] = []
         names = np.array(chrom, str)
         chrom_of_block = np.array([one.chrom for one in self.loci], str)[self._template]
-        for name in np.unique(chrom_of_block):
+        for name in np.intersect1d(chrom_of_block, names):
             blocks, here = chrom_of_block == name, names == name
             stretches.append(
                 self._of_blocks(np.flatnonzero(blocks), start[here], end[here])
