@@ -214,7 +214,8 @@ def with_unique_names(sites: "pd.DataFrame") -> "pd.DataFrame":
     shared = sites["name"].duplicated(keep=False)
     names: list[str] = []
     seen: dict[str, int] = defaultdict(int)
-    for name, place, is_shared in zip(sites["name"], places, shared, strict=True):
+    columns = (sites["name"].tolist(), places, shared.tolist())
+    for name, place, is_shared in zip(*columns, strict=True):
         if not name:
             name = place
         elif is_shared:

@@ -43,7 +43,7 @@ def write_sites(directory: Path, sites: "pd.DataFrame") -> None:
     """
     _write_table(directory / SITES, sites[list(COLUMNS)])
     loci = loci_of(sites)
-    columns = (sites["name"], sites["label"], loci)
+    columns = (sites["name"].tolist(), sites["label"].tolist(), loci)
     has_blocks = any(len(locus.blocks) > 1 for locus in loci)
     rows = [
         _bed_row(name, label, locus, has_blocks)

@@ -62,7 +62,9 @@ def blocks_text(locus: Locus) -> str:
 
 def loci_of(sites: "pd.DataFrame") -> list[Locus]:
     """Returns where the sites of a table lie."""
-    columns = (sites[name] for name in ("chrom", "start", "end", "strand", "blocks"))
+    # Lists, because single cells of a pandas column are slow to read.
+    places = ("chrom", "start", "end", "strand", "blocks")
+    columns = (sites[name].tolist() for name in places)
     return [
         Locus.parse(f"{chrom}:{blocks}({strand})")
         if blocks

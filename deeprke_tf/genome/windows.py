@@ -68,14 +68,20 @@ def windows_of(
       spliced: The transcripts to cut from; None: all windows lie on the genome.
     """
     places = anchors(peaks, settings.anchor).tolist()
-    columns = (peaks[name] for name in ("chrom", "start", "end", "strand"))
+    names = ("chrom", "start", "end", "strand")
+    columns = (peaks[name].tolist() for name in names)
+    chromosomes = {
+        (chrom, strand): Locus(chrom, ((0, size),), strand)
+        for chrom, size in sizes.items()
+        for strand in "+-"
+    }
     found: list[Window | str] = []
     for place, chrom, start, end, strand in zip(places, *columns, strict=True):
         transcript = spliced and spliced.at(chrom, strand, place)
         if transcript:
             found.append(_on_transcript(transcript, place, (start, end), settings))
         else:
-            chromosome = Locus(chrom, ((0, sizes[chrom]),), strand)
+            chromosome = chromosomes[chrom, strand]
             found.append(_on(chromosome, place, (start, end), settings))
     return found
 
