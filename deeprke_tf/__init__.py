@@ -46,6 +46,7 @@ __all__ = [
     "load_run",
     "loop_contexts",
     "preprocess",
+    "run_workflow",
     "structure",
 ]
 
@@ -63,6 +64,7 @@ _MODULES = {
     "fold": "deeprke_tf.rna.structure",
     "loop_contexts": "deeprke_tf.rna.structure",
     "preprocess": "deeprke_tf.data.preprocessing",
+    "run_workflow": "deeprke_tf.workflow.workflow",
     "structure": "deeprke_tf.rna.structure",  # the module itself
 }
 

@@ -37,6 +37,9 @@ TYRO_SETTINGS = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
 
 # By group, in the order in which a user meets them: module and summary.
 GROUPS = {
+    "all at once": {
+        "run": ("deeprke_tf.run", "make a measured model of CLIP peaks"),
+    },
     "data": {
         "simulate": ("deeprke_tf.simulate", "simulate sites with a planted motif"),
         "extract": ("deeprke_tf.extract", "cut sites around peaks out of a genome"),

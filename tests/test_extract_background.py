@@ -8,7 +8,7 @@ import pytest
 import deeprke_tf as dk
 from deeprke_tf import extract
 from deeprke_tf.errors import UserError
-from tests.support.simulated_genome import simulate_genome
+from deeprke_tf.genome.simulation import simulate_genome
 
 
 @pytest.fixture(scope="module")

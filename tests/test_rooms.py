@@ -23,6 +23,7 @@ FLOORS = (
     ("fleets",),
     ("tuning", "benchmarking", "diagnostics", "crossvalidation"),
     ("api",),
+    ("workflow",),
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 

@@ -103,13 +103,13 @@ class Audit:
             "warnings": self.warnings,
             "notes": self.notes,
         }
-        files.write_json(out / JSON, contents)
         table = pd.DataFrame(rows)
         intervals = table.pop("auroc_ci")
         table["auroc_low"], table["auroc_high"] = intervals.str[0], intervals.str[1]
         with files.written_aside(out / TABLE) as file:
             table.to_csv(file, sep="\t", index=False)
         figure.audit_figure(self.rules, self.facts["threshold"], out / FIGURE)
+        files.write_json(out / JSON, contents)
         return [out / name for name in (JSON, TABLE, FIGURE)]
 
 
@@ -139,6 +139,9 @@ def audit_sites(
             raise UserError(f"`{name}` must be at least {least}, got {value}.")
     train, inputs = _read(sites, "", max_length)
     test, test_inputs = _read(test_sites, "test-", max_length)
+    # A table may say which sites are for the test.
+    test += [site for site in train if site.split == "test"]
+    train = [site for site in train if site.split != "test"]
     # Copies of a site would add no information, and make intervals too narrow.
     distinct = list({(site.sequence, site.label): site for site in train}.values())
     labels = _labels(distinct)

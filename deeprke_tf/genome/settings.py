@@ -156,9 +156,9 @@ class SplitSettings:
     """Approximate fraction of the sites for the test split."""
     validation_fraction: float = 0.0
     """Approximate fraction of the sites for the validation split."""
-    split_by: Literal["chromosome", "gene"] = "chromosome"
-    """What stays together where a fraction is asked for: the sites of a `chromosome`,
-    or those of a `gene` and all that overlap them."""
+    split_by: Literal["gene", "chromosome"] = "gene"
+    """What stays together where a fraction is asked for: the sites of a `gene` and all
+    that overlap them, or those of a `chromosome`."""
     seed: int = 1
     """Fixes which chromosomes or genes are drawn, and the background sites."""
 

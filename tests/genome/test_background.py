@@ -14,9 +14,9 @@ from deeprke_tf.genome.ground import Ground
 from deeprke_tf.genome.peaks import read_peaks
 from deeprke_tf.genome.regions import Regions
 from deeprke_tf.genome.settings import BackgroundSettings, WindowSettings
+from deeprke_tf.genome.simulation import simulate_genome
 from deeprke_tf.genome.site_table import COLUMNS, loci_of
 from deeprke_tf.genome.spliced import SplicedTranscripts
-from tests.support.simulated_genome import simulate_genome
 
 LENGTH = 61
 

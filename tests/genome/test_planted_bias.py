@@ -10,8 +10,8 @@ import pytest
 
 import deeprke_tf as dk
 from deeprke_tf import train
+from deeprke_tf.genome.simulation import DECOY, MOTIF, simulate_genome
 from pipelines import preprocess
-from tests.support.simulated_genome import DECOY, MOTIF, simulate_genome
 from tests.support.small_runs import TINY
 
 HIGHEST = 0.6  # AUROC of a rule where nothing is to be told

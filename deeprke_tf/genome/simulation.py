@@ -11,7 +11,12 @@ and the same dinucleotides in another order.
 import dataclasses
 import random
 import re
+from collections.abc import Iterator
 from pathlib import Path
+
+from deeprke_tf.errors import require_positive
+from deeprke_tf.system.directories import make_directory
+from deeprke_tf.system.files import written_aside
 
 MOTIF, DECOY = "GCATGACTG", "GACATGCTG"
 FLANK = 20  # nucleotides of a peak on each side of its motif
@@ -61,11 +66,29 @@ class SimulatedGenome:
     motifs: list[tuple[str, int, str]]
 
 
-def simulate_genome(directory, n_genes=150, n_chromosomes=3, seed=1):
-    """Writes genome, annotation and peaks into a directory."""
+def simulate_genome(
+    directory: Path, n_genes: int = 150, n_chromosomes: int = 3, seed: int = 1
+) -> SimulatedGenome:
+    """Writes `genome.fa`, `genes.gtf` and `peaks.bed` into a directory.
+
+    Args:
+      directory: Made if need be; files of these names are replaced.
+      n_genes: Number of genes; each has up to five peaks.
+      n_chromosomes: Number of chromosomes, `chr1`, `chr2`, ...
+      seed: Random seed.
+
+    Raises:
+      UserError: A number is below 1, or the directory cannot be written.
+    """
+    require_positive(n_genes=n_genes, n_chromosomes=n_chromosomes)
+    make_directory(directory)
     rng = random.Random(seed)
-    chromosomes = {f"chr{i + 1}": [] for i in range(n_chromosomes)}
-    gtf, bed, motifs = [], [], []
+    chromosomes: dict[str, list[str]] = {
+        f"chr{i + 1}": [] for i in range(n_chromosomes)
+    }
+    annotation: list[str] = []
+    bed: list[str] = []
+    motifs: list[tuple[str, int, str]] = []
     for number in range(n_genes):
         chrom = f"chr{number % n_chromosomes + 1}"
         strand = rng.choice("+-")
@@ -77,7 +100,7 @@ def simulate_genome(directory, n_genes=150, n_chromosomes=3, seed=1):
         for feature, (low, high) in _features():
             low, high = _placed(start, low, high, strand)
             about = f'gene_id "g{number}"; transcript_id "t{number}";'
-            gtf.append(
+            annotation.append(
                 f"{chrom}\tsim\t{feature}\t{low + 1}\t{high}\t.\t{strand}\t.\t{about}\n"
             )
         for site in sites:
@@ -90,27 +113,30 @@ def simulate_genome(directory, n_genes=150, n_chromosomes=3, seed=1):
             bed.append(f"{chrom}\t{edges[0]}\t{edges[1]}\t{name}\t10\t{strand}\n")
     for parts in chromosomes.values():
         parts.append(_random("between", _BETWEEN, rng))
-    fasta = "".join(f">{c}\n{''.join(parts)}\n" for c, parts in chromosomes.items())
-    files = [directory / name for name in ("genome.fa", "genes.gtf", "peaks.bed")]
-    for path, text in zip(files, (fasta, "".join(gtf), "".join(bed)), strict=True):
-        path.write_text(text)
-    return SimulatedGenome(*files, motifs)
+    fasta, gtf, peaks = (
+        directory / name for name in ("genome.fa", "genes.gtf", "peaks.bed")
+    )
+    letters = (f">{c}\n{''.join(parts)}\n" for c, parts in chromosomes.items())
+    for path, lines in ((fasta, letters), (gtf, annotation), (peaks, bed)):
+        with written_aside(path) as file:
+            file.writelines(lines)
+    return SimulatedGenome(fasta, gtf, peaks, motifs)
 
 
-def _features():
+def _features() -> Iterator[tuple[str, tuple[int, int]]]:
     yield from (("exon", exon) for exon in _EXONS)
     for start, end in _EXONS:
         yield "CDS", (max(start, _CODING[0]), min(end, _CODING[1]))
 
 
-def _gene(rng):
-    """Letters of a gene, 5' to 3', and where its motifs begin: decoys gave way."""
+def _gene(rng: random.Random) -> tuple[str, list[int]]:
+    """Returns a gene's letters, 5' to 3', and where its motifs replaced decoys."""
     gene = _with_decoys("".join(_random(kind, n, rng) for kind, n in _GENE), rng)
     (_, donor), (acceptor, _) = _EXONS
     gene = f"{gene[:donor]}GT{gene[donor + 2 : acceptor - 2]}AG{gene[acceptor:]}"
     decoys = [match.start() for match in re.finditer(DECOY, gene)]
     rng.shuffle(decoys)
-    sites = []
+    sites: list[int] = []
     for decoy in decoys:
         is_apart = all(abs(decoy - site) > _NEAREST for site in sites)
         if len(sites) < _SITES and is_apart and _may_be_bound(decoy):
@@ -119,31 +145,31 @@ def _gene(rng):
     return gene, sites
 
 
-def _may_be_bound(position):
+def _may_be_bound(position: int) -> bool:
     first_stretch = _EXONS[0][1] + 1350
     if position >= first_stretch:
         return _UTR[(position - first_stretch) // _STRETCH] == "rich"
     return any(start + 150 <= position < end for start, end in _EXONS)
 
 
-def _random(kind, n, rng):
+def _random(kind: str, n: int, rng: random.Random) -> str:
     return "".join(rng.choices(_LETTERS, _COMPOSITION[kind], k=n))
 
 
-def _with_decoys(letters, rng):
-    """Plants decoys, and none of the motif."""
+def _with_decoys(letters: str, rng: random.Random) -> str:
+    """Plants decoys, and leaves no motif."""
     for start in range(0, len(letters) - _DECOY_EVERY, _DECOY_EVERY):
         at = start + rng.randrange(_DECOY_EVERY - len(DECOY))
         letters = letters[:at] + DECOY + letters[at + len(DECOY) :]
     return letters.replace(MOTIF, DECOY)
 
 
-def _placed(start, low, high, strand):
-    """Where a stretch of a gene lies on its chromosome."""
+def _placed(start: int, low: int, high: int, strand: str) -> tuple[int, int]:
+    """Returns where a stretch of a gene lies on its chromosome."""
     if strand == "+":
         return start + low, start + high
     return start + _LENGTH - high, start + _LENGTH - low
 
 
-def _reverse(letters):
+def _reverse(letters: str) -> str:
     return letters.translate(str.maketrans(_LETTERS, "TGCA"))[::-1]

@@ -1,0 +1,76 @@
+r"""From CLIP peaks and a genome to a trained and measured model, in one command.
+
+python -m deeprke_tf.run --peaks peaks.bed --genome hg38.fa.gz --gtf gencode.gtf.gz \
+    --out QKI
+"""
+
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from deeprke_tf import cli, presets
+from deeprke_tf.genome.settings import (
+    BackgroundSettings,
+    PeakSettings,
+    SplitSettings,
+    WindowSettings,
+)
+from deeprke_tf.workflow.machine import Machine
+
+_PARTS = ("peak_settings", "windows", "background_settings", "splits")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunFlags:
+    """Extracts, audits and preprocesses sites, trains a model and evaluates it.
+
+    Each step has a directory in --out, and is done once: the same command resumes what
+    was interrupted. summary.txt says how good the model is and what to doubt. Unless
+    splits are asked for, a fifth of the sites is for the test and a tenth for
+    validation, by gene.
+    """
+
+    peaks: tuple[Path, ...]
+    """Peaks: BED with 3 to 12 columns, narrowPeak or broadPeak, plain or gzip."""
+    genome: Path
+    """Genome: FASTA (plain, gzip or bgzip) or UCSC 2bit."""
+    out: Path
+    """Directory to make."""
+    gtf: Path | None = None
+    """Annotation: GTF, GFF3 or BED12, plain or gzip."""
+    blacklist: Path | None = None
+    """BED; peaks that overlap it on either strand are left out."""
+    peak_settings: PeakSettings = PeakSettings()
+    windows: WindowSettings = WindowSettings()
+    background_settings: BackgroundSettings = BackgroundSettings()
+    splits: SplitSettings = SplitSettings()
+    preset: str = presets.DEFAULT
+    """Settings of training to start from, as for `deeprke train`."""
+    config: Path | None = None
+    """File of settings such as a run's config.json, in place of a preset."""
+    epochs: int | None = None
+    """Number of epochs at most, if not the preset's."""
+    ensemble: int = 1
+    """Number of runs to train and average as one model."""
+    machine: Machine = Machine()
+
+
+def run(flags: RunFlags) -> None:
+    """Does what the flags ask for, and prints the summary."""
+    from deeprke_tf.workflow.workflow import run_workflow
+
+    arguments = dict(vars(flags))
+    for part in _PARTS:
+        arguments |= vars(arguments.pop(part))
+    done = run_workflow(**arguments, progress=True)
+    print(f"\n{done.summary}\n\nwrote {done.directory}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    return cli.run("run", RunFlags, run, argv, uses_tensorflow=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""From peaks to a measured model in one call, each step resumable."""

@@ -1,0 +1,295 @@
+"""From peaks and a genome to a trained and measured model.
+
+Each step has a directory of its own, and is done once:
+
+workflow.json  settings and SHA-256 of the inputs
+sites/         extraction: labelled sites with their coordinates
+audit/         simple rules that separate bound from background sites
+dataset/       TFRecords
+model/         the trained run or ensemble
+evaluation/    measures and predictions on the test split
+summary.txt    how good the model is and what to doubt, in plain words
+"""
+
+import dataclasses
+import json
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from deeprke_tf import __version__, api, presets
+from deeprke_tf.auditing import audit
+from deeprke_tf.auditing.matching_report import matching_report
+from deeprke_tf.data import description
+from deeprke_tf.errors import UserError
+from deeprke_tf.genome import extraction, extraction_files
+from deeprke_tf.genome.extraction_files import Inputs
+from deeprke_tf.genome.settings import Settings
+from deeprke_tf.runs import layout
+from deeprke_tf.system import directories, files
+from deeprke_tf.system.progress import Progress, as_progress
+from deeprke_tf.workflow.machine import Machine
+from deeprke_tf.workflow.summary import summary_of
+
+PathLike: TypeAlias = str | os.PathLike[str]
+
+MANIFEST = "workflow.json"
+SUMMARY = "summary.txt"
+
+# A model is measured on sites of genes that it has not seen.
+TEST_FRACTION, VALIDATION_FRACTION = 0.2, 0.1
+
+logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Workflow:
+    """A finished workflow.
+
+    Attributes:
+      directory: Its files.
+      summary: How good the model is and what to doubt, text.
+    """
+
+    directory: Path
+    summary: str
+
+    @property
+    def model(self) -> Path:
+        """Directory of the trained model, for `load_run`."""
+        return self.directory / "model"
+
+    @property
+    def sites(self) -> Path:
+        """Table of the extracted sites, for pandas."""
+        return self.directory / "sites" / extraction_files.SITES
+
+
+def run_workflow(
+    peaks: PathLike | Sequence[PathLike],
+    *,
+    genome: PathLike,
+    out: PathLike,
+    gtf: PathLike | None = None,
+    blacklist: PathLike | None = None,
+    preset: str = presets.DEFAULT,
+    config: PathLike | None = None,
+    epochs: int | None = None,
+    ensemble: int = 1,
+    machine: Machine = Machine(),
+    progress: bool | Progress = False,
+    **settings: Any,
+) -> Workflow:
+    """Makes a measured model of peaks: extract, audit, preprocess, train, evaluate.
+
+    A call that was interrupted is resumed by the same call; a finished one does nothing
+    again.
+
+    Args:
+      peaks: BED, narrowPeak or broadPeak, plain or gzip; or several such files.
+      genome: FASTA (plain, gzip or bgzip) or UCSC 2bit.
+      out: Directory to make.
+      gtf: Annotation, GTF, GFF3 or BED12.
+      blacklist: BED; peaks that overlap it are left out.
+      preset: Settings of training to start from, as for `fit`.
+      config: File of settings in place of a preset.
+      epochs: Number of epochs at most, if not the preset's.
+      ensemble: Number of runs to train and average as one model.
+      machine: Processes, devices and the fold cache.
+      progress: Show progress bars, or call this for each stage.
+      **settings: As for `extract_sites`. Unless splits are asked for, a fifth of the
+        sites is for the test and a tenth for validation, by gene.
+
+    Returns:
+      The finished workflow.
+
+    Raises:
+      UserError: A step cannot be done, or `out` was made with other settings or inputs.
+    """
+    several = [peaks] if isinstance(peaks, (str, os.PathLike)) else peaks
+    optional = [None if path is None else Path(path) for path in (gtf, blacklist)]
+    inputs = Inputs([Path(path) for path in several], Path(genome), *optional)
+    training = {"preset": preset, "config": config, "epochs": epochs}
+    request = Request(
+        inputs,
+        _with_splits(Settings.of(settings)),
+        {name: value for name, value in training.items() if value is not None}
+        | {"ensemble": ensemble},
+    )
+    out = Path(out)
+    steps = _Steps(request, out, machine, as_progress(progress))
+    with directories.only_process(out) as is_free:
+        if not is_free:
+            raise UserError(
+                f"Another process is writing {out}; wait for it, or name another `out`."
+            )
+        _do_steps(steps, out, request.described())
+        found = {name: files.read_json(out / path) for name, path in _FACTS.items()}
+        summary = summary_of(**found)
+        with files.written_aside(out / SUMMARY) as file:
+            file.write(summary + "\n")
+    return Workflow(out, summary)
+
+
+def _with_splits(settings: Settings) -> Settings:
+    """Returns the settings with a test and a validation split."""
+    splits = settings.splits
+    if not (splits.test_fraction or splits.test_chromosomes):
+        splits = dataclasses.replace(splits, test_fraction=TEST_FRACTION)
+    if not (splits.validation_fraction or splits.validation_chromosomes):
+        splits = dataclasses.replace(splits, validation_fraction=VALIDATION_FRACTION)
+    return dataclasses.replace(settings, splits=splits)
+
+
+def _do_steps(steps: "_Steps", out: Path, asked: dict[str, Any]) -> None:
+    """Does the steps that are not done yet."""
+    _require_same(out, asked)
+    for name, marker in _MARKERS.items():
+        if (out / name / marker).exists():
+            logger.info("%s: done before", out / name)
+            continue
+        logger.info("== %s", name)
+        getattr(steps, name)(out / name)
+        if not (out / MANIFEST).exists():
+            # From now on the directory belongs to this request.
+            files.write_json(out / MANIFEST, asked)
+
+
+# The steps in their order, and the last file that each writes.
+_MARKERS: dict[str, str] = {
+    "sites": extraction_files.MANIFEST,
+    "audit": audit.JSON,
+    "dataset": description.DATASET.marker,
+    "model": layout.MANIFEST,
+    "evaluation": layout.METRICS,
+}
+
+# What the summary says comes from these files.
+_FACTS: dict[str, str] = {
+    "sites": f"sites/{extraction_files.MANIFEST}",
+    "audit": f"audit/{audit.JSON}",
+    "dataset": f"dataset/{description.DATASET.marker}",
+    "validation": f"model/{layout.METRICS}",
+    "test": f"evaluation/{layout.METRICS}",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What decides the result of a workflow.
+
+    Attributes:
+      inputs: Peaks, genome and annotation.
+      settings: Of the extraction.
+      training: Arguments of `api.fit`.
+    """
+
+    inputs: Inputs
+    settings: Settings
+    training: dict[str, Any]
+
+    def described(self) -> dict[str, Any]:
+        """Returns it as JSON has it, with the SHA-256 of the inputs."""
+        described = {
+            "deeprke_tf": __version__,
+            "inputs": self.inputs.described(self.settings.background),
+            "extraction": dataclasses.asdict(self.settings),
+            "training": self.training,
+        }
+        return json.loads(json.dumps(described, default=str))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Steps:
+    """What each step does, by its name; it takes the directory to make."""
+
+    request: Request
+    out: Path
+    machine: Machine
+    progress: Progress
+
+    def sites(self, directory: Path) -> None:
+        found = extraction.extract(
+            *(self.request.inputs, directory, self.request.settings),
+            progress=self.progress,
+            make_report=matching_report,
+        )
+        logger.info(found.summary())
+
+    def audit(self, directory: Path) -> None:
+        found = api.audit_sites(self._table, **self._folding, progress=self.progress)
+        found.write(directory)
+
+    def dataset(self, directory: Path) -> None:
+        api.preprocess(
+            self._table, out=directory, **self._folding, progress=self.progress
+        )
+
+    def model(self, directory: Path) -> None:
+        api.fit(
+            *(self.out / "dataset", directory),
+            **self.request.training,
+            devices=self.machine.devices,
+            progress=self.progress,
+        )
+
+    def evaluation(self, directory: Path) -> None:
+        run = api.load_run(self.out / "model")
+        run.evaluate(self.out / "dataset").write(directory)
+
+    @property
+    def _table(self) -> Path:
+        return self.out / "sites" / extraction_files.SITES
+
+    @property
+    def _folding(self) -> dict[str, Any]:
+        return {"workers": self.machine.workers, "fold_cache": self.machine.fold_cache}
+
+
+def _require_same(out: Path, asked: dict[str, Any]) -> None:
+    """Refuses a directory that other settings, other inputs or other work made.
+
+    Raises:
+      UserError: It is one.
+    """
+    if not (out / MANIFEST).exists():
+        # A first step that was interrupted has left nothing but temporary files.
+        names = [path.name for path in out.iterdir()] if out.is_dir() else []
+        if foreign := [name for name in names if name not in ("sites", "logs")]:
+            raise UserError(
+                f"`out` {out} holds {foreign[0]}, but no {MANIFEST}: this command did "
+                "not make it. Name another directory."
+            )
+        return
+    made = files.read_json(out / MANIFEST)
+    if made != asked:
+        raise UserError(
+            f"`out` {out} was made with other {_difference(made, asked)}. Name another "
+            "directory, or delete it."
+        )
+
+
+def _difference(made: dict[str, Any], asked: dict[str, Any]) -> str:
+    """Names the first thing in which two requests differ."""
+    old, new = _flat(made), _flat(asked)
+    name = next(key for key in old | new if old.get(key) != new.get(key))
+    return f"settings or inputs ({name}: {old.get(name)}, now {new.get(name)})"
+
+
+def _flat(request: Any, name: str = "") -> dict[str, Any]:
+    """Returns nested values by their path.
+
+    >>> _flat({"training": {"epochs": 2}, "inputs": [{"file": "a"}]})
+    {'training.epochs': 2, 'inputs.0.file': 'a'}
+    """
+    if isinstance(request, list):
+        request = {str(i): value for i, value in enumerate(request)}
+    if not isinstance(request, dict):
+        return {name: request}
+    return {
+        path: value
+        for key, inner in request.items()
+        for path, value in _flat(inner, f"{name}.{key}" if name else key).items()
+    }
