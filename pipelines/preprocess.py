@@ -34,6 +34,11 @@ class PreprocessFlags:
     `sequence` and `label` (and, if there, `name` and `structure`), or as a pair of
     FASTA files; plain or gzip. Folds are cached: a second run folds nothing again.
 
+    Coordinates (columns `chrom`, `start`, `end`, `strand`, `blocks`, or FASTA headers
+    of `bedtools getfasta -s`) and column `gene` go into the records. A column `split`
+    with `train`, `validation` or `test` for every site splits the sites; then none are
+    split off for validation.
+
     With --runner, Apache Beam does the same elsewhere, and writes the same files. Every
     flag that is not below goes to Beam as a pipeline option, such as
     --direct_num_workers 4; files may then be patterns, and lie where Beam's filesystems

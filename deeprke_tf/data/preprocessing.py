@@ -42,6 +42,11 @@ def preprocess(
     `sequence` and `label` (and, if there, `name` and `structure`), or as a pair of
     FASTA files; plain or gzip. Folds are cached: a second run folds nothing again.
 
+    Coordinates (columns `chrom`, `start`, `end`, `strand`, `blocks`, or FASTA headers
+    of `bedtools getfasta -s`) and column `gene` go into the records. A column `split`
+    with `train`, `validation` or `test` for every site splits the sites; then none are
+    split off for validation.
+
     Args:
       sites: Labelled training sites, "-" for standard input; about
         `validation_fraction` of them becomes validation.

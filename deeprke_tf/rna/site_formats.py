@@ -25,8 +25,8 @@ def what_it_is(line: str) -> str:
     has_positions = len(cells) > 2 and all(map(_NUMBER.fullmatch, cells[1:3]))
     if has_positions or re.match(r"(track|browser)\s", line):
         return (
-            "this looks like BED, which has no sequences; make FASTA of it with "
-            "`bedtools getfasta -s`, as docs/tutorial.md shows."
+            "this looks like BED, which has no sequences; `deeprke extract --peaks` "
+            "cuts them out of a genome."
         )
     if line.startswith("@"):
         return (

@@ -366,7 +366,7 @@ def test_missing_labels_are_an_error_that_names_the_ways_to_give_them(
 def test_bed_is_told_from_a_table(tmp_path):
     message = error_of(write(tmp_path, "chr1\t100\t201\t.\t0\t+\n"))
     assert "line 1: this looks like BED" in message
-    assert "bedtools getfasta -s" in message
+    assert "deeprke extract --peaks" in message
 
 
 @pytest.mark.parametrize(
