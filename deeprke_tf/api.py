@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from deeprke_tf import presets
 from deeprke_tf.config import FoldSettings, RunConfig
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from deeprke_tf.auditing.audit import Audit
     from deeprke_tf.crossvalidation.groups import Groups
     from deeprke_tf.crossvalidation.result import CrossValidation
+    from deeprke_tf.explaining.variants import Variants
     from deeprke_tf.genome.extraction_files import Extraction
     from deeprke_tf.scanning.result import Scan
 
@@ -538,6 +539,87 @@ class Run(run.Run):
             gtf=_path(gtf),
             bed12=_path(bed12),
             plot=(plot,) if isinstance(plot, str) else plot,
+            workers=workers,
+            fold_cache=_path(fold_cache),
+            overwrite=overwrite,
+            progress=as_progress(progress),
+        )
+
+    def variants(
+        self,
+        vcf: PathLike | None = None,
+        *,
+        out: PathLike,
+        genome: PathLike | None = None,
+        gtf: PathLike | None = None,
+        regions: PathLike | None = None,
+        strand: Literal["+", "-", "both"] | None = None,
+        sites: PathLike | None = None,
+        mutations: PathLike | None = None,
+        window: int | None = None,
+        windows: Literal["center", "all"] = "center",
+        transcripts: bool = False,
+        background: int = 0,
+        seed: int = 1,
+        batch_size: int = 256,
+        workers: int | None = None,
+        fold_cache: PathLike | None = None,
+        overwrite: bool = False,
+        progress: bool | Progress = False,
+    ) -> "Variants":
+        """Tells what variants do to binding: both alleles are folded and scored.
+
+        Each allele is scored alone in the reference sequence; other variants nearby,
+        phased or not, are ignored. Alleles that cannot be scored are listed.
+
+        Args:
+          vcf: VCF, plain or compressed, or a table with columns `chrom`, `pos` and, if
+            wanted, `ref`, `alt` and `name`.
+          out: Directory to make.
+          genome: FASTA (plain, gzip or bgzip) or UCSC 2bit.
+          gtf: GTF, GFF3 or BED12: variants in transcripts, introns included, are read
+            on the strands of their genes.
+          regions: In place of `gtf`: BED; variants in its regions are read on the
+            regions' strands, or on both.
+          strand: In place of both: the strands that every variant is read on.
+          sites: In place of a genome: FASTA of RNAs.
+          mutations: With `sites`: table with columns `name` (of the RNA), `position`
+            (from 1), `alt` and, if wanted, `ref`.
+          window: Length of a window in nucleotides; by default that of the longest
+            training site.
+          windows: "center": the window with the variant in its middle; "all": every
+            window that covers it as well.
+          transcripts: Read variants in exons on the spliced canonical transcript of
+            their gene.
+          background: Random variants of each kind, for an empirical p-value.
+          seed: Seed of the random variants.
+          batch_size: Windows that the network scores at once.
+          workers: Folding processes; all cores by default.
+          fold_cache: File of known folds, if not the one in the user's cache directory.
+          overwrite: Replace scored variants that `out` already holds.
+          progress: Show a progress bar, or call this for each stage.
+
+        Returns:
+          The scored variants: `table` has a row for each allele and RNA; `windows`,
+          with `windows="all"`, one for each window.
+
+        Raises:
+          UserError: An argument is out of range or missing, a file cannot be read, or
+            `out` holds something else.
+        """
+        from deeprke_tf.explaining.variants import score_variants
+        from deeprke_tf.explaining.variants_inputs import Inputs
+        from deeprke_tf.explaining.variants_settings import VariantSettings
+
+        inputs = Inputs(
+            *(_path(vcf), _path(genome), _path(gtf), _path(regions)),
+            strand=strand,
+            sites=_path(sites),
+            mutations=_path(mutations),
+        )
+        return score_variants(
+            *(self, inputs, Path(out)),
+            VariantSettings(window, windows, transcripts, background, seed, batch_size),
             workers=workers,
             fold_cache=_path(fold_cache),
             overwrite=overwrite,

@@ -59,6 +59,7 @@ GROUPS = {
         "export": ("deeprke_tf.export", "write a SavedModel for TF Serving"),
     },
     "understand": {
+        "variants": ("deeprke_tf.variants", "tell what variants do to binding"),
         "benchmark": ("deeprke_tf.benchmark", "run RBP-31 or RBP-24 and report"),
     },
     "scale": {

@@ -187,6 +187,27 @@ class Run:
         known = [run.manifest.get("longest_site") for run in self.trainings]
         return min((n for n in known if isinstance(n, int)), default=None)
 
+    def window_length(self, window: int | None = None) -> int:
+        """Returns the length of the windows to score in longer RNAs, in nucleotides.
+
+        Args:
+          window: As given; None: the length of the longest training site.
+
+        Raises:
+          UserError: It is not known, or shorter than k.
+        """
+        length = window or self.longest_site
+        if length is None:
+            raise UserError(
+                f"The manifest of {self.directory} does not hold the length of its "
+                "training sites; give `window`."
+            )
+        if length < self.encoding.k:
+            raise UserError(
+                f"`window` must be at least k, {self.encoding.k} nt here, got {length}."
+            )
+        return length
+
     @functools.cached_property
     def model(self) -> "keras.Model":
         """The network; of an ensemble, one that gives the mean probability."""

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from deeprke_tf import __version__
-from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation.calling import Calling
 from deeprke_tf.rna.folding import FoldingPool
 from deeprke_tf.runs import layout
@@ -214,16 +213,7 @@ class Job:
 
 def tiling_of(run: Run, settings: ScanSettings) -> Tiling:
     """Returns where windows lie, by default as long as the longest training site."""
-    window = settings.window or run.longest_site
-    if window is None:
-        raise UserError(
-            f"The manifest of {run.directory} does not hold the length of its training "
-            "sites; give `window`."
-        )
-    if window < run.encoding.k:
-        raise UserError(
-            f"`window` must be at least k, {run.encoding.k} nt here, got {window}."
-        )
+    window = run.window_length(settings.window)
     return Tiling(window, settings.stride or max(1, window // 4))
 
 
