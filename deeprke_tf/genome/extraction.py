@@ -142,42 +142,43 @@ def _bound_sites(
     progress: Progress,
 ) -> Cut:
     """Selects peaks and cuts their windows."""
-    chosen = settings.peaks
-    sizes = ground.genome.sizes
-    renamed = {
-        old: new
-        for old in peaks["chrom"].unique()
-        if (new := ChromosomeNames(sizes).find(old)) not in (None, old)
-    }
-    _say_renamed(inputs.peaks[0], renamed)
-    chroms = peaks["chrom"]
-    peaks, rows = selection.on_genome(peaks, sizes)
-    skipped = skipped + rows
-    if peaks.empty:
-        raise UserError(_nothing_on_genome(chroms, rows, inputs, sizes))
-    for select in (
-        lambda some: selection.by_score_and_length(
-            some, chosen.min_score, chosen.max_length
-        ),
-        lambda some: selection.in_at_least(some, chosen.in_at_least),
-        lambda some: (
-            selection.merged(some) if chosen.overlaps == "merge" else (some, [])
-        ),
-        lambda some: selection.off_blacklist(some, _blacklist(inputs, sizes)),
-    ):
-        peaks, rows = select(peaks)
-        skipped = skipped + rows
-    peaks = peaks.reset_index(drop=True)
+    peaks, rows = _selected(peaks, inputs, settings.peaks, ground.genome.sizes)
     cut = cut_sites(
         *(peaks, ground.genome, settings.windows, ground.regions, ground.spliced),
         progress=progress,
     )
-    cut = without_overlaps(cut, peaks, any_overlap=chosen.overlaps == "best")
-    cut = best(cut, peaks, chosen.top)
-    skipped = skipped + cut.skipped
+    any_overlap = settings.peaks.overlaps == "best"
+    cut = without_overlaps(cut, peaks, any_overlap=any_overlap)
+    cut = best(cut, peaks, settings.peaks.top)
+    skipped = [*skipped, *rows, *cut.skipped]
     if cut.sites.empty:
         raise UserError(_nothing_left(listed_in(skipped)))
     return Cut(with_unique_names(cut.sites).reset_index(drop=True), skipped)
+
+
+def _selected(
+    peaks: "pd.DataFrame", inputs: Inputs, settings: PeakSettings, sizes: dict[str, int]
+) -> selection.Selected:
+    """Leaves out peaks, step by step."""
+    names = ChromosomeNames(sizes)
+    found = {chrom: names.find(chrom) for chrom in peaks["chrom"].unique()}
+    _say_renamed(
+        inputs.peaks[0], {old: new for old, new in found.items() if new and new != old}
+    )
+    chroms = peaks["chrom"]
+    peaks, rows = selection.on_genome(peaks, sizes)
+    if peaks.empty:
+        raise UserError(_nothing_on_genome(chroms, rows, inputs, sizes))
+    min_score, max_length = settings.min_score, settings.max_length
+    peaks, more = selection.by_score_and_length(peaks, min_score, max_length)
+    rows += more
+    peaks, more = selection.in_at_least(peaks, settings.in_at_least)
+    rows += more
+    if settings.overlaps == "merge":
+        peaks, more = selection.merged(peaks)
+        rows += more
+    peaks, more = selection.off_blacklist(peaks, _blacklist(inputs, sizes))
+    return peaks.reset_index(drop=True), rows + more
 
 
 def _excluded(
