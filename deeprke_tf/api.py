@@ -15,7 +15,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from deeprke_tf import presets
 from deeprke_tf.config import FoldSettings, RunConfig
 from deeprke_tf.data import description
 from deeprke_tf.data.description import Dataset
@@ -27,6 +26,7 @@ from deeprke_tf.runs.evaluation import Evaluation
 from deeprke_tf.runs.predictor import Predictor, predictor_of, target_of
 from deeprke_tf.scanning.settings import ScanSettings
 from deeprke_tf.system import directories, tensorflow
+from deeprke_tf.system.arguments import checked
 from deeprke_tf.system.progress import Progress, as_progress
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 PathLike: TypeAlias = str | os.PathLike[str]
 
 
+@checked
 def load_run(*paths: PathLike) -> "Run":
     """Loads a finished run or an ensemble, or several of them as one model.
 
@@ -49,14 +50,17 @@ def load_run(*paths: PathLike) -> "Run":
       paths: Directories of `deeprke train`; the probabilities of several are averaged.
 
     Raises:
-      UserError: A directory is neither, a file is damaged, or the runs do not read the
-        same k-mers.
+      UserError: None is given, a directory is neither, a file is damaged, or the runs
+        do not read the same k-mers.
     """
+    if not paths:
+        raise UserError("No run: give a directory, such as load_run('runs/QKI').")
     if "tensorflow" not in sys.modules:
         tensorflow.import_tensorflow()
     return Run.load(*map(Path, paths))
 
 
+@checked
 def extract_sites(
     peaks: PathLike | Sequence[PathLike],
     *,
@@ -109,6 +113,7 @@ def extract_sites(
     )
 
 
+@checked
 def audit_sites(
     sites: PathLike | None = None,
     *,
@@ -191,11 +196,12 @@ def _labelled(
     return [Path(path) for path in ([sites] if sites is not None else pair)]
 
 
+@checked
 def fit(
     data: PathLike | Dataset,
     out: PathLike,
     *,
-    preset: str = presets.DEFAULT,
+    preset: str | None = None,
     config: PathLike | RunConfig | None = None,
     vectors_from: PathLike | None = None,
     ensemble: int = 1,
@@ -212,8 +218,9 @@ def fit(
     Args:
       data: A dataset, or the directory of one.
       out: Directory to make.
-      preset: Settings to start from: "deeprke", "deeprke-no-structure", "paper",
-        "no-structure", "one-hot", "cnn-only", "deepbind", "ideepv" or "ideeps".
+      preset: Settings to start from: "deeprke" (the default), "deeprke-no-structure",
+        "paper", "no-structure", "one-hot", "cnn-only", "deepbind", "ideepv" or
+        "ideeps".
       config: In place of a preset: settings, or a file of them such as the
         `config.json` of a run.
       vectors_from: Directory of `deeprke vectors`; by default the k-mer vectors are
@@ -265,13 +272,14 @@ def fit(
     return load_run(out)
 
 
+@checked
 def crossvalidate(
     data: PathLike | Dataset,
     out: PathLike,
     *,
     folds: int = 5,
     groups: "Groups" = "auto",
-    preset: str = presets.DEFAULT,
+    preset: str | None = None,
     config: PathLike | RunConfig | None = None,
     vectors_from: PathLike | None = None,
     devices: int | None = None,
@@ -340,6 +348,7 @@ class Run(run.Run):
     `calibration`, `config`, `members` and `model`, the Keras network.
     """
 
+    @checked
     def predict(
         self,
         sites: PathLike | Iterable[str | Site],
@@ -408,6 +417,7 @@ class Run(run.Run):
         tables = _tables(predictor, rows, chunks, getattr(stream, "has_places", None))
         return next(tables) if chunks is None else tables
 
+    @checked
     def evaluate(
         self,
         data: PathLike | Dataset,
@@ -442,6 +452,7 @@ class Run(run.Run):
             self, data, split, n_bootstrap=n_bootstrap, batch_size=batch_size
         )
 
+    @checked
     def scan(
         self,
         fasta: PathLike | None = None,
@@ -545,6 +556,7 @@ class Run(run.Run):
             progress=as_progress(progress),
         )
 
+    @checked
     def variants(
         self,
         vcf: PathLike | None = None,
@@ -626,6 +638,7 @@ class Run(run.Run):
             progress=as_progress(progress),
         )
 
+    @checked
     def export(self, out: PathLike, license: str = "not stated") -> Path:
         """Writes the model as a SavedModel that TF Serving can load.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 from deeprke_tf.errors import UserError
-from deeprke_tf.system import files
+from deeprke_tf.system import arguments, files
 
 Config = TypeVar("Config")
 
@@ -41,7 +41,7 @@ Seed = Annotated[int, Between(0, 2**63 - 1)]
 
 
 def check(config: Any) -> None:
-    """Raises a UserError for values that `Between` and `Literal` types do not allow."""
+    """Raises a UserError for values of a wrong type or out of their range."""
     hints = typing.get_type_hints(type(config), include_extras=True)
     for name, hint in hints.items():
         value = getattr(config, name)
@@ -49,6 +49,7 @@ def check(config: Any) -> None:
         if typing.get_origin(hint) is Literal and value not in typing.get_args(hint):
             allowed = ", ".join(map(repr, typing.get_args(hint)))
             raise UserError(f"`{name}` must be one of {allowed}; got {value!r}.")
+        arguments.require_type(name, value, hint)
         for limits in getattr(hint, "__metadata__", ()):
             # NaN compares false, and is refused.
             if isinstance(limits, Between) and not all(

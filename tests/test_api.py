@@ -1,6 +1,9 @@
+import inspect
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -90,7 +93,7 @@ def test_no_sites_give_an_empty_table(sequence_run):
         (SEQUENCES, {"threshold": 2}, r"`threshold` must be in \[0, 1\], got 2"),
         ("none.fa", {}, "none.fa: No such file"),
         ([3], {}, "item 1 is of type int"),
-        (None, {}, "`sites` must be a path, or hold sequences"),
+        (None, {}, "`sites` must be a path or several texts or Sites"),
         ({"site": "ACGU"}, {}, "got a value of type dict"),
         (pd.DataFrame({"sequence": SEQUENCES}), {}, "a value of type DataFrame"),
     ],
@@ -178,3 +181,68 @@ def test_errors_of_fit_name_its_arguments(sequence_run, data, tmp_path):
             dk.fit(data, tmp_path / "run", **settings)
     with pytest.raises(dk.UserError, match="is a finished run; name another `out`"):
         dk.fit(data, sequence_run, config=sequence_run / "config.json")
+
+
+def arguments_of(function):
+    return {
+        name: parameter
+        for name, parameter in inspect.signature(function).parameters.items()
+        if name != "self"
+        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        and not isinstance(parameter.annotation, str)
+    }
+
+
+PUBLIC = [
+    *(dk.preprocess, dk.extract_sites, dk.audit_sites, dk.fit, dk.crossvalidate),
+    *(dk.Run.predict, dk.Run.evaluate, dk.Run.scan, dk.Run.export),
+    *(dk.fold, dk.loop_contexts),
+]
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [(function, name) for function in PUBLIC for name in arguments_of(function)],
+)
+def test_a_value_of_a_wrong_type_is_refused_by_the_name_of_its_argument(function, name):
+    needed = {
+        other: "x"
+        for other, parameter in arguments_of(function).items()
+        if parameter.default is parameter.empty
+    }
+    of_run = (object(),) if "self" in inspect.signature(function).parameters else ()
+    with pytest.raises(dk.UserError, match=f"^`{name}` must be .*; got b'x'.$"):
+        function(*of_run, **needed | {name: b"x"})
+
+
+@pytest.mark.parametrize(
+    ("paths", "words"),
+    [
+        ((), "No run: give a directory, such as"),
+        ((None,), "`paths` must be a path; got None."),
+        (("runs/QKI", ["runs/b"]), r"`paths` must be a path; got \['runs/b'\]."),
+        (("",), "`paths` must be a path; got ''."),
+    ],
+)
+def test_what_is_no_path_of_a_run_is_refused(paths, words):
+    with pytest.raises(dk.UserError, match=words):
+        dk.load_run(*paths)
+
+
+def test_numbers_of_numpy_are_numbers(sites_files, tmp_path):
+    dataset = dk.preprocess(
+        Path(sites_files / "train.tsv"),
+        out=tmp_path / "QKI",
+        k=np.int64(3),
+        validation_fraction=np.float32(0.25),
+        structure=np.bool_(False),
+    )
+    assert dataset.encoding.k == 3
+
+
+def test_a_preset_with_a_file_of_settings_is_refused(tmp_path):
+    with pytest.raises(dk.UserError, match="`preset`, here 'paper', or `config`, not"):
+        dk.fit("x", tmp_path / "run", preset="paper", config=RunConfig())
+    with pytest.raises(dk.UserError, match="not both"):
+        dk.crossvalidate("x", tmp_path / "cv", preset="paper", config="config.json")
+    assert not list(tmp_path.iterdir())

@@ -8,11 +8,13 @@ from deeprke_tf.config import FoldSettings
 from deeprke_tf.data import local_runner
 from deeprke_tf.data.description import Dataset
 from deeprke_tf.data.plan import ValidationGroups, plan_of
+from deeprke_tf.system.arguments import checked
 from deeprke_tf.system.progress import Progress, as_progress
 
 PathLike: TypeAlias = str | os.PathLike[str]
 
 
+@checked
 def preprocess(
     sites: PathLike | None = None,
     *,

@@ -23,6 +23,7 @@ import numpy as np
 import RNA
 
 from deeprke_tf.config import FoldSettings
+from deeprke_tf.system.arguments import checked
 
 # Order is part of the record format: k-mer ids depend on it.
 LOOP_CONTEXTS = "FTIHMS"
@@ -33,6 +34,7 @@ _OF_ELEMENTS = bytes.maketrans(b"ehimEHIM", b"MHIMSSSS")
 VIENNARNA_VERSION: str = RNA.__version__
 
 
+@checked
 def fold(sequence: str, settings: FoldSettings = FoldSettings()) -> tuple[str, float]:
     """Folds an RNA into its minimum free energy (MFE) structure.
 
@@ -90,6 +92,7 @@ def _new_details(settings: FoldSettings) -> RNA.md:
     return details
 
 
+@checked
 def loop_contexts(dot_bracket: str) -> str:
     r"""Names the loop that each nucleotide lies in, in `LOOP_CONTEXTS` letters.
 

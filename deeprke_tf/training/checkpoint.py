@@ -1,8 +1,9 @@
 """The state of an unfinished training run, from which it resumes after a kill."""
 
 import contextlib
+import math
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,14 @@ def require_digest(path: Path, sha256: str | None) -> None:
     """
     if sha256 not in (None, files.sha256(path)):
         raise UserError(f"{path} is not the file that training wrote.")
+
+
+def _require_whole(history: Sequence[Mapping[str, Any]]) -> None:
+    """Raises an error unless each epoch has its row, all with the same measures."""
+    for epoch, row in enumerate(history, start=1):
+        whole = row["epoch"] == epoch and row.keys() == history[0].keys()
+        if not whole or not all(map(math.isfinite, [row["loss"], *row.values()])):
+            raise ValueError(f"row {epoch}: {row}")
 
 
 class TrainingState:
@@ -128,8 +137,8 @@ class TrainingState:
             progress = {"history": progress, "sha256": {}}
         try:
             self.history, self._sha256 = progress["history"], progress["sha256"]
-            objective.best_epoch(self.history)
-        except (KeyError, TypeError, ValueError) as error:
+            _require_whole(self.history)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise UserError(f"{path} holds no history of a training.") from error
 
     def _load(self, epoch: int, compile: bool) -> keras.Model:

@@ -17,7 +17,7 @@ SAMPLE = Path("tfrecords/sample")
 
 
 def run_config(
-    preset: str = presets.DEFAULT,
+    preset: str | None = None,
     base: str | os.PathLike[str] | RunConfig | None = None,
     given: Mapping[str, Any] = {},
 ) -> RunConfig:
@@ -27,16 +27,22 @@ def run_config(
     (8, 6, 4)
 
     Args:
-      preset: Name of a preset.
+      preset: Name of a preset; None: the default one.
       base: In place of a preset: settings, or a file of them.
       given: Settings by name. `epochs` without `min_steps` sets `min_steps` to 0, so
         that the epochs are not raised.
 
     Raises:
-      UserError: No such preset or setting, or a value that is not allowed.
+      UserError: No such preset or setting, a preset and a base, or a value that is
+        not allowed.
     """
     if base is None:
-        settings = presets.preset(preset)
+        settings = presets.preset(presets.DEFAULT if preset is None else preset)
+    elif preset is not None:
+        raise UserError(
+            f"Give `preset`, here {preset!r}, or `config`, not both: each has all "
+            "settings. Single settings can be given with either."
+        )
     elif isinstance(base, RunConfig):
         settings = base
     else:
@@ -64,10 +70,10 @@ def defaults_of(argv: Sequence[str]) -> dict[str, Any]:
     without --min-steps, `min_steps` is 0: the epochs given are not raised.
 
     Raises:
-      UserError: No such preset, or a file that cannot be used.
+      UserError: No such preset, a preset and a file, or a file that cannot be used.
     """
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    first.add_argument("--preset", default=presets.DEFAULT)
+    first.add_argument("--preset")
     first.add_argument("--config", type=Path)
     first.add_argument("--epochs")
     first.add_argument("--min-steps", "--min_steps")
@@ -75,7 +81,8 @@ def defaults_of(argv: Sequence[str]) -> dict[str, Any]:
     is_raised = given.epochs is None or given.min_steps is not None
     single = {} if is_raised else {"min_steps": 0}
     settings = run_config(given.preset, given.config, single)
-    return {"preset": given.preset, "config": given.config, **vars(settings)}
+    preset = given.preset or presets.DEFAULT
+    return {"preset": preset, "config": given.config, **vars(settings)}
 
 
 def _as_json(value: Any) -> Any:

@@ -21,9 +21,9 @@ def test_single_settings_replace_settings_of_the_preset():
 
 
 def test_a_config_file_or_object_takes_the_place_of_the_preset(sequence_run):
-    settings = run_config("paper", sequence_run / "config.json")
+    settings = run_config(base=sequence_run / "config.json")
     assert settings.model.lstm_units == 0
-    assert run_config("paper", settings, {"lstm_units": 4}).model.lstm_units == 4
+    assert run_config(None, settings, {"lstm_units": 4}).model.lstm_units == 4
 
 
 @pytest.mark.parametrize(

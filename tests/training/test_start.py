@@ -78,6 +78,8 @@ def test_an_unfinished_run_is_not_mixed_with_another(
     [
         ("state/progress.json", b'[{"epoch"', "is not JSON"),
         ("state/progress.json", b"[1]", "holds no history of a training"),
+        ("state/progress.json", b'[{"a": 1}]', "holds no history of a training"),
+        ("state/progress.json", b'[{"epoch": 2, "loss": 1}]', "holds no history of a"),
         ("state/epoch-0001.keras", None, "is missing"),
         ("state/epoch-0001.keras", b"PK", "is not the file that training wrote"),
         ("state/started.json", b"[]", "does not say how the run was started"),
