@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn import metrics as sklearn_metrics
 
-from deeprke_tf import evaluate, load_run
+from deeprke_tf import evaluate, fit, load_run
 from deeprke_tf.data import batches as dataset
 from deeprke_tf.data import description
 from deeprke_tf.errors import UserError
@@ -215,13 +215,31 @@ def test_metrics_that_cannot_be_read_are_named(copied, data, capsys):
     assert f"{copied / 'metrics.json'} is not JSON" in capsys.readouterr().err
 
 
-def test_shards_of_other_records_than_described_are_refused(run, data, tmp_path):
+@pytest.mark.parametrize("n_more", [{"n_sites": 1}, {"n_positive": 1}])
+def test_shards_of_other_records_than_described_are_refused(
+    n_more, run, data, tmp_path
+):
     copied = shutil.copytree(data, tmp_path / "data")
     path = copied / "dataset.json"
     contents = json.loads(path.read_text())
-    test = contents["splits"]["test"]
-    test["n_sites"] += 1
-    test["shards"][0]["n_sites"] += 1
+    for split in contents["splits"].values():
+        for name, n in n_more.items():
+            split[name] += n
+            if name == "n_sites":
+                split["shards"][0][name] += n
     path.write_text(json.dumps(contents))
-    with pytest.raises(UserError, match="The shards do not hold the records"):
+    words = "The shards do not hold the records"
+    with pytest.raises(UserError, match=words):
         load_run(run).evaluate(copied, n_bootstrap=50)
+    with pytest.raises(UserError, match=words):
+        fit(copied, tmp_path / "run", epochs=1)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("n_positive", [-1, 10_000, "x"])
+def test_an_impossible_count_of_bound_sites_is_refused(n_positive, data, tmp_path):
+    contents = json.loads((data / "dataset.json").read_text())
+    contents["splits"]["test"]["n_positive"] = n_positive
+    (tmp_path / "dataset.json").write_text(json.dumps(contents))
+    with pytest.raises(UserError, match="is not a dataset description"):
+        description.read(tmp_path)

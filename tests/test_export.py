@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from deeprke_tf import export
 from deeprke_tf.data import records
+from deeprke_tf.errors import UserError
 from deeprke_tf.runs import scorer
 from deeprke_tf.runs.run import Run
 from deeprke_tf.serving.export import export_run
@@ -187,3 +188,28 @@ def test_wrong_flags_end_with_one_line(flags, message, run, tmp_path, capsys):
     assert error.startswith("deeprke export: error: ")
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_a_directory_of_other_files_is_refused_and_kept(run, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match=r"such as notes\.txt, and no served model"):
+        export_run(Run.load(run), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_what_a_killed_export_left_and_notes_beside_versions_are_not_in_the_way(
+    run, tmp_path, monkeypatch
+):
+    def save(_model, _encoding, path, *_rest):
+        path.mkdir()
+        (path / "saved_model.pb").touch()
+        return {}
+
+    monkeypatch.setattr("deeprke_tf.serving.signatures.save", save)
+    (tmp_path / "1.partial").mkdir()
+    loaded = Run.load(run)
+    assert export_run(loaded, tmp_path)[0] == tmp_path / "1"
+    (tmp_path / "notes.txt").write_text("mine")
+    assert export_run(loaded, tmp_path)[0] == tmp_path / "2"
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert not (tmp_path / "1.partial").exists()

@@ -27,6 +27,17 @@ BATCHES_PER_WINDOW = 16
 _PARALLEL_CALLS = min(4, os.cpu_count() or 1)
 _BATCHES_AHEAD = 8
 
+OTHER_RECORDS = (
+    "The shards do not hold the records that dataset.json describes; run `deeprke "
+    "preprocess` again."
+)
+# What TensorFlow raises on records of another format.
+DAMAGED_RECORDS = (
+    tf.errors.DataLossError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.InvalidArgumentError,
+)
+
 _SPECS = {
     Kind.INT: tf.io.FixedLenFeature([], tf.int64),
     Kind.INTS: tf.io.RaggedFeature(tf.int64),
@@ -268,18 +279,39 @@ def shard_paths(info: Dataset, split: str) -> list[str]:
 
 
 def verify_shards(info: Dataset, split: str) -> None:
-    """Checks each shard of a split against the digest in `dataset.json`.
+    """Checks the shards of a split against `dataset.json`.
 
     Only the digest shows that a shard was cut off: TensorFlow reads it as if it ended
-    there.
+    there. Class weights and base rate are made from the counts of sites.
 
     Raises:
-      UserError: A shard is missing, damaged or was changed.
+      UserError: A shard is missing, damaged or was changed, or the records are not as
+        many, or not as many of them bound, as `dataset.json` says.
     """
-    paths = shard_paths(info, split)
-    for path, shard in zip(paths, info.split(split).shards, strict=True):
+    described, paths = info.split(split), shard_paths(info, split)
+    for path, shard in zip(paths, described.shards, strict=True):
         if sha256(Path(path)) != shard["sha256"]:
             raise UserError(
                 f"The shard {path} is damaged: its SHA-256 is not the one in "
                 "dataset.json. Copy it again, or run `deeprke preprocess` again."
             )
+    n_background, n_bound = (
+        described.n_sites - described.n_positive,
+        described.n_positive,
+    )
+    if _counted_labels(paths) != {0: n_background, 1: n_bound}:
+        raise UserError(OTHER_RECORDS)
+
+
+def _counted_labels(paths: list[str]) -> dict[int, int]:
+    """Counts the sites of each label in some shards."""
+    counts = {0: 0, 1: 0}
+    records = tf.data.TFRecordDataset(paths, compression_type="GZIP")
+    try:
+        for some in records.batch(SITES_PER_SHUFFLE):
+            labels = parse(some, ["label"])["label"].numpy()
+            for label, n in zip(*np.unique(labels, return_counts=True), strict=True):
+                counts[int(label)] = counts.get(int(label), 0) + int(n)
+    except DAMAGED_RECORDS as error:
+        raise UserError(OTHER_RECORDS) from error
+    return counts

@@ -191,6 +191,8 @@ def _checked(split: Split) -> Split:
         raise ValueError("a shard of less than no sites")
     if n_sites != split.n_sites:
         raise ValueError(f"{split.n_sites} sites, but {n_sites} in the shards")
+    if not 0 <= split.n_positive <= n_sites:
+        raise ValueError(f"{split.n_positive} of {n_sites} sites are bound")
     for shard in split.shards:
         if not isinstance(shard["file"], str) or not isinstance(shard["sha256"], str):
             raise TypeError(f"shard {shard}")

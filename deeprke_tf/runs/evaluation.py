@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deeprke_tf.data.description import Dataset
-from deeprke_tf.errors import UserError, require_positive
+from deeprke_tf.errors import require_positive
 from deeprke_tf.rna.loci import Locus
 from deeprke_tf.runs import layout, table
 from deeprke_tf.runs.ensemble import Scores, mean_and_sd
@@ -172,7 +172,7 @@ def evaluate(
     """
     from deeprke_tf.data import batches
     from deeprke_tf.evaluation import metrics
-    from deeprke_tf.runs.scorer import OTHER_RECORDS, score_labelled
+    from deeprke_tf.runs.scorer import score_labelled
 
     require_positive(n_bootstrap=n_bootstrap, batch_size=batch_size)
     data.require_encoding(run.encoding, run.views)
@@ -182,8 +182,6 @@ def evaluate(
     for training in run.trainings:
         labels, probabilities = score_labelled(training.network_scorer, read)
         each.append(probabilities)
-    if len(labels) != data.split(split).n_sites:
-        raise UserError(OTHER_RECORDS)
     mean, sd = mean_and_sd(each)
     # Like the validation probabilities that threshold and calibration were fitted to.
     mean = mean.astype(np.float32)

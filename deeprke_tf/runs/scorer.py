@@ -7,17 +7,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from deeprke_tf.data.batches import DAMAGED_RECORDS, OTHER_RECORDS
 from deeprke_tf.data.kmers import PAD_ID
 from deeprke_tf.errors import UserError
 
 # K-mers in a padded batch. Preset `deeprke` takes 2.7 kB for each, 0.7 GB in all; 256
 # sites of the benchmarks, or windows, have far fewer.
 _MOST_KMERS = 256_000
-
-OTHER_RECORDS = (
-    "The shards do not hold the records that dataset.json describes; run `deeprke "
-    "preprocess` again."
-)
 
 Scorer = Callable[[dict[str, Any]], np.ndarray]
 
@@ -70,11 +66,7 @@ def score_labelled(score: Scorer, batches: tf.data.Dataset) -> tuple[np.ndarray,
         for inputs, label, _weight in batches:
             labels.append(label.numpy()[:, 0].astype(int))
             probabilities.append(score(inputs))
-    except (
-        tf.errors.DataLossError,
-        tf.errors.FailedPreconditionError,
-        tf.errors.InvalidArgumentError,
-    ) as error:
+    except DAMAGED_RECORDS as error:
         raise UserError(OTHER_RECORDS) from error
     return np.concatenate(labels), np.concatenate(probabilities)
 

@@ -9,6 +9,8 @@ Both are text protos that a user may edit: existing files are left alone.
 import json
 from pathlib import Path
 
+from deeprke_tf.system import files
+
 MODELS = "models.config"
 BATCHING = "batching.config"
 
@@ -61,6 +63,7 @@ def write_serving_config(directory: Path) -> list[Path]:
     for file_name, text in texts.items():
         path = directory / file_name
         if not path.exists():
-            path.write_text(text, encoding="utf-8")
+            with files.written_aside(path) as file:
+                file.write(text)
             written.append(path)
     return written

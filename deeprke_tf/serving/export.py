@@ -1,12 +1,14 @@
 """Export of a run: the next version of a served model, with all that belongs to it."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 
+from deeprke_tf.errors import UserError
 from deeprke_tf.runs.run import Run
 from deeprke_tf.serving import calibration_graph, model_card, signatures, warm_up
-from deeprke_tf.serving.config import write_serving_config
+from deeprke_tf.serving.config import BATCHING, MODELS, write_serving_config
 from deeprke_tf.system.directories import make_directory, only_process
 
 
@@ -28,11 +30,12 @@ def export_run(
       were not there yet.
 
     Raises:
-      UserError: `directory` is a file or cannot be written to, or the metrics of the
-        run cannot be read.
+      UserError: `directory` is a file, cannot be written to or holds something else,
+        or the metrics of the run cannot be read.
     """
     make_directory(directory)
     with only_process(directory, wait=True):
+        _require_place(directory)
         versions = [int(p.name) for p in directory.iterdir() if p.name.isdecimal()]
         path = directory / str(max(versions, default=0) + 1)
         # TF Serving looks at integer names only: it never sees this one.
@@ -44,6 +47,27 @@ def export_run(
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         return path, write_serving_config(directory)
+
+
+def _require_place(directory: Path) -> None:
+    """Refuses a directory of other files, which is named by mistake.
+
+    A served model may have them: a license, or notes of its user.
+
+    Raises:
+      UserError: It holds other files, and no version of a served model.
+    """
+    names = sorted(path.name for path in directory.iterdir())
+    if any((directory / name / "saved_model.pb").exists() for name in names):
+        return
+    # A killed export leaves some of these.
+    own = rf"\..*|{MODELS}|{BATCHING}|\d+(\.partial)?"
+    others = [name for name in names if not re.fullmatch(own, name)]
+    if others:
+        raise UserError(
+            f"`out` {directory} holds other files, such as {others[0]}, and no served "
+            "model; name a new directory, which will be called as the model."
+        )
 
 
 def _write(run: Run, name: str, path: Path, license_name: str) -> None:
