@@ -195,7 +195,7 @@ def arguments_of(function):
 
 PUBLIC = [
     *(dk.preprocess, dk.extract_sites, dk.audit_sites, dk.fit, dk.crossvalidate),
-    *(dk.Run.predict, dk.Run.evaluate, dk.Run.scan, dk.Run.export),
+    *(dk.Run.predict, dk.Run.evaluate, dk.Run.scan, dk.Run.variants, dk.Run.export),
     *(dk.fold, dk.loop_contexts),
 ]
 
