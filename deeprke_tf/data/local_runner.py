@@ -14,6 +14,7 @@ import dataclasses
 import functools
 import gc
 import itertools
+import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -35,6 +36,7 @@ from deeprke_tf.data.stages import (
     sites_to_records,
     skipped_cells,
 )
+from deeprke_tf.errors import UserError
 from deeprke_tf.rna.fold_cache import FoldCache
 from deeprke_tf.rna.folding import FoldingPool
 from deeprke_tf.rna.site_files import SitesFile
@@ -58,11 +60,14 @@ def run(plan: Plan, progress: Progress = no_progress) -> Dataset:
       UserError: Input that cannot be read or used, or a directory that is in the way.
     """
     out = Path(plan.out)
-    with (
-        directory_aside(out, plan.overwrite, description.DATASET) as directory,
-        _folding_pool(plan) as pool,
-    ):
-        n_folded = _write_dataset(plan, directory, pool, progress)
+    try:
+        with (
+            directory_aside(out, plan.overwrite, description.DATASET) as directory,
+            _folding_pool(plan) as pool,
+        ):
+            n_folded = _write_dataset(plan, directory, pool, progress)
+    except sqlite3.OperationalError as error:  # as of a full disk
+        raise UserError(f"Cannot write {out}: {error}.") from error
     return dataclasses.replace(description.read(out), n_folded=n_folded)
 
 

@@ -188,6 +188,6 @@ class ScoreStore:
             raise self._unusable(error) from error
 
     def _unusable(self, error: Exception) -> UserError:
-        return UserError(
-            f"Cannot use {self.path}: {error}. Delete the file to scan afresh."
-        )
+        # On a full disk the file stays whole, and the scan can go on later.
+        advice = "" if "disk" in str(error) else " Delete the file to scan afresh."
+        return UserError(f"Cannot use {self.path}: {error}.{advice}")

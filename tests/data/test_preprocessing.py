@@ -10,6 +10,7 @@ import pytest
 
 import deeprke_tf as dk
 from pipelines.preprocess import PreprocessFlags
+from tests.support.full_disk import full_disk
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def test_a_dataset_is_made_and_shown(fasta, tmp_path, capsys):
 
 
 def test_unknown_validation_groups_are_refused(fasta, tmp_path):
-    with pytest.raises(dk.UserError, match="`validation_groups` must be sequence or"):
+    with pytest.raises(dk.UserError, match="`validation_groups` must be 'sequence' or"):
         dk.preprocess(fasta, out=tmp_path / "data", validation_groups="overlp")
     assert not (tmp_path / "data").exists()
 
@@ -104,3 +105,14 @@ def test_a_script_needs_no_main_guard_and_no_tensorflow(fasta, tmp_path):
     )
     assert said.stdout == "100 False\n"
     assert not said.stderr
+
+
+@pytest.mark.parametrize("n_bytes", [0, 10_000])
+def test_a_full_disk_is_named_and_leaves_nothing(n_bytes, fasta, tmp_path):
+    out = tmp_path / "out" / "data"
+    with (
+        full_disk(n_bytes),
+        pytest.raises(dk.UserError, match=rf"^Cannot write {out}: .*\.$"),
+    ):
+        dk.preprocess(fasta, out=out, validation_fraction=0.3, structure=False)
+    assert not list(out.parent.iterdir())

@@ -6,6 +6,7 @@ import pytest
 from deeprke_tf.errors import UserError
 from deeprke_tf.rna.sites import SkippedSite
 from deeprke_tf.scanning.store import ScoredRna, ScoreStore
+from tests.support.full_disk import full_disk
 
 
 def scored(name, row, probabilities, reasons=None):
@@ -102,3 +103,20 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
     path.write_text("not a database, but long enough to look at" * 9)
     with pytest.raises(UserError, match=r"Cannot use .*Delete the file to scan afresh"):
         ScoreStore(path)
+
+
+def test_a_full_disk_is_named_and_leaves_a_store_to_go_on_with(tmp_path):
+    path = tmp_path / "scores.sqlite"
+    with ScoreStore(path) as store:
+        store.begin("scanned", {"window": 10})
+        store.add("scanned", [scored("a", 1, [0.5])])
+    rna = scored("b", 2, [0.25] * 100_000)
+    with (
+        ScoreStore(path) as store,
+        full_disk(path.stat().st_size),
+        pytest.raises(UserError, match=r"scores\.sqlite: .*disk[^.]*\.$"),
+    ):
+        store.add("scanned", [rna])
+    with ScoreStore(path) as store:
+        store.add("scanned", [rna])
+        assert [rna.name for rna in store.scored("scanned")] == ["a", "b"]
