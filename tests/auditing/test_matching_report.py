@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deeprke_tf.auditing.matching_report import matching_report
+from deeprke_tf.auditing.matching_report import Group, matching_report
+from deeprke_tf.rna.sites import Site
 
 
 def table(n, seed, gc=0.5, regions=("CDS", "intron"), length=60, **columns):
@@ -99,3 +100,14 @@ def test_too_few_sites_have_no_rules(tmp_path, n):
     report = matching_report(table(30, 1), table(n, 2))
     assert not report.rules_after
     assert report.write(tmp_path)
+
+
+def test_some_sites_of_a_group_keep_what_belongs_to_them():
+    sites = [Site(str(i), "ACGU") for i in range(9)]
+    group = Group("all", sites, np.arange(9).astype(str), {"x": np.arange(9.0)})
+    some = group.some(4, seed=1)
+    names = [site.name for site in some.sites]
+    assert len(set(names)) == 4
+    assert some.region.tolist() == names
+    assert some.values["x"].tolist() == [float(name) for name in names]
+    assert group.some(9, seed=1) is group
