@@ -1,0 +1,179 @@
+"""The sites to explain: those that the model is most certain of, and others beside.
+
+Sites stream through, so that memory does not grow with their number: the ones with the
+largest log odds are kept, and of all others a random sample.
+"""
+
+import heapq
+import itertools
+import random
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from deeprke_tf.data.description import Dataset
+from deeprke_tf.errors import UserError
+from deeprke_tf.explaining.log_odds import LogOdds
+from deeprke_tf.rna.folding import FoldingPool
+from deeprke_tf.rna.loci import Locus
+from deeprke_tf.rna.sites import Site, SkippedSite
+from deeprke_tf.rna.structure import all_loop_contexts
+from deeprke_tf.system.progress import Bar
+
+_SITES_AT_ONCE = 2_048
+MOST_OTHERS = 5_000
+
+
+class FoldedSite(NamedTuple):
+    """A site with its loop contexts.
+
+    Attributes:
+      name: Its name.
+      sequence: RNA letters.
+      loop_contexts: As long as the sequence; empty if the model reads no structure.
+      label: 1 bound, 0 background; None: not known.
+      locus: Where it lies on its genome; None: not known.
+    """
+
+    name: str
+    sequence: str
+    loop_contexts: str
+    label: int | None = None
+    locus: Locus | None = None
+
+
+class ChosenSites(NamedTuple):
+    """Sites to explain, and others to compare them with.
+
+    Attributes:
+      explained: By their log odds, the largest first.
+      log_odds: Of each, mean over the networks, float64 [n_explained].
+      others: A random sample of the other sites, of `MOST_OTHERS` at most.
+      n_read: Usable sites that were read.
+      skipped: Number of sites that could not be used, by reason.
+    """
+
+    explained: list[FoldedSite]
+    log_odds: np.ndarray
+    others: list[FoldedSite]
+    n_read: int
+    skipped: Counter[str]
+
+
+def choose(
+    sites: Iterable[FoldedSite | SkippedSite],
+    log_odds: LogOdds,
+    top: int,
+    seed: int,
+    bar: Bar,
+) -> ChosenSites:
+    """Scores sites and keeps those with the largest log odds.
+
+    Args:
+      sites: Of `folded_sites` or `dataset_sites`.
+      log_odds: The model.
+      top: Sites to explain.
+      seed: Fixes the sample of the others.
+      bar: Counts sites.
+
+    Raises:
+      UserError: No site can be used.
+    """
+    rng = random.Random(seed)
+    best: list[tuple[float, int, FoldedSite]] = []
+    others: list[FoldedSite] = []
+    skipped: Counter[str] = Counter()
+    n_read = n_others = 0
+    stream = iter(sites)
+    while some := list(itertools.islice(stream, _SITES_AT_ONCE)):
+        skipped.update(site.reason for site in some if isinstance(site, SkippedSite))
+        usable = [site for site in some if isinstance(site, FoldedSite)]
+        scores = log_odds.mean(
+            [site.sequence for site in usable], [site.loop_contexts for site in usable]
+        )
+        for score, site in zip(scores.tolist(), usable, strict=True):
+            # Of equal sites the first is kept; the number also keeps names uncompared.
+            entry = (score, -n_read, site)
+            n_read += 1
+            if len(best) < top:
+                heapq.heappush(best, entry)
+                continue
+            site = heapq.heappushpop(best, entry)[2]
+            n_others += 1
+            if len(others) < MOST_OTHERS:
+                others.append(site)
+            elif (place := rng.randrange(n_others)) < MOST_OTHERS:
+                others[place] = site
+        bar.update(len(some))
+    if not best:
+        raise UserError(f"No site can be explained: {_reasons(skipped)}.")
+    best.sort(reverse=True)
+    scores = np.array([score for score, _number, _site in best])
+    explained = [site for _score, _number, site in best]
+    return ChosenSites(explained, scores, others, n_read, skipped)
+
+
+def _reasons(skipped: Counter[str]) -> str:
+    if not skipped:
+        return "`sites` is empty"
+    counted = (f"{reason} ({n:,})" for reason, n in skipped.most_common())
+    return f"all {skipped.total():,} were skipped, {', '.join(counted)}"
+
+
+def folded_sites(
+    sites: Iterable[Site | SkippedSite], pool: FoldingPool | None
+) -> Iterator[FoldedSite | SkippedSite]:
+    """Yields sites with their loop contexts.
+
+    Args:
+      sites: Cleaned sites; a structure of their own is taken as it is.
+      pool: Folds the others; None: the model does not read structure.
+    """
+    stream = iter(sites)
+    while some := list(itertools.islice(stream, _SITES_AT_ONCE)):
+        usable = [site for site in some if isinstance(site, Site)]
+        contexts = iter(
+            all_loop_contexts(pool.structures_of(usable))
+            if pool
+            else itertools.repeat("", len(usable))
+        )
+        for site in some:
+            if isinstance(site, SkippedSite):
+                yield site
+                continue
+            yield FoldedSite(
+                *(site.name, site.sequence, next(contexts), site.label, site.locus)
+            )
+
+
+def dataset_sites(
+    data: Dataset, split: str, with_structure: bool
+) -> Iterator[FoldedSite]:
+    """Yields the sites of a split, read back from their k-mer ids.
+
+    Args:
+      data: The dataset.
+      split: "train", "validation" or "test".
+      with_structure: Whether the model reads structure.
+
+    Raises:
+      UserError: The dataset has no such split or no structure, or a shard is missing or
+        damaged.
+    """
+    from deeprke_tf.data import batches
+
+    batches.verify_shards(data, split)
+    facts = batches.sites_of_split(data, split)
+    vocabulary = data.encoding.sequence_vocabulary
+    sequences = map(
+        vocabulary.letters, batches.sample_kmers(data, split, "sequence_kmers", -1)
+    )
+    contexts: Iterator[str] = itertools.repeat("", len(facts["name"]))
+    if with_structure:
+        read = batches.sample_kmers(data, split, "structure_kmers", -1)
+        contexts = map(data.encoding.structure_vocabulary.letters, read)
+    loci = (Locus.parse(text) if text else None for text in facts["locus"])
+    columns = (facts["name"], sequences, contexts, facts["label"], loci)
+    yield from map(FoldedSite, *columns)
