@@ -1,0 +1,65 @@
+"""Seqlets: the short stretches of sites that attributions single out.
+
+The idea of TF-MoDISco (Shrikumar et al., arXiv:1811.00416), on one strand. The
+attributions of a stretch are added up; a stretch counts where its sum is larger than
+those of sites whose attributions are in random order.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+WIDTH = 7  # nucleotides whose attributions are added up
+_MOST_PER_SITE = 4
+_FDR = 0.05
+
+
+class Seqlet(NamedTuple):
+    """A stretch of `WIDTH` nucleotides of a site.
+
+    Attributes:
+      site: Place of its site.
+      start: First nucleotide, from 0.
+      score: Sum of its attributions, log odds.
+    """
+
+    site: int
+    start: int
+    score: float
+
+
+def find_seqlets(attributions: Sequence[np.ndarray], seed: int) -> list[Seqlet]:
+    """Returns the stretches that stand out, the highest sum first.
+
+    Args:
+      attributions: By nucleotide, of each site, float [length].
+      seed: Fixes the random order of the sites that they are compared with.
+    """
+    rng = np.random.default_rng(seed)
+    found = _peaks(attributions)
+    by_chance = _peaks([rng.permutation(row) for row in attributions])
+    found.sort(key=lambda seqlet: -seqlet.score)
+    scores = np.array([seqlet.score for seqlet in found])
+    chance = np.sort([seqlet.score for seqlet in by_chance])
+    n_chance = len(chance) - np.searchsorted(chance, scores)
+    fdr = n_chance / np.arange(1, len(found) + 1)
+    # The largest number of seqlets that keeps the target.
+    kept = np.flatnonzero((fdr <= _FDR) & (scores > 0))
+    return found[: kept[-1] + 1] if len(kept) else []
+
+
+def _peaks(attributions: Sequence[np.ndarray]) -> list[Seqlet]:
+    """Returns the highest stretches of each site that do not overlap."""
+    found = []
+    for site, row in enumerate(attributions):
+        if len(row) < WIDTH:
+            continue
+        sums = np.convolve(row, np.ones(WIDTH), "valid")
+        for _ in range(_MOST_PER_SITE):
+            start = int(np.argmax(sums))
+            if sums[start] == -np.inf:
+                break
+            found.append(Seqlet(site, start, float(sums[start])))
+            sums[max(0, start - WIDTH + 1) : start + WIDTH] = -np.inf
+    return found
