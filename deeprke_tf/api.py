@@ -639,6 +639,49 @@ class Run(run.Run):
         )
 
     @checked
+    def report(
+        self,
+        out: PathLike,
+        *,
+        explain: PathLike | None = None,
+        audit: PathLike | None = None,
+        evaluation: PathLike | None = None,
+        extraction: PathLike | None = None,
+    ) -> Path:
+        """Writes one HTML page about the model that needs nothing else.
+
+        What is not given is looked for where `run_workflow` puts it.
+
+        Args:
+          out: HTML file to write or replace.
+          explain: Directory of an explanation.
+          audit: Directory of an audit, written by its `write`.
+          evaluation: Directory of an evaluation, written by its `write`; by default the
+            run directory, if it has one.
+          extraction: Directory of `extract_sites`.
+
+        Returns:
+          The file.
+
+        Raises:
+          UserError: A directory is not what it should be, `out` cannot be written, or
+            several runs were loaded together.
+        """
+        from deeprke_tf.explaining.report import write_report
+
+        if self.given:
+            raise UserError(
+                "Runs that were loaded together have no report; train an ensemble."
+            )
+        return write_report(
+            *(self.directory, Path(out)),
+            explain=_path(explain),
+            audit=_path(audit),
+            evaluation=_path(evaluation),
+            extraction=_path(extraction),
+        )
+
+    @checked
     def export(self, out: PathLike, license: str = "not stated") -> Path:
         """Writes the model as a SavedModel that TF Serving can load.
 

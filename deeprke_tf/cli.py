@@ -60,6 +60,7 @@ GROUPS = {
     },
     "understand": {
         "variants": ("deeprke_tf.variants", "tell what variants do to binding"),
+        "report": ("deeprke_tf.report", "write a web page about a model"),
         "benchmark": ("deeprke_tf.benchmark", "run RBP-31 or RBP-24 and report"),
     },
     "scale": {

@@ -26,9 +26,9 @@ class RunFlags:
     """Extracts, audits and preprocesses sites, trains a model and evaluates it.
 
     Each step has a directory in --out, and is done once: the same command resumes what
-    was interrupted. summary.txt says how good the model is and what to doubt. Unless
-    splits are asked for, a fifth of the sites is for the test and a tenth for
-    validation, by gene.
+    was interrupted. summary.txt and report.html, a web page, say how good the model is
+    and what to doubt. Unless splits are asked for, a fifth of the sites is for the test
+    and a tenth for validation, by gene.
     """
 
     peaks: tuple[Path, ...]

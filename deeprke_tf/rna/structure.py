@@ -176,6 +176,49 @@ def are_balanced(dot_brackets: Sequence[str]) -> bool:
     return n_open.min(initial=0) == 0 and not n_open[ends - 1].any()
 
 
+def layout(dot_bracket: str) -> np.ndarray:
+    """Places the nucleotides of a structure on a plane, to draw it.
+
+    It is ViennaRNA's Naview layout, in which loops are round and stems seldom cross.
+
+    Args:
+      dot_bracket: A structure without pseudoknots.
+
+    Returns:
+      x and y of each nucleotide, float64 [n_nucleotides, 2]; neighbours are about 15
+      apart.
+
+    Raises:
+      ValueError: A bracket has no partner, or a symbol is unknown.
+    """
+    if not are_balanced([dot_bracket]):
+        loop_contexts(dot_bracket)  # says what is wrong
+    # ViennaRNA appends a place to each structure, and has none for an empty one.
+    places = RNA.naview_xy_coordinates(dot_bracket) if dot_bracket else ()
+    places = places[: len(dot_bracket)]
+    # A single nucleotide has no direction, and no place.
+    return np.nan_to_num([(p.X, p.Y) for p in places]).reshape(-1, 2)
+
+
+def pairs(dot_bracket: str) -> list[tuple[int, int]]:
+    """Returns the base pairs of a structure, positions from 0, by their 5' ends.
+
+    >>> pairs("((..).)")
+    [(0, 6), (1, 4)]
+
+    Args:
+      dot_bracket: A balanced structure.
+    """
+    opened: list[int] = []
+    found = []
+    for position, symbol in enumerate(dot_bracket):
+        if symbol == "(":
+            opened.append(position)
+        elif symbol == ")":
+            found.append((opened.pop(), position))
+    return sorted(found)
+
+
 def _with_ends(elements: str) -> str:
     """Names the dangling ends, which ViennaRNA calls exterior.
 

@@ -1,10 +1,15 @@
-"""The style of figures, and writing them to PNG files.
+"""The style of figures, and writing them to PNG or SVG files.
 
 Figures are drawn without pyplot: they share no state and need no display.
 """
 
 import pathlib
+import re
+import tempfile
+from collections.abc import Callable
+from typing import Any
 
+import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -35,6 +40,50 @@ def style(axes: Axes) -> None:
 
 
 def write(figure: Figure, path: pathlib.Path) -> None:
-    """Writes a figure as a PNG file."""
+    """Writes a figure as PNG, or as SVG if the name of the file says so."""
+    form = "svg" if path.suffix == ".svg" else "png"
+    # A date would make each file of the same figure another one.
+    metadata = {"Date": None} if form == "svg" else None
     with path_aside(path) as partial:
-        figure.savefig(partial, dpi=150, format="png")
+        figure.savefig(partial, dpi=150, format=form, metadata=metadata)
+
+
+def inline_svg(
+    draw: Callable[[pathlib.Path], None], name: str, font_size: float = 11
+) -> str:
+    """Returns a figure as an SVG element for a web page.
+
+    The same figure gives the same text. Its letters are text in the font of the page,
+    and its ids are told from those of other figures.
+
+    Args:
+      draw: Writes the figure to a path, by `write`.
+      name: In its ids; different for each figure of a page.
+      font_size: In points, as `new_figure` counts them.
+    """
+    settings: Any = {
+        "font.size": font_size,
+        "svg.fonttype": "none",
+        "svg.hashsalt": name,
+    }
+    # The title of a figure is below it on a page.
+    settings |= {"axes.titlesize": font_size, "legend.fontsize": font_size}
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        matplotlib.rc_context(settings),
+    ):
+        path = pathlib.Path(directory) / "figure.svg"
+        draw(path)
+        svg = path.read_text("utf-8")
+    # Without its head, and its style, which would be the style of the whole page.
+    svg = svg[svg.find("<svg") :].strip()
+    svg = re.sub(r"<(metadata|style)\b.*?</\1>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"<!--.*?-->", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"font-family: [^;\"]+;?", "", svg)
+    svg = re.sub(r"font: [^;\"]*?([\d.]+px)[^;\"]*", r"font-size: \1", svg)
+    svg = re.sub(r"\s*\n\s*", "\n", svg)
+    used = set(re.findall(r"(?:url\(|href=\")#([^)\"]+)", svg))
+    svg = re.sub(
+        r' id="([^"]+)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", svg
+    )
+    return re.sub(r"(url\(|href=\")#", rf"\1#{name}-", svg)

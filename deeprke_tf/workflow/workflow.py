@@ -9,6 +9,7 @@ dataset/       TFRecords
 model/         the trained run or ensemble
 evaluation/    measures and predictions on the test split
 summary.txt    how good the model is and what to doubt, in plain words
+report.html    the same for the eye: one page that needs nothing else
 """
 
 import dataclasses
@@ -24,6 +25,7 @@ from deeprke_tf.auditing import audit
 from deeprke_tf.auditing.matching_report import matching_report
 from deeprke_tf.data import description
 from deeprke_tf.errors import UserError
+from deeprke_tf.explaining.report import write_report
 from deeprke_tf.genome import extraction, extraction_files
 from deeprke_tf.genome.extraction_files import Inputs
 from deeprke_tf.genome.settings import Settings
@@ -37,6 +39,7 @@ PathLike: TypeAlias = str | os.PathLike[str]
 
 MANIFEST = "workflow.json"
 SUMMARY = "summary.txt"
+REPORT = "report.html"
 
 # A model is measured on sites of genes that it has not seen.
 TEST_FRACTION, VALIDATION_FRACTION = 0.2, 0.1
@@ -130,6 +133,7 @@ def run_workflow(
         summary = summary_of(**found)
         with files.written_aside(out / SUMMARY) as file:
             file.write(summary + "\n")
+        write_report(out / "model", out / REPORT)
     return Workflow(out, summary)
 
 

@@ -47,7 +47,7 @@ def changed(directory):
 
 def test_every_step_leaves_its_files_and_the_summary_says_what_came_out(finished):
     assert {path.name for path in finished.iterdir()} == {
-        *(*STEPS, "summary.txt", "workflow.json"),
+        *(*STEPS, "summary.txt", "report.html", "workflow.json"),
     }
     said = (finished / "summary.txt").read_text()
     assert "150 peaks gave 150 bound sites; 150 background sites" in " ".join(
@@ -58,6 +58,9 @@ def test_every_step_leaves_its_files_and_the_summary_says_what_came_out(finished
     # Of its own directory: what training measured is kept.
     trained = json.loads((finished / "model" / "metrics.json").read_text())
     assert (measured["split"], trained["split"]) == ("test", "validation")
+    page = (finished / "report.html").read_text()
+    assert f"{finished.name} – DeepRKE model report" in page
+    assert f"AUROC {measured['auroc']:.3f}" in page
     splits = json.loads((finished / "dataset" / "dataset.json").read_text())["splits"]
     n_sites = {name: split["n_sites"] for name, split in splits.items()}
     assert 30 < n_sites["test"] < 90 and 15 < n_sites["validation"] < 60

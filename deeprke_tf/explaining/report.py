@@ -1,0 +1,151 @@
+"""The report of a model: one HTML page that needs nothing else.
+
+Sections whose input is not there are left out, and the page says how to get them.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from deeprke_tf import __version__
+from deeprke_tf.explaining import (
+    report_doubts,
+    report_model,
+    report_quality,
+    report_sites,
+)
+from deeprke_tf.explaining.report_doubts import Doubts
+from deeprke_tf.explaining.report_sources import (
+    Measured,
+    Sources,
+    find_sources,
+    read_measured,
+)
+from deeprke_tf.explaining.report_tables import interval
+from deeprke_tf.runs import layout
+from deeprke_tf.runs.table import require_free
+from deeprke_tf.system import files, plotting
+
+
+def write_report(
+    model: Path,
+    out: Path,
+    *,
+    explain: Path | None = None,
+    audit: Path | None = None,
+    evaluation: Path | None = None,
+    extraction: Path | None = None,
+) -> Path:
+    """Writes the report of a model.
+
+    Args:
+      model: The run or ensemble.
+      out: HTML file to write or replace.
+      explain: Directory of `deeprke explain`.
+      audit: Directory of `deeprke audit`.
+      evaluation: Directory of `deeprke evaluate`.
+      extraction: Directory of `deeprke extract`.
+
+    Returns:
+      The file.
+
+    Raises:
+      UserError: A directory is not what it should be, a file cannot be read, or `out`
+        cannot be written.
+    """
+    sources = find_sources(
+        *(model,),
+        explain=explain,
+        audit=audit,
+        evaluation=evaluation,
+        extraction=extraction,
+    )
+    require_free(out, model / layout.MANIFEST)
+    page = render(contents_of(sources))
+    with files.written_aside(out) as file:
+        file.write(page)
+    return out
+
+
+def contents_of(sources: Sources) -> dict[str, Any]:
+    """Returns everything that the page shows, as its template names it."""
+    manifest = layout.read_manifest(sources.model)
+    measured = read_measured(sources, manifest)
+    doubts = report_doubts.read_doubts(sources.audit, sources.extraction, manifest)
+    return {
+        "title": sources.title,
+        "version": __version__,
+        "measured": measured,
+        "verdict": verdict(measured, doubts),
+        "measures": report_quality.measure_table(measured),
+        "confusion": measured.measures["confusion"],
+        "curves": report_quality.curves(measured),
+        "calls": report_quality.calls_table(
+            measured.sites, measured.measures["threshold"]
+        ),
+        "doubts": doubts,
+        "facts": report_model.facts_of(sources.model, manifest),
+        "data": report_model.data_table(manifest),
+        "inputs": report_model.input_table(manifest),
+        "learning": report_model.learning_figure(sources.model, manifest),
+        "versions": report_model.versions_of(manifest),
+        "commands": [report_model.Command("trained the model", manifest["command"])],
+        "sites": [],
+        "letters": report_sites.letter_outlines(),
+        "letter_colors": report_sites.LETTER_COLORS,
+        "raises": plotting.VERMILION,
+        "lowers": plotting.BLUE,
+    }
+
+
+def verdict(measured: Measured, doubts: Doubts) -> list[str]:
+    """Returns how good the model is in a few sentences."""
+    measures = measured.measures
+    sentences = []
+    if (auroc := measures["auroc"]) is not None:
+        ends = measures["auroc_ci"]
+        span = f" (95 % interval {interval(ends)})" if ends else ""
+        sentences.append(
+            f"Of a bound and a background site, the model gives the bound one the "
+            f"higher probability in {_of_hundred(auroc)} pairs: AUROC {auroc:.3f}"
+            f"{span} on {measures['n_sites']:,} {measured.split} sites."
+        )
+    found = measures["confusion"]
+    called = found["true_positive"] + found["false_positive"]
+    bound = found["true_positive"] + found["false_negative"]
+    sentences.append(
+        f"At its threshold, {measures['threshold']:.3f}, it finds "
+        f"{found['true_positive']:,} of {bound:,} bound sites; of {called:,} sites "
+        f"that it calls bound, {found['false_positive']:,} are background."
+    )
+    if auroc is not None and doubts.best_rule is not None:
+        sentences.append(
+            f"The best single simple rule about the training sites reaches an AUROC of "
+            f"{doubts.best_rule:.3f}."
+        )
+    return sentences
+
+
+def _of_hundred(fraction: float) -> str:
+    """Returns a fraction in words.
+
+    >>> _of_hundred(0.98), _of_hundred(0.9988)
+    ('98 of 100', 'more than 99 of 100')
+    """
+    rounded = round(100 * fraction)
+    if rounded == 100 and fraction < 1:
+        return "more than 99 of 100"
+    return f"{rounded} of 100"
+
+
+def render(contents: dict[str, Any]) -> str:
+    """Returns the page with these contents."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("deeprke_tf.explaining"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html.jinja").render(contents)

@@ -1,0 +1,211 @@
+"""The report of a model: what the page says, without and with a browser."""
+
+import html.parser
+import shutil
+
+import pytest
+
+from deeprke_tf import report
+from deeprke_tf.errors import UserError
+from deeprke_tf.explaining.report import write_report
+from tests.support.reported_run import SHA, make_reported_run, write
+
+pytestmark = pytest.mark.draws
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return make_reported_run(tmp_path_factory.mktemp("report") / "QKI")
+
+
+@pytest.fixture
+def copied(made, tmp_path):
+    return shutil.copytree(made, tmp_path / "QKI")
+
+
+VOID = {"meta", "link", "br", "img"}
+
+
+class Page(html.parser.HTMLParser):
+    """Text, tables and references of a page; refuses tags that do not match."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.text, self.ids, self.references, self.external = "", [], [], []
+        self.labels, self._open = [], []
+        self.tables = []
+        self.feed(text)
+        self.close()
+        assert not self._open
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        if tag not in VOID:
+            self._open.append(tag)
+        self._note(tag, given)
+
+    def handle_startendtag(self, tag, attributes):
+        self._note(tag, dict(attributes))
+
+    def _note(self, tag, given):
+        if "id" in given:
+            self.ids.append(given["id"])
+        if given.get("role") == "img":
+            self.labels.append(given.get("aria-label"))
+        for name in ("src", "href", "xlink:href"):
+            value = given.get(name, "")
+            if value.startswith("#"):
+                self.references.append(value[1:])
+            elif value and not value.startswith("data:"):
+                self.external.append(value)
+        if tag == "table":
+            self.tables.append([])
+        if tag == "tr" and self.tables:
+            self.tables[-1].append([])
+        if tag in ("td", "th"):
+            self.tables[-1][-1].append("")
+
+    def handle_endtag(self, tag):
+        assert self._open.pop() == tag
+
+    def handle_data(self, data):
+        if self._open and self._open[-1] in ("script", "style"):
+            return
+        self.text += data
+        if "table" in self._open and {"td", "th"} & set(self._open):
+            self.tables[-1][-1][-1] += data
+
+    def table(self, head):
+        """The rows of the table whose first column has this head."""
+        return next(rows[1:] for rows in self.tables if rows[0][0] == head)
+
+
+def page_of(directory, tmp_path, **given):
+    out = write_report(directory / "model", tmp_path / "page.html", **given)
+    return Page(out.read_text())
+
+
+def test_the_page_says_what_the_model_is_how_good_and_what_to_doubt(made, tmp_path):
+    page = page_of(made, tmp_path)
+    assert "QKI" in page.text
+    assert "80 test sites, which had no part in the training" in page.text
+    for warning in (
+        "A rule of the edge: mask these bases.",
+        "GC content alone reaches 0.7.",
+        "Few peaks.",
+        "Background is nearer to the transcript end.",
+        "The best single simple rule about the training sites reaches an AUROC of 0.7",
+    ):
+        assert warning in page.text
+    assert "deeprke run --peaks 'my peaks.bed' --out RBP" in page.text
+    names = [row[0] for row in page.table("measure")]
+    assert names == [
+        *("AUROC", "AUPRC", "MCC", "F1", "accuracy", "recall", "precision"),
+        *("specificity", "Brier score", "calibration error"),
+    ]
+    # An AUROC below one half is that of the rule turned round.
+    assert page.table("property")[0] == ["GC content", "0.6", "0.59", "0.800", "0.510"]
+    assert page.table("file") == [["sites.tsv", "380", "–", SHA[:16]]]
+
+
+def test_calls_right_and_wrong_are_listed_with_their_places(made, tmp_path):
+    rows = page_of(made, tmp_path).table("what")
+    found, wrong, missed = (
+        [row for row in rows if row[0] == kind]
+        for kind in ("bound, found", "background, called bound", "bound, missed")
+    )
+    assert len(found) == 8 and wrong and missed
+    probabilities = [float(row[3]) for row in found]
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert all(float(row[3]) < 0.4 for row in missed)
+    assert all(row[2].startswith("chr1:") or not row[2] for row in rows)
+
+
+def test_every_figure_has_a_text_and_nothing_is_asked_of_the_network(made, tmp_path):
+    page = page_of(made, tmp_path)
+    assert len(page.labels) == 5 and all(page.labels)
+    assert page.labels[0].startswith("ROC curve of the test sites: AUROC 0.")
+    assert page.external == []
+    assert len(page.ids) == len(set(page.ids))
+    assert set(page.references) <= set(page.ids)
+
+
+def test_the_same_run_gives_the_same_page(made, tmp_path):
+    pages = [tmp_path / name for name in ("a.html", "b.html")]
+    for page in pages:
+        write_report(made / "model", page)
+    assert pages[0].read_bytes() == pages[1].read_bytes()
+
+
+def test_names_of_sites_are_no_html(copied, tmp_path):
+    path = copied / "evaluation" / "predictions.tsv"
+    head, *lines = path.read_text().splitlines()
+    lines = [line for line in lines if "<b>site</b>" in line or "NA" in line[:2]]
+    path.write_text("\n".join([head, *lines]) + "\n")
+    names = {row[1] for row in page_of(copied, tmp_path).table("what")}
+    assert names <= {"NA", "<b>site</b>"} and names
+
+
+def test_a_run_alone_is_shown_by_its_validation_sites_and_told_so(copied, tmp_path):
+    (copied / "workflow.json").unlink()
+    page = page_of(copied, tmp_path)
+    assert "Not a test. These are validation sites" in page.text.replace("\n", " ")
+    assert "No audit was given" in page.text
+    assert "deeprke explain --model MODEL" in page.text
+    assert len(page.labels) == 4  # without a reliability diagram
+    # Without `deeprke run`, the model has the name of its directory.
+    assert "DeepRKE model report" in page.text and "model –" in page.text
+
+
+def test_what_is_given_is_taken_in_place_of_what_is_found(copied, tmp_path):
+    given = {name: tmp_path / name for name in ("audit", "evaluation")}
+    for name, directory in given.items():
+        (copied / name).rename(directory)
+    page = page_of(copied, tmp_path, **given)
+    assert "A rule of the edge" in page.text and "80 test sites" in page.text
+
+
+def test_an_evaluation_of_another_model_is_refused(made, tmp_path):
+    other = make_reported_run(tmp_path / "other")
+    manifest = (other / "model" / "manifest.json").read_text()
+    changed = manifest.replace('"threshold": 0.4', '"threshold": 0.5')
+    (other / "model" / "manifest.json").write_text(changed)
+    with pytest.raises(UserError, match=r"`evaluation` .* is of another model: its"):
+        write_report(other / "model", tmp_path / "page.html")
+
+
+def test_an_audit_of_other_sites_is_shown_with_a_warning(copied, tmp_path):
+    path = copied / "audit" / "audit.json"
+    path.write_text(path.read_text().replace(SHA, "00" * 32))
+    assert "audit is of other files of sites" in page_of(copied, tmp_path).text
+
+
+def test_an_ensemble_shows_the_curves_of_its_first_member(copied, tmp_path):
+    model = copied / "model"
+    shutil.copytree(model, copied / "seed-1")
+    (copied / "seed-1").rename(model / "seed-1")
+    (model / "history.csv").unlink()
+    manifest = (model / "manifest.json").read_text()
+    members = '"members": [{"directory": "seed-1"}, {"directory": "seed-2"}]'
+    (model / "manifest.json").write_text(manifest.replace("{", f"{{{members}, ", 1))
+    page = page_of(copied, tmp_path)
+    assert "of the first of 2 members" in page.labels[-1]
+    assert "an ensemble of 2 trainings" in page.text
+
+
+def test_the_command_names_what_is_wrong(made, tmp_path, capsys):
+    flags = ["--model", str(made / "model"), "--out", str(tmp_path / "page.html")]
+    assert report.main(flags) == 0
+    assert f"wrote {tmp_path / 'page.html'}" in capsys.readouterr().out
+    assert report.main([*flags, "--audit", str(tmp_path)]) == 1
+    assert f"--audit {tmp_path} has no audit.json" in capsys.readouterr().err
+    assert report.main([*flags[:2], "--out", str(tmp_path)]) == 1
+    assert "is a directory; name a file" in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
+    assert report.main(["--model", str(tmp_path / "empty"), *flags[2:]]) == 1
+    assert "is not a run of `deeprke train`" in capsys.readouterr().err
+    damaged = tmp_path / "damaged"
+    write(damaged / "metrics.json", {"threshold": 0.4})
+    (damaged / "predictions.tsv").write_text("name\tlabel\nx\t1\n")
+    assert report.main([*flags, "--evaluation", str(damaged)]) == 1
+    assert "there is no column probability" in capsys.readouterr().err
