@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from deeprke_tf import cli, presets
+from deeprke_tf import cli
 from deeprke_tf.genome.settings import (
     BackgroundSettings,
     PeakSettings,
@@ -45,7 +45,7 @@ class RunFlags:
     windows: WindowSettings = WindowSettings()
     background_settings: BackgroundSettings = BackgroundSettings()
     splits: SplitSettings = SplitSettings()
-    preset: str = presets.DEFAULT
+    preset: str | None = None
     """Settings of training to start from, as for `deeprke train`."""
     config: Path | None = None
     """File of settings such as a run's config.json, in place of a preset."""

@@ -77,7 +77,7 @@ def run_workflow(
     out: PathLike,
     gtf: PathLike | None = None,
     blacklist: PathLike | None = None,
-    preset: str = presets.DEFAULT,
+    preset: str | None = None,
     config: PathLike | None = None,
     epochs: int | None = None,
     ensemble: int = 1,
@@ -114,6 +114,7 @@ def run_workflow(
     several = [peaks] if isinstance(peaks, (str, os.PathLike)) else peaks
     optional = [None if path is None else Path(path) for path in (gtf, blacklist)]
     inputs = Inputs([Path(path) for path in several], Path(genome), *optional)
+    preset = preset or (None if config else presets.DEFAULT)
     training = {"preset": preset, "config": config, "epochs": epochs}
     request = Request(
         inputs,
