@@ -79,7 +79,7 @@ def _summary(found: "Variants") -> str:
     counts = found.contents["counts"]
     rows = [
         ["read", f"{counts['records']:,} records"],
-        ["scored", f"{counts['scored']:,} alleles, of each strand"],
+        ["scored", f"{counts['scored']:,} alleles, counted on each strand"],
     ]
     rows += [["not scored", f"{n:,}: {why}"] for why, n in counts["reasons"].items()]
     if background := found.contents["background"]:

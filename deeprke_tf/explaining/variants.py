@@ -16,7 +16,7 @@ from deeprke_tf.errors import UserError, require_positive
 from deeprke_tf.explaining import variants_files
 from deeprke_tf.explaining.variants_alleles import Reason
 from deeprke_tf.explaining.variants_background import Kind, Null, Wanted
-from deeprke_tf.explaining.variants_files import Row, VariantsWriter
+from deeprke_tf.explaining.variants_files import Parts, Row, VariantsWriter
 from deeprke_tf.explaining.variants_inputs import Inputs, opened
 from deeprke_tf.explaining.variants_places import OnGenome, OnRnas, alleles
 from deeprke_tf.explaining.variants_reading import Record, VariantsFile
@@ -165,9 +165,14 @@ class _Job:
         if isinstance(self.ground, OnGenome):
             sizes = {chrom: self.ground.size(chrom) for chrom in chroms}
             header = variants_files.vcf_header(self.file.header, sizes)
-        every = self.settings.windows == "all"
+        parts = Parts(
+            places=isinstance(self.ground, OnGenome) and self.ground.names_places,
+            sd=len(self.run.trainings) > 1,
+            every=self.settings.windows == "all",
+            null=null is not None,
+        )
         with (
-            VariantsWriter(directory, self._comments(), every, header) as writer,
+            VariantsWriter(directory, self._comments(), parts, header) as writer,
             self.progress(n_records, "variant", "scoring variants") as bar,
         ):
             for record, rows in self._rows(null):

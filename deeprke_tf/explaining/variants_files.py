@@ -8,6 +8,7 @@ variants.json     settings, counts and digests; written last
 
 import contextlib
 import csv
+import dataclasses
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -43,12 +44,14 @@ _VARIANT = ("name", "chrom", "pos", "ref", "alt", "strand")
 _PLACE = ("gene", "gene_name", "region", "transcript")
 _EFFECT = (
     *("probability_ref", "probability_alt", "log_odds_ref", "log_odds_alt"),
-    *("delta_log_odds", "delta_sd"),
+    "delta_log_odds",
 )
 _EVERY = ("n_windows", "mean_delta_log_odds", "strongest_delta_log_odds")
 _NULL = ("p_value", "n_background")
-COLUMNS = (*_VARIANT, *_PLACE, *_EFFECT, *_EVERY, *_NULL, "reason", "detail")
-WINDOW_COLUMNS = (*_VARIANT, "transcript", "before", *_EFFECT)
+_SD = "delta_sd"
+_FAULT = ("reason", "detail")
+COLUMNS = (*_VARIANT, *_PLACE, *_EFFECT, _SD, *_EVERY, *_NULL, *_FAULT)
+_WINDOW_COLUMNS = (*_VARIANT, "before", *_EFFECT, _SD)
 
 _INFO = {
     "P_REF": "Probability that the RBP binds the window with REF",
@@ -97,13 +100,37 @@ class Row(NamedTuple):
         return (self.scored.reason if self.scored else ""), ""
 
 
+@dataclasses.dataclass(frozen=True)
+class Parts:
+    """What the tables hold besides variants and effects.
+
+    Attributes:
+      places: Genes and regions.
+      sd: Standard deviations, of an ensemble.
+      every: All windows that cover a variant, in `windows.tsv` and as a summary.
+      null: Empirical p-values.
+    """
+
+    places: bool
+    sd: bool
+    every: bool
+    null: bool
+
+    @property
+    def absent(self) -> set[str]:
+        """The columns that are left out."""
+        parts = ((self.places, _PLACE), (self.sd, (_SD,)), (self.every, _EVERY))
+        groups = (*parts, (self.null, _NULL))
+        return {column for has, columns in groups if not has for column in columns}
+
+
 class VariantsWriter:
     """Writes the tables and the VCF of a directory, row by row; a context manager.
 
     Args:
       directory: To write into.
       comments: Lines above the tables.
-      every: Whether to write `windows.tsv`.
+      parts: What the tables hold.
       vcf_header: Lines of the VCF's header; None: no VCF.
     """
 
@@ -111,14 +138,15 @@ class VariantsWriter:
         self,
         directory: Path,
         comments: Sequence[str],
-        every: bool,
+        parts: Parts,
         vcf_header: Sequence[str] | None,
     ):
+        self._absent = parts.absent
         self._closing = contextlib.ExitStack()
         self._table = self._tsv(directory / TABLE, comments, COLUMNS)
-        self._windows = (
-            self._tsv(directory / WINDOWS, comments, WINDOW_COLUMNS) if every else None
-        )
+        self._windows = None
+        if parts.every:
+            self._windows = self._tsv(directory / WINDOWS, comments, _WINDOW_COLUMNS)
         self._vcf = None
         if vcf_header is not None:
             self._vcf = self._closing.enter_context(
@@ -137,7 +165,8 @@ class VariantsWriter:
         for row in rows:
             self._table.writerow(_cells(row))
             if self._windows and row.scored:
-                self._windows.writerows(_window_cells(row))
+                for effect in row.scored.every:
+                    self._windows.writerow(_window_cells(row, effect))
         if self._vcf and not record.reason:
             self._vcf.write(_encoded([_vcf_line(record, rows)]))
 
@@ -145,8 +174,14 @@ class VariantsWriter:
         file = open(path, "w", encoding="utf-8", errors="replace", newline="")  # noqa: SIM115
         self._closing.enter_context(file)
         file.write(comment_lines(comments))
-        writer = csv.writer(file, delimiter="\t", lineterminator="\n")
-        writer.writerow(columns)
+        writer = csv.DictWriter(
+            file,
+            [column for column in columns if column not in self._absent],
+            extrasaction="ignore",
+            delimiter="\t",
+            lineterminator="\n",
+        )
+        writer.writeheader()
         return writer
 
 
@@ -157,40 +192,40 @@ def _name(row: Row) -> str:
     return f"{record.chrom}:{record.position}:{allele.ref}>{allele.alt}"
 
 
-def _variant_cells(row: Row) -> list[Any]:
-    record, allele = row.record, row.allele
-    return [
-        *(_name(row), record.chrom, record.position or "", allele.ref, allele.alt),
-        row.place.strand if row.place else "",
-    ]
-
-
-def _cells(row: Row) -> list[Any]:
-    place, effect = row.place, row.effect
-    about = place[3:] if place else [""] * len(_PLACE)
-    every: list[Any] = [""] * len(_EVERY)
+def _cells(row: Row) -> dict[str, Any]:
+    cells = _variant_cells(row) | _effect_cells(row.effect)
+    if row.place:
+        cells |= {column: getattr(row.place, column) for column in _PLACE}
     if row.scored and row.scored.every:
         deltas = [one.delta for one in row.scored.every]
         mean, strongest = sum(deltas) / len(deltas), max(deltas, key=abs)
-        every = [len(deltas), _number(mean), _number(strongest)]
-    return [
-        *(*_variant_cells(row), *about, *_effect_cells(effect), *every),
-        *(_number(row.p_value), row.n_background or "", *row.reason),
-    ]
+        numbers = (len(deltas), _number(mean), _number(strongest))
+        cells |= dict(zip(_EVERY, numbers, strict=True))
+    if row.n_background:
+        p_value = _number(row.p_value)
+        cells |= dict(zip(_NULL, (p_value, row.n_background), strict=True))
+    return cells | dict(zip(_FAULT, row.reason, strict=True))
 
 
-def _window_cells(row: Row) -> Iterator[list[Any]]:
-    assert row.scored and row.place
-    for effect in row.scored.every:
-        about = [row.place.transcript, effect.before]
-        yield [*_variant_cells(row), *about, *_effect_cells(effect)]
+def _window_cells(row: Row, effect: Effect) -> dict[str, Any]:
+    return {**_variant_cells(row), "before": effect.before, **_effect_cells(effect)}
 
 
-def _effect_cells(effect: Effect | None) -> list[str]:
+def _variant_cells(row: Row) -> dict[str, Any]:
+    record, allele = row.record, row.allele
+    cells = (
+        *(_name(row), record.chrom, record.position or "", allele.ref, allele.alt),
+        row.place.strand if row.place else "",
+    )
+    return dict(zip(_VARIANT, cells, strict=True))
+
+
+def _effect_cells(effect: Effect | None) -> dict[str, str]:
     if effect is None:
-        return [""] * len(_EFFECT)
+        return {}
     _before, *numbers, sd = effect
-    return [_number(number) for number in (*numbers, effect.delta, sd)]
+    cells = map(_number, (*numbers, effect.delta, sd))
+    return dict(zip((*_EFFECT, _SD), cells, strict=True))
 
 
 def _number(value: float) -> str:
@@ -215,7 +250,8 @@ def vcf_header(given: Sequence[str], contigs: Mapping[str, int | None]) -> list[
     for name, size in contigs.items():
         if not re.search(rf"^##contig=<(.*,)?ID={re.escape(name)}[,>]", head, re.M):
             meta.append(f"##contig=<ID={name}{f',length={size}' if size else ''}>")
-    meta += [f"##{_PREFIX.lower()}{i}={said}" for i, said in enumerate((NEIGHBORS,), 1)]
+    if (note := f"##deeprke_variants={NEIGHBORS}") not in meta:
+        meta.append(note)
     for strand, word in _STRANDS.items():
         for field, about in _INFO.items():
             meta.append(

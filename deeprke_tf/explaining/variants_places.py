@@ -85,6 +85,11 @@ class OnGenome:
         self._chromosome = functools.cache(functools.partial(_chromosome, genome))
         self._find = functools.cache(ChromosomeNames(genome.sizes).find)
 
+    @property
+    def names_places(self) -> bool:
+        """Whether places have genes or regions."""
+        return not isinstance(self._stretches, OnStrands)
+
     def size(self, chrom: str) -> int | None:
         """Returns the length of a chromosome by any of its names, or None."""
         known = self._find(chrom)
