@@ -57,9 +57,8 @@ def read_doubts(
         notes += audited["notes"]
     else:
         missing.append(
-            "No audit was given: `deeprke audit --sites SITES --out AUDIT` looks for "
-            "simple rules that separate the classes without binding; give the "
-            "directory as --audit."
+            "No audit was given. deeprke audit looks for simple rules that separate "
+            "the classes without binding; give its directory as --audit."
         )
     matching = None
     if extraction:
@@ -111,16 +110,17 @@ def _matching(matching: dict[str, Any]) -> Table:
         ("property", "bound", "background", "AUROC before", "AUROC after"),
         [
             [
-                *(
-                    row["name"],
-                    number(row["bound"], ".4g"),
-                    number(row["after"], ".4g"),
-                ),
+                *(row["name"], _property(row["bound"]), _property(row["after"])),
                 *(_auroc(row["auroc_before"]), _auroc(row["auroc_after"])),
             ]
             for row in rows
         ],
     )
+
+
+def _property(value: float | None) -> Any:
+    is_large = value is not None and abs(value) >= 100
+    return number(value, ",.0f" if is_large else ".3g")
 
 
 def _auroc(value: float | None) -> Any:

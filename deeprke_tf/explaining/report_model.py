@@ -33,6 +33,7 @@ def facts_of(model: Path, manifest: dict[str, Any]) -> list[tuple[str, str]]:
         ("reads", f"{reads}, as overlapping {encoding['k']}-mers"),
         ("members", f"an ensemble of {len(members)} trainings" if members else ""),
         ("structures", _folding(encoding["fold"]) if network["structure"] else ""),
+        ("dataset", manifest["data"]["directory"]),
         ("trained for", _epochs(n_epochs, manifest.get("best_epoch"))),
         (
             "training",
@@ -62,7 +63,7 @@ def _epochs(n_epochs: int | None, best: int | None) -> str:
 def data_table(manifest: dict[str, Any]) -> Table:
     """Returns the numbers of sites of each split."""
     return table(
-        f"Sites of the dataset {manifest['data']['directory']}",
+        "Sites of each split",
         ("split", "sites", "bound", "background", "longest, nt"),
         [
             [

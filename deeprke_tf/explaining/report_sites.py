@@ -146,7 +146,9 @@ def draw_structure(
         )
         for (x, y), letter, value in zip(places, sequence, attributions, strict=True)
     ]
-    pairs = [(nucleotides[i], nucleotides[j]) for i, j in structure.pairs(dot_bracket)]
+    pairs = [
+        (nucleotides[i], nucleotides[j]) for i, j in structure.base_pairs(dot_bracket)
+    ]
     return Drawing(round(width, 1), round(height, 1), nucleotides, pairs)
 
 

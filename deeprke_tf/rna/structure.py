@@ -179,14 +179,13 @@ def are_balanced(dot_brackets: Sequence[str]) -> bool:
 def layout(dot_bracket: str) -> np.ndarray:
     """Places the nucleotides of a structure on a plane, to draw it.
 
-    It is ViennaRNA's Naview layout, in which loops are round and stems seldom cross.
+    It is ViennaRNA's radial layout, in which loops are round; a few stems may cross.
 
     Args:
       dot_bracket: A structure without pseudoknots.
 
     Returns:
-      x and y of each nucleotide, float64 [n_nucleotides, 2]; neighbours are about 15
-      apart.
+      x and y of each nucleotide, float64 [n_nucleotides, 2]; neighbors are 15 apart.
 
     Raises:
       ValueError: A bracket has no partner, or a symbol is unknown.
@@ -194,16 +193,16 @@ def layout(dot_bracket: str) -> np.ndarray:
     if not are_balanced([dot_bracket]):
         loop_contexts(dot_bracket)  # says what is wrong
     # ViennaRNA appends a place to each structure, and has none for an empty one.
-    places = RNA.naview_xy_coordinates(dot_bracket) if dot_bracket else ()
+    places = RNA.simple_xy_coordinates(dot_bracket) if dot_bracket else ()
     places = places[: len(dot_bracket)]
     # A single nucleotide has no direction, and no place.
     return np.nan_to_num([(p.X, p.Y) for p in places]).reshape(-1, 2)
 
 
-def pairs(dot_bracket: str) -> list[tuple[int, int]]:
+def base_pairs(dot_bracket: str) -> list[tuple[int, int]]:
     """Returns the base pairs of a structure, positions from 0, by their 5' ends.
 
-    >>> pairs("((..).)")
+    >>> base_pairs("((..).)")
     [(0, 6), (1, 4)]
 
     Args:

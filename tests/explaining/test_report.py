@@ -151,7 +151,7 @@ def test_a_run_alone_is_shown_by_its_validation_sites_and_told_so(copied, tmp_pa
     page = page_of(copied, tmp_path)
     assert "Not a test. These are validation sites" in page.text.replace("\n", " ")
     assert "No audit was given" in page.text
-    assert "deeprke explain --model MODEL" in page.text
+    assert "deeprke explain finds motifs" in page.text
     assert len(page.labels) == 4  # without a reliability diagram
     # Without `deeprke run`, the model has the name of its directory.
     assert "DeepRKE model report" in page.text and "model –" in page.text

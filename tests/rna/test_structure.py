@@ -2,6 +2,7 @@
 
 import random
 
+import numpy as np
 import pytest
 import RNA
 
@@ -9,8 +10,10 @@ from deeprke_tf.config import FoldSettings
 from deeprke_tf.rna.structure import (
     LOOP_CONTEXTS,
     all_loop_contexts,
+    base_pairs,
     energy,
     fold,
+    layout,
     loop_contexts,
 )
 
@@ -198,3 +201,20 @@ def local_energy(sequence, span):
     details.noLP, details.window_size, details.max_bp_span = 1, span, span
     compound = RNA.fold_compound(sequence, details, RNA.OPTION_MFE | RNA.OPTION_WINDOW)
     return compound.mfe_window_cb(lambda *_found: None, None)
+
+
+@pytest.mark.parametrize("dot_bracket", ["", ".", "....", "((...))", "((..).(...)).."])
+def test_a_layout_has_a_place_for_each_nucleotide(dot_bracket):
+    places = layout(dot_bracket)
+    assert places.shape == (len(dot_bracket), 2)
+    assert np.isfinite(places).all()
+
+
+def test_a_layout_of_an_unbalanced_structure_is_refused():
+    with pytest.raises(ValueError, match="1 unclosed"):
+        layout("((...)")
+
+
+def test_base_pairs_are_those_of_the_brackets():
+    dot_bracket = "((..).(...)).."
+    assert base_pairs(dot_bracket) == [(0, 11), (1, 4), (6, 10)]
