@@ -26,7 +26,7 @@ from deeprke_tf.rna.folding import FoldingPool
 from deeprke_tf.runs.run import Run
 from deeprke_tf.system import processes
 from deeprke_tf.system.directories import directory_aside
-from deeprke_tf.system.files import read_json, write_json
+from deeprke_tf.system.files import write_json
 from deeprke_tf.system.progress import Progress, no_progress
 
 if TYPE_CHECKING:
@@ -84,15 +84,6 @@ class Variants:
 
 def _is_comment(line: str) -> bool:
     return line.startswith("#")
-
-
-def load_variants(directory: Path) -> Variants:
-    """Opens scored variants.
-
-    Raises:
-      UserError: The directory holds none.
-    """
-    return Variants(directory, read_json(directory / variants_files.MANIFEST))
 
 
 def score_variants(

@@ -7,10 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import expit
 
+from deeprke_tf.explaining.log_odds import LogOdds
 from deeprke_tf.explaining.variants_alleles import Change, Pair, Reason, pairs
 from deeprke_tf.rna.folding import FoldingPool
 from deeprke_tf.rna.sites import Site, SkippedSite, clean_site
-from deeprke_tf.runs.predictor import encode_sites
+from deeprke_tf.rna.structure import all_loop_contexts
 from deeprke_tf.runs.run import Run
 
 # Folded and scored together: enough to keep all cores busy, and few enough to hold.
@@ -77,7 +78,7 @@ class AlleleScorer:
         batch_size: int,
         every: bool = False,
     ):
-        self._run, self._pool, self._batch_size = run, pool, batch_size
+        self._score, self._pool = LogOdds(run, batch_size), pool
         self._window, self._every = window, every
 
     def score(self, changes: Iterable[Change]) -> Iterator[Scored]:
@@ -85,7 +86,7 @@ class AlleleScorer:
         cut = (list(pairs(one, self._window, self._every)) for one in changes)
         for some in _batches(cut):
             windows = {
-                letters: clean_site("", 0, letters, k=self._run.encoding.k)
+                letters: clean_site("", 0, letters, k=self._score.run.encoding.k)
                 for change in some
                 for pair in change
                 for letters in (pair.ref, pair.alt)
@@ -96,16 +97,10 @@ class AlleleScorer:
 
     def _log_odds(self, windows: Iterable[Site | SkippedSite]) -> dict[str, np.ndarray]:
         """Returns the log odds by each member, float64 [n_members], by sequence."""
-        usable = {one.sequence: one for one in windows if isinstance(one, Site)}
-        encoded = encode_sites(self._run, list(usable.values()), self._pool)
-        from deeprke_tf.runs.scorer import score_sites
-
-        each = []
-        for training in self._run.trainings:
-            views = training.config.model.views
-            read = [{view: site[view] for view in views} for site in encoded]
-            each.append(score_sites(training.log_odds_scorer, read, self._batch_size))
-        return dict(zip(usable, np.array(each, np.float64).T, strict=True))
+        sites = {one.sequence: one for one in windows if isinstance(one, Site)}
+        structures = self._pool.structures_of([*sites.values()]) if self._pool else []
+        each = self._score([*sites], all_loop_contexts(structures))
+        return dict(zip(sites, each.T, strict=True))
 
 
 class _Effects:
