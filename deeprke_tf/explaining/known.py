@@ -1,0 +1,83 @@
+"""Motifs compared with those of a file, by Tomtom on one strand.
+
+Tomtom (Gupta et al., Genome Biology 8, R24, 2007) as memelite has it. q-values are of
+Benjamini and Hochberg, over the known motifs.
+"""
+
+import warnings
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from deeprke_tf.errors import UserError
+from deeprke_tf.explaining.meme import KnownMotif
+from deeprke_tf.explaining.motifs import Motif
+
+_MOST_HITS = 5
+
+
+class Hit(NamedTuple):
+    """A known motif that is like a motif of the model.
+
+    Attributes:
+      name: Its name and, where there is one, its alternative name.
+      p_value: Of the similarity, by Tomtom.
+      q_value: Smallest false discovery rate at which it counts as alike.
+    """
+
+    name: str
+    p_value: float
+    q_value: float
+
+
+def require_tomtom() -> None:
+    """Raises a UserError if memelite is not installed."""
+    try:
+        import memelite  # noqa: F401
+    except ImportError as error:
+        raise UserError(
+            "`known` needs memelite: pip install 'deeprke_tf[motifs]'."
+        ) from error
+
+
+def compare(motifs: Sequence[Motif], known: Sequence[KnownMotif]) -> list[list[Hit]]:
+    """Returns the five best hits of each motif, the best first.
+
+    Args:
+      motifs: Of the model.
+      known: To compare with; p-values depend on all of them, and mean little if they
+        are fewer than 25.
+
+    Raises:
+      UserError: memelite is not installed.
+    """
+    require_tomtom()
+    from memelite import tomtom
+
+    if not motifs:
+        return []
+    with warnings.catch_warnings():
+        # Of few known motifs; the documents say it.
+        warnings.simplefilter("ignore")
+        p_values, *_ = tomtom(
+            [motif.probabilities.T.copy() for motif in motifs],
+            [motif.probabilities.T.copy() for motif in known],
+            reverse_complement=False,
+            n_jobs=1,
+        )
+    return [_hits(np.clip(row, 0, 1), known) for row in np.asarray(p_values)]
+
+
+def _hits(p_values: np.ndarray, known: Sequence[KnownMotif]) -> list[Hit]:
+    q_values = stats.false_discovery_control(p_values)
+    best = np.argsort(p_values, kind="stable")[:_MOST_HITS]
+    return [
+        Hit(
+            f"{known[i].name} {known[i].alternative}".strip(),
+            float(p_values[i]),
+            float(q_values[i]),
+        )
+        for i in best
+    ]
