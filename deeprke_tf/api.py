@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from deeprke_tf.auditing.audit import Audit
     from deeprke_tf.crossvalidation.groups import Groups
     from deeprke_tf.crossvalidation.result import CrossValidation
+    from deeprke_tf.explaining.result import Explanation
     from deeprke_tf.explaining.variants import Variants
     from deeprke_tf.genome.extraction_files import Extraction
     from deeprke_tf.scanning.result import Scan
@@ -679,6 +680,76 @@ class Run(run.Run):
             audit=_path(audit),
             evaluation=_path(evaluation),
             extraction=_path(extraction),
+        )
+
+    @checked
+    def explain(
+        self,
+        sites: PathLike | Iterable[str | Site] | None = None,
+        *,
+        data: PathLike | Dataset | None = None,
+        split: str = "test",
+        out: PathLike | None = None,
+        top: int = 1000,
+        method: Literal["gradients", "mutagenesis"] = "gradients",
+        check: int = 100,
+        refold: bool = False,
+        known: PathLike | None = None,
+        backgrounds: int = 100,
+        seed: int = 1,
+        max_length: int = 5000,
+        batch_size: int = 512,
+        workers: int | None = None,
+        fold_cache: PathLike | None = None,
+        overwrite: bool = False,
+        progress: bool | Progress = False,
+    ) -> "Explanation":
+        """Shows what the model reads: attributions, motifs and their loops.
+
+        Args:
+          sites: A FASTA file or table, plain or compressed; or sequences or `Site`s.
+          data: In place of `sites`: a dataset, or the directory of one.
+          split: With `data`: "train", "validation" or "test".
+          out: Directory for the files; by default none are written.
+          top: Sites to explain, those with the largest log odds; the others are
+            compared with them.
+          method: Integrated gradients, or every mutant of every site.
+          check: Explained sites that the other method is applied to, to measure how far
+            the two agree.
+          refold: Also score mutants with structures of their own.
+          known: Motif file in MEME format to compare with; needs memelite.
+          backgrounds: Shuffled sites that motifs are set into.
+          seed: Random seed of shuffles and comparisons.
+          max_length: Longest site, in nucleotides; longer ones are skipped.
+          batch_size: Sites that a network scores at once.
+          workers: Folding processes; all cores by default.
+          fold_cache: File of known folds, if not the one in the user's cache directory.
+          overwrite: Replace the explanation in `out`.
+          progress: Show a progress bar, or call this for each stage.
+
+        Returns:
+          The explanation: `motifs` is a table, `findings` has the motifs themselves,
+          `attributions` what nucleotides and loop contexts add; `write(out)` writes it.
+
+        Raises:
+          UserError: An argument is out of range, no site can be used, or a file cannot
+            be read or written.
+        """
+        from deeprke_tf.explaining.inputs import explain_sites
+        from deeprke_tf.explaining.settings import ExplainSettings
+
+        if data is not None and not isinstance(data, Dataset):
+            data = description.read(Path(data))
+        settings = (top, method, check, refold, backgrounds, batch_size, seed)
+        return explain_sites(
+            *(self, sites, data, split, ExplainSettings(*settings)),
+            max_length=max_length,
+            known=_path(known),
+            out=_path(out),
+            workers=workers,
+            fold_cache=_path(fold_cache),
+            overwrite=overwrite,
+            progress=as_progress(progress),
         )
 
     @checked

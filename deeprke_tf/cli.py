@@ -59,6 +59,7 @@ GROUPS = {
         "export": ("deeprke_tf.export", "write a SavedModel for TF Serving"),
     },
     "understand": {
+        "explain": ("deeprke_tf.explain", "show the motifs and loops a model reads"),
         "variants": ("deeprke_tf.variants", "tell what variants do to binding"),
         "report": ("deeprke_tf.report", "write a web page about a model"),
         "benchmark": ("deeprke_tf.benchmark", "run RBP-31 or RBP-24 and report"),

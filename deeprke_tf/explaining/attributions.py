@@ -144,7 +144,8 @@ def attribute(
         name: str, places: Sequence[int], results: Iterable[_Result]
     ) -> dict[int, _Result]:
         start = time.perf_counter()
-        found = dict(zip(places, _counted(results, len(places), name, progress), strict=False))
+        counted = _counted(results, len(places), name, progress)
+        found = dict(zip(places, counted, strict=True))
         speeds[name] = round(len(places) / (time.perf_counter() - start), 2)
         return found
 
@@ -166,10 +167,9 @@ def attribute(
         ]
     else:
         rows = [of_mutants(sites[i], mutants[i]) for i in every]
+    sequence, structure = ([row[v] for row in rows] for v in ("sequence", "structure"))
     return Attributions(
-        *(list(sites), method),
-        *([row[view] for row in rows] for view in ("sequence", "structure")),
-        *(gradients, mutants, speeds),
+        *(list(sites), method, sequence, structure, gradients, mutants, speeds)
     )
 
 

@@ -2,7 +2,7 @@
 
 import itertools
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from deeprke_tf.explaining import known as known_motifs
@@ -11,7 +11,7 @@ from deeprke_tf.explaining.baselines import shuffled
 from deeprke_tf.explaining.counterfactual import Background, set_motif, space_motifs
 from deeprke_tf.explaining.log_odds import LogOdds
 from deeprke_tf.explaining.meme import read_meme
-from deeprke_tf.explaining.motifs import Motif, discover
+from deeprke_tf.explaining.motifs import discover
 from deeprke_tf.explaining.preference import structure_preference
 from deeprke_tf.explaining.result import Explanation, MotifFindings
 from deeprke_tf.explaining.settings import ExplainSettings
@@ -96,13 +96,9 @@ def explain(
             bar.update()
     spacings = [
         space_motifs(first, second, backgrounds, log_odds)
-        for first, second in _pairs(motifs)
+        for first, second in itertools.product(motifs[:_MOST_SPACED], repeat=2)
     ]
     return Explanation(run, settings, chosen, attributions, findings, spacings)
-
-
-def _pairs(motifs: Sequence[Motif]) -> Iterable[tuple[Motif, Motif]]:
-    return itertools.product(motifs[:_MOST_SPACED], repeat=2)
 
 
 def _backgrounds(
