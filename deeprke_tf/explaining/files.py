@@ -61,8 +61,9 @@ def arrays_of(explanation: Explanation) -> dict[str, np.ndarray]:
     Units are log odds.
 
     Returns:
-      `names`, `sequences`, `loop_contexts`: text [n_sites]; the last is empty if the
-      model reads no structure.
+      `names`, `sequences`, `loop_contexts`, `dot_brackets`: text [n_sites]; the last
+      two are empty if the model reads no structure.
+      `labels`: int8 [n_sites], 1 bound, 0 background, -1 not known.
       `offsets`: int64 [n_sites + 1].
       `log_odds`: float32 [n_sites], mean over the networks.
       `sequence`, `structure`: float32 [n_nucleotides], the attributions by view.
@@ -84,6 +85,10 @@ def arrays_of(explanation: Explanation) -> dict[str, np.ndarray]:
         "names": np.array([site.name for site in sites]),
         "sequences": np.array([site.sequence for site in sites]),
         "loop_contexts": np.array([site.loop_contexts for site in sites]),
+        "dot_brackets": np.array([site.dot_bracket for site in sites]),
+        "labels": np.array(
+            [-1 if s.label is None else s.label for s in sites], np.int8
+        ),
         "offsets": _offsets([len(site.sequence) for site in sites]),
         "log_odds": explanation.sites.log_odds.astype(np.float32),
     }

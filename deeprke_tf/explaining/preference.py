@@ -66,7 +66,7 @@ def structure_preference(
     motif: Motif,
     explained: Sequence[FoldedSite],
     others: Sequence[FoldedSite],
-    seed: int,
+    seed: int = 1,
 ) -> StructurePreference:
     """Compares the loops of a motif with those of matched sites and other matches.
 

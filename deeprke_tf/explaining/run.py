@@ -9,13 +9,19 @@ from deeprke_tf.explaining import known as known_motifs
 from deeprke_tf.explaining.attributions import attribute
 from deeprke_tf.explaining.baselines import shuffled
 from deeprke_tf.explaining.counterfactual import Background, set_motif, space_motifs
+from deeprke_tf.explaining.known import Hit
 from deeprke_tf.explaining.log_odds import LogOdds
 from deeprke_tf.explaining.meme import read_meme
-from deeprke_tf.explaining.motifs import discover
+from deeprke_tf.explaining.motifs import Motif, discover
 from deeprke_tf.explaining.preference import structure_preference
 from deeprke_tf.explaining.result import Explanation, MotifFindings
 from deeprke_tf.explaining.settings import ExplainSettings
-from deeprke_tf.explaining.sites import ChosenSites, FoldedSite, choose
+from deeprke_tf.explaining.sites import (
+    ChosenSites,
+    FoldedSite,
+    choose,
+    with_dot_brackets,
+)
 from deeprke_tf.rna.folding import FoldingPool
 from deeprke_tf.rna.sites import SkippedSite
 from deeprke_tf.runs.run import Run
@@ -57,6 +63,9 @@ def explain(
     log_odds = LogOdds(run, settings.batch_size)
     with progress(None, "site", "scoring") as bar:
         chosen = choose(sites, log_odds, settings.top, settings.seed, bar)
+    if pool is not None:
+        folded = with_dot_brackets(chosen.explained, pool)
+        chosen = chosen._replace(explained=folded)
     if chosen.skipped:
         logger.info("note: %s sites were skipped", f"{chosen.skipped.total():,}")
     attributions = attribute(
@@ -76,29 +85,32 @@ def explain(
         )
     hits = known_motifs.compare(motifs, targets) if targets else [[] for _ in motifs]
     backgrounds = _backgrounds(chosen, settings, pool)
-    findings = []
+    findings: list[MotifFindings] = []
     with progress(len(motifs), "motif", "testing motifs") as bar:
-        for number, motif in enumerate(motifs):
-            findings.append(
-                MotifFindings(
-                    motif,
-                    hits[number],
-                    structure_preference(
-                        motif, chosen.explained, chosen.others, settings.seed
-                    )
-                    if log_odds.reads_structure
-                    else None,
-                    set_motif(motif, backgrounds, log_odds)
-                    if number < _MOST_TESTED
-                    else None,
-                )
-            )
+        for motif, alike in zip(motifs, hits, strict=True):
+            some = backgrounds if len(findings) < _MOST_TESTED else []
+            findings.append(_findings(motif, alike, chosen, log_odds, some))
             bar.update()
     spacings = [
         space_motifs(first, second, backgrounds, log_odds)
         for first, second in itertools.product(motifs[:_MOST_SPACED], repeat=2)
     ]
     return Explanation(run, settings, chosen, attributions, findings, spacings)
+
+
+def _findings(
+    motif: Motif,
+    known: list[Hit],
+    chosen: ChosenSites,
+    log_odds: LogOdds,
+    backgrounds: list[Background],
+) -> MotifFindings:
+    """Tests one motif; without backgrounds it is not set into them."""
+    preference = None
+    if log_odds.reads_structure:
+        preference = structure_preference(motif, chosen.explained, chosen.others)
+    test = set_motif(motif, backgrounds, log_odds) if backgrounds else None
+    return MotifFindings(motif, known, preference, test)
 
 
 def _backgrounds(

@@ -8,7 +8,7 @@ import heapq
 import itertools
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +19,7 @@ from deeprke_tf.explaining.log_odds import LogOdds
 from deeprke_tf.rna.folding import FoldingPool
 from deeprke_tf.rna.loci import Locus
 from deeprke_tf.rna.sites import Site, SkippedSite
-from deeprke_tf.rna.structure import all_loop_contexts
+from deeprke_tf.rna.structure import all_loop_contexts, loop_contexts
 from deeprke_tf.system.progress import Bar
 
 _SITES_AT_ONCE = 2_048
@@ -35,6 +35,7 @@ class FoldedSite(NamedTuple):
       loop_contexts: As long as the sequence; empty if the model reads no structure.
       label: 1 bound, 0 background; None: not known.
       locus: Where it lies on its genome; None: not known.
+      dot_bracket: Its structure; empty: not known.
     """
 
     name: str
@@ -42,6 +43,7 @@ class FoldedSite(NamedTuple):
     loop_contexts: str
     label: int | None = None
     locus: Locus | None = None
+    dot_bracket: str = ""
 
 
 class ChosenSites(NamedTuple):
@@ -134,18 +136,35 @@ def folded_sites(
     stream = iter(sites)
     while some := list(itertools.islice(stream, _SITES_AT_ONCE)):
         usable = [site for site in some if isinstance(site, Site)]
-        contexts = iter(
-            all_loop_contexts(pool.structures_of(usable))
-            if pool
-            else itertools.repeat("", len(usable))
-        )
+        brackets = pool.structures_of(usable) if pool else [""] * len(usable)
+        views = zip(all_loop_contexts(brackets), brackets, strict=True)
         for site in some:
             if isinstance(site, SkippedSite):
                 yield site
                 continue
-            yield FoldedSite(
-                *(site.name, site.sequence, next(contexts), site.label, site.locus)
-            )
+            contexts, dot_bracket = next(views)
+            facts = (site.label, site.locus, dot_bracket)
+            yield FoldedSite(site.name, site.sequence, contexts, *facts)
+
+
+def with_dot_brackets(
+    sites: Sequence[FoldedSite], pool: FoldingPool
+) -> list[FoldedSite]:
+    """Folds sites of a dataset again, which keeps their loop contexts alone.
+
+    Args:
+      sites: The sites; those that have a structure keep it.
+      pool: Folds as the model was trained. Where the loops are others, as the user gave
+        the structure, it stays unknown.
+    """
+    unknown = [site.sequence for site in sites if not site.dot_bracket]
+    folds = pool.structures(unknown)
+    found = []
+    for site in sites:
+        fold = site.dot_bracket or folds[site.sequence]
+        same = loop_contexts(fold) == site.loop_contexts
+        found.append(site._replace(dot_bracket=fold) if same else site)
+    return found
 
 
 def dataset_sites(
