@@ -37,7 +37,7 @@ def explained(run, tmp_path_factory):
 
 
 def test_the_arrays_have_a_row_for_each_nucleotide(explained):
-    found, out = explained
+    _found, out = explained
     arrays = np.load(out / "attributions.npz")
     lengths = [len(sequence) for sequence in arrays["sequences"]]
     assert np.diff(arrays["offsets"]).tolist() == lengths == 12 * [35]
