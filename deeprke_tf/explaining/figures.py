@@ -2,15 +2,18 @@
 
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from deeprke_tf.explaining.motifs import Motif
 from deeprke_tf.explaining.preference import FLANK, StructurePreference
-from deeprke_tf.explaining.result import MotifFindings
 from deeprke_tf.rna.sites import NUCLEOTIDES
 from deeprke_tf.rna.structure import LOOP_CONTEXTS
 from deeprke_tf.system import plotting
+
+if TYPE_CHECKING:
+    from deeprke_tf.explaining.result import MotifFindings
 
 # Distinct for any color vision.
 _LETTERS = {
@@ -27,7 +30,7 @@ _LOOP_NAMES = {
 }
 
 
-def draw_motif(found: MotifFindings, path: Path) -> None:
+def draw_motif(found: "MotifFindings", path: Path) -> None:
     """Draws a motif: information, mean contributions and, if known, its loops."""
     motif = found.motif
     n_rows = 3 if found.preference else 2

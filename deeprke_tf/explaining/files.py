@@ -15,18 +15,20 @@ explain.json       settings, measures and all findings; the last file
 import dataclasses
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from deeprke_tf.explaining import figures, tracks
 from deeprke_tf.explaining.attributions import Attributions
 from deeprke_tf.explaining.meme import write_meme
-from deeprke_tf.explaining.result import Explanation, MotifFindings
 from deeprke_tf.explaining.statistics import Estimate
 from deeprke_tf.system import directories
 from deeprke_tf.system.arrays import write_arrays
 from deeprke_tf.system.files import write_json, written_aside
+
+if TYPE_CHECKING:
+    from deeprke_tf.explaining.result import Explanation, MotifFindings
 
 ATTRIBUTIONS, MEME, TABLE = "attributions.npz", "motifs.meme", "motifs.tsv"
 LOGOS, MANIFEST = "logos", "explain.json"
@@ -38,7 +40,7 @@ EXPLANATION = directories.Kind(
 )
 
 
-def write(explanation: Explanation, out: Path, overwrite: bool) -> list[str]:
+def write(explanation: "Explanation", out: Path, overwrite: bool) -> list[str]:
     """Writes all files, as `Explanation.write` describes."""
     with directories.directory_aside(out, overwrite, EXPLANATION) as partial:
         write_arrays(arrays_of(explanation), partial / ATTRIBUTIONS)
@@ -54,7 +56,7 @@ def write(explanation: Explanation, out: Path, overwrite: bool) -> list[str]:
     return [*names, MANIFEST]
 
 
-def arrays_of(explanation: Explanation) -> dict[str, np.ndarray]:
+def arrays_of(explanation: "Explanation") -> dict[str, np.ndarray]:
     """Returns the arrays of `attributions.npz`.
 
     Nucleotide `j` of site `i` is row `offsets[i] + j` of the arrays by nucleotide.
@@ -129,7 +131,7 @@ def _joined(changes: list[Any]) -> np.ndarray:
     return np.concatenate([some.mean(axis=0) for some in changes])
 
 
-def contents_of(explanation: Explanation, names: list[str]) -> dict[str, Any]:
+def contents_of(explanation: "Explanation", names: list[str]) -> dict[str, Any]:
     """Returns the contents of `explain.json`."""
     chosen = explanation.sites
     contents = {
@@ -151,7 +153,7 @@ def contents_of(explanation: Explanation, names: list[str]) -> dict[str, Any]:
     return _as_json(contents)
 
 
-def _motif(explanation: Explanation, found: MotifFindings) -> dict[str, Any]:
+def _motif(explanation: "Explanation", found: "MotifFindings") -> dict[str, Any]:
     motif, preference, test = found.motif, found.preference, found.counterfactual
     positions, _edges = np.histogram(motif.positions, bins=10, range=(0, 1))
     return {

@@ -7,18 +7,20 @@ mean of their attributions. bedGraph cannot tell strands: each has a file of its
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from deeprke_tf.explaining.result import Explanation
 from deeprke_tf.explaining.seqlets import WIDTH, find_seqlets
 from deeprke_tf.system.files import path_aside, written_aside
+
+if TYPE_CHECKING:
+    from deeprke_tf.explaining.result import Explanation
 
 _STRANDS = {"+": "plus", "-": "minus"}
 # Chromosome, start, end and mean attribution of one nucleotide.
 _Row: TypeAlias = tuple[str, int, int, float]
 
 
-def write_tracks(explanation: Explanation, out: Path) -> list[str]:
+def write_tracks(explanation: "Explanation", out: Path) -> list[str]:
     """Writes tracks of the sites that have coordinates; returns names of files."""
     if not any(site.locus for site in explanation.attributions.sites):
         return []
@@ -36,7 +38,7 @@ def write_tracks(explanation: Explanation, out: Path) -> list[str]:
     return names
 
 
-def _stretches(explanation: Explanation) -> Iterator[list[str]]:
+def _stretches(explanation: "Explanation") -> Iterator[list[str]]:
     """Yields BED rows of the highest stretches; of spliced ones, a row a block.
 
     The score is the sum of the attributions, 1000 for the highest; the seventh column
@@ -64,7 +66,7 @@ def _stretches(explanation: Explanation) -> Iterator[list[str]]:
     yield from sorted(rows, key=lambda row: (row[0].encode(), int(row[1]), int(row[2])))
 
 
-def _by_strand(explanation: Explanation) -> dict[str, list[_Row]]:
+def _by_strand(explanation: "Explanation") -> dict[str, list[_Row]]:
     sums: dict[str, dict[tuple[str, int], list[float]]] = {
         strand: defaultdict(list) for strand in _STRANDS
     }
