@@ -574,6 +574,7 @@ class Run(run.Run):
         transcripts: bool = False,
         background: int = 0,
         seed: int = 1,
+        plot: str | Sequence[str] = (),
         batch_size: int = 256,
         workers: int | None = None,
         fold_cache: PathLike | None = None,
@@ -606,6 +607,7 @@ class Run(run.Run):
             their gene.
           background: Random variants of each kind, for an empirical p-value.
           seed: Seed of the random variants.
+          plot: Name of a variant to draw, or several.
           batch_size: Windows that the network scores at once.
           workers: Folding processes; all cores by default.
           fold_cache: File of known folds, if not the one in the user's cache directory.
@@ -632,7 +634,10 @@ class Run(run.Run):
         )
         return score_variants(
             *(self, inputs, Path(out)),
-            VariantSettings(window, windows, transcripts, background, seed, batch_size),
+            VariantSettings(
+                *(window, windows, transcripts, background, seed),
+                *((plot,) if isinstance(plot, str) else tuple(plot), batch_size),
+            ),
             workers=workers,
             fold_cache=_path(fold_cache),
             overwrite=overwrite,

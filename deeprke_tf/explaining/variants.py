@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import deeprke_tf
 from deeprke_tf.errors import UserError, require_positive
 from deeprke_tf.explaining import variants_files
+from deeprke_tf.explaining.log_odds import LogOdds
 from deeprke_tf.explaining.variants_alleles import Reason
 from deeprke_tf.explaining.variants_background import Kind, Null, Wanted
-from deeprke_tf.explaining.variants_files import Parts, Row, VariantsWriter
+from deeprke_tf.explaining.variants_files import Parts, Row, VariantsWriter, name_of
 from deeprke_tf.explaining.variants_inputs import Inputs, opened
 from deeprke_tf.explaining.variants_places import OnGenome, OnRnas, alleles
 from deeprke_tf.explaining.variants_reading import Record, VariantsFile
@@ -151,6 +152,7 @@ class _Job:
         """Writes all but the manifest; returns counts, and those of the background."""
         n_records, chroms, wanted = self._survey()
         null, background = self._null(wanted) if wanted else (None, {})
+        drawn: list[Row] = []
         counts, skipped = Counter({"records": n_records}), Counter[str]()
         header = None
         if isinstance(self.ground, OnGenome):
@@ -168,13 +170,32 @@ class _Job:
         ):
             for record, rows in self._rows(null):
                 writer.write(record, rows)
+                drawn += [row for row in rows if self._is_drawn(row)]
                 bar.update(1)
                 for row in rows:
                     counts["scored" if row.effect else "not_scored"] += 1
                     if row.reason[0]:
                         skipped[row.reason[0]] += 1
+        self._draw(drawn, directory)
         counts.update({"scored": 0, "not_scored": 0})
         return {**counts, "reasons": dict(skipped.most_common())}, background
+
+    def _is_drawn(self, row: Row) -> bool:
+        return row.effect is not None and name_of(row) in self.settings.plot
+
+    def _draw(self, rows: list[Row], directory: Path) -> None:
+        """Draws the variants that were asked for; logs which have no scores."""
+        if missing := set(self.settings.plot) - {name_of(row) for row in rows}:
+            logger.warning(
+                "`plot`: no scored variant is named %s", ", ".join(sorted(missing))
+            )
+        if not rows:
+            return
+        from deeprke_tf.explaining.variants_figures import draw_variant
+
+        log_odds = LogOdds(self.run, self.settings.batch_size)
+        for row in rows:
+            draw_variant(row, log_odds, self.pool, self.window, directory)
 
     def _comments(self) -> list[str]:
         comments = [

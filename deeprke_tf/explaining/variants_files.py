@@ -3,6 +3,7 @@
 variants.tsv      a row for each allele and RNA, and for each allele without a score
 windows.tsv       with `windows="all"`: a row for each window of each scored allele
 variants.vcf.gz   the records with INFO fields; not of variants in RNAs
+variant_*.png     pictures of the variants that were asked for
 variants.json     settings, counts and digests; written last
 """
 
@@ -28,7 +29,9 @@ TABLE, WINDOWS, VCF, MANIFEST = (
     "variants.json",
 )
 VARIANTS = Kind(
-    "set of scored variants", MANIFEST, r"(variants|windows)\.(tsv|vcf\.gz)"
+    "set of scored variants",
+    MANIFEST,
+    r"(variants|windows)\.(tsv|vcf\.gz)|variant_.*\.png",
 )
 
 NEIGHBORS = (
@@ -185,7 +188,8 @@ class VariantsWriter:
         return writer
 
 
-def _name(row: Row) -> str:
+def name_of(row: Row) -> str:
+    """Returns the name of a variant, or else its place and alleles."""
     if row.record.name or row.record.reason:
         return row.record.name
     record, allele = row.record, row.allele
@@ -214,7 +218,7 @@ def _window_cells(row: Row, effect: Effect) -> dict[str, Any]:
 def _variant_cells(row: Row) -> dict[str, Any]:
     record, allele = row.record, row.allele
     cells = (
-        *(_name(row), record.chrom, record.position or "", allele.ref, allele.alt),
+        *(name_of(row), record.chrom, record.position or "", allele.ref, allele.alt),
         row.place.strand if row.place else "",
     )
     return dict(zip(_VARIANT, cells, strict=True))

@@ -19,5 +19,8 @@ class VariantSettings:
     """Random variants of each kind, for an empirical p-value; 0: none."""
     seed: int = 1
     """Seed of the random variants."""
+    plot: tuple[str, ...] = ()
+    """Names of variants to draw: what the model reads in both alleles, and how they
+    fold."""
     batch_size: int = 256
     """Windows scored at once."""

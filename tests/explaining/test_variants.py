@@ -221,6 +221,27 @@ def test_a_table_without_ref_becomes_a_vcf_with_it(tmp_path, genome):
     assert (other.id, other.ref, other.alts) == ("rs6", "N", None)
 
 
+@pytest.mark.draws
+def test_pictures_show_both_alleles_of_the_variants_asked_for(tmp_path, caplog):
+    rnas = tmp_path / "rnas.fa"
+    rnas.write_text(">hairpin\nAAGGGCGCGAAAAGCGCCCAA\n")
+    mutations = tmp_path / "mutations.tsv"
+    mutations.write_text("name\tposition\talt\nhairpin\t6\tA,U\n")
+    given = {"sites": rnas, "mutations": mutations, "fold_cache": tmp_path / "folds"}
+    names = ["hairpin:6:C>A", "other"]
+    stem_run().variants(**given, plot=names, out=tmp_path / "out")
+    (picture,) = (tmp_path / "out").glob("*.png")
+    assert picture.name == "variant_hairpin_6_C_A.png"
+    assert "no scored variant is named other" in caplog.text
+    # A model that reads no structure has no picture of it: the figure is lower.
+    motif_run("UGU").variants(**given, plot=names[0], out=tmp_path / "flat")
+    (flat,) = (tmp_path / "flat").glob("*.png")
+    heights = [
+        int.from_bytes(path.read_bytes()[20:24], "big") for path in (picture, flat)
+    ]
+    assert heights[0] > heights[1]
+
+
 def test_another_assembly_is_noticed(tmp_path, genome, caplog):
     vcf = write_vcf(tmp_path, [("1", 5, ".", "ACGT".replace(CHR1[4], "")[0], CHR1[4])])
     motif_run("UGU").variants(vcf, genome=genome, strand="+", out=tmp_path / "out")
