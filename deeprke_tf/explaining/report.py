@@ -9,9 +9,12 @@ from typing import Any
 import jinja2
 
 from deeprke_tf import __version__
+from deeprke_tf.config import FoldSettings
 from deeprke_tf.explaining import (
     report_doubts,
+    report_examples,
     report_model,
+    report_motifs,
     report_quality,
     report_sites,
 )
@@ -72,6 +75,14 @@ def contents_of(sources: Sources) -> dict[str, Any]:
     """Returns everything that the page shows, as its template names it."""
     manifest = layout.read_manifest(sources.model)
     measured = read_measured(sources, manifest)
+    threshold = measured.measures["threshold"]
+    reading, explained = None, []
+    if sources.explain:
+        reading = report_motifs.read_motifs(sources.explain, manifest)
+        fold = FoldSettings(**manifest["encoding"]["fold"])
+        explained = report_examples.read_examples(
+            sources.explain, measured.sites, threshold, fold
+        )
     doubts = report_doubts.read_doubts(sources.audit, sources.extraction, manifest)
     return {
         "title": sources.title,
@@ -81,9 +92,7 @@ def contents_of(sources: Sources) -> dict[str, Any]:
         "measures": report_quality.measure_table(measured),
         "confusion": measured.measures["confusion"],
         "curves": report_quality.curves(measured),
-        "calls": report_quality.calls_table(
-            measured.sites, measured.measures["threshold"]
-        ),
+        "calls": report_quality.calls_table(measured.sites, threshold),
         "doubts": doubts,
         "facts": report_model.facts_of(sources.model, manifest),
         "data": report_model.data_table(manifest),
@@ -91,7 +100,8 @@ def contents_of(sources: Sources) -> dict[str, Any]:
         "learning": report_model.learning_figure(sources.model, manifest),
         "versions": report_model.versions_of(manifest),
         "commands": [report_model.Command("trained the model", manifest["command"])],
-        "sites": [],
+        "reading": reading,
+        "sites": [report_sites.picture_of(site) for site in explained],
         "letters": report_sites.letter_outlines(),
         "letter_colors": report_sites.LETTER_COLORS,
         "raises": plotting.VERMILION,

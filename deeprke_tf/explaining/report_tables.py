@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+NO_BREAK = "\N{NO-BREAK SPACE}"
+
 
 class Cell(NamedTuple):
     """A cell: its text, and the number by which it is sorted; None: by its text."""
@@ -47,7 +49,9 @@ def number(value: float | None, form: str = ".3f") -> Cell:
 def interval(ends: Sequence[float] | None, form: str = ".3f") -> str:
     """Returns a confidence interval in words.
 
-    >>> interval([0.75, 0.875], ".2f")
+    >>> interval([0.75, 0.875], ".2f").replace(NO_BREAK, " ")
     '0.75 to 0.88'
     """
-    return "–" if not ends else f"{ends[0]:{form}} to {ends[1]:{form}}"
+    if not ends:
+        return "–"
+    return f"{ends[0]:{form}} to {ends[1]:{form}}".replace(" ", NO_BREAK)

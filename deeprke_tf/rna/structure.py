@@ -179,24 +179,34 @@ def are_balanced(dot_brackets: Sequence[str]) -> bool:
 def layout(dot_bracket: str) -> np.ndarray:
     """Places the nucleotides of a structure on a plane, to draw it.
 
-    It is ViennaRNA's radial layout, in which loops are round; a few stems may cross.
+    It is ViennaRNA's radial layout or, where stems cross in it, that of Naview.
 
     Args:
       dot_bracket: A structure without pseudoknots.
 
     Returns:
-      x and y of each nucleotide, float64 [n_nucleotides, 2]; neighbors are 15 apart.
+      x and y of each nucleotide, float64 [n_nucleotides, 2]; in the
+      radial layout neighbors are 15 apart.
 
     Raises:
       ValueError: A bracket has no partner, or a symbol is unknown.
     """
     if not are_balanced([dot_bracket]):
         loop_contexts(dot_bracket)  # says what is wrong
-    # ViennaRNA appends a place to each structure, and has none for an empty one.
-    places = RNA.simple_xy_coordinates(dot_bracket) if dot_bracket else ()
-    places = places[: len(dot_bracket)]
-    # A single nucleotide has no direction, and no place.
-    return np.nan_to_num([(p.X, p.Y) for p in places]).reshape(-1, 2)
+    if not dot_bracket:
+        return np.zeros((0, 2))
+    both = []
+    for place in (RNA.simple_xy_coordinates, RNA.naview_xy_coordinates):
+        # ViennaRNA appends a place, and has none for a single nucleotide.
+        places = [(p.X, p.Y) for p in place(dot_bracket)[: len(dot_bracket)]]
+        both.append(np.nan_to_num(places))
+    return max(both, key=_closest)
+
+
+def _closest(places: np.ndarray) -> float:
+    """Returns the least distance of two places."""
+    squares = np.square(places[:, np.newaxis] - places).sum(axis=2)
+    return float(np.sqrt(squares[np.triu_indices(len(places), 1)].min(initial=np.inf)))
 
 
 def base_pairs(dot_bracket: str) -> list[tuple[int, int]]:

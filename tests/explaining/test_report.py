@@ -8,7 +8,12 @@ import pytest
 from deeprke_tf import report
 from deeprke_tf.errors import UserError
 from deeprke_tf.explaining.report import write_report
-from tests.support.reported_run import SHA, make_reported_run, write
+from tests.support.reported_run import (
+    SHA,
+    make_explanation,
+    make_reported_run,
+    write,
+)
 
 pytestmark = pytest.mark.draws
 
@@ -209,3 +214,56 @@ def test_the_command_names_what_is_wrong(made, tmp_path, capsys):
     (damaged / "predictions.tsv").write_text("name\tlabel\nx\t1\n")
     assert report.main([*flags, "--evaluation", str(damaged)]) == 1
     assert "there is no column probability" in capsys.readouterr().err
+
+
+def test_motifs_are_shown_with_their_names_and_the_loops_they_want(made, tmp_path):
+    explain = make_explanation(tmp_path / "explain")
+    page = page_of(made, tmp_path, explain=explain)
+    assert "Of 80 sites the 4 with the highest log odds were explained; 2 motifs" in (
+        page.text
+    )
+    assert "0.90 for the sequence. The closer" in page.text
+    first, second = page.table("motif")
+    assert first[0] == "motif 1" and "PUM2" in first[6] and first[7] == "0.0001"
+    assert second == ["motif 2", "GCAU", "1", "+0.20", "–", "–", "–", "–"]
+    for sentence in (
+        "M1 PUM2 (q = 0.0001)",
+        "90% of its nucleotides lie in a hairpin loop, 30% in matched sites without",
+        "it counts most in a hairpin loop",
+        "not compared (--known)",
+    ):
+        assert sentence in page.text
+    assert "M2 other" not in page.text
+    assert "Sequence logo of UGUA" in page.labels
+    assert set(page.references) <= set(page.ids)
+    assert len(page.ids) == len(set(page.ids))
+
+
+def test_sites_are_shown_by_what_the_model_says_of_them(made, tmp_path):
+    explain = make_explanation(tmp_path / "explain")
+    page = page_of(made, tmp_path, explain=explain)
+    predictions = (made / "evaluation" / "predictions.tsv").read_text()
+    rows = [line.split("\t") for line in predictions.splitlines()]
+    label = {row[0]: row[1] for row in rows}
+    assert label["peak2"] == "1"
+    # Of one that was not evaluated nothing is known.
+    assert "Attributions of peak2" in " ".join(page.labels)
+    assert "Attributions of elsewhere" not in " ".join(page.labels)
+    drawn = [text for text in page.labels if text.startswith("Secondary structure")]
+    assert "Secondary structure of peak2: ((((........))))...." in drawn
+
+
+def test_without_an_evaluation_the_surest_sites_are_shown(copied, tmp_path):
+    (copied / "workflow.json").unlink()
+    explain = make_explanation(tmp_path / "explain")
+    page = page_of(copied, tmp_path, explain=explain)
+    assert page.text.count("highest log odds") == 5  # once in a sentence
+    assert "Attributions of elsewhere" in " ".join(page.labels)
+
+
+def test_an_explanation_of_another_model_is_refused(made, tmp_path):
+    explain = make_explanation(tmp_path / "explain")
+    path = explain / "explain.json"
+    path.write_text(path.read_text().replace("cd" * 32, "ef" * 32))
+    with pytest.raises(UserError, match=r"`explain` .* is of another model"):
+        page_of(made, tmp_path, explain=explain)

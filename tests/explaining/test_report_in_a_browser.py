@@ -4,7 +4,7 @@ import pytest
 
 from deeprke_tf.explaining.report import write_report
 from tests.support.browser import CHROMIUM, opened_browser
-from tests.support.reported_run import make_reported_run
+from tests.support.reported_run import make_explanation, make_reported_run
 
 pytestmark = [
     pytest.mark.slow,
@@ -30,6 +30,9 @@ CLICK = """
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     directory = make_reported_run(tmp_path_factory.mktemp("report") / "QKI")
+    explain = make_explanation(directory / "explain")
+    # Beside the model of `deeprke run`, it is found.
+    assert explain.parent == directory
     out = write_report(directory / "model", directory / "report.html")
     with opened_browser(tmp_path_factory.mktemp("profile")) as page:
         page.open(out)
@@ -46,11 +49,17 @@ def test_it_loads_without_an_error_and_asks_nothing_of_the_network(page):
 
 def test_figures_are_drawn(page):
     sizes = page.evaluate(
-        "[...document.querySelectorAll('figure svg')].map(svg => {"
+        "[...document.querySelectorAll('figure .plot > svg')].map(svg => {"
         "const box = svg.getBoundingClientRect(); return [box.width, box.height]})"
     )
-    assert len(sizes) == 5
-    assert all(width > 200 and height > 150 for width, height in sizes)
+    assert len(sizes) >= 8
+    assert all(width > 150 and height > 50 for width, height in sizes)
+    letters = page.evaluate(
+        "[...document.querySelectorAll('.logo use')].map("
+        "use => use.getBoundingClientRect().height)"
+    )
+    # Four letters of two bits each.
+    assert len(letters) == 4 and max(letters) - min(letters) < 1 < min(letters)
 
 
 def test_a_click_on_a_head_sorts_the_table_and_a_second_one_turns_it_round(page):

@@ -8,6 +8,7 @@ import pandas as pd
 
 from deeprke_tf.config import RunConfig
 from deeprke_tf.evaluation import metrics, reliability
+from deeprke_tf.system.arrays import write_arrays
 
 THRESHOLD = 0.4
 SHA = "ab" * 32
@@ -63,6 +64,29 @@ def make_evaluation(directory, rng):
     ).to_csv(directory / "predictions.tsv", sep="\t", index=False)
 
 
+def make_explanation(directory):
+    """Writes an explanation of a motif in a hairpin loop, as `deeprke explain` does."""
+    write(directory / "explain.json", EXPLANATION)
+    names = ["peak2", "peak3", "<b>site</b>", "elsewhere"]
+    sequences = ["GGGGAUGUAUAACCCCAAAA", "GGGGAAAAAAAACCCCAAAA"] * 2
+    contexts = ["SSSSHHHHHHHHSSSSTTTT"] * 4
+    values = np.zeros((4, 20))
+    values[:, 5:11] = 0.5
+    write_arrays(
+        {
+            "names": np.array(names),
+            "sequences": np.array(sequences),
+            "loop_contexts": np.array(contexts),
+            "offsets": np.arange(5) * 20,
+            "log_odds": np.array([4, 3, 2, 1], np.float32),
+            "sequence": values.ravel().astype(np.float32),
+            "structure": -values.ravel().astype(np.float32) / 2,
+        },
+        directory / "attributions.npz",
+    )
+    return directory
+
+
 def simulated_predictions(rng, n_sites):
     labels = np.tile([1, 0], n_sites // 2)
     return labels, np.clip(rng.normal(0.3 + 0.3 * labels, 0.15), 0, 1).round(4)
@@ -78,6 +102,10 @@ def measures(split, labels, probabilities):
 def write(path, contents):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(contents))
+
+
+def _estimate(mean):
+    return {"mean": mean, "low": mean - 0.05, "high": mean + 0.05}
 
 
 def _split(n_sites):
@@ -146,3 +174,53 @@ PROPERTIES = [
         "auroc_after": None,
     },
 ]
+_LOOPS = {letter: _estimate(0.1) for letter in "FTIMS"}
+EXPLANATION = {
+    "model_sha256": MANIFEST["model_sha256"],
+    "sites": {"read": 80, "explained": 4},
+    "measures": {"agreement": {"n_sites": 4, "sequence": 0.9, "structure": None}},
+    "motifs": [
+        {
+            "name": "motif_1",
+            "consensus": "UGUA",
+            "probabilities": np.eye(4)[[3, 2, 3, 0]].tolist(),
+            "n_sites": 3,
+            "effect": _estimate(1.5),
+            "occurrences_by_tenth_of_the_site": [0, 0, 1, 2, 0, 0, 0, 0, 0, 0],
+            "known": [
+                {"name": "M1 PUM2", "p_value": 1e-6, "q_value": 1e-4},
+                {"name": "M2 other", "p_value": 0.1, "q_value": 0.5},
+            ],
+            "preferred_loop": "H",
+            "structure_preference": {
+                "fractions": {
+                    "occurrences": _LOOPS | {"H": _estimate(0.9)},
+                    "matched": _LOOPS | {"H": _estimate(0.3)},
+                },
+                "differences": {"matched": {"H": _estimate(0.6)}},
+            },
+            "best_structure": "hairpin",
+            "counterfactual": {
+                "effects": {
+                    "background": _estimate(1.0),
+                    "hairpin": _estimate(2.0),
+                    "stem": _estimate(0.5),
+                    "unpaired": _estimate(0.7),
+                }
+            },
+        },
+        {
+            "name": "motif_2",
+            "consensus": "GCAU",
+            "probabilities": np.full((4, 4), 0.25).tolist(),
+            "n_sites": 1,
+            "effect": {"mean": 0.2, "low": None, "high": None},
+            "occurrences_by_tenth_of_the_site": [1] * 10,
+            "known": [],
+            "preferred_loop": None,
+            "structure_preference": None,
+            "best_structure": None,
+            "counterfactual": None,
+        },
+    ],
+}
