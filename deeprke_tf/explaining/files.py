@@ -9,6 +9,7 @@ stretches.bed      the stretches with the highest attributions; where sites have
 attributions_plus.bedgraph, attributions_minus.bedgraph and the same as .bw
                    attribution of each nucleotide on each strand; where sites have
                    coordinates, and bigWig where pyBigWig is installed
+report.html        a page about the model and all this; not of several runs together
 explain.json       settings, measures and all findings; the last file
 """
 
@@ -26,12 +27,13 @@ from deeprke_tf.explaining.statistics import Estimate
 from deeprke_tf.system import directories
 from deeprke_tf.system.arrays import write_arrays
 from deeprke_tf.system.files import write_json, written_aside
+from deeprke_tf.system.processes import command_line
 
 if TYPE_CHECKING:
     from deeprke_tf.explaining.result import Explanation, MotifFindings
 
 ATTRIBUTIONS, MEME, TABLE = "attributions.npz", "motifs.meme", "motifs.tsv"
-LOGOS, MANIFEST = "logos", "explain.json"
+LOGOS, MANIFEST, REPORT = "logos", "explain.json", "report.html"
 EXPLANATION = directories.Kind(
     "explanation",
     MANIFEST,
@@ -41,7 +43,7 @@ EXPLANATION = directories.Kind(
 
 
 def write(explanation: "Explanation", out: Path, overwrite: bool) -> list[str]:
-    """Writes all files, as `Explanation.write` describes."""
+    """Writes all files but the report, as `Explanation.write` describes."""
     with directories.directory_aside(out, overwrite, EXPLANATION) as partial:
         write_arrays(arrays_of(explanation), partial / ATTRIBUTIONS)
         write_meme([f.motif for f in explanation.findings], partial / MEME)
@@ -52,6 +54,8 @@ def write(explanation: "Explanation", out: Path, overwrite: bool) -> list[str]:
             figures.draw_motif(found, partial / LOGOS / f"{found.motif.name}.png")
         names = [ATTRIBUTIONS, MEME, TABLE, f"{LOGOS}/"]
         names += tracks.write_tracks(explanation, partial)
+        if not explanation.run.given:
+            names.append(REPORT)  # which `Explanation.write` makes of all others
         write_json(partial / MANIFEST, contents_of(explanation, names))
     return [*names, MANIFEST]
 
@@ -135,6 +139,7 @@ def contents_of(explanation: "Explanation", names: list[str]) -> dict[str, Any]:
     """Returns the contents of `explain.json`."""
     chosen = explanation.sites
     contents = {
+        "command": command_line(),
         "model": explanation.run.name,
         "model_sha256": explanation.run.model_sha256,
         "n_networks": len(explanation.run.trainings),

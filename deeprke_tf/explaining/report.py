@@ -9,7 +9,6 @@ from typing import Any
 import jinja2
 
 from deeprke_tf import __version__
-from deeprke_tf.config import FoldSettings
 from deeprke_tf.explaining import (
     report_doubts,
     report_examples,
@@ -79,9 +78,8 @@ def contents_of(sources: Sources) -> dict[str, Any]:
     reading, explained = None, []
     if sources.explain:
         reading = report_motifs.read_motifs(sources.explain, manifest)
-        fold = FoldSettings(**manifest["encoding"]["fold"])
         explained = report_examples.read_examples(
-            sources.explain, measured.sites, threshold, fold
+            sources.explain, measured.sites, threshold
         )
     doubts = report_doubts.read_doubts(sources.audit, sources.extraction, manifest)
     return {
@@ -99,7 +97,7 @@ def contents_of(sources: Sources) -> dict[str, Any]:
         "inputs": report_model.input_table(manifest),
         "learning": report_model.learning_figure(sources.model, manifest),
         "versions": report_model.versions_of(manifest),
-        "commands": [report_model.Command("trained the model", manifest["command"])],
+        "commands": report_model.commands_of(manifest, sources.explain),
         "reading": reading,
         "sites": [report_sites.picture_of(site) for site in explained],
         "letters": report_sites.letter_outlines(),

@@ -1,111 +1,92 @@
 """The sites of an explanation that a report shows: right calls and wrong ones."""
 
-import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from scipy import special
 
-from deeprke_tf.config import FoldSettings
+from deeprke_tf.explaining.files import ATTRIBUTIONS
 from deeprke_tf.explaining.report_quality import place
 from deeprke_tf.explaining.report_sites import ExplainedSite
-from deeprke_tf.rna import structure
 from deeprke_tf.system.arrays import read_arrays
 
-ATTRIBUTIONS = "attributions.npz"
-# What is shown, and how many of each.
+# What is shown, by call and label, and how many of each; the surest calls first, but
+# of missed sites the clearest ones.
 _KINDS = {
-    "bound, found": 3,
-    "background, called bound": 2,
-    "bound, missed": 1,
+    (True, 1): ("bound, found", 3),
+    (True, 0): ("background, called bound", 2),
+    (False, 1): ("bound, missed", 1),
+    (True, -1): ("called bound, label not known", 3),
 }
-_WITHOUT_LABELS = 4  # sites, where no evaluation says what is right
-
-logger = logging.getLogger(__name__)
 
 
-def read_examples(
-    explain: Path, sites: Any, threshold: float, fold: FoldSettings
-) -> list[ExplainedSite]:
-    """Reads some explained sites, right calls and wrong ones, the surest first.
+class _Example(NamedTuple):
+    """Place of an explained site, its probability and its row of an evaluation."""
+
+    i: int
+    kind: str
+    probability: float
+    row: dict[str, Any]
+
+
+def read_examples(explain: Path, sites: Any, threshold: float) -> list[ExplainedSite]:
+    """Reads some explained sites, right calls and wrong ones.
 
     Args:
       explain: Directory of `deeprke explain`.
-      sites: The predictions of an evaluation; None: labels are not known.
+      sites: The predictions of an evaluation: sites of the same name have its
+        probability and place; None: there is none.
       threshold: Probability from which a site is called bound.
-      fold: How the model's sites are folded.
 
     Raises:
       UserError: The attributions cannot be read.
     """
     arrays = read_arrays(explain / ATTRIBUTIONS)
-    places = _places_by_name(arrays)
-    chosen = [] if sites is None else _chosen(sites, threshold, places)
-    if not chosen:
-        # The explained sites are sorted by their log odds.
-        return [
-            _site(arrays, i, "highest log odds", {}, fold)
-            for i in range(min(_WITHOUT_LABELS, len(arrays["names"])))
-        ]
-    return [_site(arrays, places[row["name"]], kind, row, fold) for kind, row in chosen]
-
-
-def _places_by_name(arrays: dict[str, np.ndarray]) -> dict[str, int]:
-    """Returns the place of each explained site whose name no other one has."""
-    names = arrays["names"].tolist()
-    places = {name: i for i, name in enumerate(names)}
-    repeated = {name for i, name in enumerate(names) if places[name] != i}
-    return {name: i for name, i in places.items() if name not in repeated}
+    return [_site(arrays, example) for example in _chosen(arrays, sites, threshold)]
 
 
 def _chosen(
-    sites: Any, threshold: float, places: dict[str, int]
-) -> list[tuple[str, dict[str, Any]]]:
-    known = sites[sites["name"].isin(list(places)) & ~sites["name"].duplicated(False)]
-    called, bound = known["probability"] >= threshold, known["label"] == 1
-    masks = (called & bound, called & ~bound, ~called & bound)
+    arrays: dict[str, np.ndarray], sites: Any, threshold: float
+) -> list[_Example]:
+    names = arrays["names"].tolist()
+    rows: dict[str, dict[str, Any]] = {}
+    if sites is not None:
+        # A name that several sites have says nothing.
+        known = sites[sites["name"].isin(names) & ~sites["name"].duplicated(False)]
+        rows = {row["name"]: row for row in known.to_dict("records")}
+    by_kind: dict[tuple[bool, int], list[_Example]] = {kind: [] for kind in _KINDS}
+    for i, name in enumerate(names):
+        row, label = rows.get(name, {}), int(arrays["labels"][i])
+        if row and label not in (-1, row["label"]):
+            row = {}  # another site of this name
+        label = row.get("label", label)
+        probability = row.get("probability", special.expit(arrays["log_odds"][i]))
+        kind = (bool(probability >= threshold), label)
+        if kind in by_kind:
+            by_kind[kind].append(_Example(i, _KINDS[kind][0], probability, row))
     chosen = []
-    for (kind, most), mask in zip(_KINDS.items(), masks, strict=True):
-        some = known[mask].sort_values(
-            ["probability", "name"], ascending=[kind == "bound, missed", True]
-        )
-        chosen += [(kind, row) for row in some.head(most).to_dict("records")]
+    for (called, label), examples in by_kind.items():
+        sign = -1 if called else 1
+        examples.sort(key=lambda example: (sign * example.probability, example.i))
+        chosen += examples[: _KINDS[called, label][1]]
     return chosen
 
 
-def _site(
-    arrays: dict[str, np.ndarray],
-    i: int,
-    kind: str,
-    row: dict[str, Any],
-    fold: FoldSettings,
-) -> ExplainedSite:
+def _site(arrays: dict[str, np.ndarray], example: _Example) -> ExplainedSite:
+    i, row = example.i, example.row
     start, end = arrays["offsets"][i : i + 2]
-    sequence, contexts = (str(arrays[a][i]) for a in ("sequences", "loop_contexts"))
-    facts = [("log odds", f"{arrays['log_odds'][i]:.2f}")]
-    if row:
-        probability = f"{row['probability']:.3f}"
-        calibrated = f"{row['calibrated_probability']:.3f}"
-        facts = [
-            ("place", place(row)),
-            ("gene", str(row.get("gene", ""))),
-            ("probability", f"{probability}, calibrated {calibrated}"),
-            *facts,
-        ]
+    facts = [
+        ("place", place(row)),
+        ("gene", str(row.get("gene", ""))),
+        ("probability", f"{example.probability:.3f}"),
+        ("log odds", f"{arrays['log_odds'][i]:.2f}"),
+    ]
     return ExplainedSite(
-        *(str(arrays["names"][i]), kind, [fact for fact in facts if fact[1]]),
-        *(sequence, _dot_bracket(sequence, contexts, fold)),
+        *(str(arrays["names"][i]), example.kind, [fact for fact in facts if fact[1]]),
+        *(str(arrays["sequences"][i]), str(arrays["dot_brackets"][i]) or None),
         np.asarray(arrays["sequence"][start:end], np.float64),
-        np.asarray(arrays["structure"][start:end], np.float64) if contexts else None,
+        np.asarray(arrays["structure"][start:end], np.float64)
+        if arrays["loop_contexts"][i]
+        else None,
     )
-
-
-def _dot_bracket(sequence: str, contexts: str, fold: FoldSettings) -> str | None:
-    """Folds a site again, as an explanation keeps its loops and not its pairs.
-
-    A site that came with a structure of its own may differ: it is not drawn.
-    """
-    if not contexts:
-        return None
-    dot_bracket, _mfe = structure.fold(sequence, fold)
-    return dot_bracket if structure.loop_contexts(dot_bracket) == contexts else None

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation import figures
 from deeprke_tf.explaining.report_quality import Figure
+from deeprke_tf.explaining.report_sources import EXPLANATION
 from deeprke_tf.explaining.report_tables import Table, number, table
 from deeprke_tf.runs import layout
 from deeprke_tf.system import files, plotting
@@ -131,6 +132,19 @@ def learning_figure(model: Path, manifest: dict[str, Any]) -> Figure | None:
         "rises, the model learns its training sites by heart; the weights of the best "
         "epoch, the dotted line, were kept.",
     )
+
+
+def commands_of(manifest: dict[str, Any], explain: Path | None) -> list[Command]:
+    """Returns the commands that made the model and its explanation.
+
+    Raises:
+      UserError: The explanation cannot be read.
+    """
+    commands = [Command("trained the model", manifest["command"])]
+    if explain:
+        made = files.read_json(explain / EXPLANATION).get("command")
+        commands += [Command("explained it", made)] if made else []
+    return commands
 
 
 def versions_of(manifest: dict[str, Any]) -> list[tuple[str, str]]:

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from deeprke_tf.errors import UserError
+from deeprke_tf.explaining.files import MANIFEST as EXPLANATION
 from deeprke_tf.runs import layout
 from deeprke_tf.runs.evaluation import PREDICTIONS
 from deeprke_tf.system import files
 
 AUDIT, EXTRACTION, MATCHING = "audit.json", "extract.json", "matching.json"
-EXPLANATION = "explain.json"
 # `deeprke run` leaves it beside the directories of its steps.
 WORKFLOW = "workflow.json"
 

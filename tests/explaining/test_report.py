@@ -15,8 +15,6 @@ from tests.support.reported_run import (
     write,
 )
 
-pytestmark = pytest.mark.draws
-
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
@@ -38,7 +36,7 @@ class Page(html.parser.HTMLParser):
         super().__init__()
         self.text, self.ids, self.references, self.external = "", [], [], []
         self.labels, self._open = [], []
-        self.tables = []
+        self.tables, self.headings, self.badges = [], [], []
         self.feed(text)
         self.close()
         assert not self._open
@@ -77,6 +75,10 @@ class Page(html.parser.HTMLParser):
         if self._open and self._open[-1] in ("script", "style"):
             return
         self.text += data
+        if self._open[-1:] == ["h3"] and "article" in self._open and data.strip():
+            self.headings.append(data.strip())
+        if self._open[-1:] == ["span"] and "article" in self._open:
+            self.badges.append(data)
         if "table" in self._open and {"td", "th"} & set(self._open):
             self.tables[-1][-1][-1] += data
 
@@ -126,6 +128,7 @@ def test_calls_right_and_wrong_are_listed_with_their_places(made, tmp_path):
     assert all(row[2].startswith("chr1:") or not row[2] for row in rows)
 
 
+@pytest.mark.draws
 def test_every_figure_has_a_text_and_nothing_is_asked_of_the_network(made, tmp_path):
     page = page_of(made, tmp_path)
     assert len(page.labels) == 5 and all(page.labels)
@@ -135,6 +138,7 @@ def test_every_figure_has_a_text_and_nothing_is_asked_of_the_network(made, tmp_p
     assert set(page.references) <= set(page.ids)
 
 
+@pytest.mark.draws
 def test_the_same_run_gives_the_same_page(made, tmp_path):
     pages = [tmp_path / name for name in ("a.html", "b.html")]
     for page in pages:
@@ -239,26 +243,41 @@ def test_motifs_are_shown_with_their_names_and_the_loops_they_want(made, tmp_pat
     assert len(page.ids) == len(set(page.ids))
 
 
-def test_sites_are_shown_by_what_the_model_says_of_them(made, tmp_path):
-    explain = make_explanation(tmp_path / "explain")
-    page = page_of(made, tmp_path, explain=explain)
-    predictions = (made / "evaluation" / "predictions.tsv").read_text()
-    rows = [line.split("\t") for line in predictions.splitlines()]
-    label = {row[0]: row[1] for row in rows}
-    assert label["peak2"] == "1"
-    # Of one that was not evaluated nothing is known.
-    assert "Attributions of peak2" in " ".join(page.labels)
-    assert "Attributions of elsewhere" not in " ".join(page.labels)
+def test_sites_are_shown_by_what_the_model_says_of_them(copied, tmp_path):
+    path = copied / "evaluation" / "predictions.tsv"
+    path.write_text(
+        "name\tlabel\tprobability\tcalibrated_probability\n"
+        "peak2\t1\t0.3\t0.2\npeak3\t0\t0.6\t0.5\nelsewhere\t1\t0.9\t0.9\n"
+        "<b>site</b>\t0\t0.1\t0.1\n"
+    )
+    page = page_of(copied, tmp_path, explain=make_explanation(tmp_path / "explain"))
+    assert page.headings[2:] == ["elsewhere", "peak3", "peak2"]
+    assert page.badges[2:] == [
+        "bound, found",
+        "background, called bound",
+        "bound, missed",
+    ]
     drawn = [text for text in page.labels if text.startswith("Secondary structure")]
-    assert "Secondary structure of peak2: ((((........))))...." in drawn
+    # Of peak3 no structure is known.
+    assert drawn == [
+        f"Secondary structure of {name}: ((((........))))...."
+        for name in ("elsewhere", "peak2")
+    ]
+    assert "deeprke explain --model RBP/model --out RBP/explain" in page.text
 
 
-def test_without_an_evaluation_the_surest_sites_are_shown(copied, tmp_path):
+def test_without_an_evaluation_labels_and_log_odds_of_the_explanation_are_shown(
+    copied, tmp_path
+):
     (copied / "workflow.json").unlink()
-    explain = make_explanation(tmp_path / "explain")
-    page = page_of(copied, tmp_path, explain=explain)
-    assert page.text.count("highest log odds") == 5  # once in a sentence
-    assert "Attributions of elsewhere" in " ".join(page.labels)
+    page = page_of(copied, tmp_path, explain=make_explanation(tmp_path / "explain"))
+    assert page.badges[2:] == [
+        "bound, found",
+        *["background, called bound"] * 2,
+        "called bound, label not known",
+    ]
+    assert page.headings[2:] == ["peak2", "peak3", "<b>site</b>", "elsewhere"]
+    assert "0.982" in page.text  # log odds of 4
 
 
 def test_an_explanation_of_another_model_is_refused(made, tmp_path):

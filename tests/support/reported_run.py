@@ -77,6 +77,8 @@ def make_explanation(directory):
             "names": np.array(names),
             "sequences": np.array(sequences),
             "loop_contexts": np.array(contexts),
+            "dot_brackets": np.array(["((((........))))....", "", *DRAWN]),
+            "labels": np.array([1, 0, 0, -1], np.int8),
             "offsets": np.arange(5) * 20,
             "log_odds": np.array([4, 3, 2, 1], np.float32),
             "sequence": values.ravel().astype(np.float32),
@@ -102,6 +104,9 @@ def measures(split, labels, probabilities):
 def write(path, contents):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(contents))
+
+
+DRAWN = ["((((........))))...."] * 2
 
 
 def _estimate(mean):
@@ -177,6 +182,7 @@ PROPERTIES = [
 _LOOPS = {letter: _estimate(0.1) for letter in "FTIMS"}
 EXPLANATION = {
     "model_sha256": MANIFEST["model_sha256"],
+    "command": "deeprke explain --model RBP/model --out RBP/explain",
     "sites": {"read": 80, "explained": 4},
     "measures": {"agreement": {"n_sites": 4, "sequence": 0.9, "structure": None}},
     "motifs": [
