@@ -121,13 +121,13 @@ def discover(
       sites: The explained sites.
       attributions: Of their nucleotides, float [length] each.
       log_odds: The model.
-      seed: Fixes comparisons with random orders and letters.
+      seed: Fixes the random letters that occurrences are replaced by.
     """
     contributions = [
         _one_hot(site.sequence) * row[:, np.newaxis]
         for site, row in zip(sites, attributions, strict=True)
     ]
-    seqlets = find_seqlets(attributions, seed)
+    seqlets = find_seqlets(attributions)
     least = max(5, min(20, len(sites) // 20))
     rng = np.random.default_rng(seed)
     motifs = [
@@ -150,7 +150,7 @@ def _motif(
     log_odds: LogOdds,
     rng: np.random.Generator,
 ) -> Motif | None:
-    """Makes a motif of a cluster; None if it does not raise the log odds."""
+    """Makes a motif of a cluster; None if it may not raise the log odds."""
     first, end = _trimmed(found.mean)
     width = end - first
     places = sorted(
@@ -180,7 +180,7 @@ def _motif(
     ]
     occurrences.sort(key=lambda occurrence: -occurrence.attribution)
     effect = _effect(occurrences, width, sites, log_odds, rng)
-    if effect.mean <= 0:
+    if effect.low <= 0:
         return None
     centers = [
         (occurrence.start + width / 2) / len(sites[occurrence.site].sequence)

@@ -45,9 +45,7 @@ def _stretches(explanation: "Explanation") -> Iterator[list[str]]:
     has it in log odds.
     """
     sites = explanation.attributions.sites
-    seqlets = find_seqlets(
-        explanation.attributions.of_nucleotides, explanation.settings.seed
-    )
+    seqlets = find_seqlets(explanation.attributions.of_nucleotides)
     rows = []
     for seqlet in seqlets:
         site = sites[seqlet.site]
