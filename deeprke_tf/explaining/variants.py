@@ -12,17 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import deeprke_tf
-from deeprke_tf.errors import UserError, require_positive
 from deeprke_tf.explaining import variants_files
 from deeprke_tf.explaining.log_odds import LogOdds
 from deeprke_tf.explaining.variants_alleles import Reason
 from deeprke_tf.explaining.variants_background import Kind, Null, Wanted
-from deeprke_tf.explaining.variants_files import Parts, Row, VariantsWriter, name_of
+from deeprke_tf.explaining.variants_files import Parts, VariantsWriter
 from deeprke_tf.explaining.variants_inputs import Inputs, opened
 from deeprke_tf.explaining.variants_places import OnGenome, OnRnas, alleles
 from deeprke_tf.explaining.variants_reading import Record, VariantsFile
+from deeprke_tf.explaining.variants_rows import Row, name_of
 from deeprke_tf.explaining.variants_scoring import AlleleScorer
 from deeprke_tf.explaining.variants_settings import VariantSettings
+from deeprke_tf.explaining.variants_vcf import NEIGHBORS, vcf_header
 from deeprke_tf.rna.folding import FoldingPool
 from deeprke_tf.runs.run import Run
 from deeprke_tf.system import processes
@@ -105,9 +106,6 @@ def score_variants(
     Raises:
       UserError: As of `deeprke_tf.api.Run.variants`.
     """
-    require_positive(window=settings.window, batch_size=settings.batch_size)
-    if settings.background < 0:
-        raise UserError(f"`background` must not be below 0, got {settings.background}.")
     window = run.window_length(settings.window)
     started = time.monotonic()
     with contextlib.ExitStack() as closing:
@@ -128,7 +126,7 @@ def score_variants(
             "model_sha256": run.model_sha256,
             "inputs": inputs.described(),
             "settings": {**dataclasses.asdict(settings), "window": window},
-            "notes": [variants_files.NEIGHBORS, variants_files.SIGN],
+            "notes": [NEIGHBORS, variants_files.SIGN],
             "counts": counts,
             "background": background,
             "seconds": round(time.monotonic() - started, 3),
@@ -157,7 +155,7 @@ class _Job:
         header = None
         if isinstance(self.ground, OnGenome):
             sizes = {chrom: self.ground.size(chrom) for chrom in chroms}
-            header = variants_files.vcf_header(self.file.header, sizes)
+            header = vcf_header(self.file.header, sizes)
         parts = Parts(
             places=isinstance(self.ground, OnGenome) and self.ground.names_places,
             sd=len(self.run.trainings) > 1,
@@ -200,7 +198,7 @@ class _Job:
     def _comments(self) -> list[str]:
         comments = [
             f"deeprke variants, model {self.run.name}, windows of {self.window} nt",
-            *(variants_files.SIGN, variants_files.NEIGHBORS),
+            *(variants_files.SIGN, NEIGHBORS),
         ]
         if len(self.run.trainings) > 1:
             comments.append(

@@ -16,7 +16,7 @@ from deeprke_tf.explaining.mutagenesis import importance, mutagenize
 from deeprke_tf.explaining.report_sites import LETTER_COLORS, draw_structure
 from deeprke_tf.explaining.sites import FoldedSite
 from deeprke_tf.explaining.variants_alleles import pairs
-from deeprke_tf.explaining.variants_files import Row, name_of
+from deeprke_tf.explaining.variants_rows import Row, name_of
 from deeprke_tf.rna.folding import FoldingPool
 from deeprke_tf.rna.sites import NUCLEOTIDES, rna_letters
 from deeprke_tf.rna.structure import LOOP_CONTEXTS, all_loop_contexts

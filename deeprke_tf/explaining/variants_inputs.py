@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import logging
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from deeprke_tf.errors import UserError
 from deeprke_tf.explaining.variants_alleles import Fault, Reason
@@ -46,6 +46,10 @@ class Inputs:
     mutations: Path | None = None
 
     def __post_init__(self):
+        if self.strand not in (None, *get_args(Strand)):
+            raise UserError(
+                f"`strand` must be '+', '-' or 'both', got {self.strand!r}."
+            )
         given = {
             field.name
             for field in dataclasses.fields(self)

@@ -265,7 +265,15 @@ def test_another_assembly_is_noticed(tmp_path, genome, caplog):
         ),
         (
             {"vcf": "v", "genome": "g", "strand": "+", "background": -1},
-            "`background` must not be below 0",
+            "`background` must be from 0 to .*, got -1",
+        ),
+        (
+            {"vcf": "v", "genome": "g", "strand": "+", "windows": "centre"},
+            "`windows` must be 'center' or 'all'; got 'centre'",
+        ),
+        (
+            {"vcf": "v", "genome": "g", "strand": "up"},
+            "`strand` must be",
         ),
         (
             {"vcf": "v", "genome": "g", "strand": "+", "window": 2},
