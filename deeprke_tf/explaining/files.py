@@ -22,6 +22,14 @@ import numpy as np
 
 from deeprke_tf.explaining import figures, tracks
 from deeprke_tf.explaining.attributions import Attributions
+from deeprke_tf.explaining.file_names import (
+    ATTRIBUTIONS,
+    LOGOS,
+    MANIFEST,
+    MEME,
+    REPORT,
+    TABLE,
+)
 from deeprke_tf.explaining.meme import write_meme
 from deeprke_tf.explaining.statistics import Estimate
 from deeprke_tf.system import directories
@@ -32,8 +40,6 @@ from deeprke_tf.system.processes import command_line
 if TYPE_CHECKING:
     from deeprke_tf.explaining.result import Explanation, MotifFindings
 
-ATTRIBUTIONS, MEME, TABLE = "attributions.npz", "motifs.meme", "motifs.tsv"
-LOGOS, MANIFEST, REPORT = "logos", "explain.json", "report.html"
 EXPLANATION = directories.Kind(
     "explanation",
     MANIFEST,

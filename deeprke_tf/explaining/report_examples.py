@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import special
 
-from deeprke_tf.explaining.files import ATTRIBUTIONS
+from deeprke_tf.explaining.file_names import ATTRIBUTIONS
 from deeprke_tf.explaining.report_quality import place
 from deeprke_tf.explaining.report_sites import ExplainedSite
 from deeprke_tf.system.arrays import read_arrays

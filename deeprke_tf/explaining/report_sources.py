@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from deeprke_tf.errors import UserError
-from deeprke_tf.explaining.files import MANIFEST as EXPLANATION
+from deeprke_tf.explaining.file_names import MANIFEST as EXPLANATION
 from deeprke_tf.runs import layout
 from deeprke_tf.runs.evaluation import PREDICTIONS
 from deeprke_tf.system import files

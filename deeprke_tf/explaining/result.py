@@ -119,16 +119,17 @@ class Explanation:
           UserError: `out` is not empty, or cannot be written to.
         """
         from deeprke_tf.explaining import files
+        from deeprke_tf.explaining.file_names import REPORT
         from deeprke_tf.explaining.report import write_report
 
         out = Path(out)
         names = files.write(self, out, overwrite)
-        if files.REPORT in names:
+        if REPORT in names:
             try:
-                write_report(self.run.directory, out / files.REPORT, explain=out)
+                write_report(self.run.directory, out / REPORT, explain=out)
             except UserError as error:
                 # Wrong files beside the model spoil no explanation.
-                logger.warning("%s was not written: %s", out / files.REPORT, error)
+                logger.warning("%s was not written: %s", out / REPORT, error)
         return names
 
 

@@ -2,6 +2,8 @@
 
 import html.parser
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -286,3 +288,22 @@ def test_an_explanation_of_another_model_is_refused(made, tmp_path):
     path.write_text(path.read_text().replace("cd" * 32, "ef" * 32))
     with pytest.raises(UserError, match=r"`explain` .* is of another model"):
         page_of(made, tmp_path, explain=explain)
+
+
+@pytest.mark.slow
+def test_the_page_is_written_without_tensorflow(made, tmp_path):
+    command = (
+        "import sys\n"
+        "from deeprke_tf import report\n"
+        "assert report.main(sys.argv[1:]) == 0\n"
+        "print({'tensorflow', 'keras'} & set(sys.modules))"
+    )
+    flags = ["--model", made / "model", "--out", tmp_path / "page.html"]
+    done = subprocess.run(
+        [sys.executable, "-c", command, *map(str, flags)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "set()"
+    assert done.stderr == ""
