@@ -74,7 +74,8 @@ def vcf_line(record: Record, rows: Sequence[Row]) -> str:
         for field in cells[7].split(";")
         if field not in ("", ".") and not field.startswith(_PREFIX)
     ]
-    cells[7] = ";".join([*old, *_info(rows, len(alts))]) or "."
+    n_alts = cells[4].count(",") + 1
+    cells[7] = ";".join([*old, *_info(rows, n_alts)]) or "."
     return "\t".join(cells)
 
 

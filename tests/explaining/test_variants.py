@@ -212,13 +212,25 @@ def test_the_vcf_keeps_its_records_and_is_read_by_pysam(tmp_path, genome):
 
 def test_a_table_without_ref_becomes_a_vcf_with_it(tmp_path, genome):
     table = tmp_path / "table.tsv"
-    table.write_text(f"rs\tchrom\tpos\nrs5\tchr1\t{PLUS + 3}\nrs6\tchr1\t9999\n")
+    rows = [f"rs5\tchr1\t{PLUS + 3}\t", "rs6\tchr1\t9999\t", "rs7\tchr9\t5\tA,C"]
+    table.write_text("\n".join(["rs\tchrom\tpos\talt", *rows, ""]))
     out = tmp_path / "out"
     motif_run("UGU").variants(table, genome=genome, strand="+", out=out)
     with pysam.VariantFile(str(out / "variants.vcf.gz")) as file:
-        first, other = list(file)
-    assert (first.id, first.ref, first.alts) == ("rs5", "T", ("A", "C", "G"))
-    assert (other.id, other.ref, other.alts) == ("rs6", "N", None)
+        first, past_end, elsewhere = list(file)
+    assert (first.id, first.ref, first.alts) == ("rs5", "T", None)
+    assert (past_end.id, past_end.ref, past_end.alts) == ("rs6", "N", None)
+    assert len(elsewhere.info["DEEPRKE_REASON"]) == len(elsewhere.alts) == 2
+
+
+def test_a_table_without_alt_means_every_other_letter(tmp_path, genome):
+    table = tmp_path / "table.tsv"
+    table.write_text(f"rs chrom pos\nrs5 chr1 {PLUS + 3}\n")
+    out = tmp_path / "out"
+    found = motif_run("UGU").variants(table, genome=genome, strand="+", out=out)
+    assert found.table["alt"].tolist() == ["A", "C", "G"]
+    with pysam.VariantFile(str(out / "variants.vcf.gz")) as file:
+        assert next(file).alts == ("A", "C", "G")
 
 
 @pytest.mark.draws
