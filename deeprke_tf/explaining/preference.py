@@ -178,9 +178,10 @@ def _profile(codes: np.ndarray) -> np.ndarray:
     return np.where(known > 0, counts / np.maximum(known, 1), np.nan)
 
 
-def _estimates(rows: np.ndarray) -> dict[str, Estimate]:
+def _estimates(rows: np.ndarray, least: float = 0.0) -> dict[str, Estimate]:
+    """Returns the mean of each column; intervals end at the least value and at 1."""
     return {
-        letter: mean_of(column)
+        letter: Estimate(*np.clip(mean_of(column), least, 1.0).tolist())
         for letter, column in zip(LOOP_CONTEXTS, rows.T, strict=True)
     }
 
@@ -189,7 +190,7 @@ def _differences(
     rows: np.ndarray, others: np.ndarray, paired: bool
 ) -> dict[str, Estimate]:
     if paired:
-        return _estimates(rows - others)
+        return _estimates(rows - others, least=-1.0)
     means = rows.mean(axis=0) - others.mean(axis=0)
     variances = (some.var(axis=0, ddof=1) / len(some) for some in (rows, others))
     half = 1.96 * np.sqrt(sum(variances))
