@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+import deeprke_tf as dk
 from deeprke_tf import report
 from deeprke_tf.errors import UserError
 from deeprke_tf.explaining.report import write_report
@@ -16,6 +17,8 @@ from tests.support.reported_run import (
     make_reported_run,
     write,
 )
+
+pytest_plugins = ["tests.support.run_fixtures"]
 
 
 @pytest.fixture(scope="module")
@@ -307,3 +310,17 @@ def test_the_page_is_written_without_tensorflow(made, tmp_path):
     )
     assert done.stdout.splitlines()[-1] == "set()"
     assert done.stderr == ""
+
+
+def test_a_run_and_an_ensemble_of_train_have_reports(
+    run, sequence_run, ensemble, tmp_path
+):
+    for directory in (run, ensemble):
+        loaded = dk.load_run(directory)
+        page = Page(loaded.report(tmp_path / "page.html").read_text())
+        assert loaded.name in page.text
+        assert "Not a test. These are validation sites" in page.text
+    assert "an ensemble of 2 trainings" in page.text
+    together = dk.load_run(run, sequence_run)
+    with pytest.raises(UserError, match="have no report"):
+        together.report(tmp_path / "page.html")
