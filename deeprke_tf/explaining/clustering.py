@@ -17,7 +17,7 @@ _SHIFT = 5  # largest shift of an alignment
 _MOST_SEQLETS = 2_000  # that are compared with one another
 _ALIKE = 0.6  # mean similarity within a cluster
 _SAME = 0.8  # similarity of two clusters that are merged
-_BELONGS = 0.5  # similarity of a seqlet to its cluster
+_BELONGS = 0.6  # similarity of a seqlet to its cluster
 _ROUNDS = 3  # of aligning seqlets to their mean
 
 _CORE = WIDTH + 2 * FLANK
@@ -41,21 +41,23 @@ class Cluster:
 
 def cluster(
     seqlets: Sequence[Seqlet],
+    n_called: int,
     contributions: Sequence[np.ndarray],
     least: int,
 ) -> list[Cluster]:
     """Returns clusters of at least some seqlets, the largest first.
 
     Args:
-      seqlets: The highest sum first; clusters are made of the first 2,000, and the
-        others join them.
+      seqlets: The highest sum first.
+      n_called: Seqlets that stand out; clusters are made of the first 2,000 of them,
+        and all others join them where they look alike.
       contributions: Of each site, float [length, 4].
       least: Seqlets in the smallest cluster.
     """
-    if len(seqlets) < max(least, 2):
+    if n_called < max(least, 2):
         return []
     wide = np.array([_cut(contributions[s.site], s.start) for s in seqlets])
-    some = wide[:_MOST_SEQLETS]
+    some = wide[: min(n_called, _MOST_SEQLETS)]
     similarity = _similarities(some)
     distance = np.clip(1 - (similarity + similarity.T) / 2, 0, None)
     np.fill_diagonal(distance, 0)

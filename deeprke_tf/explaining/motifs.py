@@ -9,13 +9,13 @@ import numpy as np
 
 from deeprke_tf.explaining.clustering import Cluster, cluster
 from deeprke_tf.explaining.log_odds import LogOdds
-from deeprke_tf.explaining.seqlets import find_seqlets
+from deeprke_tf.explaining.seqlets import find_seqlets, peaks
 from deeprke_tf.explaining.sites import FoldedSite
 from deeprke_tf.explaining.statistics import Estimate, mean_of
 from deeprke_tf.rna.sites import NUCLEOTIDES
 
 _PSEUDOCOUNT = 0.5  # sites, spread over the four letters
-_TRIM = 0.2  # of the largest contribution: outer positions below it are cut off
+_TRIM = 0.3  # of the largest contribution: outer positions below it are cut off
 _SHORTEST = 4  # nucleotides
 _MISSED = 0.1  # fraction of the occurrences that the threshold of a match leaves out
 _MOST_EXAMPLES = 300  # occurrences whose effect is measured
@@ -127,12 +127,12 @@ def discover(
         _one_hot(site.sequence) * row[:, np.newaxis]
         for site, row in zip(sites, attributions, strict=True)
     ]
-    seqlets = find_seqlets(attributions)
+    seqlets, n_called = peaks(attributions), len(find_seqlets(attributions))
     least = max(5, min(20, len(sites) // 20))
     rng = np.random.default_rng(seed)
     motifs = [
         motif
-        for found in cluster(seqlets, contributions, least)
+        for found in cluster(seqlets, n_called, contributions, least)
         if (motif := _motif(found, seqlets, sites, contributions, log_odds, rng))
     ]
     motifs.sort(key=lambda motif: -motif.n_sites * motif.effect.mean)

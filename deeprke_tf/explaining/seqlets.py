@@ -14,7 +14,8 @@ WIDTH = 7  # nucleotides whose attributions are added up
 # Between two of a site: else one would hold the end of a motif that the other has.
 _APART = 4
 _MOST_PER_SITE = 4
-_FDR = 0.05
+# Generous, as false ones do not look alike: no motif is made of them.
+_FDR = 0.3
 
 
 class Seqlet(NamedTuple):
@@ -34,23 +35,27 @@ class Seqlet(NamedTuple):
 def find_seqlets(attributions: Sequence[np.ndarray]) -> list[Seqlet]:
     """Returns the stretches that stand out, the highest sum first.
 
+    They are the first of `peaks`.
+
     Args:
       attributions: By nucleotide, of each site, float [length].
     """
-    found = _peaks(attributions)
-    by_chance = _peaks([-row for row in attributions])
-    found.sort(key=lambda seqlet: -seqlet.score)
+    found = peaks(attributions)
+    by_chance = peaks([-row for row in attributions])
     scores = np.array([seqlet.score for seqlet in found])
     chance = np.sort([seqlet.score for seqlet in by_chance])
     n_chance = len(chance) - np.searchsorted(chance, scores)
     fdr = n_chance / np.arange(1, len(found) + 1)
     # The largest number of seqlets that keeps the target.
-    kept = np.flatnonzero((fdr <= _FDR) & (scores > 0))
+    kept = np.flatnonzero(fdr <= _FDR)
     return found[: kept[-1] + 1] if len(kept) else []
 
 
-def _peaks(attributions: Sequence[np.ndarray]) -> list[Seqlet]:
-    """Returns the highest stretches of each site that lie apart."""
+def peaks(attributions: Sequence[np.ndarray]) -> list[Seqlet]:
+    """Returns the highest stretches of each site that lie apart, the highest first.
+
+    Only those that raise the log odds.
+    """
     found = []
     for site, row in enumerate(attributions):
         if len(row) < WIDTH:
@@ -58,9 +63,9 @@ def _peaks(attributions: Sequence[np.ndarray]) -> list[Seqlet]:
         sums = np.convolve(row, np.ones(WIDTH), "valid")
         for _ in range(_MOST_PER_SITE):
             start = int(np.argmax(sums))
-            if sums[start] == -np.inf:
+            if sums[start] <= 0:
                 break
             found.append(Seqlet(site, start, float(sums[start])))
             reach = WIDTH + _APART
             sums[max(0, start - reach + 1) : start + reach] = -np.inf
-    return found
+    return sorted(found, key=lambda seqlet: -seqlet.score)
