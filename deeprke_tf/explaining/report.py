@@ -9,6 +9,7 @@ from typing import Any
 import jinja2
 
 from deeprke_tf import __version__
+from deeprke_tf.evaluation import in_words
 from deeprke_tf.explaining import (
     report_doubts,
     report_examples,
@@ -17,14 +18,11 @@ from deeprke_tf.explaining import (
     report_quality,
     report_sites,
 )
-from deeprke_tf.explaining.report_doubts import Doubts
 from deeprke_tf.explaining.report_sources import (
-    Measured,
     Sources,
     find_sources,
     read_measured,
 )
-from deeprke_tf.explaining.report_tables import interval
 from deeprke_tf.runs import layout
 from deeprke_tf.runs.table import require_free
 from deeprke_tf.system import files, plotting
@@ -81,12 +79,12 @@ def contents_of(sources: Sources) -> dict[str, Any]:
         explained = report_examples.read_examples(
             sources.explain, measured.sites, threshold
         )
-    doubts = report_doubts.read_doubts(sources.audit, sources.extraction, manifest)
+    doubts = report_doubts.read_doubts(sources, manifest, measured)
     return {
         "title": sources.title,
         "version": __version__,
         "measured": measured,
-        "verdict": verdict(measured, doubts),
+        "verdict": list(in_words.quality(measured.measures)),
         "measures": report_quality.measure_table(measured),
         "confusion": measured.measures["confusion"],
         "curves": report_quality.curves(measured),
@@ -105,46 +103,6 @@ def contents_of(sources: Sources) -> dict[str, Any]:
         "raises": plotting.VERMILION,
         "lowers": plotting.BLUE,
     }
-
-
-def verdict(measured: Measured, doubts: Doubts) -> list[str]:
-    """Returns how good the model is in a few sentences."""
-    measures = measured.measures
-    sentences = []
-    if (auroc := measures["auroc"]) is not None:
-        ends = measures["auroc_ci"]
-        span = f" (95 % interval {interval(ends)})" if ends else ""
-        sentences.append(
-            f"Of a bound and a background site, the model gives the bound one the "
-            f"higher probability in {_of_hundred(auroc)} pairs: AUROC {auroc:.3f}"
-            f"{span} on {measures['n_sites']:,} {measured.split} sites."
-        )
-    found = measures["confusion"]
-    called = found["true_positive"] + found["false_positive"]
-    bound = found["true_positive"] + found["false_negative"]
-    sentences.append(
-        f"At its threshold, {measures['threshold']:.3f}, it finds "
-        f"{found['true_positive']:,} of {bound:,} bound sites; of {called:,} sites "
-        f"that it calls bound, {found['false_positive']:,} are background."
-    )
-    if auroc is not None and doubts.best_rule is not None:
-        sentences.append(
-            f"The best single simple rule about the training sites reaches an AUROC of "
-            f"{doubts.best_rule:.3f}."
-        )
-    return sentences
-
-
-def _of_hundred(fraction: float) -> str:
-    """Returns a fraction in words.
-
-    >>> _of_hundred(0.98), _of_hundred(0.9988)
-    ('98 of 100', 'more than 99 of 100')
-    """
-    rounded = round(100 * fraction)
-    if rounded == 100 and fraction < 1:
-        return "more than 99 of 100"
-    return f"{rounded} of 100"
 
 
 def render(contents: dict[str, Any]) -> str:

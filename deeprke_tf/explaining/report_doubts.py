@@ -1,11 +1,18 @@
 """What to doubt about a model, for its report: the audit and the background."""
 
 import math
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from deeprke_tf.explaining.report_sources import AUDIT, EXTRACTION, MATCHING
+from deeprke_tf.evaluation import in_words
+from deeprke_tf.explaining.report_sources import (
+    AUDIT,
+    EXTRACTION,
+    MATCHING,
+    Measured,
+    Sources,
+)
 from deeprke_tf.explaining.report_tables import Table, interval, number, table
+from deeprke_tf.runs import layout
 from deeprke_tf.system import files
 
 _RULES_SHOWN = 12
@@ -21,7 +28,6 @@ class Doubts(NamedTuple):
       notes: Sentences that are no reason to worry by themselves.
       rules: The best simple rules of the audit.
       matching: Properties of both classes, before and after matching.
-      best_rule: AUROC of the best simple rule.
       missing: How to get what is not there, sentences.
     """
 
@@ -29,25 +35,29 @@ class Doubts(NamedTuple):
     notes: list[str]
     rules: Table | None
     matching: Table | None
-    best_rule: float | None
     missing: list[str]
 
 
 def read_doubts(
-    audit: Path | None, extraction: Path | None, manifest: dict[str, Any]
+    sources: Sources, manifest: dict[str, Any], measured: Measured
 ) -> Doubts:
-    """Reads the findings about the training sites.
+    """Collects what the measures, the audit and the extraction leave to doubt.
 
     Args:
-      audit: Directory of `deeprke audit`.
-      extraction: Directory of `deeprke extract`.
+      sources: Where the files are.
       manifest: Of the model.
+      measured: How good it is.
 
     Raises:
       UserError: A file cannot be read.
     """
+    audit, extraction = sources.audit, sources.extraction
     audited = files.read_json(audit / AUDIT) if audit else {}
-    warnings, notes, missing = [], [], []
+    on_validation = None
+    if measured.is_new:
+        on_validation = layout.validation_measures(sources.model)["auroc"]
+    warnings = list(in_words.doubts(measured.measures, on_validation, audited))
+    notes, missing = [], []
     if audited:
         if _of_other_sites(audited, manifest):
             warnings.append(
@@ -67,10 +77,8 @@ def read_doubts(
         warnings += [text for text in extracted if text not in warnings]
         if (extraction / MATCHING).exists():
             matching = _matching(files.read_json(extraction / MATCHING))
-    best = max((rule["auroc"] for rule in audited.get("rules", [])), default=None)
     return Doubts(
-        *(list(dict.fromkeys(warnings)), notes, _rules(audited), matching),
-        *(best, missing),
+        *(list(dict.fromkeys(warnings)), notes, _rules(audited), matching, missing)
     )
 
 

@@ -22,6 +22,7 @@ LETTER_COLORS = {
     "N": plotting.GRAY,
 }
 BLOCK = 10  # nucleotides
+LONGEST = 400  # nucleotides shown of a site, and of a drawn structure
 
 _UP, _DOWN = plotting.VERMILION, plotting.BLUE  # raises and lowers the log odds
 _MARGIN = 14.0  # of a drawing, in the units of ViennaRNA
@@ -109,16 +110,27 @@ def picture_of(site: ExplainedSite) -> SitePicture:
         )
     ]
     dot_bracket = site.dot_bracket or ""
+    first = _first_shown(site.by_sequence)
     blocks = [
         Block(i + 1, bars[i : i + BLOCK], dot_bracket[i : i + BLOCK])
-        for i in range(0, length, BLOCK)
+        for i in range(first, min(first + LONGEST, length), BLOCK)
     ]
     drawing = None
-    if site.dot_bracket and "(" in site.dot_bracket:
+    if site.dot_bracket and "(" in site.dot_bracket and length <= LONGEST:
         drawing = draw_structure(
             site.sequence, site.dot_bracket, site.by_sequence + by_structure
         )
     return SitePicture(site, blocks, drawing, float(highest), _in_words(site))
+
+
+def _first_shown(by_sequence: np.ndarray) -> int:
+    """Returns where the shown part begins: around the middle of all attributions."""
+    weights = np.abs(by_sequence)
+    if len(weights) <= LONGEST or not weights.any():
+        return 0
+    middle = int(np.average(np.arange(len(weights)), weights=weights**2))
+    start = min(max(0, middle - LONGEST // 2), len(weights) - LONGEST)
+    return start - start % BLOCK
 
 
 def draw_structure(

@@ -106,7 +106,8 @@ def test_the_page_says_what_the_model_is_how_good_and_what_to_doubt(made, tmp_pa
         "GC content alone reaches 0.7.",
         "Few peaks.",
         "Background is nearer to the transcript end.",
-        "The best single simple rule about the training sites reaches an AUROC of 0.7",
+        "very good: of a bound and a background site",
+        "3 warnings.",
     ):
         assert warning in page.text
     assert "deeprke run --peaks 'my peaks.bed' --out RBP" in page.text

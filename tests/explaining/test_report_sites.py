@@ -69,6 +69,18 @@ def test_a_drawn_structure_lies_in_its_frame_with_partners_side_by_side():
     assert [i for i, n in enumerate(drawing.nucleotides) if n.is_dark] == [5]
 
 
+def test_of_a_long_site_the_part_that_matters_is_shown():
+    values = np.zeros(3000)
+    values[2103:2110] = 1
+    site = ExplainedSite("peak1", "bound, found", [], "A" * 3000, None, values, None)
+    blocks = picture_of(site).blocks
+    assert len(blocks) == 40
+    assert blocks[0].start <= 2000 and blocks[-1].start > 2200
+    assert all(block.start % BLOCK == 1 for block in blocks)
+    folded = site._replace(dot_bracket="(" + "." * 2998 + ")")
+    assert picture_of(folded).drawing is None
+
+
 def test_letters_are_drawn_as_outlines_of_one_size():
     outlines = letter_outlines()
     assert set(outlines) == set("ACGUN")

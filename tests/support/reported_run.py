@@ -140,6 +140,7 @@ MANIFEST = {
 }
 AUDIT = {
     "inputs": [{"file": "sites.tsv", "sha256": SHA}],
+    "threshold": 0.65,
     "n_sites": 300,
     "n_rules": 2,
     "rules": [
