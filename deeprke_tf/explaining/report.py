@@ -9,6 +9,7 @@ from typing import Any
 import jinja2
 
 from deeprke_tf import __version__
+from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation import in_words
 from deeprke_tf.explaining import (
     report_doubts,
@@ -24,8 +25,7 @@ from deeprke_tf.explaining.report_sources import (
     read_measured,
 )
 from deeprke_tf.runs import layout
-from deeprke_tf.runs.table import require_free
-from deeprke_tf.system import files, plotting
+from deeprke_tf.system import directories, files, plotting
 
 
 def write_report(
@@ -61,7 +61,9 @@ def write_report(
         evaluation=evaluation,
         extraction=extraction,
     )
-    require_free(out, model / layout.MANIFEST)
+    if out.is_dir():
+        raise UserError(f"`out` {out} is a directory; name a file.")
+    directories.make_directory(out.parent)
     page = render(contents_of(sources))
     with files.written_aside(out) as file:
         file.write(page)

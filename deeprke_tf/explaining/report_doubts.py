@@ -54,7 +54,7 @@ def read_doubts(
     audit, extraction = sources.audit, sources.extraction
     audited = files.read_json(audit / AUDIT) if audit else {}
     on_validation = None
-    if measured.is_new:
+    if not measured.part:
         on_validation = layout.validation_measures(sources.model)["auroc"]
     warnings = list(in_words.doubts(measured.measures, on_validation, audited))
     notes, missing = [], []

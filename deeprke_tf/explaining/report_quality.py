@@ -60,6 +60,10 @@ def measure_table(measured: Measured) -> Table:
         for name, (label, meaning) in _MEASURES.items()
         if measures.get(name) is not None
     ]
+    if alone := measures.get("members_auroc"):
+        texts = ", ".join(f"{auroc:.3f}" for auroc in alone.values())
+        mean = number(sum(alone.values()) / len(alone))
+        rows.append(["mean AUROC of the members", mean, "–", f"of each alone: {texts}"])
     for name, (right, wrong, meaning) in _RATES.items():
         n_right, n_wrong = (measures["confusion"][part] for part in (right, wrong))
         if n := n_right + n_wrong:

@@ -18,6 +18,12 @@ AUDIT, EXTRACTION, MATCHING = "audit.json", "extract.json", "matching.json"
 # `deeprke run` leaves it beside the directories of its steps.
 WORKFLOW = "workflow.json"
 
+_PARTS = {
+    "validation": "by which the epoch and the threshold were chosen",
+    "out-of-fold": "by which the epochs and the threshold were chosen",
+    "train": "from which the model has learned",
+}
+
 logger = logging.getLogger(__name__)
 
 
@@ -69,9 +75,9 @@ class Measured:
         return str(self.measures["split"]).replace("_", "-")
 
     @property
-    def is_new(self) -> bool:
-        """Whether these sites had no part in the choice of epoch and threshold."""
-        return self.split not in ("validation", "out-of-fold")
+    def part(self) -> str:
+        """What these sites had to do with the model; empty: nothing."""
+        return _PARTS.get(self.split, "")
 
 
 def find_sources(

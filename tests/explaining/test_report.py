@@ -172,6 +172,13 @@ def test_a_run_alone_is_shown_by_its_validation_sites_and_told_so(copied, tmp_pa
     assert "DeepRKE model report" in page.text and "model –" in page.text
 
 
+def test_training_sites_are_no_test(copied, tmp_path):
+    path = copied / "evaluation" / "metrics.json"
+    path.write_text(path.read_text().replace('"split": "test"', '"split": "train"'))
+    text = page_of(copied, tmp_path).text
+    assert "These are train sites, from which the model has learned" in text
+
+
 def test_what_is_given_is_taken_in_place_of_what_is_found(copied, tmp_path):
     given = {name: tmp_path / name for name in ("audit", "evaluation")}
     for name, directory in given.items():
