@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from deeprke_tf.explaining.motifs import Motif
 from deeprke_tf.explaining.preference import FLANK, StructurePreference
 from deeprke_tf.rna.sites import NUCLEOTIDES
 from deeprke_tf.rna.structure import LOOP_CONTEXTS
@@ -36,7 +35,8 @@ def draw_motif(found: "MotifFindings", path: Path) -> None:
     n_rows = 3 if found.preference else 2
     figure = plotting.new_figure(6.4, 1.9 * n_rows)
     information, contributions, *loops = figure.subplots(n_rows, 1)
-    _draw_logo(_information(motif), information, "bits")
+    heights = motif.probabilities * motif.information[:, np.newaxis]
+    _draw_logo(heights, information, "bits")
     information.set_ylim(0, 2)
     _draw_logo(motif.contributions, contributions, "log odds")
     information.set_title(
@@ -47,13 +47,6 @@ def draw_motif(found: "MotifFindings", path: Path) -> None:
     if found.preference:
         _draw_loops(found.preference, motif.width, loops[0])
     plotting.write(figure, path)
-
-
-def _information(motif: Motif) -> np.ndarray:
-    """Returns the heights of letters in a sequence logo, in bits, [width, 4]."""
-    p = motif.probabilities
-    entropy = -np.sum(p * np.log2(np.maximum(p, 1e-12)), axis=1, keepdims=True)
-    return p * (2 - entropy)
 
 
 def _draw_logo(heights: np.ndarray, axes, unit: str) -> None:

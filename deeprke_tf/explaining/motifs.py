@@ -17,6 +17,7 @@ from deeprke_tf.rna.sites import NUCLEOTIDES
 _PSEUDOCOUNT = 0.5  # sites, spread over the four letters
 _TRIM = 0.3  # of the largest contribution: outer positions below it are cut off
 _SHORTEST = 4  # nucleotides
+_LEAST_BITS = 4.0  # of information; a word of less is in every site by chance
 _MISSED = 0.1  # fraction of the occurrences that the threshold of a match leaves out
 _MOST_EXAMPLES = 300  # occurrences whose effect is measured
 _REPLACEMENTS = 4  # of each of them
@@ -85,6 +86,12 @@ class Motif:
         return "".join(names)
 
     @property
+    def information(self) -> np.ndarray:
+        """Information of each position in bits, 2 at most, float64 [width]."""
+        p = self.probabilities
+        return 2 + np.sum(p * np.log2(np.maximum(p, 1e-12)), axis=1)
+
+    @property
     def best_word(self) -> str:
         """Its most probable letters."""
         return "".join(NUCLEOTIDES[i] for i in self.probabilities.argmax(axis=1))
@@ -136,10 +143,29 @@ def discover(
         if (motif := _motif(found, seqlets, sites, contributions, log_odds, rng))
     ]
     motifs.sort(key=lambda motif: -motif.n_sites * motif.effect.mean)
+    distinct: list[Motif] = []
+    for motif in motifs:
+        if motif.information.sum() >= _LEAST_BITS and not _is_part(motif, distinct):
+            distinct.append(motif)
     return [
         dataclasses.replace(motif, name=f"motif_{number}")
-        for number, motif in enumerate(motifs, start=1)
+        for number, motif in enumerate(distinct, start=1)
     ]
+
+
+def _is_part(motif: Motif, others: Sequence[Motif]) -> bool:
+    """Tells whether most occurrences overlap those of more important motifs."""
+    taken = {
+        (o.site, position)
+        for other in others
+        for o in other.occurrences
+        for position in range(o.start, o.start + other.width)
+    }
+    overlapping = [
+        any((o.site, o.start + i) in taken for i in range(motif.width))
+        for o in motif.occurrences
+    ]
+    return bool(np.mean(overlapping) > 1 / 2)
 
 
 def _motif(
