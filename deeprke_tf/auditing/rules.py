@@ -122,11 +122,11 @@ def _difference(feature: Feature, labels: np.ndarray) -> str:
     if feature.values is not None:
         by_class = [feature.values[labels == label] for label in (1, 0)]
         unit = f" {feature.unit}" if feature.unit else ""
-        bound, background = map(np.nanmedian, by_class)
-        if bound == background:
-            bound, background = map(np.nanmean, by_class)
-            return f"mean {bound:.3g}{unit} in bound, {background:.3g} in background"
-        return f"median {bound:.3g}{unit} in bound, {background:.3g} in background"
+        measure, values = "median", [np.nanmedian(some) for some in by_class]
+        if values[0] == values[1]:
+            measure, values = "mean", [np.nanmean(some) for some in by_class]
+        bound, background = map(_short, values)
+        return f"{measure} {bound}{unit} in bound, {background} in background"
     names = feature.categories
     fractions = np.array(
         [
@@ -138,3 +138,12 @@ def _difference(feature: Feature, labels: np.ndarray) -> str:
     most = int(np.argmax(np.abs(fractions[0] - fractions[1])))
     bound, background = fractions[:, most]
     return f"{names[most]} in {bound:.0%} of bound, {background:.0%} of background"
+
+
+def _short(value: float) -> str:
+    """Returns a number with three digits, or whole.
+
+    >>> _short(0.09921), _short(1059.5)
+    ('0.0992', '1,060')
+    """
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -11,6 +11,7 @@ import numpy as np
 from deeprke_tf.errors import UserError
 from deeprke_tf.explaining.report_quality import Figure
 from deeprke_tf.explaining.report_sources import EXPLANATION
+from deeprke_tf.explaining.report_spacing import spacing_figure
 from deeprke_tf.explaining.report_tables import Cell, Table, interval, number, table
 from deeprke_tf.rna.sites import NUCLEOTIDES
 from deeprke_tf.system import files, plotting
@@ -61,11 +62,12 @@ class MotifCard(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """What a model reads: sentences, a table of all motifs, the first in pictures."""
+    """What a model reads; `spacing` is a figure of two motifs at varying distance."""
 
     sentences: list[str]
     table: Table
     cards: list[MotifCard]
+    spacing: Figure | None
 
 
 def read_motifs(explain: Path, manifest: dict[str, Any]) -> Reading:
@@ -86,6 +88,7 @@ def read_motifs(explain: Path, manifest: dict[str, Any]) -> Reading:
         list(_sentences(contents)),
         _motif_table(motifs),
         [_card(motif) for motif in motifs[:_MOTIFS_SHOWN]],
+        spacing_figure(contents["spacings"]),
     )
 
 

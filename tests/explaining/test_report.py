@@ -252,6 +252,10 @@ def test_motifs_are_shown_with_their_names_and_the_loops_they_want(made, tmp_pat
         assert sentence in page.text
     assert "M2 other" not in page.text
     assert "Sequence logo of UGUA" in page.labels
+    assert (
+        "Interaction of two motifs by distance: motifs 1 and 2 at most -0.80 log odds, "
+        "2 nucleotides apart."
+    ) in page.labels
     assert set(page.references) <= set(page.ids)
     assert len(page.ids) == len(set(page.ids))
 

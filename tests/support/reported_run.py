@@ -186,6 +186,14 @@ EXPLANATION = {
     "command": "deeprke explain --model RBP/model --out RBP/explain",
     "sites": {"read": 80, "explained": 4},
     "measures": {"agreement": {"n_sites": 4, "sequence": 0.9, "structure": None}},
+    "spacings": [
+        {
+            "names": ["motif_1", "motif_2"],
+            "distances": [0, 2, 4],
+            "interactions": [_estimate(mean) for mean in (0.1, -0.8, 0.0)],
+        },
+        {"names": ["motif_2", "motif_2"], "distances": [], "interactions": []},
+    ],
     "motifs": [
         {
             "name": "motif_1",
