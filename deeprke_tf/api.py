@@ -479,6 +479,7 @@ class Run(run.Run):
         batch_size: int = 256,
         workers: int | None = None,
         fold_cache: PathLike | None = None,
+        strict: bool = False,
         overwrite: bool = False,
         progress: bool | Progress = False,
     ) -> "Scan":
@@ -523,6 +524,8 @@ class Run(run.Run):
           batch_size: Windows that the network scores at once.
           workers: Folding processes; all cores by default.
           fold_cache: File of known folds, if not the one in the user's cache directory.
+          strict: Raise an error if an RNA cannot be scanned, before any is, instead of
+            listing it in `skipped.tsv`.
           overwrite: Delete the scores of another scan in `out`.
           progress: Show a progress bar, or call this for each stage.
 
@@ -553,6 +556,7 @@ class Run(run.Run):
             plot=(plot,) if isinstance(plot, str) else plot,
             workers=workers,
             fold_cache=_path(fold_cache),
+            strict=strict,
             overwrite=overwrite,
             progress=as_progress(progress),
         )

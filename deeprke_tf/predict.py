@@ -170,9 +170,8 @@ def predict(flags: PredictFlags, beam_flags: Sequence[str] = ()) -> None:
 
 
 def _predict_with_beam(flags: PredictFlags, beam_flags: Sequence[str]) -> None:
-    if flags.strict or flags.bed is not None:
-        given = "strict" if flags.strict else "bed"
-        raise UserError(f"`{given}` cannot be given with a `runner` of Apache Beam.")
+    if flags.bed is not None:
+        raise UserError("`bed` cannot be given with a `runner` of Apache Beam.")
     if flags.server is not None or flags.workers is not None or flags.out == "-":
         raise UserError(
             "A `runner` of Apache Beam needs `model`, and `out` to name a directory; "
@@ -192,6 +191,7 @@ def _predict_with_beam(flags: PredictFlags, beam_flags: Sequence[str]) -> None:
         max_length=flags.max_length,
         batch_size=flags.batch_size,
         fold_cache=flags.fold_cache,
+        strict=flags.strict,
         overwrite=flags.beam.overwrite,
         **_calling(flags),
     )

@@ -97,6 +97,8 @@ class ScanFlags:
     """Folding processes; all cores by default."""
     fold_cache: Path | None = None
     """File of known folds, if not the one in the user's cache directory."""
+    strict: bool = False
+    """End with an error if an RNA cannot be scanned, before any is scored."""
     overwrite: bool = False
     """Delete the scores of another scan in --out."""
 

@@ -209,6 +209,15 @@ def test_rnas_that_cannot_be_scanned_are_listed(scanned):
     ]
 
 
+def test_strict_refuses_a_finished_scan_with_skipped_rnas_too(
+    run, rnas, scanned, tmp_path, capsys
+):
+    out = shutil.copytree(scanned, tmp_path / "scan")
+    assert run_scan(run, rnas, out, "--strict") == 1
+    assert "RNA 2, 'short', cannot be scanned" in capsys.readouterr().err
+    assert contents(out) == contents(scanned)
+
+
 def test_the_manifest_has_threshold_and_model(run, scanned):
     manifest = json.loads((scanned / "scan.json").read_text())
     of_model = json.loads((run / "manifest.json").read_text())
@@ -432,6 +441,7 @@ def test_a_directory_of_other_files_is_refused_and_kept(run, rnas, tmp_path, cap
         (["--plot", "only_n"], "--plot only_n: "),
         (["--prior", "2"], "prior, the fraction of bound sites, must be between 1e-12"),
         (["--gtf", "none.gtf"], "Cannot read none.gtf"),
+        (["--strict"], "RNA 2, 'short', cannot be scanned (shorter than k), and --st"),
         (["--fdr", "0.1", "--background", "no.fa"], "Cannot read no.fa"),
     ],
 )

@@ -230,9 +230,8 @@ def write_table(
         )
         for prediction in predict(predictor, file, **settings):
             if strict and prediction.skipped:
-                raise UserError(
-                    f"Site {n_sites + 1} of {sites}, {prediction.name!r}, has no "
-                    f"probability ({prediction.skipped}), and `strict` is set."
+                raise refused_site(
+                    sites, n_sites + 1, prediction.name, prediction.skipped
                 )
             writer.write(prediction)
             n_sites += 1
@@ -247,6 +246,14 @@ def write_table(
                 *(n_bound - len(rows), bed_file),
             )
     return Written(file.format, n_sites, n_skipped, n_bound, len(rows))
+
+
+def refused_site(sites: str | Path, row: int, name: str, skipped: str) -> UserError:
+    """Returns the error for a skipped site where `strict` is set."""
+    return UserError(
+        f"Site {row} of {sites}, {name!r}, has no probability ({skipped}), and "
+        "`strict` is set."
+    )
 
 
 def _require_bed(predictor: Predictor, file: SitesFile) -> None:

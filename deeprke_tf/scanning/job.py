@@ -4,15 +4,17 @@ import dataclasses
 import functools
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from deeprke_tf import __version__
+from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation.calling import Calling
 from deeprke_tf.rna.folding import FoldingPool
+from deeprke_tf.rna.sites import SkippedSite
 from deeprke_tf.runs import layout
 from deeprke_tf.runs.predictions import SHORT
 from deeprke_tf.runs.run import Run
@@ -55,6 +57,7 @@ class Job:
       out: Directory of the scan.
       settings: Windows, and how they are called.
       tiling: Where the windows lie; see `tiling_of`.
+      strict: Whether an RNA that cannot be scanned is an error.
     """
 
     run: Run
@@ -62,6 +65,7 @@ class Job:
     out: Path
     settings: ScanSettings
     tiling: Tiling
+    strict: bool = False
 
     @functools.cached_property
     def scanned(self) -> Source:
@@ -73,6 +77,9 @@ class Job:
 
         Returns:
           The lengths of the RNAs that can be scanned, by name.
+
+        Raises:
+          UserError: A setting cannot be used, or an RNA in spite of `strict`.
         """
         settings, run = self.settings, self.run
         # Refuses a prior out of range.
@@ -89,11 +96,22 @@ class Job:
             with ScoreStore(path) as store:
                 same = self.scanned.settings(run, self.tiling)
                 if store.is_finished("scanned") and store.settings("scanned") == same:
+                    self._refuse(list(store.skipped("scanned")))
                     return dict(store.lengths("scanned"))
-        lengths = self.scanned.lengths(run.encoding.k)
+        skipped: list[SkippedSite] = []
+        lengths = self.scanned.lengths(run.encoding.k, skipped)
+        self._refuse(skipped)
         for note in _notes(run, self.tiling, lengths):
             logger.info("note: %s", note)
         return lengths
+
+    def _refuse(self, skipped: Sequence[SkippedSite]) -> None:
+        if self.strict and skipped:
+            rna = skipped[0]
+            raise UserError(
+                f"RNA {rna.row}, {rna.name!r}, cannot be scanned ({rna.reason}), and "
+                "`strict` is set."
+            )
 
     def score(
         self,

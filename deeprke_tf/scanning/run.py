@@ -44,6 +44,7 @@ def scan(
     plot: Sequence[str] = (),
     workers: int | None = None,
     fold_cache: Path | None = None,
+    strict: bool = False,
     overwrite: bool = False,
     progress: Progress = no_progress,
 ) -> Scan:
@@ -67,7 +68,7 @@ def scan(
                 f"Another process is scanning into {out}; wait for it, or name another "
                 "`out`."
             )
-        job = Job(run, rnas, out, settings, tiling_of(run, settings))
+        job = Job(run, rnas, out, settings, tiling_of(run, settings), strict)
         lengths = job.checked_lengths(overwrite)
         names = _checked_names(plot, lengths, rnas)
         annotation = None
@@ -86,7 +87,8 @@ def scan(
             "bed12": bed12,
         }
         given |= {"genes": list(genes), "regions": regions, "plot": list(plot)}
-        given |= {"workers": workers, "fold_cache": fold_cache, "overwrite": overwrite}
+        given |= {"workers": workers, "fold_cache": fold_cache}
+        given |= {"strict": strict, "overwrite": overwrite}
         write_json(out / scan_files.MANIFEST, job.manifest(calling, given) | results)
     return Scan(out, kept)
 

@@ -75,13 +75,22 @@ class Source:
             **dataclasses.asdict(tiling),
         }
 
-    def lengths(self, k: int) -> dict[str, int]:
-        """Reads the RNAs; returns the lengths of those that can be scored, by name."""
-        return {
-            safe_name(rna.name): len(rna.sequence)
-            for rna in self.rnas.read(k, unique_names=self.origin == "scanned")
-            if not isinstance(rna, SkippedSite)
-        }
+    def lengths(
+        self, k: int, skipped: list[SkippedSite] | None = None
+    ) -> dict[str, int]:
+        """Reads the RNAs; returns the lengths of those that can be scored, by name.
+
+        Args:
+          k: Shortest RNA that can be scored, in nucleotides.
+          skipped: Takes the first of the others.
+        """
+        lengths = {}
+        for rna in self.rnas.read(k, unique_names=self.origin == "scanned"):
+            if not isinstance(rna, SkippedSite):
+                lengths[safe_name(rna.name)] = len(rna.sequence)
+            elif skipped == []:
+                skipped.append(rna)
+        return lengths
 
 
 def background_of(

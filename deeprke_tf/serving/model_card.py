@@ -55,7 +55,11 @@ def write_model_card(
       UserError: The metrics of the run cannot be read.
     """
     card = model_card(run, name, license_name)
-    files.write_json(version / JSON, card)
+    network = sorted([*version.glob("saved_model.pb"), *version.glob("variables/*")])
+    digests = {
+        path.relative_to(version).as_posix(): files.sha256(path) for path in network
+    }
+    files.write_json(version / JSON, card | {"files": digests})
     (version / MARKDOWN).write_text(as_markdown(card), encoding="utf-8")
     return [version / MARKDOWN, version / JSON]
 

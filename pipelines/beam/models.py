@@ -19,6 +19,7 @@ from deeprke_tf.evaluation.calling import GIVEN, OF_MODEL, Calling
 from deeprke_tf.evaluation.thresholds import Target
 from deeprke_tf.runs import layout
 from deeprke_tf.system import tensorflow
+from deeprke_tf.system.files import sha256 as digest_of
 from pipelines.beam import files
 
 _CARD = "model_card.json"
@@ -133,8 +134,16 @@ def _load_run(path: Path, has_sd, prior, calibrate, batch_size: int) -> Scorer:
 
 
 def _export(path: str, card: files.BeamFile, threshold: float | None) -> Model:
-    with card.open("rb") as file:
-        facts = json.loads(file.read())
+    with card.open("rb") as opened:
+        facts = json.loads(opened.read())
+    # Found here in one line; on a worker, in hundreds of lines of each runner's own.
+    for name, sha256 in facts.get("files", {}).items():
+        file = files.BeamFile(f"{path}/{name}")
+        if not file.exists() or digest_of(file) != sha256:
+            raise UserError(
+                f"{file} is missing or damaged: {card} has another digest of it. "
+                "Export the model again."
+            )
     name, version = facts["name"], path.rpartition("/")[2]
     chosen = OF_MODEL if threshold is None else GIVEN
     calling = Calling(facts["threshold"] if threshold is None else threshold, chosen)

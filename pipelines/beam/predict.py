@@ -22,6 +22,7 @@ from deeprke_tf import __version__
 from deeprke_tf.errors import UserError, require_positive
 from deeprke_tf.rna.site_files import SitesFile
 from deeprke_tf.rna.sites import Site, SkippedSite, refuse_long
+from deeprke_tf.runs.predictions import refused_site
 from deeprke_tf.system.directories import Kind
 from pipelines.beam import files
 from pipelines.beam.folding import NAMESPACE
@@ -46,6 +47,7 @@ def predict(
     max_length: int = 5000,
     batch_size: int = 256,
     fold_cache: Path | None = None,
+    strict: bool = False,
     overwrite: bool = False,
     **calling: Any,
 ) -> dict[str, Any]:
@@ -65,6 +67,7 @@ def predict(
       max_length: Longest site to score, in nucleotides; longer ones are skipped.
       batch_size: Sites that a network scores at once.
       fold_cache: File of known folds on each worker; None: that of its user.
+      strict: Refuse sites that would be skipped.
       overwrite: Whether predictions at `out` are replaced.
       **calling: `threshold`, `target`, `prior` and `calibrate`, as for `models.find`.
 
@@ -72,13 +75,14 @@ def predict(
       The contents of `scores.json`: inputs, models and their tables, in order.
 
     Raises:
-      UserError: A model or the sites cannot be read, something else lies at `out`, or
-        the job failed.
+      UserError: A model or the sites cannot be read, a site is skipped in spite of
+        `strict`, something else lies at `out`, or the job failed.
     """
     plan = Plan(
         tuple(find(path, **calling) for path in model),
         tuple(files.matching(sites)),
         *(format, sites_per_shard, sites_per_piece, max_length, batch_size, fold_cache),
+        strict=strict,
     )
     _check(plan)
     with files.directory_aside(out, overwrite, SCORES) as directory:
@@ -151,7 +155,11 @@ class _ReadPieces(beam.DoFn):
             facts["format"] = file.format
             for n_sites, read in enumerate(file, start=1):
                 facts["n_sites"] = n_sites
-                rows.append(_to_row(refuse_long(read, n_sites, plan.max_length)))
+                site = refuse_long(read, n_sites, plan.max_length)
+                rows.append(_to_row(site))
+                name, *_, skipped = rows[-1][:4]
+                if plan.strict and skipped:
+                    raise refused_site(plan.inputs[index].name, n_sites, name, skipped)
                 nt += len(rows[-1][1])
                 self._n_read.inc()
                 ends_shard = n_sites % plan.sites_per_shard == 0

@@ -39,6 +39,7 @@ class Plan:
     max_length: int
     batch_size: int
     fold_cache: Path | None
+    strict: bool = False
     with_places: bool = False
 
 

@@ -219,6 +219,37 @@ def test_models_that_do_not_go_together_are_refused(
     assert "is neither a run of `deeprke train` nor a model of" in error
 
 
+@pytest.mark.parametrize(
+    ("name", "contents"),
+    [
+        ("saved_model.pb", None),
+        ("saved_model.pb", b"cut off"),
+        ("variables/variables.index", None),
+        ("variables/variables.data-00000-of-00001", b"flipped"),
+    ],
+)
+def test_a_damaged_export_is_named_in_one_line(
+    name, contents, served_sequence, sites, tmp_path, capsys
+):
+    damaged = shutil.copytree(served_sequence, tmp_path / "PUM2") / "1" / name
+    damaged.unlink()
+    if contents is not None:
+        damaged.write_bytes(contents)
+    flags = ["--model", tmp_path / "PUM2", "--sites", sites, "--out", tmp_path / "out"]
+    assert f"{damaged} is missing or damaged" in error_of(capsys, *flags)
+    assert not (tmp_path / "out").exists()
+
+
+def test_strict_refuses_a_site_that_would_be_skipped(
+    served_sequence, sites, tmp_path, capsys
+):
+    flags = ["--model", served_sequence, "--sites", sites, "--out", tmp_path / "out"]
+    error = error_of(capsys, *flags, "--strict")
+    assert f"Site 1 of {sites.name}, 'none', has no probability (" in error
+    assert "and --strict is set" in error
+    assert not (tmp_path / "out").exists()
+
+
 def test_only_scores_are_replaced(served_sequence, sites, tmp_path, capsys):
     out = tmp_path / "out"
     out.mkdir()
