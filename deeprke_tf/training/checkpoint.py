@@ -89,7 +89,7 @@ class TrainingState:
 
     @property
     def best_epoch(self) -> int:
-        """The epoch with the highest validation AUROC, from 1; the first of ties."""
+        """The epoch that is best on validation, from 1; see `objective.best_epoch`."""
         return objective.best_epoch(self.history)
 
     def is_finished(self, settings: TrainConfig) -> bool:

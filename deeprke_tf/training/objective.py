@@ -128,19 +128,22 @@ def validation_measures(
 
 
 def best_epoch(history: Sequence[Mapping[str, Any]]) -> int:
-    """Returns the epoch with the highest validation AUROC, from 1; the first of ties.
+    """Returns the epoch with the highest validation AUROC, from 1.
 
-    Without validation it is the last epoch.
+    Of ties it is the one with the lowest validation loss: of few sites, or easy ones,
+    an AUROC of 1 comes early, long before the classes are far apart. Without validation
+    it is the last epoch.
 
-    >>> best_epoch([{"val_auroc": 0.7}, {"val_auroc": 0.8}, {"val_auroc": 0.8}])
+    >>> tied = [{"val_auroc": 1, "val_loss": 0.6}, {"val_auroc": 1, "val_loss": 0.2}]
+    >>> best_epoch(tied)
     2
     >>> best_epoch([{"loss": 0.5}, {"loss": 0.6}])
     2
     """
     if history and not any("val_auroc" in row for row in history):
         return len(history)
-    aurocs = [row["val_auroc"] for row in history]
-    return aurocs.index(max(aurocs)) + 1
+    ranks = [(row["val_auroc"], -row["val_loss"]) for row in history]
+    return ranks.index(max(ranks)) + 1
 
 
 def is_finished(history: Sequence[Mapping[str, Any]], settings: TrainConfig) -> bool:

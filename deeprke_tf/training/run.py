@@ -46,9 +46,9 @@ def train_run(
     Raises:
       UserError: Dataset or `out` cannot be used; training diverged.
     """
-    info, given = start.checked(data, run_config, vectors_from)
-    # Before TensorFlow computes anything: then it no longer splits the CPU.
+    # Before TensorFlow computes or reads anything: then it no longer splits the CPU.
     strategy = devices.strategy(n_devices)
+    info, given = start.checked(data, run_config, vectors_from)
     start.prepare(out, run_config, info, vectors_from, overwrite)
     _logger.info("data %s: %s", data, _split_sizes(info))
     kmer_vectors = vectors.make_vectors(info, out, run_config, given)

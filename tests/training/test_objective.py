@@ -57,7 +57,7 @@ def test_training_stops_after_patience_but_not_before_min_epochs(
     aurocs, is_finished, best_epoch, tmp_path
 ):
     state = TrainingState(tmp_path / "state", tmp_path / "history.csv")
-    state.history = [{"val_auroc": auroc} for auroc in aurocs]
+    state.history = [{"val_auroc": auroc, "val_loss": 0.6} for auroc in aurocs]
     settings = TrainConfig(epochs=6, patience=2, min_epochs=4)
     assert state.is_finished(settings) == is_finished
     if best_epoch:
@@ -70,7 +70,8 @@ def test_the_state_keeps_the_best_and_the_last_epoch(tmp_path):
     state = TrainingState(tmp_path / "state", tmp_path / "history.csv")
     for epoch, auroc in enumerate([0.6, 0.9, 0.7, 0.8], start=1):
         model.set_weights([np.array([[epoch]])])
-        state.end_epoch({"epoch": epoch, "val_auroc": auroc}, model)
+        row = {"epoch": epoch, "loss": 0.6, "val_auroc": auroc, "val_loss": 0.6}
+        state.end_epoch(row, model)
     again = TrainingState(tmp_path / "state", tmp_path / "history.csv")
     assert again.n_epochs == 4
     assert again.load_model().get_weights()[0].item() == 4
