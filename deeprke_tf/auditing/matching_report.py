@@ -20,7 +20,7 @@ from deeprke_tf.auditing.features import (
     sequence_features,
 )
 from deeprke_tf.auditing.findings import Finding, findings_of
-from deeprke_tf.auditing.rules import N_CV_FOLDS, Rule, try_rules
+from deeprke_tf.auditing.rules import N_CV_FOLDS, Rule, short, try_rules
 from deeprke_tf.rna.sites import Site, clean_site
 from deeprke_tf.system import files, tables
 
@@ -294,4 +294,4 @@ def _as_json(rule: Rule) -> dict[str, Any]:
 
 
 def _cell(value: float | None) -> str:
-    return "" if value is None else f"{value:.3g}"
+    return "" if value is None else short(value)

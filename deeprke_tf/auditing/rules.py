@@ -125,7 +125,7 @@ def _difference(feature: Feature, labels: np.ndarray) -> str:
         measure, values = "median", [np.nanmedian(some) for some in by_class]
         if values[0] == values[1]:
             measure, values = "mean", [np.nanmean(some) for some in by_class]
-        bound, background = map(_short, values)
+        bound, background = map(short, values)
         return f"{measure} {bound}{unit} in bound, {background} in background"
     names = feature.categories
     fractions = np.array(
@@ -140,10 +140,10 @@ def _difference(feature: Feature, labels: np.ndarray) -> str:
     return f"{names[most]} in {bound:.0%} of bound, {background:.0%} of background"
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
     """Returns a number with three digits, or whole.
 
-    >>> _short(0.09921), _short(1059.5)
+    >>> short(0.09921), short(1059.5)
     ('0.0992', '1,060')
     """
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

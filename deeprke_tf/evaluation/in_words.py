@@ -57,8 +57,8 @@ def quality(measured: dict[str, Any]) -> Iterator[str]:
     bound = found["true_positive"] + found["false_negative"]
     yield (
         f"At its threshold, {measured['threshold']:.3f}, it finds "
-        f"{found['true_positive']:,} of {bound:,} bound sites; of {called:,} sites "
-        f"that it calls bound, {found['false_positive']:,} are background."
+        f"{found['true_positive']:,} of {bound:,} bound sites. It calls {called:,} "
+        f"sites bound, {found['false_positive']:,} of them wrongly."
     )
 
 

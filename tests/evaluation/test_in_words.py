@@ -25,8 +25,8 @@ def test_quality_is_said_with_interval_and_calls():
         "in 85 of 100 pairs."
     )
     assert second == (
-        "At its threshold, 0.400, it finds 9 of 10 bound sites; of 11 sites that it "
-        "calls bound, 2 are background."
+        "At its threshold, 0.400, it finds 9 of 10 bound sites. It calls 11 sites "
+        "bound, 2 of them wrongly."
     )
 
 
