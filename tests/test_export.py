@@ -81,6 +81,7 @@ def served_twice(sequence_run, tmp_path_factory):
     directory = tmp_path_factory.mktemp("serving")
     (directory / "assets").mkdir(parents=True)
     (directory / "9").mkdir()
+    (directory / "9" / "saved_model.pb").touch()
     for version in ("10", "11"):
         flags = ["--model", str(sequence_run), "--out", str(directory)]
         with contextlib.redirect_stdout(io.StringIO()) as printed:

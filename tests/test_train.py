@@ -84,7 +84,7 @@ def test_the_help_shows_flags_of_all_settings(capsys):
     ("flags", "message"),
     [
         (["--preset", "papre"], "No preset 'papre'; there are: deeprke, deeprke-no-"),
-        (["--config", "{tmp}/none.json"], "none.json: No such file or directory."),
+        (["--config", "{tmp}/none.json"], "or --config, not both"),
         (["--data", "{tmp}"], "has no dataset.json; make it with `deeprke preprocess`"),
         (["--out", "{tmp}/notes.txt"], "notes.txt is a file; name a directory."),
         (["--out", "{tmp}/notes.txt/run"], "notes.txt is a file; name a directory."),

@@ -99,7 +99,7 @@ def mean_validation(
 def _validation_shards(manifest: dict[str, Any]) -> list[str]:
     splits = manifest["data"]["splits"]
     # A final model of cross-validation has predictions of its training sites instead.
-    shards = splits.get("validation", splits["train"])["shards"]
+    shards = splits["validation" if "validation" in splits else "train"]["shards"]
     return [shard["sha256"] for shard in shards]
 
 
