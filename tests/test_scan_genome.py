@@ -1,8 +1,8 @@
 """Scans of transcripts and regions of a genome."""
 
 import json
-import re
 import random
+import re
 
 import pandas as pd
 import pytest

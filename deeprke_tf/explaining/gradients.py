@@ -133,7 +133,11 @@ class _Path:
     def __init__(self, training: Run):
         self._k = training.encoding.k
         self._views = training.config.model.views
-        network = log_odds_network(training.model)
+        # Of a copy: a model that begins in the middle of another makes that one's graph
+        # unfit to be saved.
+        copy = keras.models.clone_model(training.model)
+        copy.set_weights(training.model.get_weights())
+        network = log_odds_network(copy)
         layers = {layer.name: layer for layer in network.layers}
         names = {v: f"{v.removesuffix('_kmers')}_cnn_conv_1" for v in self._views}
         if not all(isinstance(layers.get(n), KmerConv1D) for n in names.values()):

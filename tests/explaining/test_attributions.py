@@ -60,6 +60,11 @@ def test_gradients_add_up_to_the_difference_from_the_baseline(of_ensemble):
     assert np.abs(error).max() < 0.05 * np.abs(difference).max()
 
 
+def test_an_explained_model_can_still_be_saved(of_ensemble, tmp_path):
+    for name in (ALL, "no-structure"):
+        trained_model(name).save(tmp_path / "model.keras")
+
+
 def test_networks_of_an_ensemble_have_attributions_of_their_own(of_ensemble):
     alone = IntegratedGradients(log_odds_of("no-structure"), None, n_steps=32)
     sites = [site._replace(loop_contexts="") for site in SITES]
