@@ -171,7 +171,7 @@ def test_regions_are_scanned_whole_and_the_others_listed(
 
 
 def cells(line):
-    """The cells of a line; numbers as such, as sums of batches of other sizes differ."""
+    """The cells of a line; numbers nearly, as batches of other sizes sum otherwise."""
     return [
         pytest.approx(float(cell), abs=1e-5) if re.fullmatch(r"0\.\d+", cell) else cell
         for cell in line.split("\t")
