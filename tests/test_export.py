@@ -16,6 +16,7 @@ from deeprke_tf.errors import UserError
 from deeprke_tf.runs import scorer
 from deeprke_tf.runs.run import Run
 from deeprke_tf.serving.export import export_run
+from tests.support.full_disk import full_disk
 
 pytest_plugins = ["tests.support.run_fixtures"]
 
@@ -189,6 +190,14 @@ def test_wrong_flags_end_with_one_line(flags, message, run, tmp_path, capsys):
     assert error.startswith("deeprke export: error: ")
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_a_full_disk_is_named_and_leaves_no_version(sequence_run, tmp_path):
+    out = tmp_path / "served"
+    words = rf"^Cannot write {out / '1'}: .*File too large"
+    with full_disk(100_000), pytest.raises(UserError, match=words):
+        export_run(Run.load(sequence_run), out)
+    assert list(out.iterdir()) == []
 
 
 def test_a_directory_of_other_files_is_refused_and_kept(run, tmp_path):

@@ -5,6 +5,8 @@ import re
 import shutil
 from pathlib import Path
 
+import tensorflow as tf
+
 from deeprke_tf.errors import UserError
 from deeprke_tf.runs.run import Run
 from deeprke_tf.serving import calibration_graph, model_card, signatures, warm_up
@@ -44,6 +46,9 @@ def export_run(
         try:
             _write(run, directory.resolve().name, partial, license_name)
             os.replace(partial, path)
+        except tf.errors.OpError as error:
+            # TensorFlow's own error of a full disk or of a lost one.
+            raise UserError(f"Cannot write {path}: {error.message}.") from error
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         return path, write_serving_config(directory)

@@ -101,7 +101,7 @@ def find(
         )
     try:
         return _export(path, card, threshold)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{card} cannot be read ({error}); export the model again."
         ) from error

@@ -226,6 +226,8 @@ def test_models_that_do_not_go_together_are_refused(
         ("saved_model.pb", b"cut off"),
         ("variables/variables.index", None),
         ("variables/variables.data-00000-of-00001", b"flipped"),
+        ("model_card.json", b"[]"),
+        ("model_card.json", b"{"),
     ],
 )
 def test_a_damaged_export_is_named_in_one_line(
@@ -236,7 +238,8 @@ def test_a_damaged_export_is_named_in_one_line(
     if contents is not None:
         damaged.write_bytes(contents)
     flags = ["--model", tmp_path / "PUM2", "--sites", sites, "--out", tmp_path / "out"]
-    assert f"{damaged} is missing or damaged" in error_of(capsys, *flags)
+    what = "cannot be read" if name == "model_card.json" else "is missing or damaged"
+    assert f"{damaged} {what}" in error_of(capsys, *flags)
     assert not (tmp_path / "out").exists()
 
 
