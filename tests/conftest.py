@@ -21,8 +21,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 # A network leaves objects by the ten thousand: collecting garbage as often as Python
-# does would be a tenth of all the time. It is collected after every file of tests.
-gc.disable()
+# does would be a tenth of all the time.
+gc.set_threshold(100_000, 20, 20)
 
 # Doctests import it before a test asks for it.
 pytest.register_assert_rewrite(
@@ -48,12 +48,6 @@ def graphs_are_run_as_traced():
         from tests.support.fresh_processes import run_graphs_as_traced
 
         run_graphs_as_traced()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def garbage_is_collected():
-    yield
-    gc.collect()
 
 
 @pytest.fixture(autouse=True)
