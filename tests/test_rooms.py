@@ -90,7 +90,7 @@ def room_of(name):
 
 def test_every_folder_is_a_room_and_every_room_is_there():
     folders = {path.parent.name for path in ROOT.glob("deeprke_tf/*/__init__.py")}
-    files = {"errors", "config", "presets", "api"}
+    files = {"errors", "config", "presets"}
     assert folders | files == set(FLOOR_OF)
 
 

@@ -2,16 +2,14 @@
 
 import os
 from pathlib import Path
-from typing import TypeAlias
 
 from deeprke_tf.config import FoldSettings
 from deeprke_tf.data import local_runner
 from deeprke_tf.data.description import Dataset
 from deeprke_tf.data.plan import ValidationGroups, plan_of
 from deeprke_tf.system.arguments import checked
+from deeprke_tf.system.paths import PathLike, optional_path
 from deeprke_tf.system.progress import Progress, as_progress
-
-PathLike: TypeAlias = str | os.PathLike[str]
 
 
 @checked
@@ -101,7 +99,7 @@ def preprocess(
         max_length=max_length,
         sites_per_shard=sites_per_shard,
         workers=workers,
-        fold_cache=None if fold_cache is None else Path(fold_cache),
+        fold_cache=optional_path(fold_cache),
         strict=strict,
         overwrite=overwrite,
     )

@@ -68,13 +68,7 @@ def train_final(
     measured = report.write_measures(out, info, *held_out, split=OUT_OF_FOLD)
     with files.path_aside(out / layout.MODEL) as partial:
         model.save(partial)
-    own = {
-        "best_epoch": state.best_epoch,
-        "n_epochs": state.n_epochs,
-        "devices": devices.names(strategy),
-        "model_sha256": files.sha256(out / layout.MODEL),
-        "vectors": vectors.describe(kmer_vectors, out, vectors_from),
-        "crossvalidation": origin,
-    }
+    own = report.facts(out, state, strategy, kmer_vectors, vectors_from)
+    own["crossvalidation"] = origin
     report.write_manifest(out, info, run_config, measured, own)
     state.remove()

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from deeprke_tf import __version__
 from deeprke_tf.config import ModelConfig, RunConfig
@@ -18,6 +19,8 @@ from deeprke_tf.networks.deeprke import without_kmer_counts
 from deeprke_tf.runs import layout
 from deeprke_tf.runs.scorer import score_labelled, scorer
 from deeprke_tf.system import files, processes
+from deeprke_tf.training import devices, epochs, vectors
+from deeprke_tf.training.checkpoint import TrainingState
 
 _PACKAGES = ("tensorflow", "keras", "gensim", "scikit-learn", "numpy", "viennarna")
 
@@ -84,7 +87,7 @@ def write_manifest(
       info: The dataset.
       run_config: All settings.
       measured: Result of `write_measures`.
-      own: Entries that runs and ensembles do not have in common.
+      own: Entries that runs and ensembles do not have in common, such as `facts`.
     """
     manifest = {
         "deeprke_tf": __version__,
@@ -106,6 +109,31 @@ def write_manifest(
         },
     }
     files.write_json(out / layout.MANIFEST, manifest | own)
+
+
+def facts(
+    out: Path,
+    state: TrainingState,
+    strategy: tf.distribute.Strategy,
+    kmer_vectors: epochs.Vectors,
+    vectors_from: Path | None,
+) -> dict[str, Any]:
+    """Returns the manifest's entries that a run has and an ensemble has not.
+
+    Args:
+      out: The run directory, which holds the network.
+      state: The finished training.
+      strategy: Result of `devices.strategy`.
+      kmer_vectors: Result of `vectors.make_vectors`.
+      vectors_from: Directory they were given in, or None.
+    """
+    return {
+        "best_epoch": state.best_epoch,
+        "n_epochs": state.n_epochs,
+        "devices": devices.names(strategy),
+        "model_sha256": files.sha256(out / layout.MODEL),
+        "vectors": vectors.describe(kmer_vectors, out, vectors_from),
+    }
 
 
 def measure_rows(measured: dict[str, Any]) -> list[list[str]]:

@@ -61,13 +61,7 @@ def train_run(
     )
     seconds = time.monotonic() - started
     measured = _write_results(out, model, info, run_config, state)
-    own = {
-        "best_epoch": state.best_epoch,
-        "n_epochs": state.n_epochs,
-        "devices": devices.names(strategy),
-        "model_sha256": files.sha256(out / layout.MODEL),
-        "vectors": vectors.describe(kmer_vectors, out, vectors_from),
-    }
+    own = report.facts(out, state, strategy, kmer_vectors, vectors_from)
     report.write_manifest(out, info, run_config, measured, own)
     state.remove()
     summary = [

@@ -18,7 +18,7 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from deeprke_tf import __version__, api, presets
 from deeprke_tf.auditing import audit
@@ -31,11 +31,10 @@ from deeprke_tf.genome.extraction_files import Inputs
 from deeprke_tf.genome.settings import Settings
 from deeprke_tf.runs import layout
 from deeprke_tf.system import directories, files
+from deeprke_tf.system.paths import PathLike, optional_path
 from deeprke_tf.system.progress import Progress, as_progress
 from deeprke_tf.workflow.machine import Machine
 from deeprke_tf.workflow.summary import summary_of
-
-PathLike: TypeAlias = str | os.PathLike[str]
 
 MANIFEST = "workflow.json"
 SUMMARY = "summary.txt"
@@ -112,8 +111,10 @@ def run_workflow(
       UserError: A step cannot be done, or `out` was made with other settings or inputs.
     """
     several = [peaks] if isinstance(peaks, (str, os.PathLike)) else peaks
-    optional = [None if path is None else Path(path) for path in (gtf, blacklist)]
-    inputs = Inputs([Path(path) for path in several], Path(genome), *optional)
+    inputs = Inputs(
+        [Path(path) for path in several],
+        *(Path(genome), optional_path(gtf), optional_path(blacklist)),
+    )
     preset = preset or (None if config else presets.DEFAULT)
     training = {"preset": preset, "config": config, "epochs": epochs}
     request = Request(

@@ -1,0 +1,164 @@
+"""Trains models: one, an ensemble, or those of a cross-validation."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deeprke_tf.api.loading import load_run
+from deeprke_tf.api.run import Run
+from deeprke_tf.config import RunConfig
+from deeprke_tf.data.description import Dataset
+from deeprke_tf.errors import UserError, require_positive
+from deeprke_tf.system import directories, tensorflow
+from deeprke_tf.system.arguments import checked
+from deeprke_tf.system.paths import PathLike, optional_path
+from deeprke_tf.system.progress import Progress, as_progress
+
+if TYPE_CHECKING:
+    from deeprke_tf.crossvalidation.groups import Groups
+    from deeprke_tf.crossvalidation.result import CrossValidation
+
+
+@checked
+def fit(
+    data: PathLike | Dataset,
+    out: PathLike,
+    *,
+    preset: str | None = None,
+    config: PathLike | RunConfig | None = None,
+    vectors_from: PathLike | None = None,
+    ensemble: int = 1,
+    devices: int | None = None,
+    overwrite: bool = False,
+    progress: bool | Progress = False,
+    **settings: Any,
+) -> Run:
+    """Trains a model of one RBP; a run that was interrupted is resumed.
+
+    Training stops when the AUROC on the validation split no longer rises; the model of
+    the best epoch is kept. The test split is never read.
+
+    Args:
+      data: A dataset, or the directory of one.
+      out: Directory to make.
+      preset: Settings to start from: "deeprke" (the default), "deeprke-no-structure",
+        "paper", "no-structure", "one-hot", "cnn-only", "deepbind", "ideepv" or
+        "ideeps".
+      config: In place of a preset: settings, or a file of them such as the
+        `config.json` of a run.
+      vectors_from: Directory of `deeprke vectors`; by default the k-mer vectors are
+        trained on the training sites.
+      ensemble: Number of runs to train and average as one model, with the given seed
+        and those that follow it. Finished ones in `out` are not trained again.
+      devices: Number of GPUs to use, by default all; without a GPU, logical CPU devices
+        (by default one).
+      overwrite: Delete the run that `out` holds, and start again.
+      progress: Show a progress bar for each epoch, or report to a callback.
+      **settings: Single settings that replace the preset's, such as `epochs=20`,
+        `batch_norm=True`, `seed=2`: the fields of `deeprke_tf.config.ModelConfig`,
+        `VectorConfig` and `TrainConfig`. `epochs` given here is not raised to reach the
+        preset's `min_steps`.
+
+    Returns:
+      The finished run, or the ensemble.
+
+    Raises:
+      UserError: A setting is unknown or out of range, the dataset cannot be used, `out`
+        holds something else or a finished run, or training diverged.
+    """
+    if "tensorflow" not in sys.modules:
+        tensorflow.import_tensorflow()
+    from deeprke_tf.training.ensemble import train_ensemble
+    from deeprke_tf.training.run import train_run
+    from deeprke_tf.training.settings import run_config
+
+    chosen = run_config(preset, config, settings)
+    require_positive(ensemble=ensemble)
+    directory = data.directory if isinstance(data, Dataset) else Path(data)
+    out = Path(out)
+    options: dict[str, Any] = {
+        "vectors_from": optional_path(vectors_from),
+        "n_devices": devices,
+        "overwrite": overwrite,
+        "progress": as_progress(progress),
+    }
+    with directories.only_process(out) as is_free:
+        if not is_free:
+            raise UserError(
+                f"Another process is training {out}; wait for it, or name another "
+                "`out`."
+            )
+        if ensemble > 1:
+            train_ensemble(directory, out, chosen, ensemble, **options)
+        else:
+            train_run(directory, out, chosen, **options)
+    return load_run(out)
+
+
+@checked
+def crossvalidate(
+    data: PathLike | Dataset,
+    out: PathLike,
+    *,
+    folds: int = 5,
+    groups: "Groups" = "auto",
+    preset: str | None = None,
+    config: PathLike | RunConfig | None = None,
+    vectors_from: PathLike | None = None,
+    devices: int | None = None,
+    progress: bool | Progress = False,
+    **settings: Any,
+) -> "CrossValidation":
+    """Cross-validates a model by groups of sites, then trains a final one on all sites.
+
+    Each fold holds out some groups: a model is trained on the others, with a tenth of
+    them as its validation split, and gives the held-out sites their out-of-fold
+    probabilities. The final model is trained on all sites, for the epochs that the
+    models of the folds took (the median); its threshold and its calibration are fitted
+    to the out-of-fold probabilities. The test split, if there is one, is left for you
+    to evaluate the final model on.
+
+    The same call resumes what was interrupted. Several processes may make it at once:
+    each trains the models that no other one trains.
+
+    Args:
+      data: A dataset, or the directory of one; its training and validation sites are
+        dealt anew.
+      out: Directory to make.
+      folds: Number of folds.
+      groups: Sites that stay together: of one "chromosome", of one "gene", or with
+        sequences that share 38 letters, directly or through others ("overlap"). "auto"
+        is "gene" where most sites have one, else "chromosome" where all have
+        coordinates, else "overlap".
+      preset: Settings to start from, as for `fit`.
+      config: In place of a preset: settings, or a file of them.
+      vectors_from: Directory of `deeprke vectors`; by default the k-mer vectors of each
+        model are trained on its training sites.
+      devices: Number of GPUs or logical CPU devices, as for `fit`.
+      progress: Show a progress bar for each epoch, or report to a callback.
+      **settings: Single settings that replace the preset's, as for `fit`. `seed` also
+        fixes which groups are held out together.
+
+    Returns:
+      The result: `measures` and `sites` are tables, `final` is the directory of the
+      final model, for `load_run`.
+
+    Raises:
+      UserError: An argument cannot be used, there are too few groups, a fold lacks a
+        class, `out` holds something else, or a training failed.
+    """
+    if "tensorflow" not in sys.modules:
+        tensorflow.import_tensorflow()
+    from deeprke_tf.crossvalidation import engine
+    from deeprke_tf.training.settings import run_config
+
+    return engine.crossvalidate(
+        data.directory if isinstance(data, Dataset) else Path(data),
+        Path(out),
+        run_config(preset, config, settings),
+        folds,
+        groups,
+        vectors_from=optional_path(vectors_from),
+        n_devices=devices,
+        progress=as_progress(progress),
+    )
