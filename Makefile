@@ -10,16 +10,18 @@ PYTEST := -n auto --maxprocesses=4 --dist loadfile --no-loadscope-reorder
 # Commands and tests start many processes: what these import is compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo test test-fast lint wheel sample clean
+.PHONY: help install demo test test-fast lint docs docs-outputs wheel sample clean
 
 help:
 	@echo "make demo       train, evaluate, predict and export on the sample, into demo/"
 	@echo "make test       install what the tests need and run all of them"
 	@echo "make test-fast  the same without the slow ones"
 	@echo "make lint       form, style and types"
+	@echo "make docs       build the site of the documents, into site/"
+	@echo "make docs-outputs  run the commands that the documents show, and show what they print"
 	@echo "make wheel      build the wheel and try it in an empty environment"
 	@echo "make sample     simulate tfrecords/sample anew"
-	@echo "make clean      delete .venv and demo/"
+	@echo "make clean      delete .venv, demo/ and site/"
 
 install: $(VENV)/.installed
 
@@ -48,6 +50,18 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(BIN)/python -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "The documents are built with Python 3.11 to 3.13; try: make docs PYTHON=python3.12")'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	touch $@
+
+docs: $(VENV)/.installed-docs
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs site
+	@echo "open site/index.html"
+
+docs-outputs: $(VENV)/.installed-docs
+	$(BIN)/python docs/outputs.py
+
 wheel:
 	PYTHON=$(PYTHON) .ci/wheel
 
@@ -58,4 +72,4 @@ sample: install
 	rm sample.train.fa.gz sample.test.fa.gz
 
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) demo site
