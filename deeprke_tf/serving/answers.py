@@ -12,6 +12,8 @@ SD = "probability_sd"
 
 Inputs: TypeAlias = dict[str, list[str]]
 
+# Larger than any answer of TF Serving: about 100 bytes per site, and metadata.
+LARGEST_ANSWER = 64 << 20  # bytes
 _LONGEST_SHOWN = 200  # characters of what a server answered
 
 
@@ -21,10 +23,11 @@ def matched_url(url: str, pattern: re.Pattern[str], expected: str) -> re.Match[s
     Raises:
       UserError: The URL does not match the pattern; says what was expected.
     """
-    parts = pattern.fullmatch(url)
+    # Half of a surrogate pair, as bytes that are no UTF-8 become, cannot be sent.
+    parts = pattern.fullmatch(url) if url.isprintable() else None
     if not parts:
         raise UserError(
-            f"`server={url}` is no URL of a served model; expected {expected}."
+            f"`server={shorten(url)}` is no URL of a served model; expected {expected}."
         )
     return parts
 
@@ -58,8 +61,8 @@ def describe_model(signatures: Any, url: str) -> tuple[bool, tuple[str, ...]]:
     if inputs != texts or any(outputs.get(name) != "DT_FLOAT" for name in asked):
         raise UserError(
             f"{url} does not serve a model of `deeprke export`: {SIGNATURE} takes "
-            f"{', '.join(inputs) or 'nothing'} and gives "
-            f"{', '.join(outputs) or 'nothing'}."
+            f"{shorten(', '.join(inputs)) or 'nothing'} and gives "
+            f"{shorten(', '.join(outputs)) or 'nothing'}."
         )
     return structure, tuple(asked)
 
@@ -91,6 +94,14 @@ def checked(answer: Any, n_sites: int, url: str) -> list[float]:
                 f"{url} answered a probability of {shorten(str(probability))}."
             )
     return probabilities
+
+
+def too_large(url: str) -> UserError:
+    """Returns the error for an answer of more than `LARGEST_ANSWER` bytes."""
+    return UserError(
+        f"{url} answered more than {LARGEST_ANSWER >> 20} MiB: it is no model of "
+        "`deeprke export`."
+    )
 
 
 def shorten(text: str) -> str:

@@ -12,17 +12,22 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from deeprke_tf.errors import UserError
-from deeprke_tf.serving.answers import SIGNATURE, Inputs, matched_url, shorten
+from deeprke_tf.serving.answers import (
+    LARGEST_ANSWER,
+    SIGNATURE,
+    Inputs,
+    matched_url,
+    shorten,
+    too_large,
+)
 from deeprke_tf.serving.protocol import RequestSettings
 from deeprke_tf.serving.retries import TransientError, with_retries
 
 _URL = re.compile(
     r"(?P<model>https?://[^/@]+(/[^?#]*)?/v1/models/[^/:?#]+)"
-    r"(?P<version>/(versions/\d+|labels/[^/:?#]+))?/?"
+    r"(?P<version>/(versions/[0-9]+|labels/[^/:?#]+))?/?"
 )
 _BUSY = (429, 503, 504)
-# Larger than any answer of TF Serving: about 100 bytes per site, and metadata.
-_LARGEST_ANSWER = 64 << 20  # bytes
 
 
 class RestClient:
@@ -140,11 +145,8 @@ def _read(response: requests.Response) -> bytes:
     content = bytearray()
     for chunk in response.iter_content(1 << 16):
         content += chunk
-        if len(content) > _LARGEST_ANSWER:
-            raise UserError(
-                f"{response.url} answered more than {_LARGEST_ANSWER >> 20} MiB: it is "
-                "no model of `deeprke export`."
-            )
+        if len(content) > LARGEST_ANSWER:
+            raise too_large(response.url)
     return bytes(content)
 
 

@@ -205,6 +205,7 @@ def test_signatures_of_any_form_are_refused(signatures):
             "no URL of a served model",
         ),
         (["--server", "grpc://localhost:8500"], "expected grpc://host:8500/NAME."),
+        (["--server", "grpc://localhost/QKI"], "expected grpc://host:8500/NAME."),
         (
             ["--server", "http://h/v1/models/M", "--tries", "0"],
             "tries must be at least",
