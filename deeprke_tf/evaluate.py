@@ -22,7 +22,7 @@ class EvaluateFlags:
     """
 
     model: Path
-    """Run or ensemble of `deeprke train`."""
+    """Run or ensemble of `deeprke train`, or a name that `deeprke models` lists."""
     data: Path
     """Directory that `deeprke preprocess` made."""
     split: Literal["train", "validation", "test"] = "test"
@@ -31,7 +31,7 @@ class EvaluateFlags:
     """Directory for metrics.json, predictions.tsv (every site, its label and its
     probabilities) and figures. If not given: the run directory for the test split of
     the data that the run was trained on, and for all other sites evaluated/DATA-SPLIT
-    in it."""
+    in it; for a model given by its name evaluated/MODEL-DATA-SPLIT here."""
     n_bootstrap: int = 1000
     """Resamples for the intervals."""
     batch_size: int = 512

@@ -28,7 +28,7 @@ class ExplainFlags:
     """
 
     model: Path
-    """Run or ensemble of `deeprke train`."""
+    """Run or ensemble of `deeprke train`, or a name that `deeprke models` lists."""
     out: Path
     """Directory to make."""
     sites: Path | None = None

@@ -8,8 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from deeprke_tf import cli
-from deeprke_tf.runs.run import Run
+from deeprke_tf import api, cli
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +31,7 @@ class ExportFlags:
     """
 
     model: Path
-    """Run or ensemble of `deeprke train`."""
+    """Run or ensemble of `deeprke train`, or a name that `deeprke models` lists."""
     out: Path
     """Directory of the served model, such as serving/QKI, that holds its versions."""
     license: str = "not stated"
@@ -43,7 +42,8 @@ def export(flags: ExportFlags) -> None:
     """Writes the next version of a served model and prints what was written."""
     from deeprke_tf.serving.export import export_run
 
-    path, configs = export_run(Run.load(flags.model), flags.out, flags.license)
+    run = api.load_run(flags.model)
+    path, configs = export_run(run, flags.out, flags.license)
     for written in [*configs, path]:
         print(f"wrote {written}")
 

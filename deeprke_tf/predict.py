@@ -77,7 +77,8 @@ class PredictFlags:
     sites: str
     """FASTA or table, plain or gzip; - reads standard input."""
     model: tuple[str, ...] = ()
-    """Runs or ensembles of `deeprke train`: one, or several to average."""
+    """Runs or ensembles of `deeprke train`, or names that `deeprke models` lists: one,
+    or several to average."""
     server: str | None = None
     """http://host:8501/v1/models/NAME or grpc://host:8500/NAME, in place of --model."""
     strict: bool = False

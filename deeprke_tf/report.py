@@ -22,7 +22,7 @@ class ReportFlags:
     """
 
     model: Path
-    """Run or ensemble of `deeprke train`."""
+    """Run or ensemble of `deeprke train`, or a name that `deeprke models` lists."""
     out: Path
     """HTML file to write."""
     explain: Path | None = None
@@ -38,8 +38,10 @@ class ReportFlags:
 def report(flags: ReportFlags) -> None:
     """Writes the page and says where it is."""
     from deeprke_tf.explaining.report import write_report
+    from deeprke_tf.runs import catalog
 
-    print(f"wrote {write_report(**vars(flags))}")
+    given = vars(flags) | {"model": catalog.resolve(flags.model)}
+    print(f"wrote {write_report(**given)}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -38,7 +38,7 @@ class ScanFlags:
     """
 
     model: Path
-    """Run or ensemble of `deeprke train`."""
+    """Run or ensemble of `deeprke train`, or a name that `deeprke models` lists."""
     out: Path
     """Directory of the scan."""
     fasta: Path | None = None

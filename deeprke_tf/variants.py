@@ -31,7 +31,8 @@ class VariantsFlags:
     """
 
     model: tuple[Path, ...]
-    """Run or ensemble of `deeprke train`; several are averaged."""
+    """Run or ensemble of `deeprke train`, or a name that `deeprke models` lists;
+    several are averaged."""
     out: Path
     """Directory to make."""
     vcf: Path | None = None

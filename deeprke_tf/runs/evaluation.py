@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from deeprke_tf.data.description import Dataset
 from deeprke_tf.errors import require_positive
 from deeprke_tf.rna.loci import Locus
-from deeprke_tf.runs import layout, table
+from deeprke_tf.runs import catalog, layout, table
 from deeprke_tf.runs.ensemble import Scores, mean_and_sd
 from deeprke_tf.runs.run import Run
 from deeprke_tf.system import directories, files
@@ -116,13 +117,18 @@ class Evaluation:
         """The default directory of its files, which replaces no other evaluation.
 
         It is the run directory for the test split of the data that the run was trained
-        on, and `evaluated/DATA-SPLIT` in it for all other sites.
+        on, and `evaluated/DATA-SPLIT` in it for all other sites. Models of the catalog,
+        and runs that cannot be written to, have `evaluated/MODEL-DATA-SPLIT` in the
+        working directory.
         """
         directory = self.run.directory
+        evaluated = f"{self.measures['data']}-{self.split}"
+        if catalog.holds(directory) or not os.access(directory, os.W_OK):
+            return Path("evaluated") / f"{self.run.name}-{evaluated}"
         trained_on = self.run.manifest["data"]["dataset_sha256"]
         if self.split == "test" and self.data.sha256 == trained_on:
             return directory
-        return directory / "evaluated" / f"{self.measures['data']}-{self.split}"
+        return directory / "evaluated" / evaluated
 
     def write(self, out: str | Path) -> list[Path]:
         """Writes `metrics.json`, `predictions.tsv` and figures; returns their paths.

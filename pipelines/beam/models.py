@@ -17,7 +17,7 @@ from deeprke_tf.data.encoding import Encoding
 from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation.calling import GIVEN, OF_MODEL, Calling
 from deeprke_tf.evaluation.thresholds import Target
-from deeprke_tf.runs import layout
+from deeprke_tf.runs import catalog, layout
 from deeprke_tf.system import tensorflow
 from deeprke_tf.system.files import sha256 as digest_of
 from pipelines.beam import files
@@ -69,8 +69,8 @@ def find(
     """Describes a model.
 
     Args:
-      path: A run or an ensemble; a version of an exported model, or the directory of
-        all versions, for the newest.
+      path: A run or an ensemble, or its name; a version of an exported model, or the
+        directory of all versions, for the newest.
       threshold: Decision threshold; None: that of the model.
       target: For a run, the target of its threshold; see `predictor.target_of`.
       prior: For a run, the fraction of bound sites to expect.
@@ -81,6 +81,8 @@ def find(
         a target, a prior or no calibration.
     """
     path = path.rstrip("/")
+    if "://" not in path:
+        path = str(catalog.resolve(path))
     if "://" not in path and (Path(path) / layout.MANIFEST).is_file():
         return _run(Path(path).resolve(), threshold, target, prior, calibrate)
     card = files.BeamFile(f"{path}/{_CARD}")
