@@ -1,0 +1,276 @@
+"""Trains models of RBPs whose motif is known, and looks whether they have learned it.
+
+    python benchmarks/known_motifs.py --data-dir DATA --out RESULTS --fold-cache FOLDS
+
+DATA holds `rbp31`, the files of the benchmark, and `motifs`: Ray2013_rbp_RNA.meme (Ray
+et al., Nature 499, 172, 2013), and CISBP_ATtRACT.meme with its table of proteins. For
+each RBP: preprocess as the protocol `grouped` does, train preset `deeprke`, evaluate
+once on the test split, explain the 1,000 test sites with the highest log odds. What is
+finished is not done again. At the end a table is printed and written to RESULTS as
+known_motifs.tsv, and with all figures and commands as known_motifs.json.
+"""
+
+import argparse
+import csv
+import datetime
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from side_by_side import deeprke, machine, versions
+
+from deeprke_tf.explaining.meme import KnownMotif, read_meme
+from deeprke_tf.system.files import write_json, written_aside
+
+_HITS = 3  # among which the RBP is looked for
+_SIMILAR = 0.05  # q-value up to which a hit counts
+# Imposed loops of the counterfactual test, by loop context that a motif prefers. An
+# internal loop is not imposed.
+_IMPOSED = {"H": "hairpin", "S": "stem", "F": "unpaired", "T": "unpaired"}
+_IMPOSED |= {"M": "unpaired"}
+
+
+class Experiment(NamedTuple):
+    """An experiment of RBP-31; `names` are those of the RBP and its closest paralogs.
+
+    HNRNPCL1 and RALY are like HNRNPC; HuR is ELAVL1, and U2AF2 U2AF65.
+    """
+
+    rbp: str
+    names: frozenset[str]
+
+
+EXPERIMENTS = {
+    23: Experiment("PUM2", frozenset({"PUM2", "PUM1"})),
+    24: Experiment("QKI", frozenset({"QKI"})),
+    17: Experiment("HNRNPC", frozenset({"HNRNPC", "HNRNPCL1", "RALY", "RALYL"})),
+    27: Experiment("TDP-43", frozenset({"TARDBP"})),
+    8: Experiment("ELAVL1", frozenset({"HuR", "ELAVL1", "ELAVL2", "ELAVL3", "ELAVL4"})),
+    31: Experiment("U2AF65", frozenset({"U2AF2"})),
+    25: Experiment("SRSF1", frozenset({"SRSF1", "SRSF9"})),
+    28: Experiment("TIA1", frozenset({"TIA1", "TIAL1"})),
+}
+
+
+def main():
+    """Does what is not done yet, and prints a row for each RBP."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--fold-cache", type=Path, required=True)
+    parser.add_argument("--seed", type=int, default=1, help="of the training")
+    parser.add_argument(
+        "--experiments",
+        type=int,
+        nargs="+",
+        choices=EXPERIMENTS,
+        default=list(EXPERIMENTS),
+    )
+    flags = parser.parse_args()
+    flags.out.mkdir(parents=True, exist_ok=True)
+    known = flags.out / "known.meme"
+    if not known.exists():
+        write_known(known_motifs(flags.data_dir / "motifs"), known)
+    # Networks first: they take longest.
+    for number in flags.experiments:
+        train(number, flags)
+    rows = []
+    for number in flags.experiments:
+        explained = explain(number, known, flags)
+        measured = json.loads((_run(number, flags.out) / "metrics.json").read_text())
+        contents = json.loads((explained / "explain.json").read_text())
+        rows.append(row_of(number, measured, contents))
+    write_tables(rows, flags)
+
+
+# --- The steps -----------------------------------------------------------------------
+
+
+def train(number: int, flags: argparse.Namespace) -> None:
+    """Preprocesses, trains and evaluates, unless it is done."""
+    data, run = _data(number, flags.out), _run(number, flags.out)
+    sites = {}
+    for split in ("train", "test"):
+        (sites[split],) = (flags.data_dir / "rbp31").glob(f"{number}_*.{split}.fa.gz")
+    if not (data / "dataset.json").exists():
+        do(
+            *("preprocess", "--sites", sites["train"], "--test-sites", sites["test"]),
+            *("--validation-groups", "overlap", "--seed", 1),
+            *("--fold-cache", flags.fold_cache, "--out", data),
+        )
+    if not (run / "manifest.json").exists():
+        do(
+            *("train", "--data", data, "--out", run),
+            *("--preset", "deeprke", "--seed", flags.seed),
+        )
+    if json.loads((run / "metrics.json").read_text())["split"] != "test":
+        do("evaluate", "--model", run, "--data", data)
+
+
+def explain(number: int, known: Path, flags: argparse.Namespace) -> Path:
+    """Explains a model, unless it is done; returns the directory."""
+    explained = flags.out / "explained" / EXPERIMENTS[number].rbp
+    if not (explained / "explain.json").exists():
+        do(
+            *("explain", "--model", _run(number, flags.out)),
+            *("--data", _data(number, flags.out), "--split", "test", "--top", 1000),
+            *("--known", known, "--fold-cache", flags.fold_cache, "--out", explained),
+        )
+    return explained
+
+
+def do(*arguments: object) -> None:
+    """Runs a command of the package; its output goes to standard error."""
+    print(f"$ deeprke {shlex.join(map(str, arguments))}", file=sys.stderr, flush=True)
+    command = [*map(str, deeprke(*arguments))]
+    subprocess.run(command, check=True, stdout=sys.stderr)
+
+
+def _data(number: int, out: Path) -> Path:
+    return out / "data" / EXPERIMENTS[number].rbp
+
+
+def _run(number: int, out: Path) -> Path:
+    return out / "runs" / EXPERIMENTS[number].rbp
+
+
+# --- The known motifs ----------------------------------------------------------------
+
+
+def known_motifs(directory: Path) -> list[KnownMotif]:
+    """Returns the motifs of both collections, each with the name of its protein."""
+    lines = (directory / "CISBP_ATtRACT.metadata.tsv").read_text().splitlines()
+    table = csv.DictReader(lines, delimiter="\t")
+    proteins = {row["Motif_ID"]: row["RBP_Name"] for row in table}
+    named = [
+        motif._replace(alternative=proteins.get(motif.name, motif.alternative))
+        for motif in read_meme(directory / "CISBP_ATtRACT.meme")
+    ]
+    return [*read_meme(directory / "Ray2013_rbp_RNA.meme"), *named]
+
+
+def write_known(motifs: Sequence[KnownMotif], path: Path) -> None:
+    """Writes motifs to one file in MEME format."""
+    with written_aside(path) as file:
+        file.write("MEME version 4\n\nALPHABET= ACGU\n")
+        for motif in motifs:
+            width = len(motif.probabilities)
+            file.write(f"\nMOTIF {motif.name} {motif.alternative}\n")
+            file.write(f"letter-probability matrix: alength= 4 w= {width}\n")
+            for row in motif.probabilities:
+                file.write(" ".join(f"{value:.6f}" for value in row) + "\n")
+
+
+# --- The table -----------------------------------------------------------------------
+
+
+def row_of(
+    number: int, measured: dict[str, Any], contents: dict[str, Any]
+) -> dict[str, Any]:
+    """Returns what the table says of one RBP.
+
+    Args:
+      number: Of the experiment.
+      measured: Contents of `metrics.json`, on the test split.
+      contents: Contents of `explain.json`.
+    """
+    experiment, motifs = EXPERIMENTS[number], contents["motifs"]
+    first = motifs[0] if motifs else None
+    return {
+        "number": number,
+        "rbp": experiment.rbp,
+        "auroc": measured["auroc"],
+        "auroc_ci": measured["auroc_ci"],
+        "measures": contents["measures"],
+        "model_sha256": contents["model_sha256"],
+        "n_motifs": len(motifs),
+        "consensuses": [motif["consensus"] for motif in motifs],
+        "hits": first["known"][:_HITS] if first else [],
+        "rank": rank_of(first["known"], experiment.names) if first else None,
+        "is_found": bool(
+            first and rank_of(first["known"][:_HITS], experiment.names) is not None
+        ),
+        **(_structure_of(first) if first else {}),
+    }
+
+
+def rank_of(hits: Sequence[dict[str, Any]], names: frozenset[str]) -> int | None:
+    """Returns the place, from 1, of the first similar motif of one of these proteins.
+
+    Args:
+      hits: The best first.
+      names: Of proteins.
+    """
+    for rank, hit in enumerate(hits, start=1):
+        is_own = hit["name"].split()[-1] in names
+        if is_own and hit["q_value"] < _SIMILAR:
+            return rank
+    return None
+
+
+def _structure_of(motif: dict[str, Any]) -> dict[str, Any]:
+    """Returns a motif's loops, what the model makes of them, and if both agree."""
+    loop, preference = motif["preferred_loop"], motif["structure_preference"]
+    found = {
+        "n_sites": motif["n_sites"],
+        "effect": motif["effect"],
+        "preferred_loop": loop,
+        "effects": motif["counterfactual"]["effects"],
+        "best_structure": motif["best_structure"],
+        "survives": bool(loop) and _IMPOSED.get(loop) == motif["best_structure"],
+    }
+    if loop:
+        for group in ("occurrences", "matched"):
+            found[f"{group}_fraction"] = preference["fractions"][group][loop]
+        found["difference"] = preference["differences"]["matched"][loop]
+    return found
+
+
+def write_tables(rows: Sequence[dict[str, Any]], flags: argparse.Namespace) -> None:
+    """Prints the table and writes it, and all figures with what they were made by."""
+    cells = [_cells(row) for row in rows]
+    lines = ["\t".join(cells[0]), *("\t".join(row.values()) for row in cells)]
+    with written_aside(flags.out / "known_motifs.tsv") as file:
+        file.write("\n".join([*lines, ""]))
+    contents = {
+        "date": datetime.date.today().isoformat(),
+        "seed": flags.seed,
+        "machine": machine(),
+        "versions": versions(),
+        "n_found": sum(row["is_found"] for row in rows),
+        "rows": list(rows),
+    }
+    write_json(flags.out / "known_motifs.json", contents)
+    print("\n".join(lines))
+    print(f"own or paralog's motif: {contents['n_found']} of {len(rows)}")
+
+
+def _cells(row: dict[str, Any]) -> dict[str, str]:
+    effects = row.get("effects", {})
+    return {
+        "rbp": row["rbp"],
+        "auroc": f"{row['auroc']:.4f}",
+        "motifs": str(row["n_motifs"]),
+        "first": row["consensuses"][0] if row["consensuses"] else "",
+        "hits": "; ".join(f"{h['name']} {h['q_value']:.2g}" for h in row["hits"]),
+        "found": "yes" if row["is_found"] else "no",
+        "loop": row.get("preferred_loop") or "",
+        "difference": _interval(row.get("difference")),
+        **{way: _interval(effects.get(way)) for way in ("hairpin", "stem", "unpaired")},
+        "best": row.get("best_structure") or "",
+        "survives": "yes" if row.get("survives") else "no",
+    }
+
+
+def _interval(estimate: dict[str, float] | None) -> str:
+    if not estimate:
+        return ""
+    return f"{estimate['mean']:.3g} ({estimate['low']:.3g} to {estimate['high']:.3g})"
+
+
+if __name__ == "__main__":
+    main()
