@@ -23,7 +23,7 @@ _PARTS = ("peak_settings", "windows", "background_settings", "splits")
 
 @dataclasses.dataclass(frozen=True)
 class RunFlags:
-    """Extracts, audits and preprocesses sites, trains a model and evaluates it.
+    """Extracts, audits and preprocesses sites, trains, evaluates and explains a model.
 
     Each step has a directory in --out, and is done once: the same command resumes what
     was interrupted. summary.txt and report.html, a web page, say how good the model is
@@ -53,6 +53,11 @@ class RunFlags:
     """Number of epochs at most, if not the preset's."""
     ensemble: int = 1
     """Number of runs to train and average as one model."""
+    explain: bool = True
+    """Show what the model reads: motifs, and the loops that it wants them in."""
+    known: Path | None = None
+    """Motif file in MEME format: the most similar motifs are named. Needs memelite
+    (extra `motifs`)."""
     machine: Machine = Machine()
 
 

@@ -6,13 +6,14 @@ Benjamini and Hochberg, over the known motifs.
 
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
 
 from deeprke_tf.errors import UserError
-from deeprke_tf.explaining.meme import KnownMotif
+from deeprke_tf.explaining.meme import KnownMotif, read_meme
 from deeprke_tf.explaining.motifs import Motif
 
 _MOST_HITS = 5
@@ -32,8 +33,17 @@ class Hit(NamedTuple):
     q_value: float
 
 
-def require_tomtom() -> None:
-    """Raises a UserError if memelite is not installed."""
+def read_known(path: Path) -> list[KnownMotif]:
+    """Reads known motifs to compare with.
+
+    Raises:
+      UserError: The file cannot be read, or memelite is not installed.
+    """
+    _require_tomtom()
+    return read_meme(path)
+
+
+def _require_tomtom() -> None:
     try:
         import memelite  # noqa: F401
     except ImportError as error:
@@ -53,7 +63,7 @@ def compare(motifs: Sequence[Motif], known: Sequence[KnownMotif]) -> list[list[H
     Raises:
       UserError: memelite is not installed.
     """
-    require_tomtom()
+    _require_tomtom()
     from memelite import tomtom
 
     if not motifs:

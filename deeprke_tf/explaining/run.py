@@ -11,7 +11,6 @@ from deeprke_tf.explaining.baselines import shuffled
 from deeprke_tf.explaining.counterfactual import Background, set_motif, space_motifs
 from deeprke_tf.explaining.known import Hit
 from deeprke_tf.explaining.log_odds import LogOdds
-from deeprke_tf.explaining.meme import read_meme
 from deeprke_tf.explaining.motifs import Motif, discover
 from deeprke_tf.explaining.preference import structure_preference
 from deeprke_tf.explaining.result import Explanation, MotifFindings
@@ -56,10 +55,7 @@ def explain(
       UserError: No site can be used, `known` cannot, or the networks do not begin with
         k-mer vectors.
     """
-    targets = []
-    if known is not None:
-        known_motifs.require_tomtom()
-        targets = read_meme(known)
+    targets = known_motifs.read_known(known) if known is not None else []
     log_odds = LogOdds(run, settings.batch_size)
     with progress(None, "site", "scoring") as bar:
         chosen = choose(sites, log_odds, settings.top, settings.seed, bar)

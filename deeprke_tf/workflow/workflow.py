@@ -8,23 +8,25 @@ audit/         simple rules that separate bound from background sites
 dataset/       TFRecords
 model/         the trained run or ensemble
 evaluation/    measures and predictions on the test split
+explain/       motifs and loops that the model reads, unless it shall not be explained
 summary.txt    how good the model is and what to doubt, in plain words
 report.html    the same for the eye: one page that needs nothing else
 """
 
 import dataclasses
-import json
 import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from deeprke_tf import __version__, api, presets
+from deeprke_tf import api, presets
 from deeprke_tf.auditing import audit
 from deeprke_tf.auditing.matching_report import matching_report
 from deeprke_tf.data import description
 from deeprke_tf.errors import UserError
+from deeprke_tf.explaining import file_names
+from deeprke_tf.explaining.known import read_known
 from deeprke_tf.explaining.report import write_report
 from deeprke_tf.genome import extraction, extraction_files
 from deeprke_tf.genome.extraction_files import Inputs
@@ -34,14 +36,17 @@ from deeprke_tf.system import directories, files
 from deeprke_tf.system.paths import PathLike, optional_path
 from deeprke_tf.system.progress import Progress, as_progress
 from deeprke_tf.workflow.machine import Machine
+from deeprke_tf.workflow.request import MANIFEST, Request, require_same
 from deeprke_tf.workflow.summary import summary_of
 
-MANIFEST = "workflow.json"
 SUMMARY = "summary.txt"
 REPORT = "report.html"
 
 # A model is measured on sites of genes that it has not seen.
 TEST_FRACTION, VALIDATION_FRACTION = 0.2, 0.1
+
+# Test sites that are explained, those with the highest probabilities.
+EXPLAINED = 500
 
 logger = logging.getLogger(__name__)
 
@@ -80,11 +85,15 @@ def run_workflow(
     config: PathLike | None = None,
     epochs: int | None = None,
     ensemble: int = 1,
+    explain: bool = True,
+    known: PathLike | None = None,
     machine: Machine = Machine(),
     progress: bool | Progress = False,
     **settings: Any,
 ) -> Workflow:
-    """Makes a measured model of peaks: extract, audit, preprocess, train, evaluate.
+    """Makes a measured model of peaks, and shows what it reads.
+
+    The steps are: extract, audit, preprocess, train, evaluate, explain.
 
     A call that was interrupted is resumed by the same call; a finished one does nothing
     again.
@@ -99,6 +108,9 @@ def run_workflow(
       config: File of settings in place of a preset.
       epochs: Number of epochs at most, if not the preset's.
       ensemble: Number of runs to train and average as one model.
+      explain: Find the motifs of the model in the 500 test sites with the highest
+        probabilities. A later call does it, too.
+      known: Motif file in MEME format to compare them with; needs memelite.
       machine: Processes, devices and the fold cache.
       progress: Show progress bars, or call this for each stage.
       **settings: As for `extract_sites`. Unless splits are asked for, a fifth of the
@@ -110,6 +122,8 @@ def run_workflow(
     Raises:
       UserError: A step cannot be done, or `out` was made with other settings or inputs.
     """
+    if known is not None:
+        read_known(Path(known))  # Not after hours of work.
     several = [peaks] if isinstance(peaks, (str, os.PathLike)) else peaks
     inputs = Inputs(
         [Path(path) for path in several],
@@ -122,15 +136,17 @@ def run_workflow(
         _with_splits(Settings.of(settings)),
         {name: value for name, value in training.items() if value is not None}
         | {"ensemble": ensemble},
+        optional_path(known),
     )
     out = Path(out)
     steps = _Steps(request, out, machine, as_progress(progress))
+    markers = _MARKERS | ({"explain": file_names.MANIFEST} if explain else {})
     with directories.only_process(out) as is_free:
         if not is_free:
             raise UserError(
                 f"Another process is writing {out}; wait for it, or name another `out`."
             )
-        _do_steps(steps, out, request.described())
+        _do_steps(steps, markers, out, request.described())
         found = {name: files.read_json(out / path) for name, path in _FACTS.items()}
         summary = summary_of(**found)
         with files.written_aside(out / SUMMARY) as file:
@@ -149,10 +165,12 @@ def _with_splits(settings: Settings) -> Settings:
     return dataclasses.replace(settings, splits=splits)
 
 
-def _do_steps(steps: "_Steps", out: Path, asked: dict[str, Any]) -> None:
+def _do_steps(
+    steps: "_Steps", markers: dict[str, str], out: Path, asked: dict[str, Any]
+) -> None:
     """Does the steps that are not done yet."""
-    _require_same(out, asked)
-    for name, marker in _MARKERS.items():
+    require_same(out, asked)
+    for name, marker in markers.items():
         if (out / name / marker).exists():
             logger.info("%s: done before", out / name)
             continue
@@ -180,31 +198,6 @@ _FACTS: dict[str, str] = {
     "validation": f"model/{layout.METRICS}",
     "test": f"evaluation/{layout.METRICS}",
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class Request:
-    """What decides the result of a workflow.
-
-    Attributes:
-      inputs: Peaks, genome and annotation.
-      settings: Of the extraction.
-      training: Arguments of `api.fit`.
-    """
-
-    inputs: Inputs
-    settings: Settings
-    training: dict[str, Any]
-
-    def described(self) -> dict[str, Any]:
-        """Returns it as JSON has it, with the SHA-256 of the inputs."""
-        described = {
-            "deeprke_tf": __version__,
-            "inputs": self.inputs.described(self.settings.background),
-            "extraction": dataclasses.asdict(self.settings),
-            "training": self.training,
-        }
-        return json.loads(json.dumps(described, default=str))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -245,6 +238,16 @@ class _Steps:
         run = api.load_run(self.out / "model")
         run.evaluate(self.out / "dataset").write(directory)
 
+    def explain(self, directory: Path) -> None:
+        api.load_run(self.out / "model").explain(
+            data=self.out / "dataset",
+            out=directory,
+            top=EXPLAINED,
+            known=self.request.known,
+            **self._folding,
+            progress=self.progress,
+        )
+
     @property
     def _table(self) -> Path:
         return self.out / "sites" / extraction_files.SITES
@@ -252,50 +255,3 @@ class _Steps:
     @property
     def _folding(self) -> dict[str, Any]:
         return {"workers": self.machine.workers, "fold_cache": self.machine.fold_cache}
-
-
-def _require_same(out: Path, asked: dict[str, Any]) -> None:
-    """Refuses a directory that other settings, other inputs or other work made.
-
-    Raises:
-      UserError: It is one.
-    """
-    if not (out / MANIFEST).exists():
-        # A first step that was interrupted has left nothing but temporary files.
-        names = [path.name for path in out.iterdir()] if out.is_dir() else []
-        if foreign := [name for name in names if name not in ("sites", "logs")]:
-            raise UserError(
-                f"`out` {out} holds {foreign[0]}, but no {MANIFEST}: this command did "
-                "not make it. Name another directory."
-            )
-        return
-    made = files.read_json(out / MANIFEST)
-    if made != asked:
-        raise UserError(
-            f"`out` {out} was made with other {_difference(made, asked)}. Name another "
-            "directory, or delete it."
-        )
-
-
-def _difference(made: dict[str, Any], asked: dict[str, Any]) -> str:
-    """Names the first thing in which two requests differ."""
-    old, new = _flat(made), _flat(asked)
-    name = next(key for key in old | new if old.get(key) != new.get(key))
-    return f"settings or inputs ({name}: {old.get(name)}, now {new.get(name)})"
-
-
-def _flat(request: Any, name: str = "") -> dict[str, Any]:
-    """Returns nested values by their path.
-
-    >>> _flat({"training": {"epochs": 2}, "inputs": [{"file": "a"}]})
-    {'training.epochs': 2, 'inputs.0.file': 'a'}
-    """
-    if isinstance(request, list):
-        request = {str(i): value for i, value in enumerate(request)}
-    if not isinstance(request, dict):
-        return {name: request}
-    return {
-        path: value
-        for key, inner in request.items()
-        for path, value in _flat(inner, f"{name}.{key}" if name else key).items()
-    }

@@ -29,7 +29,7 @@ def flags(simulated, sequence_run):
         "--config": sequence_run / "config.json",
         "--epochs": 1,
     }
-    return [str(text) for flag in given.items() for text in flag]
+    return [*(str(text) for flag in given.items() for text in flag), "--no-explain"]
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +83,31 @@ def test_steps_that_are_missing_are_done_from_the_kept_ones(finished, flags, tmp
     assert run_command.main([*flags, "--out", str(copy)]) == 0
     for name in ("audit/audit.json", "evaluation/predictions.tsv", "summary.txt"):
         assert (copy / name).read_bytes() == (finished / name).read_bytes()
+
+
+def test_a_later_call_explains_the_model_and_the_report_shows_it(
+    finished, flags, tmp_path
+):
+    assert "No explanation was given" in (finished / "report.html").read_text()
+    copy = shutil.copytree(finished, tmp_path / "RBP")
+    asked = [flag for flag in flags if flag != "--no-explain"]
+    assert run_command.main([*asked, "--out", str(copy)]) == 0
+    explained = json.loads((copy / "explain" / "explain.json").read_text())
+    manifest = json.loads((copy / "model" / "manifest.json").read_text())
+    assert explained["model_sha256"] == manifest["model_sha256"]
+    page = (copy / "report.html").read_text()
+    assert f"All {explained['sites']['read']} sites were explained" in page
+
+
+def test_known_motifs_that_cannot_be_read_are_refused_before_work(
+    flags, tmp_path, capsys
+):
+    known = tmp_path / "known.meme"
+    known.write_text("no motif\n")
+    out = tmp_path / "RBP"
+    assert run_command.main([*flags, "--known", str(known), "--out", str(out)]) == 1
+    assert "has no motif" in capsys.readouterr().err
+    assert not out.exists()
 
 
 def test_other_settings_or_inputs_are_refused(finished, flags, simulated, capsys):
