@@ -25,6 +25,7 @@ from deeprke_tf.errors import UserError
 from deeprke_tf.system import tensorflow
 from deeprke_tf.system.messages import (
     arguments_of,
+    dataclasses_in,
     messages_shown,
     visible,
     with_dashes,
@@ -54,6 +55,7 @@ GROUPS = {
         "tune": ("deeprke_tf.tune", "search for better hyperparameters"),
     },
     "use": {
+        "models": ("deeprke_tf.models", "list models by name, show and add them"),
         "predict": ("deeprke_tf.predict", "give RNAs their binding probability"),
         "scan": ("deeprke_tf.scan", "find binding sites in RNAs of any length"),
         "export": ("deeprke_tf.export", "write a SavedModel for TF Serving"),
@@ -186,8 +188,8 @@ def _unwrap_help(flags_class: type) -> None:
             help_text = {"help": _unwrapped(texts[field.name])}
             field.metadata = types.MappingProxyType({**field.metadata, **help_text})
     for hint in typing.get_type_hints(flags_class).values():
-        if isinstance(hint, type) and dataclasses.is_dataclass(hint):
-            _unwrap_help(hint)
+        for nested in dataclasses_in(hint):
+            _unwrap_help(nested)
 
 
 def _unwrapped(text: str) -> str:

@@ -17,7 +17,7 @@ from unittest import mock
 import tyro
 
 from deeprke_tf import cli
-from deeprke_tf.system.messages import arguments_of
+from deeprke_tf.system.messages import arguments_of, dataclasses_in
 
 # Pages that lie elsewhere in the repository, and what they are called on the site.
 COPIED = {
@@ -39,6 +39,7 @@ GUIDES = {
     "export": "serving.md",
     "extract": "extract.md",
     "fleet": "benchmark.md",
+    "models": "models.md",
     "predict": "tutorial.md",
     "preprocess": "tutorial.md",
     "report": "report.md",
@@ -131,8 +132,8 @@ def _page_of(command: str) -> Iterator[str]:
         yield from (f"By example: [](../{GUIDES[command]}).", "")
     flags, nested = _flags_of(flags_class, default)
     yield from ("## Options", "", *_listed(flags))
-    for group, more in nested:
-        yield from (f"## {_title(group)}", "", *_listed(more))
+    for title, more in nested:
+        yield from (f"## {title}", "", *_listed(more))
 
 
 def _listed(flags: list[_Flag]) -> Iterator[str]:
@@ -159,17 +160,21 @@ def _parsed_by(command: str) -> tuple[type, str, object]:
 
 def _flags_of(
     flags_class: type, example: object
-) -> tuple[list[_Flag], list[tuple[type, list[_Flag]]]]:
-    """Returns the flags of a class, and those of each dataclass in it."""
+) -> tuple[list[_Flag], list[tuple[str, list[_Flag]]]]:
+    """Returns the flags of a class, and those of each dataclass in it, with titles."""
     hints = typing.get_type_hints(flags_class, include_extras=True)
     names = arguments_of(flags_class)
     own, nested = [], []
     for field in dataclasses.fields(flags_class):
         default = getattr(example, field.name, field.default)
         hint = hints[field.name]
-        if dataclasses.is_dataclass(hint):
-            inner, deeper = _flags_of(hint, default)
-            nested += [(hint, inner), *deeper]
+        if inside := list(dataclasses_in(hint)):
+            for group in inside:
+                inner, deeper = _flags_of(group, default)
+                title = _title(group)
+                if len(inside) > 1:  # subcommands
+                    title = f"`{group.__name__.lower()}` – {title}"
+                nested += [(title, inner), *deeper]
             continue
         usage = _usage(names[field.name], hint, default)
         own.append(_Flag(usage, field.metadata.get("help", ""), _shown(default)))

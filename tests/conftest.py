@@ -41,6 +41,14 @@ def fold_cache_of_the_session(tmp_path_factory):
 
 
 @pytest.fixture(scope="session", autouse=True)
+def models_of_the_session(tmp_path_factory):
+    """Tests have models of their own: the user's are never read, added or removed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DEEPRKE_MODELS", str(tmp_path_factory.mktemp("models")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def graphs_are_run_as_traced():
     """Leaves out TensorFlow's graph optimization, which takes longer than it saves."""
     # Where no test file imports TensorFlow, it is not imported for this.

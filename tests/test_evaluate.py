@@ -1,5 +1,6 @@
 import json
 import shutil
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -9,7 +10,7 @@ from deeprke_tf import evaluate, fit, load_run
 from deeprke_tf.data import batches as dataset
 from deeprke_tf.data import description
 from deeprke_tf.errors import UserError
-from deeprke_tf.runs import scorer
+from deeprke_tf.runs import catalog, packing, scorer
 from deeprke_tf.runs.run import Run
 from tests.support.small_runs import make_data, make_sites, write_table
 
@@ -27,12 +28,12 @@ def copied(sequence_run, tmp_path):
 def evaluated(data):
     """Evaluates a run; returns its metrics.json, or that of `out`."""
 
-    def evaluate_run(model, *flags, out=None):
+    def evaluate_run(model, *flags, out=None, found=None):
         argv = ["--model", model, "--data", data, *N_BOOTSTRAP, *flags]
         if out is not None:
             argv += ["--out", out]
         assert evaluate.main([str(value) for value in argv]) == 0
-        return json.loads(((out or model) / "metrics.json").read_text())
+        return json.loads(((found or out or model) / "metrics.json").read_text())
 
     return evaluate_run
 
@@ -131,6 +132,17 @@ def test_other_splits_and_data_leave_the_measures_of_the_test_split(
         assert measured["split"] == split
         assert (copied / f"evaluated/{name}/figures/roc_{split}.png").exists()
     Run.load(copied)
+
+
+def test_a_model_given_by_its_name_is_not_written_into(
+    sequence_run, evaluated, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("DEEPRKE_MODELS", str(tmp_path / "models"))
+    monkeypatch.chdir(tmp_path)
+    entry = packing.add(sequence_run, "QKI-K562")
+    evaluated("QKI-K562", found=Path("evaluated/QKI-K562-data-test"))
+    assert not catalog.damage_of(entry.directory)
+    assert not (entry.directory / "predictions.tsv").exists()
 
 
 @pytest.mark.parametrize("batch_size", ["1", "512"])

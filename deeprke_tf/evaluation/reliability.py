@@ -5,6 +5,7 @@ ECE          expected calibration error: the mean difference, over bins of sites
              between mean probability and fraction of bound sites
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,41 @@ def _bins(
     return bins
 
 
-def _ece(bins: list[dict[str, Any]]) -> float:
+def ece_interval(
+    bins: Sequence[Mapping[str, Any]],
+    confidence: float = 0.95,
+    n_bootstrap: int = 2000,
+    seed: int = 1,
+) -> tuple[float, float]:
+    """Returns a confidence interval of the ECE.
+
+    A bootstrap draws the bound sites of each bin anew. An ECE is a mean of absolute
+    differences, which noise only raises: the resamples lie above the estimate as far
+    as that, on average, lies above the truth. So the interval is the reflected one
+    (basic bootstrap), and ends at 0.
+
+    >>> bins = [{"mean_probability": 0.5, "fraction_bound": 0.5, "n_sites": 10_000}]
+    >>> ece_interval(bins)
+    (0.0, 0.0)
+
+    Args:
+      bins: Of `calibration_measures`.
+      confidence: Of the interval.
+      n_bootstrap: Number of resamples.
+      seed: Seed of the resampling.
+    """
+    n_sites = np.array([each["n_sites"] for each in bins])
+    bound = np.array([each["fraction_bound"] for each in bins])
+    mean = np.array([each["mean_probability"] for each in bins])
+    rng = np.random.default_rng(seed)
+    drawn = rng.binomial(n_sites, bound, (n_bootstrap, len(bins))) / n_sites
+    resampled = np.average(np.abs(drawn - mean), axis=1, weights=n_sites)
+    tails = [(1 + confidence) / 2, (1 - confidence) / 2]
+    ends = 2 * _ece(bins) - np.quantile(resampled, tails)
+    low, high = np.clip(ends, 0, 1).tolist()
+    return low, high
+
+
+def _ece(bins: Sequence[Mapping[str, Any]]) -> float:
     gaps = [abs(b["mean_probability"] - b["fraction_bound"]) for b in bins]
     return float(np.average(gaps, weights=[b["n_sites"] for b in bins]))

@@ -170,6 +170,13 @@ def write_digests(directory: Path) -> None:
         file.write("".join(lines))
 
 
+def digests_of(directory: Path) -> dict[str, str]:
+    """Returns the digests of `SHA256SUMS`, by the path of the file."""
+    text = (directory / DIGESTS).read_text("utf-8", errors="replace")
+    pairs = (line.partition("  ") for line in text.splitlines())
+    return {name: digest for digest, _, name in pairs}
+
+
 def verify(entry: Entry) -> None:
     """Checks the files of a model against its digests, where it has any.
 
@@ -188,12 +195,10 @@ def verify(entry: Entry) -> None:
 
 def damage_of(directory: Path) -> str:
     """Returns what is wrong with the files that `SHA256SUMS` names; empty: nothing."""
-    sums = directory / DIGESTS
-    if not sums.exists():
+    if not (directory / DIGESTS).exists():
         return ""
     root = directory.resolve()
-    for line in sums.read_text("utf-8", errors="replace").splitlines():
-        digest, _, name = line.partition("  ")
+    for name, digest in digests_of(directory).items():
         path = directory / name
         if not name or not path.resolve().is_relative_to(root):
             return f"{DIGESTS} cannot be read"

@@ -11,6 +11,7 @@ from typing import Any
 from deeprke_tf.evaluation.calling import as_text
 from deeprke_tf.evaluation.metrics import MEASURES
 from deeprke_tf.runs import layout
+from deeprke_tf.runs.cards import LIMITS
 from deeprke_tf.runs.run import Run
 from deeprke_tf.system import files
 from deeprke_tf.system.tables import markdown_table
@@ -18,18 +19,6 @@ from deeprke_tf.system.tables import markdown_table
 JSON = "model_card.json"
 MARKDOWN = "MODEL_CARD.md"
 
-_LIMITS = (
-    "The probability holds for sites like the training sites: {n_positive:,} of its "
-    "{n_sites:,} sites were bound. Among random windows of a transcriptome far fewer "
-    "are, and the same threshold gives more false positives there.",
-    "Training sites have at most {longest_site} nt; longer ones are extrapolated.",
-    "A site that is bound in one cell type need not be bound in another.",
-    "The model learns whatever separates bound from background sites in these data, "
-    "including biases of the experiment such as RNase cut sites at the ends of peaks.",
-    "Performance was measured on sites of the same experiment; other experiments were "
-    "not tested.",
-    "Not for clinical use.",
-)
 _ENSEMBLE_LIMIT = (
     "`probability_sd` is the variation between trainings with other seeds, not the "
     "error of the probability."
@@ -71,7 +60,7 @@ def model_card(run: Run, name: str, license_name: str) -> dict[str, Any]:
       UserError: The metrics of the run cannot be read.
     """
     manifest, settings = run.manifest, run.config
-    limits = list(_LIMITS)
+    limits = list(LIMITS)
     if settings.model.structure:
         limits.append(_STRUCTURE_LIMIT)
     if run.members:

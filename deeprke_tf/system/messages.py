@@ -8,7 +8,7 @@ import re
 import sys
 import typing
 from collections.abc import Iterator, Mapping
-from typing import TextIO
+from typing import Any, TextIO
 
 
 class _Messages(logging.Formatter):
@@ -51,16 +51,28 @@ def messages_shown(stream: TextIO, arguments: Mapping[str, str]) -> Iterator[Non
 
 
 def arguments_of(flags_class: type) -> dict[str, str]:
-    """Returns the flag of each argument, including nested settings."""
+    """Returns the flag of each argument, of nested settings and subcommands too."""
     flags = {}
     hints = typing.get_type_hints(flags_class, include_extras=True)
     for field in dataclasses.fields(flags_class):
         metadata = getattr(hints[field.name], "__metadata__", ())
         named = [m.name for m in metadata if isinstance(getattr(m, "name", None), str)]
         flags[field.name] = named[0] if named else field.name.replace("_", "-")
-        if dataclasses.is_dataclass(hints[field.name]):
-            flags |= arguments_of(hints[field.name])
+        for nested in dataclasses_in(hints[field.name]):
+            flags |= arguments_of(nested)
     return flags
+
+
+def dataclasses_in(hint: Any) -> Iterator[type]:
+    """Yields the dataclasses of a field: nested settings, or those of subcommands.
+
+    Args:
+      hint: Type of the field: a dataclass, a union of several, or anything else.
+    """
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        yield hint
+    for option in typing.get_args(hint):
+        yield from dataclasses_in(option)
 
 
 def with_dashes(message: str, arguments: Mapping[str, str]) -> str:
