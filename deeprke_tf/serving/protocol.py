@@ -1,12 +1,14 @@
 """Settings and interface of the REST and gRPC clients."""
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 from deeprke_tf.errors import UserError
 from deeprke_tf.serving.answers import Inputs
+
+LONGEST_TIMEOUT = 86_400  # seconds; the system's clocks end at some 300 years
+MOST_REQUESTS_AT_ONCE = 1_000  # each has a thread and a connection
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,11 +23,18 @@ class RequestSettings:
     """Requests in flight at the same time."""
 
     def __post_init__(self):
-        if not 0 < self.timeout < math.inf:
-            raise UserError(f"`timeout` must be above 0 seconds, got {self.timeout:g}.")
-        for name in ("tries", "requests_at_once"):
-            if getattr(self, name) < 1:
-                raise UserError(f"`{name}` must be at least 1.")
+        if not 0 < self.timeout <= LONGEST_TIMEOUT:
+            raise UserError(
+                "`timeout` must be above 0 seconds and at most a day "
+                f"({LONGEST_TIMEOUT:,}), got {self.timeout:g}."
+            )
+        if self.tries < 1:
+            raise UserError("`tries` must be at least 1.")
+        if not 1 <= self.requests_at_once <= MOST_REQUESTS_AT_ONCE:
+            raise UserError(
+                f"`requests_at_once` must be between 1 and {MOST_REQUESTS_AT_ONCE:,}, "
+                f"got {self.requests_at_once}."
+            )
 
 
 class Client(Protocol):

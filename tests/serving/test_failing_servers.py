@@ -214,6 +214,11 @@ def test_signatures_of_any_form_are_refused(signatures):
             ["--server", "http://h/v1/models/M", "--timeout", "0"],
             "timeout must be above",
         ),
+        (["--server", "http://h/v1/models/M", "--timeout", "1e12"], "at most a day"),
+        (
+            ["--server", "http://h/v1/models/M", "--requests-at-once", "1000000000"],
+            "requests-at-once must be between 1 and 1,000, got 1000000000.",
+        ),
         (
             ["--server", "http://h/v1/models/M", "--fdr", "0.1", "--prior", "0.2"],
             "--fdr, --prior: only with --model. A server gives its probabilities",
