@@ -13,15 +13,16 @@ from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation import in_words
 from deeprke_tf.explaining import (
     report_doubts,
-    report_examples,
     report_model,
     report_motifs,
     report_quality,
     report_sites,
 )
+from deeprke_tf.explaining.report_examples import read_examples
 from deeprke_tf.explaining.report_sources import (
     Sources,
     find_sources,
+    made_by,
     read_measured,
 )
 from deeprke_tf.runs import layout
@@ -72,38 +73,44 @@ def write_report(
 
 def contents_of(sources: Sources) -> dict[str, Any]:
     """Returns everything that the page shows, as its template names it."""
-    manifest = layout.read_manifest(sources.model)
-    measured = read_measured(sources, manifest)
-    threshold = measured.measures["threshold"]
-    reading, explained = None, []
-    if sources.explain:
-        reading = report_motifs.read_motifs(sources.explain, manifest)
-        explained = report_examples.read_examples(
-            sources.explain, measured.sites, threshold
-        )
+    model, explain = sources.model, sources.explain
+    with made_by("train", model):
+        manifest = layout.read_manifest(model)
+        contents: dict[str, Any] = {
+            "title": sources.title,
+            "version": __version__,
+            "facts": report_model.facts_of(model, manifest),
+            "data": report_model.data_table(manifest),
+            "inputs": report_model.input_table(manifest),
+            "learning": report_model.learning_figure(model, manifest),
+            "versions": report_model.versions_of(manifest),
+            "letters": report_sites.letter_outlines(),
+            "letter_colors": report_sites.LETTER_COLORS,
+            "raises": plotting.VERMILION,
+            "lowers": plotting.BLUE,
+        }
+    with made_by("evaluate", sources.evaluation or model):
+        measured = read_measured(sources, manifest)
+        threshold = measured.measures["threshold"]
+        contents |= {
+            "measured": measured,
+            "verdict": list(in_words.quality(measured.measures)),
+            "measures": report_quality.measure_table(measured),
+            "confusion": measured.measures["confusion"],
+            "curves": report_quality.curves(measured),
+            "calls": report_quality.calls_table(measured.sites, threshold),
+        }
+    with made_by("explain", explain):
+        read = report_motifs.read_motifs(explain, manifest) if explain else None
+        sites = read_examples(explain, measured.sites, threshold) if explain else []
+        pictures = [report_sites.picture_of(site) for site in sites]
+        commands = report_model.commands_of(manifest, explain)
     doubts = report_doubts.read_doubts(sources, manifest, measured)
-    return {
-        "title": sources.title,
-        "version": __version__,
-        "measured": measured,
-        "verdict": list(in_words.quality(measured.measures)),
-        "measures": report_quality.measure_table(measured),
-        "confusion": measured.measures["confusion"],
-        "curves": report_quality.curves(measured),
-        "calls": report_quality.calls_table(measured.sites, threshold),
+    return contents | {
+        "reading": read,
+        "sites": pictures,
+        "commands": commands,
         "doubts": doubts,
-        "facts": report_model.facts_of(sources.model, manifest),
-        "data": report_model.data_table(manifest),
-        "inputs": report_model.input_table(manifest),
-        "learning": report_model.learning_figure(sources.model, manifest),
-        "versions": report_model.versions_of(manifest),
-        "commands": report_model.commands_of(manifest, sources.explain),
-        "reading": reading,
-        "sites": [report_sites.picture_of(site) for site in explained],
-        "letters": report_sites.letter_outlines(),
-        "letter_colors": report_sites.LETTER_COLORS,
-        "raises": plotting.VERMILION,
-        "lowers": plotting.BLUE,
     }
 
 

@@ -10,6 +10,7 @@ from deeprke_tf.explaining.report_sources import (
     MATCHING,
     Measured,
     Sources,
+    made_by,
 )
 from deeprke_tf.explaining.report_tables import Table, interval, number, table
 from deeprke_tf.runs import layout
@@ -52,34 +53,34 @@ def read_doubts(
       UserError: A file cannot be read.
     """
     audit, extraction = sources.audit, sources.extraction
-    audited = files.read_json(audit / AUDIT) if audit else {}
     on_validation = None
     if not measured.part:
-        on_validation = layout.validation_measures(sources.model)["auroc"]
-    warnings = list(in_words.doubts(measured.measures, on_validation, audited))
-    notes, missing = [], []
-    if audited:
-        if _of_other_sites(audited, manifest):
+        with made_by("train", sources.model):
+            on_validation = layout.validation_measures(sources.model)["auroc"]
+    missing, matching = [], None
+    with made_by("audit", audit):
+        audited = files.read_json(audit / AUDIT) if audit else {}
+        warnings = list(in_words.doubts(measured.measures, on_validation, audited))
+        if audited and _of_other_sites(audited, manifest):
             warnings.append(
                 "The audit is of other files of sites than the model was trained on."
             )
-        warnings += audited["warnings"]
-        notes += audited["notes"]
-    else:
+        warnings += audited["warnings"] if audited else []
+        notes = list(audited["notes"] if audited else [])
+        rules = _rules(audited)
+    if not audited:
         missing.append(
             "No audit was given. deeprke audit looks for simple rules that separate "
             "the classes without binding; give its directory as --audit."
         )
-    matching = None
     if extraction:
-        background = files.read_json(extraction / EXTRACTION)
-        extracted = [*background["warnings"], *background["background"]["warnings"]]
-        warnings += [text for text in extracted if text not in warnings]
-        if (extraction / MATCHING).exists():
-            matching = _matching(files.read_json(extraction / MATCHING))
-    return Doubts(
-        *(list(dict.fromkeys(warnings)), notes, _rules(audited), matching, missing)
-    )
+        with made_by("extract", extraction):
+            background = files.read_json(extraction / EXTRACTION)
+            extracted = [*background["warnings"], *background["background"]["warnings"]]
+            warnings += [text for text in extracted if text not in warnings]
+            if (extraction / MATCHING).exists():
+                matching = _matching(files.read_json(extraction / MATCHING))
+    return Doubts(list(dict.fromkeys(warnings)), notes, rules, matching, missing)
 
 
 def _of_other_sites(audited: dict[str, Any], manifest: dict[str, Any]) -> bool:

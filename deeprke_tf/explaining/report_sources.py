@@ -1,8 +1,10 @@
 """The files that a report is made from."""
 
+import contextlib
 import dataclasses
 import logging
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +80,28 @@ class Measured:
     def part(self) -> str:
         """What these sites had to do with the model; empty: nothing."""
         return _PARTS.get(self.split, "")
+
+
+@contextlib.contextmanager
+def made_by(command: str, directory: Path | None) -> Iterator[None]:
+    """Names the directory to make again, where a damaged file ends the block.
+
+    A report reads hundreds of values out of files that people edit, copy in part or
+    keep from another version: no list of checks would be whole.
+
+    Raises:
+      UserError: Something in the block is missing, or not of the right kind.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as e:
+        cause = f"no {e}" if isinstance(e, KeyError) else " ".join(str(e).split())
+        raise UserError(
+            f"{directory} has a damaged file, or one of another version "
+            f"({cause[:100]}); make it again with `deeprke {command}`."
+        ) from e
 
 
 def find_sources(

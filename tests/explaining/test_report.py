@@ -1,6 +1,7 @@
 """The report of a model: what the page says, without and with a browser."""
 
 import html.parser
+import json
 import shutil
 import subprocess
 import sys
@@ -231,6 +232,34 @@ def test_the_command_names_what_is_wrong(made, tmp_path, capsys):
     (damaged / "predictions.tsv").write_text("name\tlabel\nx\t1\n")
     assert report.main([*flags, "--evaluation", str(damaged)]) == 1
     assert "there is no column probability" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "value", "command"),
+    [
+        ("model/manifest.json", "encoding", 7, "train"),
+        ("model/manifest.json", "data", {}, "train"),
+        ("evaluation/metrics.json", "confusion", {}, "evaluate"),
+        ("evaluation/metrics.json", "auroc", "high", "evaluate"),
+        ("explain/explain.json", "motifs", [{}], "explain"),
+        ("explain/explain.json", "sites", None, "explain"),
+        ("audit/audit.json", "warnings", None, "audit"),
+        ("audit/audit.json", "inputs", "all", "audit"),
+        ("sites/extract.json", "background", [], "extract"),
+        ("sites/matching.json", "properties", [3], "extract"),
+    ],
+)
+def test_a_damaged_file_is_one_line_that_names_its_directory(
+    copied, tmp_path, path, key, value, command
+):
+    make_explanation(copied / "explain")
+    damaged = copied / path
+    damaged.write_text(json.dumps(json.loads(damaged.read_text()) | {key: value}))
+    with pytest.raises(UserError) as error:
+        page_of(copied, tmp_path)
+    assert str(error.value).startswith(f"{damaged.parent} has a damaged file")
+    assert f"make it again with `deeprke {command}`." in str(error.value)
+    assert not (tmp_path / "page.html").exists()
 
 
 def test_motifs_are_shown_with_their_names_and_the_loops_they_want(made, tmp_path):
