@@ -21,7 +21,7 @@ FLOORS = (
     ("runs",),
     ("training", "scanning", "explaining", "serving", "auditing"),
     ("fleets",),
-    ("tuning", "benchmarking", "diagnostics", "crossvalidation"),
+    ("tuning", "benchmarking", "diagnostics", "crossvalidation", "panels"),
     ("api",),
     ("workflow",),
 )

@@ -6,8 +6,6 @@ Sections whose input is not there are left out, and the page says how to get the
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from deeprke_tf import __version__
 from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation import in_words
@@ -17,6 +15,7 @@ from deeprke_tf.explaining import (
     report_motifs,
     report_quality,
     report_sites,
+    web_page,
 )
 from deeprke_tf.explaining.report_examples import read_examples
 from deeprke_tf.explaining.report_sources import (
@@ -116,11 +115,4 @@ def contents_of(sources: Sources) -> dict[str, Any]:
 
 def render(contents: dict[str, Any]) -> str:
     """Returns the page with these contents."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("deeprke_tf.explaining"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html.jinja").render(contents)
+    return web_page.render("report.html.jinja", contents)

@@ -1,0 +1,140 @@
+"""Figures of a panel: the clustered heatmap, and odds ratios of all RBPs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from deeprke_tf.panels.clustering import Heatmap
+from deeprke_tf.system import plotting
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Evenly brighter, and the same to readers of any color vision.
+_COLORS = "cividis"
+_INCHES_A_COLUMN, _INCHES_A_ROW = 0.26, 0.2
+
+
+def draw_heatmap(heatmap: Heatmap, path: Path) -> None:
+    """Draws calibrated probabilities with the trees of rows and columns.
+
+    Args:
+      heatmap: What to draw.
+      path: PNG or SVG file to write.
+    """
+    n_rows, n_columns = heatmap.values.shape
+    tree, labels = 0.7, 0.085 * max(map(len, heatmap.rows))
+    width = _INCHES_A_COLUMN * max(8, n_columns)
+    height = _INCHES_A_ROW * max(3, n_rows)
+    figure = plotting.new_figure(width + tree + labels + 0.4, height + tree + 2.4)
+    grid = figure.add_gridspec(
+        2, 2, width_ratios=(tree, width), height_ratios=(tree, height)
+    )
+    axes = figure.add_subplot(grid[1, 1])
+    _draw_cells(axes, heatmap)
+    _draw_tree(figure.add_subplot(grid[0, 1]), heatmap.column_links, "top")
+    _draw_tree(figure.add_subplot(grid[1, 0]), heatmap.row_links, "left")
+    _draw_scale(figure, axes, heatmap)
+    plotting.write(figure, path)
+
+
+def _draw_cells(axes: Axes, heatmap: Heatmap) -> None:
+    rows, columns = heatmap.row_order, heatmap.column_order
+    n_rows, n_columns = len(rows), len(columns)
+    axes.pcolormesh(
+        heatmap.values[np.ix_(rows, columns)],
+        cmap=_COLORS,
+        vmin=0,
+        vmax=1,
+        edgecolors="white",
+        linewidth=0.4,
+    )
+    if heatmap.called is not None:
+        y, x = np.nonzero(heatmap.called[np.ix_(rows, columns)])
+        axes.plot(
+            x + 0.5,
+            y + 0.5,
+            "o",
+            markersize=3.5,
+            markerfacecolor="white",
+            markeredgecolor="black",
+            markeredgewidth=0.6,
+        )
+    names = [heatmap.columns[place] for place in columns]
+    axes.set_xticks(np.arange(n_columns) + 0.5, names, rotation=90, fontsize=8)
+    texts = [heatmap.rows[place] for place in rows]
+    axes.set_yticks(np.arange(n_rows) + 0.5, texts, fontsize=8)
+    axes.tick_params(length=0)
+    axes.yaxis.tick_right()
+    axes.invert_yaxis()
+    axes.spines[:].set_visible(False)
+
+
+def _draw_tree(axes: Axes, links: np.ndarray | None, side: str) -> None:
+    """Draws a tree whose leaves lie at the edge of the cells."""
+    from scipy.cluster import hierarchy
+
+    axes.set_axis_off()
+    if links is None:
+        return
+    tree = hierarchy.dendrogram(links, no_plot=True)
+    for places, distances in zip(tree["icoord"], tree["dcoord"], strict=True):
+        # SciPy puts leaf i at 5 + 10 i; cell i has its middle at i + 0.5.
+        along = np.array(places) / 10
+        x, y = (along, distances) if side == "top" else (distances, along)
+        axes.plot(x, y, color=plotting.GRAY, linewidth=0.8)
+    n_leaves = len(links) + 1
+    farthest = max(float(links[:, 2].max()), 1e-9)
+    if side == "top":
+        axes.set(xlim=(0, n_leaves), ylim=(0, farthest * 1.03))
+    else:
+        axes.set(xlim=(farthest * 1.03, 0), ylim=(n_leaves, 0))
+
+
+def _draw_scale(figure: Figure, axes: Axes, heatmap: Heatmap) -> None:
+    from matplotlib.cm import ScalarMappable
+
+    colors = ScalarMappable(Normalize(0, 1), _COLORS)
+    what = "mean calibrated probability"
+    if heatmap.called is not None:
+        what = "calibrated probability; dots are called"
+    figure.colorbar(
+        colors,
+        ax=axes,
+        location="bottom",
+        fraction=0.1,
+        pad=0.02,
+        aspect=30,
+        shrink=0.9,
+        label=what,
+    )
+
+
+def draw_odds_ratios(table: "pd.DataFrame", path: Path) -> None:
+    """Draws odds ratios with their intervals, the largest at the top.
+
+    Args:
+      table: Of `enrichment.enrichment_table`.
+      path: PNG or SVG file to write.
+    """
+    rows = table.sort_values("odds_ratio", kind="stable").reset_index(drop=True)
+    figure = plotting.new_figure(5.5, 1.2 + 0.2 * len(rows))
+    axes = figure.add_subplot()
+    plotting.style(axes)
+    axes.axvline(1, color=plotting.GRAY, linewidth=0.8)
+    for place, row in rows.iterrows():
+        color = plotting.GRAY
+        if row["q_value"] <= 0.05:
+            color = plotting.VERMILION if row["odds_ratio"] > 1 else plotting.BLUE
+        ends = [row["odds_ratio_low"], row["odds_ratio_high"]]
+        axes.plot(ends, [place, place], color=color, linewidth=1.6)
+        axes.plot(row["odds_ratio"], place, "o", color=color, markersize=4)
+    axes.set_xscale("log")
+    axes.set_yticks(range(len(rows)), rows["rbp"], fontsize=8)
+    axes.set_ylim(-0.8, len(rows) - 0.2)
+    axes.set_xlabel("odds ratio, 95 % interval")
+    plotting.write(figure, path)
