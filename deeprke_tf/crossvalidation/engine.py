@@ -31,6 +31,7 @@ from deeprke_tf.errors import UserError
 from deeprke_tf.runs import evaluation, layout
 from deeprke_tf.runs.run import Run
 from deeprke_tf.system import directories, files
+from deeprke_tf.system.damage import one_line_if_damaged
 from deeprke_tf.system.progress import Progress, no_progress
 from deeprke_tf.training import final, many, objective, start
 
@@ -112,8 +113,10 @@ def _is_finished(out: Path, settings: dict[str, Any]) -> bool:
                 f"{out} is not empty and no cross-validation; name another `out`."
             )
         return False
-    found = files.read_json(begun[0])["settings"]
-    if other := [name for name in settings if found[name] != settings[name]]:
+    with one_line_if_damaged(out, "delete it"):
+        found = files.read_json(begun[0])["settings"]
+        other = [name for name in settings if found[name] != settings[name]]
+    if other:
         raise UserError(
             f"{out} is a cross-validation with other {' and '.join(other)}; name "
             "another `out`, or delete it."
@@ -188,7 +191,9 @@ def _train_all(
 def _evaluate(run: Path, data: Path) -> None:
     """Evaluates the run of a cv fold on its held-out sites, unless this was done."""
     with directories.only_process(run, wait=True):
-        if files.read_json(run / layout.METRICS)["split"] == "test":
+        with one_line_if_damaged(run, "delete it, and give the same command again"):
+            split = files.read_json(run / layout.METRICS)["split"]
+        if split == "test":
             return
         keras.utils.clear_session()
         evaluation.evaluate(Run.load(run), description.read(data)).write(run)

@@ -19,6 +19,7 @@ from deeprke_tf.evaluation import figures, metrics, reliability
 from deeprke_tf.runs import layout
 from deeprke_tf.runs.evaluation import PREDICTIONS
 from deeprke_tf.system import files, tables
+from deeprke_tf.system.damage import one_line_if_damaged
 
 _logger = logging.getLogger(__name__)
 
@@ -52,7 +53,16 @@ class CvFold:
 
     @classmethod
     def read(cls, run: Path) -> "CvFold":
-        """Reads the files of a run that was evaluated on its test split."""
+        """Reads the files of a run that was evaluated on its test split.
+
+        Raises:
+          UserError: One of them is damaged.
+        """
+        with one_line_if_damaged(run, "delete it, and give the same command again"):
+            return cls._of_files(run)
+
+    @classmethod
+    def _of_files(cls, run: Path) -> "CvFold":
         measured = files.read_json(run / layout.METRICS)
         manifest = layout.read_manifest(run)
         of_calibrated = measured["calibration"]["after"]
@@ -88,7 +98,12 @@ class CrossValidation:
         Raises:
           UserError: It is not finished, or the file cannot be read.
         """
-        return cls(directory, files.read_json(directory / FILE_NAME))
+        found = cls(directory, files.read_json(directory / FILE_NAME))
+        with one_line_if_damaged(
+            directory / FILE_NAME, "delete it, and the same command writes it anew"
+        ):
+            _ = found.summary  # reads all that there should be
+        return found
 
     def __repr__(self) -> str:
         auroc = self.contents["measures"]["auroc"]

@@ -12,7 +12,8 @@ from deeprke_tf.explaining.motifs import Motif
 from deeprke_tf.rna.sites import NUCLEOTIDES
 from deeprke_tf.system.files import written_aside
 
-_WIDTH = re.compile(r"\bw=\s*(\d+)")
+_WIDTH = re.compile(r"\bw=\s*(\d{1,6})\b")
+_LARGEST = 1e9  # some files have counts
 
 
 class KnownMotif(NamedTuple):
@@ -76,12 +77,19 @@ def _matrix(rows: Sequence[str], where: str) -> np.ndarray:
         matrix = np.array([list(map(float, row.split())) for row in rows], np.float64)
     except ValueError:
         matrix = np.zeros(0)
-    if matrix.ndim != 2 or matrix.shape[1] != len(NUCLEOTIDES) or (matrix < 0).any():
+    is_whole = matrix.ndim == 2 and matrix.shape[1] == len(NUCLEOTIDES)
+    if not (is_whole and _can_be_probabilities(matrix)):
         raise UserError(
             f"`known` {where}: expected a row of four probabilities for each position."
         )
     # Rounded probabilities add up to nearly 1.
-    return matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1e-9)
+    return matrix / matrix.sum(axis=1, keepdims=True)
+
+
+def _can_be_probabilities(matrix: np.ndarray) -> bool:
+    """Tells whether each row can be divided by its sum; NaN cannot."""
+    in_range = (matrix >= 0) & (matrix <= _LARGEST)
+    return bool(in_range.all() and (matrix.sum(axis=1) > 0).all())
 
 
 def write_meme(motifs: Sequence[Motif], path: Path) -> None:

@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import logging
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from deeprke_tf.explaining.file_names import MANIFEST as EXPLANATION
 from deeprke_tf.runs import layout
 from deeprke_tf.runs.evaluation import PREDICTIONS
 from deeprke_tf.system import files
+from deeprke_tf.system.damage import one_line_if_damaged
 
 AUDIT, EXTRACTION, MATCHING = "audit.json", "extract.json", "matching.json"
 # `deeprke run` leaves it beside the directories of its steps.
@@ -82,26 +82,12 @@ class Measured:
         return _PARTS.get(self.split, "")
 
 
-@contextlib.contextmanager
-def made_by(command: str, directory: Path | None) -> Iterator[None]:
-    """Names the directory to make again, where a damaged file ends the block.
-
-    A report reads hundreds of values out of files that people edit, copy in part or
-    keep from another version: no list of checks would be whole.
-
-    Raises:
-      UserError: Something in the block is missing, or not of the right kind.
-    """
-    try:
-        yield
-    except UserError:
-        raise
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as e:
-        cause = f"no {e}" if isinstance(e, KeyError) else " ".join(str(e).split())
-        raise UserError(
-            f"{directory} has a damaged file, or one of another version "
-            f"({cause[:100]}); make it again with `deeprke {command}`."
-        ) from e
+def made_by(
+    command: str, directory: Path | None
+) -> contextlib.AbstractContextManager[None]:
+    """Names the directory to make again, where a damaged file ends the block."""
+    remedy = f"make it again with `deeprke {command}`"
+    return one_line_if_damaged(directory, remedy)
 
 
 def find_sources(

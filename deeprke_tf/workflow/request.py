@@ -69,7 +69,8 @@ def require_same(out: Path, asked: dict[str, Any]) -> None:
 def _difference(made: dict[str, Any], asked: dict[str, Any]) -> str:
     """Names the first thing in which two requests differ."""
     old, new = _flat(made), _flat(asked)
-    name = next(key for key in old | new if old.get(key) != new.get(key))
+    changed = (key for key in old | new if old.get(key) != new.get(key))
+    name = next(changed, "an empty part")
     return f"settings or inputs ({name}: {old.get(name)}, now {new.get(name)})"
 
 

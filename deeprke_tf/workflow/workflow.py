@@ -33,6 +33,7 @@ from deeprke_tf.genome.extraction_files import Inputs
 from deeprke_tf.genome.settings import Settings
 from deeprke_tf.runs import layout
 from deeprke_tf.system import directories, files
+from deeprke_tf.system.damage import one_line_if_damaged
 from deeprke_tf.system.paths import PathLike, optional_path
 from deeprke_tf.system.progress import Progress, as_progress
 from deeprke_tf.workflow.machine import Machine
@@ -148,7 +149,10 @@ def run_workflow(
             )
         _do_steps(steps, markers, out, request.described())
         found = {name: files.read_json(out / path) for name, path in _FACTS.items()}
-        summary = summary_of(**found)
+        with one_line_if_damaged(
+            out, "delete the directory of its step, and give the same command again"
+        ):
+            summary = summary_of(**found)
         with files.written_aside(out / SUMMARY) as file:
             file.write(summary + "\n")
         write_report(out / "model", out / REPORT)

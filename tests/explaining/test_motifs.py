@@ -203,6 +203,23 @@ def test_motifs_are_read_as_they_were_written(pumilio, tmp_path):
             "MOTIF a\nletter-probability matrix: alength= 4 w= 1\n0.5 0.5\n",
             "motif 'a': expected a row of four probabilities",
         ),
+        *(
+            (
+                f"MOTIF a\nletter-probability matrix: alength= 4 w= 1\n{row}\n",
+                "motif 'a': expected a row of four probabilities",
+            )
+            for row in (
+                "nan 0 0 1",
+                "0 0 0 0",
+                "inf 0 0 0",
+                "1e308 1e308 0 0",
+                "-1 1 1 0",
+            )
+        ),
+        (
+            f"MOTIF a\nletter-probability matrix: w= {'9' * 5000}\nx\n",
+            "motif 'a': expected a row of four probabilities",
+        ),
     ],
 )
 def test_files_without_motifs_are_refused(text, message, tmp_path):

@@ -85,6 +85,15 @@ def test_steps_that_are_missing_are_done_from_the_kept_ones(finished, flags, tmp
         assert (copy / name).read_bytes() == (finished / name).read_bytes()
 
 
+def test_a_damaged_file_of_a_step_is_one_line(finished, flags, tmp_path, capsys):
+    copy = shutil.copytree(finished, tmp_path / "RBP")
+    (copy / "audit" / "audit.json").write_text("{}")
+    assert run_command.main([*flags, "--out", str(copy)]) == 1
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
+    assert f"error: {copy} has a damaged file" in line
+    assert "delete the directory of its step, and give the same command again." in line
+
+
 def test_a_later_call_explains_the_model_and_the_report_shows_it(
     finished, flags, tmp_path
 ):
