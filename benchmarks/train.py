@@ -117,6 +117,7 @@ def deeprke_training(
     from deeprke_tf.training import devices
     from deeprke_tf.training import epochs as training
     from deeprke_tf.training import vectors as run_vectors
+    from deeprke_tf.training.task import SingleTask
 
     tf.config.threading.set_intra_op_parallelism_threads(n_threads)
     tf.config.threading.set_inter_op_parallelism_threads(n_threads)
@@ -133,12 +134,13 @@ def deeprke_training(
             info, Path(scratch), settings, synthetic.random_vectors(info)
         )
     with devices.strategy(n_devices).scope():
-        model = training.compiled_model(info, settings, vectors)
+        task = SingleTask(info, settings)
+        model = training.compiled_model(task, settings, vectors)
     epochs = itertools.count(1)
 
     def epoch() -> float:
         started = time.monotonic()
-        training.train_epoch(model, info, settings, next(epochs))
+        training.train_epoch(model, task, settings, next(epochs))
         return info.split("train").n_sites / (time.monotonic() - started)
 
     epoch()  # The first one also traces the step.

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from deeprke_tf.api import (
+        JointRun,
         Run,
         audit_sites,
         crossvalidate,
         extract_sites,
         fit,
+        fit_joint,
         load_run,
     )
     from deeprke_tf.config import FoldSettings
@@ -35,6 +37,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Dataset",
     "FoldSettings",
+    "JointRun",
     "Run",
     "Site",
     "UserError",
@@ -42,6 +45,7 @@ __all__ = [
     "crossvalidate",
     "extract_sites",
     "fit",
+    "fit_joint",
     "fold",
     "load_run",
     "loop_contexts",

@@ -224,6 +224,20 @@ class TrainConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class JointConfig:
+    """Joint training: one network with an output for each of several RBPs."""
+
+    shared_letters: Annotated[int, Between(12, 1000)] = 38
+    """Training sites that share so many letters in a row with a validation or test site
+    of any dataset are left out."""
+    balance: Fraction = 0.5
+    """Weight of small datasets: 0, each site counts the same; 1, each dataset does."""
+
+    def __post_init__(self):
+        check(self)
+
+
+@dataclasses.dataclass(frozen=True)
 class RunConfig:
     """All settings of a training run, as `config.json` holds them."""
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from deeprke_tf import api, cli
+from deeprke_tf.data.description import find
+from deeprke_tf.errors import UserError
 from deeprke_tf.system import tables
 
 
@@ -19,12 +21,21 @@ class EvaluateFlags:
 
     AUROC and AUPRC are exact; accuracy, MCC and F1 are taken at the threshold of the
     model. Intervals come from a stratified bootstrap.
+
+    A joint run is measured for each RBP on its own dataset: name several in --data. The
+    table has a row for each RBP; with --compare, runs of single RBPs are measured on
+    the same sites.
     """
 
     model: Path
     """Run or ensemble of `deeprke train`, or a name that `deeprke models` lists."""
-    data: Path
-    """Directory that `deeprke preprocess` made."""
+    data: tuple[Path, ...]
+    """Directory that `deeprke preprocess` made; for a joint run several, or a pattern
+    such as 'tfrecords/*'."""
+    rbp: str | None = None
+    """Of a joint run: the one RBP to measure."""
+    compare: tuple[Path, ...] = ()
+    """With a joint run: runs that were trained on the same datasets, one each."""
     split: Literal["train", "validation", "test"] = "test"
     """Split to measure on."""
     out: Path | None = None
@@ -44,15 +55,56 @@ def evaluate(flags: EvaluateFlags) -> None:
     Raises:
       UserError: The run or the data cannot be used, or do not belong together.
     """
-    evaluation = api.load_run(flags.model).evaluate(
-        *(flags.data, flags.split),
-        n_bootstrap=flags.n_bootstrap,
-        batch_size=flags.batch_size,
-    )
+    datasets = find(flags.data)
+    run = api.load_run(flags.model, rbp=flags.rbp)
+    settings = {"n_bootstrap": flags.n_bootstrap, "batch_size": flags.batch_size}
+    if isinstance(run, api.JointRun):
+        _evaluate_joint(run, datasets, flags, settings)
+        return
+    if len(datasets) > 1 or flags.compare:
+        raise UserError(
+            f"{flags.model} is a run of one RBP: give one dataset as `data`, here "
+            f"{len(datasets)}, and no `compare`."
+        )
+    evaluation = run.evaluate(datasets[0], flags.split, **settings)
     written = evaluation.write(flags.out or evaluation.usual_place)
     print(_summary(evaluation.measures))
     for path in written:
         print(f"wrote {path}")
+
+
+def _evaluate_joint(
+    run: api.JointRun,
+    datasets: Sequence[Path],
+    flags: EvaluateFlags,
+    settings: dict[str, int],
+) -> None:
+    """Measures each RBP of a joint run and writes the files."""
+    from deeprke_tf.runs import joint_evaluation
+
+    others = [api.load_single(path) for path in flags.compare]
+    evaluated = run.evaluate(datasets, flags.split, **settings)
+    out = flags.out or evaluated.usual_place
+    rows = [["RBP", "sites", "bound", "AUROC", "95 % interval", "AUPRC"]]
+    for row in evaluated.table.to_dict("records"):
+        rows.append(
+            [
+                *(row["rbp"], f"{row['n_sites']:,}", f"{row['n_positive']:,}"),
+                f"{row['auroc']:.4f}",
+                f"{row['auroc_low']:.4f} to {row['auroc_high']:.4f}",
+                f"{row['auprc']:.4f}",
+            ]
+        )
+    rows.append(["mean", "", "", f"{evaluated.mean_auroc:.4f}", "", ""])
+    print(tables.text_table(rows))
+    written = evaluated.write(out)
+    if others:
+        compared = joint_evaluation.compare(
+            evaluated, others, batch_size=flags.batch_size
+        )
+        written.append(compared.write(out))
+        print(compared)
+    print(f"wrote {len(written)} files in {out}")
 
 
 def _summary(measured: dict[str, Any]) -> str:

@@ -31,6 +31,8 @@ class ExplainFlags:
     """Run or ensemble of `deeprke train`, or a name that `deeprke models` lists."""
     out: Path
     """Directory to make."""
+    rbp: str | None = None
+    """Of a joint run: the RBP to use."""
     sites: Path | None = None
     """FASTA file or table of sites, plain or compressed."""
     data: Path | None = None
@@ -73,7 +75,7 @@ def explain(flags: ExplainFlags) -> None:
       UserError: An argument cannot be used, or `out` is not empty.
     """
     given = {field.name: getattr(flags, field.name) for field in fields(flags)}
-    run = api.load_run(given.pop("model"))
+    run = api.load_single(given.pop("model"), rbp=given.pop("rbp"))
     explanation = run.explain(given.pop("sites"), **given, progress=True)
     print(_summary(explanation))
     print(f"wrote {flags.out}")

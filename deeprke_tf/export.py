@@ -34,6 +34,8 @@ class ExportFlags:
     """Run or ensemble of `deeprke train`, or a name that `deeprke models` lists."""
     out: Path
     """Directory of the served model, such as serving/QKI, that holds its versions."""
+    rbp: str | None = None
+    """Of a joint run: the RBP to use."""
     license: str = "not stated"
     """License of the model, for its card, such as CC-BY-4.0."""
 
@@ -42,7 +44,7 @@ def export(flags: ExportFlags) -> None:
     """Writes the next version of a served model and prints what was written."""
     from deeprke_tf.serving.export import export_run
 
-    run = api.load_run(flags.model)
+    run = api.load_single(flags.model, rbp=flags.rbp)
     path, configs = export_run(run, flags.out, flags.license)
     for written in [*configs, path]:
         print(f"wrote {written}")

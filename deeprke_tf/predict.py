@@ -20,6 +20,7 @@ from deeprke_tf import api, cli
 from deeprke_tf.config import FoldSettings
 from deeprke_tf.errors import UserError, require_positive
 from deeprke_tf.runs import predictions, table
+from deeprke_tf.runs.joint_predictor import joint_predictor_of
 from deeprke_tf.runs.predictor import Predictor, predictor_of, target_of
 from deeprke_tf.serving.predictor import predictor_of_server
 from deeprke_tf.serving.protocol import RequestSettings
@@ -79,6 +80,12 @@ class PredictFlags:
     model: tuple[str, ...] = ()
     """Runs or ensembles of `deeprke train`, or names that `deeprke models` lists: one,
     or several to average."""
+    rbp: tuple[str, ...] = ()
+    """Of a joint run: the RBPs to predict, by default all. The table then has the
+    column `rbp` and a row for each site and RBP."""
+    wide: bool = False
+    """Of a joint run: a row for each site, with the probability of each RBP in a column
+    of its own."""
     server: str | None = None
     """http://host:8501/v1/models/NAME or grpc://host:8500/NAME, in place of --model."""
     strict: bool = False
@@ -152,13 +159,16 @@ def predict(flags: PredictFlags, beam_flags: Sequence[str] = ()) -> None:
             out,
             strict=flags.strict,
             bed_file=flags.bed,
+            wide=flags.wide,
             max_length=flags.max_length,
             workers=flags.workers,
             fold_cache=flags.fold_cache,
             progress=progress_bar,
         )
         called = ""
-        if predictor.threshold is not None:
+        if predictor.rbps:
+            called = f", {len(predictor.rbps)} RBPs, {written.n_bound} called bound"
+        elif predictor.threshold is not None:
             called = f", {written.n_bound} called bound at {predictor.threshold:.4f}"
     print(
         f"read {flags.sites}: {written.format}, {written.n_sites} sites, "
@@ -240,10 +250,16 @@ def _predictor(
         return predictor_of_server(
             flags.server, flags.requests, flags.fold, flags.batch_size, flags.threshold
         )
-    run = api.load_run(*flags.model)
-    return contextlib.nullcontext(
-        predictor_of(run, batch_size=flags.batch_size, **calling)
-    )
+    run = api.load_run(*flags.model, rbp=flags.rbp[0] if len(flags.rbp) == 1 else None)
+    if isinstance(run, api.JointRun):
+        predictor = joint_predictor_of(
+            run, flags.rbp, batch_size=flags.batch_size, **calling
+        )
+    elif flags.wide or len(flags.rbp) > 1:
+        raise UserError("`wide` and several of `rbp` go with a joint run only.")
+    else:
+        predictor = predictor_of(run, batch_size=flags.batch_size, **calling)
+    return contextlib.nullcontext(predictor)
 
 
 def _calling(flags: PredictFlags) -> dict[str, Any]:

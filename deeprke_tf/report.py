@@ -25,6 +25,8 @@ class ReportFlags:
     """Run or ensemble of `deeprke train`, or a name that `deeprke models` lists."""
     out: Path
     """HTML file to write."""
+    rbp: str | None = None
+    """Of a joint run: the RBP to use."""
     explain: Path | None = None
     """Directory of `deeprke explain`."""
     audit: Path | None = None
@@ -38,9 +40,11 @@ class ReportFlags:
 def report(flags: ReportFlags) -> None:
     """Writes the page and says where it is."""
     from deeprke_tf.explaining.report import write_report
-    from deeprke_tf.runs import catalog
+    from deeprke_tf.runs import catalog, joint
 
-    given = vars(flags) | {"model": catalog.resolve(flags.model)}
+    given = dict(vars(flags))
+    rbp = given.pop("rbp")
+    given["model"] = joint.directory_of(catalog.resolve(flags.model), rbp)
     print(f"wrote {write_report(**given)}")
 
 

@@ -41,6 +41,8 @@ class ScanFlags:
     """Run or ensemble of `deeprke train`, or a name that `deeprke models` lists."""
     out: Path
     """Directory of the scan."""
+    rbp: str | None = None
+    """Of a joint run: the RBP to use."""
     fasta: Path | None = None
     """RNAs to scan, FASTA, plain or gzip; the first word of a header is the name. -
     reads standard input."""
@@ -110,7 +112,7 @@ def scan(flags: ScanFlags) -> None:
       UserError: An argument cannot be used, or another process scans into `out`.
     """
     given = {field.name: getattr(flags, field.name) for field in fields(flags)}
-    run = api.load_run(given.pop("model"))
+    run = api.load_single(given.pop("model"), rbp=given.pop("rbp"))
     with _file_of(given.pop("fasta")) as fasta:
         found = run.scan(fasta, **given, progress=True)
     print(_summary(found))

@@ -2,6 +2,7 @@
 
 python -m deeprke_tf.train --data tfrecords/QKI --out runs/QKI
 python -m deeprke_tf.train --data 'tfrecords/*' --out runs --shard 1/3
+python -m deeprke_tf.train --data 'tfrecords/*' --joint --out runs/all
 """
 
 import dataclasses
@@ -10,7 +11,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deeprke_tf import cli, presets
-from deeprke_tf.config import ModelConfig, RunConfig, TrainConfig, VectorConfig
+from deeprke_tf.config import (
+    JointConfig,
+    ModelConfig,
+    RunConfig,
+    TrainConfig,
+    VectorConfig,
+)
+from deeprke_tf.data import description
 from deeprke_tf.errors import UserError
 from deeprke_tf.system import shards, tables
 from deeprke_tf.system.progress import progress_bar
@@ -28,14 +36,16 @@ class TrainFlags:
     one after the other, each to a run of its own, OUT/<data>-<preset>; finished runs
     are skipped. Several processes or machines may run the same command at once: each
     run is trained by one of them.
+
+    With --joint, one network with an output for each RBP is trained on all of them.
     """
 
     data: tuple[Path, ...] = (SAMPLE,)
     """Directory that `deeprke preprocess` made; several or a pattern to train many."""
     out: Path | None = None
     """Directory to make; if not given, runs/<data>-<preset>, and for an ensemble
-    runs/<data>-<preset>-ensemble. For several datasets, the directory of their runs;
-    runs if not given."""
+    runs/<data>-<preset>-ensemble, with --joint runs/joint-<preset>. For several
+    datasets, the directory of their runs; runs if not given."""
     shard: str | None = None
     """Of several datasets, train only every n-th from the i-th on, as i/n."""
     preset: str = presets.DEFAULT
@@ -45,6 +55,9 @@ class TrainFlags:
     """File of settings such as a run's config.json, in place of a preset."""
     vectors_from: Path | None = None
     """Directory that `deeprke vectors` made; the k-mer vectors are not trained here."""
+    joint: bool = False
+    """Train one network for all datasets; the names of their directories are those of
+    the RBPs. Each RBP has a run of its own in OUT/rbps."""
     ensemble: int = 1
     """Number of runs to train and average as one model, with --seed and the seeds that
     follow it. Finished ones in --out are not trained again."""
@@ -55,6 +68,7 @@ class TrainFlags:
     model: ModelConfig = ModelConfig()
     vectors: VectorConfig = VectorConfig()
     train: TrainConfig = TrainConfig()
+    joint_training: JointConfig = JointConfig()
 
     @property
     def run_config(self) -> RunConfig:
@@ -75,11 +89,15 @@ def train(flags: TrainFlags) -> None:
       UserError: An argument cannot be used, or a training failed.
     """
     from deeprke_tf import api
-    from deeprke_tf.training import many
 
     if flags.data == (SAMPLE,):
         print(f"note: {SAMPLE} holds simulated sites, to try the package with")
-    if len(flags.data) != 1 or many.is_pattern(flags.data[0]):
+    if flags.joint:
+        _train_joint(flags)
+        return
+    if flags.joint_training != JointConfig():
+        raise UserError("`shared_letters` and `balance` go with `joint` only.")
+    if len(flags.data) != 1 or description.is_pattern(flags.data[0]):
         _train_several(flags)
         return
     (data,) = flags.data
@@ -91,6 +109,28 @@ def train(flags: TrainFlags) -> None:
         config=flags.run_config,
         vectors_from=flags.vectors_from,
         ensemble=flags.ensemble,
+        devices=flags.devices,
+        overwrite=flags.overwrite,
+        progress=True,
+    )
+
+
+def _train_joint(flags: TrainFlags) -> None:
+    """Trains one network for all datasets."""
+    from deeprke_tf import api
+
+    if flags.ensemble > 1 or flags.shard:
+        raise UserError(
+            "`joint` trains one network; for an ensemble give one command for each "
+            "`seed`, and `shard` is for networks of single RBPs."
+        )
+    api.fit_joint(
+        description.find(flags.data),
+        flags.out or Path("runs") / f"joint-{flags.settings_name}",
+        config=flags.run_config,
+        shared_letters=flags.joint_training.shared_letters,
+        balance=flags.joint_training.balance,
+        vectors_from=flags.vectors_from,
         devices=flags.devices,
         overwrite=flags.overwrite,
         progress=True,
@@ -110,7 +150,7 @@ def _train_several(flags: TrainFlags) -> None:
         raise UserError(
             "`ensemble` is for one dataset; give one command for each of several."
         )
-    datasets = many.find(flags.data)
+    datasets = description.find(flags.data)
     out = flags.out or Path("runs")
     directories = many.run_directories(datasets, out, flags.settings_name)
     shard = flags.shard or "1/1"

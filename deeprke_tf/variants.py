@@ -35,6 +35,8 @@ class VariantsFlags:
     several are averaged."""
     out: Path
     """Directory to make."""
+    rbp: str | None = None
+    """Of a joint run: the RBP to use."""
     vcf: Path | None = None
     """VCF, plain or compressed, or a table with columns chrom, pos and, if wanted, ref,
     alt and name."""
@@ -71,7 +73,7 @@ def variants(flags: VariantsFlags) -> None:
     given = {
         field.name: getattr(flags, field.name) for field in dataclasses.fields(flags)
     }
-    run = api.load_run(*given.pop("model"))
+    run = api.load_single(*given.pop("model"), rbp=given.pop("rbp"))
     given |= dataclasses.asdict(given.pop("settings"))
     print(_summary(run.variants(**given, progress=True)))
 

@@ -8,18 +8,22 @@ Errors that a user can fix are `UserError`s, and name arguments in backticks. No
 is printed: messages go to the logger `deeprke_tf`.
 """
 
-from deeprke_tf.api.loading import load_run
+from deeprke_tf.api.joint import JointRun
+from deeprke_tf.api.loading import load_run, load_single
 from deeprke_tf.api.run import Run
 from deeprke_tf.api.sites import audit_sites, extract_sites
-from deeprke_tf.api.training import crossvalidate, fit
+from deeprke_tf.api.training import crossvalidate, fit, fit_joint
 from deeprke_tf.data.preprocessing import preprocess
 
 __all__ = [
+    "JointRun",
     "Run",
     "audit_sites",
     "crossvalidate",
     "extract_sites",
     "fit",
+    "fit_joint",
     "load_run",
+    "load_single",
     "preprocess",
 ]

@@ -84,16 +84,13 @@ class PredictingRun(run.Run):
         require_positive(max_length=max_length, batch_size=batch_size, chunks=chunks)
         target = target_of(threshold, fdr=fdr, precision=precision, recall=recall)
         predictor = predictor_of(self, threshold, target, prior, calibrate, batch_size)
-        stream = predictions.sites_of(sites, predictor.k)
-        rows = predictions.predict(
-            predictor,
-            stream,
+        tables = predicted_tables(
+            *(predictor, sites, chunks),
             max_length=max_length,
             workers=workers,
-            fold_cache=optional_path(fold_cache),
-            progress=as_progress(progress),
+            fold_cache=fold_cache,
+            progress=progress,
         )
-        tables = _tables(predictor, rows, chunks, getattr(stream, "has_places", None))
         return next(tables) if chunks is None else tables
 
     @checked
@@ -240,27 +237,58 @@ class PredictingRun(run.Run):
         )
 
 
-def _tables(
+def predicted_tables(
     predictor: Predictor,
-    rows: Iterator[table.Prediction],
-    n_rows: int | None,
-    with_places: bool | None,
+    sites: PathLike | Iterable[str | Site],
+    chunks: int | None,
+    wide: bool = False,
+    *,
+    max_length: int,
+    workers: int | None,
+    fold_cache: PathLike | None,
+    progress: bool | Progress,
 ) -> "Iterator[pd.DataFrame]":
-    """Yields tables of some rows each; at least one, which may be empty.
+    """Yields tables of some sites each; at least one, which may be empty.
 
-    Where `with_places` is None, the first rows decide whether there are coordinates.
+    Args:
+      predictor: The model.
+      sites: As for `PredictingRun.predict`, as are the others.
+      chunks: Sites in a table; None: all.
+      wide: Of a joint run: a row for each site, the RBPs as columns.
+      max_length: Longest site to score.
+      workers: Folding processes.
+      fold_cache: File of known folds.
+      progress: Shows the sites scored.
     """
+    stream = predictions.sites_of(sites, predictor.k)
+    rows = predictions.predict(
+        predictor,
+        stream,
+        max_length=max_length,
+        workers=workers,
+        fold_cache=optional_path(fold_cache),
+        progress=as_progress(progress),
+    )
+    with_places = getattr(stream, "has_places", None)
+    n_rows = None if chunks is None else chunks * (len(predictor.rbps) or 1)
     start = 0
     while True:
         some = list(itertools.islice(rows, n_rows))
         if with_places is None:
+            # Sequences and `Site`s: the first ones decide.
             with_places = any(row.locus or row.gene for row in some)
-        frame = table.frame_of(some, predictor.has_sd, with_places)
+        frame = (
+            table.wide_frame_of(some, predictor.rbps)
+            if wide
+            else table.frame_of(
+                *(some, predictor.has_sd, with_places, bool(predictor.rbps))
+            )
+        )
         if start and not len(frame):
             return
         frame.index += start
         frame.attrs["threshold"] = predictor.threshold
         yield frame
         start += len(frame)
-        if n_rows is None or len(frame) < n_rows:
+        if n_rows is None or len(some) < n_rows:
             return

@@ -1,12 +1,15 @@
 """Trains models: one, an ensemble, or those of a cross-validation."""
 
+import contextlib
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deeprke_tf.api.loading import load_run
+from deeprke_tf.api.joint import JointRun
+from deeprke_tf.api.loading import load_single
 from deeprke_tf.api.run import Run
-from deeprke_tf.config import RunConfig
+from deeprke_tf.config import JointConfig, RunConfig
 from deeprke_tf.data.description import Dataset
 from deeprke_tf.errors import UserError, require_positive
 from deeprke_tf.system import directories, tensorflow
@@ -82,17 +85,89 @@ def fit(
         "overwrite": overwrite,
         "progress": as_progress(progress),
     }
+    with _only_trainer(out):
+        if ensemble > 1:
+            train_ensemble(directory, out, chosen, ensemble, **options)
+        else:
+            train_run(directory, out, chosen, **options)
+    return load_single(out)
+
+
+@checked
+def fit_joint(
+    data: Sequence[PathLike | Dataset],
+    out: PathLike,
+    *,
+    preset: str | None = None,
+    config: PathLike | RunConfig | None = None,
+    shared_letters: int = JointConfig.shared_letters,
+    balance: float = JointConfig.balance,
+    vectors_from: PathLike | None = None,
+    devices: int | None = None,
+    overwrite: bool = False,
+    progress: bool | Progress = False,
+    **settings: Any,
+) -> JointRun:
+    """Trains one network for several RBPs; a run that was interrupted is resumed.
+
+    The network has an output for each RBP, and a site counts for the RBPs that it has a
+    label for. Training stops when the mean AUROC on the validation splits no longer
+    rises. The test splits are read only to leave overlapping training sites out.
+
+    Args:
+      data: Datasets, or their directories, whose names are those of the RBPs.
+      out: Directory to make.
+      preset: Settings to start from, as for `fit`.
+      config: In place of a preset: settings, or a file of them.
+      shared_letters: Training sites that share so many letters in a row with a
+        validation or test site of any dataset are left out.
+      balance: Weight of small datasets: 0, each site counts the same; 1, each dataset.
+      vectors_from: Directory of `deeprke vectors`, as for `fit`.
+      devices: Number of GPUs or logical CPU devices, as for `fit`.
+      overwrite: Delete the run that `out` holds, and start again.
+      progress: Show a progress bar for each epoch, or report to a callback.
+      **settings: Single settings that replace the preset's, as for `fit`.
+
+    Returns:
+      The finished joint run.
+
+    Raises:
+      UserError: As for `fit`; there are fewer than two datasets, two have one name or
+        different encodings, or one has too few sites left.
+    """
+    if "tensorflow" not in sys.modules:
+        tensorflow.import_tensorflow()
+    from deeprke_tf.training.joint import train_joint
+    from deeprke_tf.training.settings import run_config
+
+    out = Path(out)
+    with _only_trainer(out):
+        train_joint(
+            [d.directory if isinstance(d, Dataset) else Path(d) for d in data],
+            *(out, run_config(preset, config, settings)),
+            JointConfig(shared_letters, balance),
+            vectors_from=optional_path(vectors_from),
+            n_devices=devices,
+            overwrite=overwrite,
+            progress=as_progress(progress),
+        )
+    return JointRun.load(out)
+
+
+@contextlib.contextmanager
+def _only_trainer(out: Path) -> Iterator[None]:
+    """Locks a run directory.
+
+    Raises:
+      UserError: Another process is training there.
+    """
     with directories.only_process(out) as is_free:
         if not is_free:
             raise UserError(
                 f"Another process is training {out}; wait for it, or name another "
                 "`out`."
             )
-        if ensemble > 1:
-            train_ensemble(directory, out, chosen, ensemble, **options)
-        else:
-            train_run(directory, out, chosen, **options)
-    return load_run(out)
+        yield
 
 
 @checked

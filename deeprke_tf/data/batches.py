@@ -9,7 +9,7 @@ import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -46,6 +46,20 @@ _SPECS = {
 }
 # What batches hold of sites on request.
 _DESCRIPTIONS = ("name", "locus", "gene")
+# The labels of a site of a joint training.
+_OF_RBPS = ("rbps", "rbp_labels")
+
+
+class JointLabels(NamedTuple):
+    """What stands for the labels of each RBP in a joint training, float [n_rbps, 2].
+
+    Attributes:
+      targets: Of a background and of a bound site, as `targets` of `read_split`.
+      weights: In the loss, as `class_weights`.
+    """
+
+    targets: np.ndarray
+    weights: np.ndarray
 
 
 def parse(
@@ -71,6 +85,7 @@ def read_split(
     shuffle_seed: int | None = None,
     class_weights: tuple[float, float] = (1.0, 1.0),
     targets: tuple[float, float] = (0.0, 1.0),
+    joint: JointLabels | None = None,
     n_devices: int = 1,
     described: bool = False,
 ) -> tf.data.Dataset:
@@ -85,6 +100,8 @@ def read_split(
         apart from sorting by length.
       class_weights: Weight in the loss of a background and of a bound site.
       targets: What stands for the label of a background and of a bound site.
+      joint: For the sites of `joint_sites`: targets and weights of each RBP, in place
+        of the two above.
       n_devices: Devices that a batch is split among: where it has not equally many
         sites for each, its last one is repeated with weight 0.
       described: Whether batches hold name, place and gene of sites, too.
@@ -92,9 +109,10 @@ def read_split(
     Returns:
       Batches of (inputs, label, weight): inputs a dict of int64 [batch, n_kmers],
       padded with `kmers.PAD_ID` to the longest site; label and weight float32
-      [batch, 1]. Described, batches of (inputs, label, weight, texts): texts a dict of
-      `name`, `locus` and `gene`, each string [batch], the last two empty where a
-      record has none.
+      [batch, 1]. With `joint`, label is float32 [batch, n_rbps, 2], the target and its
+      weight for each RBP, 0 where the site has no label. Described, batches of (inputs,
+      label, weight, texts): texts a dict of `name`, `locus` and `gene`, each string
+      [batch], the last two empty where a record has none.
 
     Raises:
       UserError: The dataset has no such split or no such view, or a shard is missing.
@@ -110,7 +128,7 @@ def read_split(
         dataset = dataset.unbatch()
     # Whole windows of serialized records: one call parses them all.
     dataset = dataset.batch(batch_size * BATCHES_PER_WINDOW)
-    facts = ("label", *(_DESCRIPTIONS if described else ()))
+    facts = (*(_OF_RBPS if joint else ["label"]), *(_DESCRIPTIONS if described else ()))
     # Sites are sorted by the length of their sequences, whatever the model reads.
     features = dict.fromkeys(["sequence_kmers", *views, *facts])
     dataset = dataset.map(
@@ -120,7 +138,9 @@ def read_split(
         lambda features: _batches(features, views, facts, batch_size, shuffle_seed)
     )
     dataset = dataset.map(
-        lambda inputs, facts: _padded(inputs, facts, class_weights, targets, n_devices),
+        lambda inputs, facts: _padded(
+            inputs, facts, _labels_of(facts, class_weights, targets, joint), n_devices
+        ),
         num_parallel_calls=_PARALLEL_CALLS,
     )
     # Says how long an epoch is, and fails where a shard lacks sites.
@@ -165,27 +185,58 @@ def _batches(
     return tf.data.Dataset.from_tensor_slices(indices).map(cut)
 
 
-def _padded(
-    inputs: dict[str, tf.RaggedTensor],
+def _labels_of(
     facts: dict[str, tf.Tensor],
     class_weights: tuple[float, float],
     targets: tuple[float, float],
+    joint: JointLabels | None,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the labels of a batch as `read_split` describes them, and weights."""
+    if joint is not None:
+        label = _joint_label(facts["rbps"], facts["rbp_labels"], joint)
+        return label, tf.ones_like(label[:, :1, 0])
+    label = facts["label"][:, tf.newaxis]
+    weight = tf.gather(tf.constant(class_weights, tf.float32), label)
+    return tf.gather(tf.constant(targets, tf.float32), label), weight
+
+
+def _joint_label(
+    rbps: tf.RaggedTensor, labels: tf.RaggedTensor, joint: JointLabels
+) -> tf.Tensor:
+    """Returns target and weight of each site for each RBP, [batch, n_rbps, 2].
+
+    A site that has both labels for an RBP counts as bound.
+    """
+    n_rbps = len(joint.targets)
+    is_rbp = tf.one_hot(rbps.to_tensor(-1), n_rbps)  # [batch, n_labels, n_rbps]
+    is_bound = is_rbp * tf.cast(labels.to_tensor()[..., tf.newaxis], tf.float32)
+    has_label = tf.reduce_max(is_rbp, axis=1)
+    bound = tf.reduce_max(is_bound, axis=1) > 0
+    values = [
+        tf.where(bound, tf.constant(of[:, 1], tf.float32), of[:, 0]) for of in joint
+    ]
+    return tf.stack([values[0], values[1] * has_label], axis=-1)
+
+
+def _padded(
+    inputs: dict[str, tf.RaggedTensor],
+    facts: dict[str, tf.Tensor],
+    labels: tuple[tf.Tensor, tf.Tensor],
     n_devices: int,
 ) -> tuple[dict[str, tf.Tensor] | tf.Tensor, ...]:
     """Makes a batch dense, as `read_split` describes it."""
-    n_sites = tf.size(facts["label"])
+    label, weight = labels
+    n_sites = tf.shape(label)[0]
     n_rows = -(-n_sites // n_devices) * n_devices
     rows = tf.range(n_rows)
     sites = tf.minimum(rows, n_sites - 1)
-    label = tf.gather(facts["label"], sites)[:, tf.newaxis]
     # Keras divides the loss by the rows: so the batch counts for its sites alone.
     row_weight = tf.where(rows < n_sites, n_rows / n_sites, 0)[:, tf.newaxis]
-    weight = tf.gather(tf.constant(class_weights, tf.float32), label)
-    texts = {name: tf.gather(facts[name], sites) for name in facts if name != "label"}
+    texts = {n: tf.gather(facts[n], sites) for n in _DESCRIPTIONS if n in facts}
     return (
         {name: tf.gather(ids.to_tensor(), sites) for name, ids in inputs.items()},
-        tf.gather(tf.constant(targets, tf.float32), label),
-        weight * tf.cast(row_weight, tf.float32),
+        tf.gather(label, sites),
+        tf.gather(weight, sites) * tf.cast(row_weight, tf.float32),
         *([texts] if texts else []),
     )
 
@@ -234,6 +285,26 @@ def sample_labels(info: Dataset, split: str, n_sites: int) -> np.ndarray:
     """Returns the labels of the sites of `sample_kmers`, uint8 [n_sites]."""
     labels = [some["label"].numpy() for some in _features(info, split, n_sites)]
     return np.concatenate(labels).astype(np.uint8)
+
+
+def joint_sites(
+    info: Dataset,
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Yields the sites of a joint training, in the order of their shards.
+
+    Yields:
+      Sequence k-mer ids, int64 [n_kmers]; places of RBPs and the labels for them, each
+      int64 [n_labels].
+    """
+    for features in _features(info, "train", -1):
+        columns = [features[name] for name in ("sequence_kmers", *_OF_RBPS)]
+        yield from zip(
+            *(
+                np.split(column.values.numpy(), column.row_splits.numpy()[1:-1])
+                for column in columns
+            ),
+            strict=True,
+        )
 
 
 def sites_of_split(info: Dataset, split: str) -> dict[str, list[Any]]:

@@ -1,6 +1,7 @@
 """`dataset.json`: contents and origin of a directory of record shards."""
 
 import dataclasses
+import glob
 import hashlib
 import json
 from collections.abc import Sequence
@@ -182,6 +183,40 @@ def read(directory: Path) -> Dataset:
             f"{path} is not a dataset description ({error}); run `deeprke preprocess` "
             "again."
         ) from error
+
+
+def find(given: Sequence[Path]) -> list[Path]:
+    """Returns the datasets that paths and patterns name, each once.
+
+    Args:
+      given: Dataset directories, and patterns such as `tfrecords/*`, whose matches
+        without a dataset are ignored.
+
+    Raises:
+      UserError: A directory holds no dataset, a pattern matches none, or none is named.
+    """
+    if not given:
+        raise UserError("`data` names no dataset; give a directory or a pattern.")
+    found: dict[Path, None] = {}
+    for path in given:
+        if not is_pattern(path):
+            read(path)
+            found[path] = None
+            continue
+        matches = sorted(map(Path, glob.glob(str(path), recursive=True)))
+        datasets = [m for m in matches if (m / FILE_NAME).is_file()]
+        if not datasets:
+            raise UserError(
+                f"No dataset matches {path}: {len(matches)} paths do, none with a "
+                f"{FILE_NAME}; make some with `deeprke preprocess`."
+            )
+        found |= dict.fromkeys(datasets)
+    return list(found)
+
+
+def is_pattern(path: Path) -> bool:
+    """Tells whether a path is a glob pattern; an existing path never is."""
+    return not path.exists() and any(letter in str(path) for letter in "*?[")
 
 
 def _checked(split: Split) -> Split:

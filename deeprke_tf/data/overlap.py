@@ -44,7 +44,7 @@ def split_off_validation(store: SiteStore, seed: int, fraction: float) -> None:
         np.add.at(counts, (sequence_of, rows["label"]), 1)
         sequences = [sites[place].sequence for place in first.tolist()]
         hashes = partition.sequence_hashes(sequences, seed).validation
-        some_codes, some_owners = _minimizers(sequences)
+        some_codes, some_owners = minimizers(sequences)
         orders.append(distinct)
         n_sites.append(counts)
         is_chosen.append(partition.is_validation(hashes, fraction))
@@ -76,7 +76,7 @@ def overlap_groups(batches: Iterable[Sequence[str]], seed: int) -> np.ndarray:
     owners: list[np.ndarray] = []
     n_sequences = 0
     for sequences in batches:
-        some_codes, some_owners = _minimizers(sequences)
+        some_codes, some_owners = minimizers(sequences)
         # A stretch has 62 bits: with the last one set, a hash is no stretch.
         hashes = partition.sequence_hashes(sequences, seed).order.astype(np.uint64)
         codes += [some_codes, hashes | np.uint64(1 << 63)]
@@ -85,13 +85,23 @@ def overlap_groups(batches: Iterable[Sequence[str]], seed: int) -> np.ndarray:
     return _groups(n_sequences, np.concatenate(codes), np.concatenate(owners))
 
 
-def _minimizers(sequences: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+def minimizers(
+    sequences: Sequence[str], surely_found: int = SURELY_FOUND
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns some stretches of letters as numbers, and the sequence of each.
 
     They are minimizers (Roberts et al., Bioinformatics 20, 3363 (2004)): two sequences
-    that share `SURELY_FOUND` letters have one in common.
+    that share `surely_found` letters in a row have one in common, and two that share
+    eight letters less have none.
+
+    Args:
+      sequences: RNA letters.
+      surely_found: At least 12.
+
+    Returns:
+      uint64 [n_stretches], and places in `sequences`, int32 [n_stretches].
     """
-    codes, owners = codes_of(sequences)
+    codes, owners = codes_of(sequences, surely_found - _KEPT_OF + 1)
     if len(codes) < _KEPT_OF:
         return codes, owners
     # Not by the numbers: poly-A is the smallest, and would be kept everywhere.

@@ -6,6 +6,9 @@
     locus           string    []             where it lies on its genome, as text of a
                                              `Locus`; may be absent
     name            string    []             the site's name
+    rbp_labels      int64     [n_labels]     labels of the site for some RBPs; only in
+                                             the merged sites of a joint training
+    rbps            int64     [n_labels]     the places of these RBPs
     sequence_kmers  int64     [n_kmers]      ids in the sequence vocabulary
     structure_kmers int64     [n_kmers]      ids in the structure vocabulary
 
@@ -53,6 +56,8 @@ FEATURES = {
     "label": Kind.INT,
     "locus": Kind.OPTIONAL_TEXT,
     "name": Kind.TEXT,
+    "rbp_labels": Kind.INTS,
+    "rbps": Kind.INTS,
     "sequence_kmers": Kind.INTS,
     "structure_kmers": Kind.INTS,
 }
@@ -115,6 +120,30 @@ def serialize_all(
     ]
     joined = map(b"".join, zip(*entries, strict=True))
     return [_tag(1, len(features)) + features for features in joined]
+
+
+def with_rbp_labels(
+    records: Sequence[bytes],
+    rbps: Sequence[np.ndarray | Sequence[int]],
+    labels: Sequence[np.ndarray | Sequence[int]],
+) -> list[bytes]:
+    """Adds the labels of each site for several RBPs to its record.
+
+    Args:
+      records: Serialized sites.
+      rbps: Places of RBPs, [n_labels] for each site.
+      labels: 1 bound, 0 background, as many for each site.
+    """
+    entries = zip(
+        _entries("rbp_labels", _all_varints(labels)),
+        _entries("rbps", _all_varints(rbps)),
+        strict=True,
+    )
+    # Joined messages are read as one, with the features of both.
+    return [
+        record + _tag(1, len(first + second)) + first + second
+        for record, (first, second) in zip(records, entries, strict=True)
+    ]
 
 
 def _require_same_lengths(names, sequence_kmers, structure_kmers) -> None:

@@ -23,6 +23,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 from keras import layers, ops
 
 from deeprke_tf.config import ModelConfig
@@ -43,7 +44,7 @@ _LEAK = 0.3
 def build_baseline(
     config: ModelConfig,
     vectors: Mapping[str, np.ndarray | None],
-    bound_fraction: float,
+    bound_fraction: npt.ArrayLike,
 ) -> keras.Model:
     """Builds the uncompiled network that `config.network` names.
 

@@ -4,11 +4,11 @@ Padding must not change the probability of a site. So every block takes a mask, 
 [batch, length], True at the positions of the site, and keeps padding out of its result.
 """
 
-import math
 from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 from keras import layers, ops
 
 from deeprke_tf.config import ModelConfig
@@ -119,22 +119,30 @@ def masked_pooling(x: Any, mask: Any) -> Any:
     return ops.concatenate([masked_mean(x, mask), maximum], axis=-1)
 
 
-def bound_log_odds(x: Any, bound_fraction: float) -> Any:
-    """Returns the log odds of binding from the output layer, float32 [batch, 1].
+def bound_log_odds(x: Any, bound_fraction: npt.ArrayLike) -> Any:
+    """Returns the log odds of binding from the output layer, float32 [batch, n_rbps].
 
     Its bias starts at the log odds of the bound sites. With a bias of 0, where most
     sites are background, the first updates only lower all probabilities, and can leave
     every ReLU at zero for good.
+
+    Args:
+      x: float [batch, units].
+      bound_fraction: Fraction of bound sites, in (0, 1): one number for one output, or
+        [n_rbps].
     """
-    odds = bound_fraction / (1 - bound_fraction)
+    fractions = np.atleast_1d(bound_fraction)
+    log_odds = np.log(fractions / (1 - fractions)).tolist()
     return layers.Dense(
-        1,
-        bias_initializer=keras.initializers.Constant(math.log(odds)),
+        len(log_odds),
+        bias_initializer=keras.initializers.Constant(
+            log_odds if len(log_odds) > 1 else log_odds[0]
+        ),
         dtype="float32",  # also where the layers before compute in half precision
         name="log_odds",
     )(x)
 
 
 def as_probability(log_odds: Any) -> Any:
-    """Returns the probability of log odds, float32 [batch, 1]."""
+    """Returns the probability of log odds, float32 [batch, n_rbps]."""
     return layers.Activation("sigmoid", dtype="float32", name="probability")(log_odds)

@@ -17,6 +17,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 from keras import layers
 
 from deeprke_tf.config import ModelConfig
@@ -40,7 +41,7 @@ def build_model(
     config: ModelConfig,
     sequence_vectors: np.ndarray,
     structure_vectors: np.ndarray | None = None,
-    bound_fraction: float = 0.5,
+    bound_fraction: npt.ArrayLike = 0.5,
     kmer_weights: np.ndarray | None = None,
 ) -> keras.Model:
     """Builds the uncompiled network that `config` describes, DeepRKE or a baseline.
@@ -54,22 +55,25 @@ def build_model(
       structure_vectors: The same for structure k-mers; None if `config.structure` is
         False.
       bound_fraction: Fraction of bound sites in training, in (0, 1): the probability
-        that the untrained network starts from.
-      kmer_weights: Result of `kmer_regression.fit`; None if `config.counts_kmers` is
-        False.
+        that the untrained network starts from. An array [n_rbps] makes a joint network,
+        with an output for each RBP.
+      kmer_weights: Result of `kmer_regression.fit`, for a joint network those of each
+        RBP side by side, [n_weights, n_rbps]; None if `config.counts_kmers` is False.
 
     Returns:
       A model from a dict of int64 [batch, n_kmers], one for each of `config.views`, to
-      the probability that the RBP binds, float32 [batch, 1].
+      the probability that the RBP binds, float32 [batch, n_rbps]; n_rbps is 1 unless
+      `bound_fraction` is an array.
 
     Raises:
       ValueError: Vectors of a view are missing, or their padding row is not zero, or
         k-mer weights are missing, or `bound_fraction` is not in (0, 1).
     """
-    if not 0 < bound_fraction < 1:
+    fractions = np.atleast_1d(bound_fraction)
+    if not ((fractions > 0) & (fractions < 1)).all():
         raise ValueError(
-            f"bound_fraction must be between 0 and 1, got {bound_fraction}; training "
-            "needs sites of both classes."
+            f"bound_fraction must be between 0 and 1, got {fractions.tolist()}; "
+            "training needs sites of both classes."
         )
     vectors = {
         "sequence_kmers": sequence_vectors,
@@ -116,7 +120,10 @@ def view_module(x: Any, mask: Any, config: ModelConfig, view: str) -> tuple[Any,
 
 
 def union_log_odds(
-    modules: Sequence[Any], views_mask: Any, config: ModelConfig, bound_fraction: float
+    modules: Sequence[Any],
+    views_mask: Any,
+    config: ModelConfig,
+    bound_fraction: npt.ArrayLike,
 ) -> Any:
     """Returns the log odds from the views: union, third CNN module, BiLSTM, dense.
 
@@ -127,7 +134,7 @@ def union_log_odds(
       bound_fraction: As for `build_model`.
 
     Returns:
-      float32 [batch, 1].
+      float32 [batch, n_rbps].
     """
     # === A third CNN module on the union of the views ===
     x = layers.Concatenate(name="union")(modules) if len(modules) > 1 else modules[0]
@@ -170,7 +177,7 @@ def _with_kmer_counts(
     kmer_weights: np.ndarray | None,
     config: ModelConfig,
 ) -> Any:
-    """Mixes in the log odds of the k-mer regression, float32 [batch, 1].
+    """Mixes in the log odds of the k-mer regression, float32 [batch, n_rbps].
 
     Raises:
       ValueError: There are no weights.
@@ -178,7 +185,8 @@ def _with_kmer_counts(
     if kmer_weights is None:
         raise ValueError("k-mer counts are part of the output but have no weights.")
     k = round(math.log(n_kmers, len(NUCLEOTIDES)))
-    counts = KmerCounts(k, config.kmer_weight, name="kmer_counts")
+    n_outputs = kmer_weights.shape[1] if kmer_weights.ndim > 1 else None
+    counts = KmerCounts(k, config.kmer_weight, n_outputs, name="kmer_counts")
     log_odds = counts(log_odds, ids)
     counts.set_weights([kmer_weights])
     return log_odds

@@ -81,29 +81,34 @@ class KmerCounts(layers.Layer):
     Args:
       k: Letters of a k-mer.
       share: Weight of the regression, in [0, 1].
+      n_outputs: Regressions side by side, one for each RBP of a joint network; None: a
+        single one.
     """
 
-    def __init__(self, k: int, share: float, **kwargs: Any):
+    def __init__(
+        self, k: int, share: float, n_outputs: int | None = None, **kwargs: Any
+    ):
         # In float32 also where the network computes in half precision.
         super().__init__(**{"dtype": "float32", **kwargs})
         self.k = k
         self.share = share
+        self.n_outputs = n_outputs
 
     def build(self, *_shapes: tuple[int | None, ...]) -> None:
         """Makes the weights, which `kmer_regression.fit` gives the values of."""
         self.table = self.add_weight(
             name="weights",
-            shape=(n_weights(self.k),),
+            shape=(n_weights(self.k), *([self.n_outputs] if self.n_outputs else [])),
             initializer="zeros",
             trainable=False,
         )
         self.built = True
 
     def call(self, log_odds: Any, ids: Any, training: bool | None = None) -> Any:
-        """Returns log odds, float32 [batch, 1].
+        """Returns log odds, float32 [batch, n_outputs].
 
         Args:
-          log_odds: Log odds from the network, float [batch, 1].
+          log_odds: Log odds from the network, float [batch, n_outputs].
           ids: Sequence k-mer ids, int [batch, n_kmers].
           training: Whether the network is being trained.
         """
@@ -118,9 +123,14 @@ class KmerCounts(layers.Layer):
 
     def _summed_weights(self, places: Any) -> Any:
         # Place 0, for unknown k-mers, holds the intercept.
-        weights = ops.where(places > 0, ops.take(self.table, places, axis=0), 0.0)
-        return ops.sum(weights, axis=1, keepdims=True)
+        weights = ops.take(self.table, places, axis=0)
+        if self.n_outputs is None:
+            weights = ops.where(places > 0, weights, 0.0)
+            return ops.sum(weights, axis=1, keepdims=True)
+        known = ops.cast(places > 0, weights.dtype)
+        return ops.einsum("bp,bpr->br", known, weights)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments that make an equal layer."""
-        return super().get_config() | {"k": self.k, "share": self.share}
+        own = {"k": self.k, "share": self.share, "n_outputs": self.n_outputs}
+        return super().get_config() | own

@@ -11,6 +11,9 @@ from deeprke_tf.rna.sites import NUCLEOTIDES, Site
 # 31 letters of two bits fit into one 64-bit word, and hardly recur by chance.
 SHARED = 31
 
+# Of the hashes of longer stretches: odd, with bits at random.
+_FACTOR = 0x9E3779B97F4A7C15
+
 
 def overlaps(train: Sequence[Site], test: Sequence[Site]) -> dict[str, Any]:
     """Counts what train and test, and the two classes, have in common.
@@ -106,8 +109,15 @@ def stretches(sites: Sequence[Site]) -> Stretches:
     return Stretches(codes[order], owners[order], len(sites))
 
 
-def codes_of(sequences: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Returns all stretches of `SHARED` known letters as numbers, in their order.
+def codes_of(
+    sequences: Sequence[str], n_letters: int = SHARED
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns all stretches of some known letters as numbers, in their order.
+
+    Args:
+      sequences: RNA letters.
+      n_letters: Letters of a stretch. Longer ones than `SHARED` do not fit into 64 bits
+        and are hashed: of 10^8 pairs of different stretches, none is equal by chance.
 
     Returns:
       The stretches, uint64 [n_stretches], and the places of the sequences that they are
@@ -119,13 +129,14 @@ def codes_of(sequences: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     for digit, letter in enumerate(NUCLEOTIDES):
         table[ord(letter)] = digit
     digits = table[np.frombuffer(text, np.uint8)]
-    n_windows = max(0, len(digits) - SHARED + 1)
+    n_windows = max(0, len(digits) - n_letters + 1)
+    factor = np.uint64(4 if n_letters <= SHARED else _FACTOR)
     codes = np.zeros(n_windows, np.uint64)
-    for offset in range(SHARED):
-        codes <<= np.uint64(2)
-        codes |= digits[offset : offset + n_windows] & np.uint8(3)
+    for offset in range(n_letters):
+        codes *= factor
+        codes += digits[offset : offset + n_windows] & np.uint8(3)
     n_unknown = np.concatenate([[0], np.cumsum(digits == len(NUCLEOTIDES))])
-    known = n_unknown[SHARED:] == n_unknown[:n_windows]
+    known = n_unknown[n_letters:] == n_unknown[:n_windows]
     lengths = [len(sequence) + 1 for sequence in sequences]
     owners = np.repeat(np.arange(len(sequences), dtype=np.int32), lengths)[:n_windows]
     return codes[known], owners[known]

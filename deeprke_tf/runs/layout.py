@@ -23,9 +23,20 @@ metrics.json            performance of the mean probability of its members
 validation.csv          the mean probabilities
 figures/                as of a run
 manifest.json           threshold and calibration of the mean, and the members
+
+A joint run has one network for several RBPs, and a run of each:
+
+config.json, *_vectors.npy, history.csv, logs/, figures/    as of a run
+kmer_weights.npy        weights of all RBPs, side by side
+model.keras             the network, with an output for each RBP
+metrics.json            performance on validation: means, and of each RBP
+rbps/NAME/              a run of one RBP; its network is an output of the one above
+manifest.json           the RBPs in the order of the outputs, and their sites
 """
 
+import contextlib
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +59,7 @@ MODEL = "model.keras"
 FIGURES = "figures"
 STATE = "state"
 LOGS = "logs"
+RBPS = "rbps"
 
 # What Keras and others raise for files that training did not write.
 DAMAGED = (
@@ -120,15 +132,65 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     return files.read_json(path)
 
 
+@contextlib.contextmanager
+def damage_told(directory: Path) -> Iterator[None]:
+    """Turns what damaged files of a run raise into an error for the user.
+
+    Raises:
+      UserError: The block raised one of `DAMAGED`, or lacked an entry of the manifest.
+    """
+    try:
+        yield
+    except KeyError as error:
+        raise UserError(
+            f"The run {directory} is damaged: {MANIFEST} lacks {error}."
+        ) from error
+    except DAMAGED as error:
+        cause = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"The run {directory} is damaged: {cause}") from error
+
+
 def load_network(
     directory: Path, manifest: dict[str, Any], config: RunConfig, encoding: Encoding
 ) -> "keras.Model":
     """Loads the network of a single training; nothing in its file can run code.
 
+    Of an RBP of a joint run it is the network of this RBP alone.
+
     Raises:
       ValueError: The file is not the one that training wrote, reads other views, or
         has vectors of another number of k-mers.
     """
+    vectors = directory / "sequence_vectors.npy"
+    n_kmers = len(encoding.sequence_vocabulary)
+    if vectors.exists() and len(np.load(vectors, mmap_mode="r")) != n_kmers:
+        raise ValueError(f"{MANIFEST} and {vectors.name} differ in the k-mers.")
+    of_joint = manifest.get("network")
+    if of_joint is None:
+        return _loaded(directory / MODEL, manifest, config)
+    from deeprke_tf.networks.joint import single_output
+
+    network = _loaded(directory / of_joint["file"], manifest, config)
+    return single_output(network, config.model, of_joint["output"])
+
+
+def load_joint_network(
+    directory: Path, manifest: dict[str, Any], config: RunConfig
+) -> "keras.Model":
+    """Loads the network of a joint run; nothing in its file can run code.
+
+    Raises:
+      ValueError: The file is not the one that training wrote, reads other views, or has
+        another number of outputs than the manifest has RBPs.
+    """
+    network = _loaded(directory / MODEL, manifest, config)
+    n_rbps = len(manifest["rbps"])
+    if network.outputs[0].shape[1] != n_rbps:
+        raise ValueError(f"{MODEL} does not have the {n_rbps} outputs of {MANIFEST}.")
+    return network
+
+
+def _loaded(path: Path, manifest: dict[str, Any], config: RunConfig) -> "keras.Model":
     import keras
 
     # Keras looks their layers up by name.
@@ -139,14 +201,9 @@ def load_network(
         vmap_layers,  # noqa: F401
     )
 
-    vectors = directory / "sequence_vectors.npy"
-    n_kmers = len(encoding.sequence_vocabulary)
-    if vectors.exists() and len(np.load(vectors, mmap_mode="r")) != n_kmers:
-        raise ValueError(f"{MANIFEST} and {vectors.name} differ in the k-mers.")
     # Keras would load some damaged weights, or weights of another network.
-    if files.sha256(directory / MODEL) != manifest["model_sha256"]:
+    if files.sha256(path) != manifest["model_sha256"]:
         raise ValueError(f"{MODEL} is not the file that training wrote.")
-    path = directory / MODEL
     network = keras.models.load_model(path, compile=False, safe_mode=True)
     if {tensor.name for tensor in network.inputs} != set(config.model.views):
         raise ValueError(f"{CONFIG} and {MODEL} differ in the views that are read.")

@@ -185,7 +185,7 @@ class Written:
       format: Of the sites file, in words.
       n_sites: All sites.
       n_skipped: Sites without a probability.
-      n_bound: Sites that are called bound.
+      n_bound: Sites that are called bound, of a joint run summed over the RBPs.
       n_in_bed: Those of them that are in the BED file.
     """
 
@@ -203,6 +203,7 @@ def write_table(
     *,
     strict: bool = False,
     bed_file: Path | None = None,
+    wide: bool = False,
     **settings: Any,
 ) -> Written:
     """Writes the table of `deeprke predict`, and the bound sites as BED.
@@ -213,6 +214,7 @@ def write_table(
       out: The table; `-` is standard output.
       strict: Refuse sites that would be skipped.
       bed_file: BED file of the bound sites, sorted by place; None: none.
+      wide: Of a joint run: a row for each site, the RBPs as columns.
       **settings: As for `predict`.
 
     Raises:
@@ -222,19 +224,24 @@ def write_table(
     file = SitesFile(sites, k=predictor.k, labelled=False)
     if bed_file is not None:
         _require_bed(predictor, file)
-    n_sites = n_skipped = n_bound = 0
+    n_rows = n_skipped = n_bound = 0
+    n_rbps = len(predictor.rbps) or 1
     rows: list[list[str]] = []
     with table.opened(out) as text:
-        writer = table.TableWriter(
-            text, predictor.comments, predictor.has_sd, file.has_places
+        writer = (
+            table.WideWriter(text, predictor.comments, predictor.rbps)
+            if wide
+            else table.TableWriter(
+                *(text, predictor.comments, predictor.has_sd, file.has_places),
+                with_rbp=bool(predictor.rbps),
+            )
         )
         for prediction in predict(predictor, file, **settings):
             if strict and prediction.skipped:
-                raise refused_site(
-                    sites, n_sites + 1, prediction.name, prediction.skipped
-                )
+                row = n_rows // n_rbps + 1
+                raise refused_site(sites, row, prediction.name, prediction.skipped)
             writer.write(prediction)
-            n_sites += 1
+            n_rows += 1
             n_skipped += bool(prediction.skipped)
             n_bound += bool(prediction.bound)
             rows += _bed_rows(prediction) if bed_file is not None else ()
@@ -245,7 +252,8 @@ def write_table(
                 "note: %d bound sites have no coordinates and are not in %s",
                 *(n_bound - len(rows), bed_file),
             )
-    return Written(file.format, n_sites, n_skipped, n_bound, len(rows))
+    counts = n_rows // n_rbps, n_skipped // n_rbps, n_bound
+    return Written(file.format, *counts, len(rows))
 
 
 def refused_site(sites: str | Path, row: int, name: str, skipped: str) -> UserError:
@@ -262,6 +270,8 @@ def _require_bed(predictor: Predictor, file: SitesFile) -> None:
             f"`bed` needs coordinates, and {file.path} has none: give a table with the "
             "columns chrom, start, end and strand, or FASTA of `bedtools getfasta -s`."
         )
+    if predictor.rbps:
+        raise UserError("`bed` holds the sites of one RBP: name it with `rbp`.")
     if predictor.threshold is None:
         raise UserError("`bed` holds the bound sites: give `threshold`, too.")
 

@@ -17,9 +17,10 @@ from deeprke_tf.runs.table import Prediction
 
 if TYPE_CHECKING:
     from deeprke_tf.evaluation.thresholds import Target
+    from deeprke_tf.runs.joint import JointRun
 
-_SITES_AT_ONCE = 2_048
-_UNKNOWN = (math.nan, math.nan, math.nan)
+SITES_AT_ONCE = 2_048
+UNKNOWN = (math.nan, math.nan, math.nan)
 
 Score = Callable[
     [Iterable[Site | SkippedSite], FoldingPool | None], Iterator[Prediction]
@@ -39,6 +40,7 @@ class Predictor:
       has_sd: Whether predictions have a standard deviation.
       note: Why the threshold may miss its target; may be empty.
       longest_site: Longest training site, in nucleotides; None: not known.
+      rbps: Of a joint run: each site has a prediction for each of these.
     """
 
     score: Score
@@ -49,6 +51,7 @@ class Predictor:
     has_sd: bool
     note: str = ""
     longest_site: int | None = None
+    rbps: tuple[str, ...] = ()
 
 
 def predictor_of(
@@ -76,7 +79,7 @@ def predictor_of(
     ) -> Iterator[Prediction]:
         score_encoded = run.scorer(batch_size, prior, calibrate)
         stream = iter(sites)
-        while some := list(itertools.islice(stream, _SITES_AT_ONCE)):
+        while some := list(itertools.islice(stream, SITES_AT_ONCE)):
             usable = [site for site in some if isinstance(site, Site)]
             scores = score_encoded(encode_sites(run, usable, pool))
             yield from _predictions(some, scores, calling.threshold)
@@ -143,7 +146,7 @@ def target_of(
 
 
 def encode_sites(
-    run: Run, sites: Sequence[Site], pool: FoldingPool | None
+    run: "Run | JointRun", sites: Sequence[Site], pool: FoldingPool | None
 ) -> list[dict]:
     """Encodes sites as a model reads them, folding where it reads structure.
 
@@ -175,7 +178,7 @@ def _predictions(
     """Yields predictions; only sites that are not skipped have scores."""
     rows = iter(zip(*(column.tolist() for column in scores), strict=True))
     for site in sites:
-        probability, calibrated, sd = next(rows) if isinstance(site, Site) else _UNKNOWN
+        probability, calibrated, sd = next(rows) if isinstance(site, Site) else UNKNOWN
         yield prediction_of(site, probability, calibrated, sd, threshold)
 
 

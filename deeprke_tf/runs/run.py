@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -24,6 +24,16 @@ if TYPE_CHECKING:
     from deeprke_tf.runs.scorer import Scorer
 
 
+class NetworkOutput(Protocol):
+    """One output of a joint network."""
+
+    def network(self) -> "keras.Model":
+        """Returns it as a network of its own."""
+
+    def score(self, inputs: dict[str, Any]) -> np.ndarray:
+        """Returns the probabilities of a padded batch, float32 [batch]."""
+
+
 class Run:
     """A model, loaded by `Run.load`: a single training, or the mean of several.
 
@@ -31,6 +41,7 @@ class Run:
       threshold: Decision threshold; None: the largest MCC on validation.
       calibration: From probabilities to calibrated ones; None: fitted on validation.
       model: The network; None: the mean of the members' networks.
+      output: The output of a joint network, in place of `model`.
 
     Attributes:
       directory: Where it lies; of runs that were given together, the first one's.
@@ -52,6 +63,7 @@ class Run:
         threshold: float | None = None,
         calibration: Calibration | None = None,
         model: "keras.Model | None" = None,
+        output: "NetworkOutput | None" = None,
         members: Sequence["Self"] = (),
         given: Sequence["Self"] = (),
     ):
@@ -64,6 +76,7 @@ class Run:
         self._threshold = threshold
         self._calibration = calibration
         self._model = model
+        self._output = output
 
     @classmethod
     def load(cls, *directories: Path) -> "Self":
@@ -83,6 +96,19 @@ class Run:
         return cls.average([cls._load_one(Path(path)) for path in directories])
 
     @classmethod
+    def load_output(cls, directory: Path, output: "NetworkOutput") -> "Self":
+        """Loads the run of one RBP of a joint run, without its network.
+
+        Args:
+          directory: The run.
+          output: Its output of the joint network.
+
+        Raises:
+          UserError: A file is damaged.
+        """
+        return cls._load_one(directory, output)
+
+    @classmethod
     def average(cls, runs: Sequence["Self"]) -> "Self":
         """Returns the mean of runs and ensembles as one model.
 
@@ -99,10 +125,14 @@ class Run:
         )
 
     @classmethod
-    def _load_one(cls, directory: Path) -> "Self":
+    def _load_one(
+        cls,
+        directory: Path,
+        output: "NetworkOutput | None" = None,
+    ) -> "Self":
         manifest = layout.read_manifest(directory)
         run_config = config.load(RunConfig, directory / layout.CONFIG)
-        try:
+        with layout.damage_told(directory):
             source = str(directory / layout.MANIFEST)
             encoding = config.from_dict(
                 Encoding, manifest["encoding"], f"{source}: encoding"
@@ -116,18 +146,12 @@ class Run:
                 *(directory, run_config, encoding, manifest),
                 threshold=threshold,
                 calibration=calibration,
+                output=output,
                 model=None
-                if members
+                if members or output
                 else layout.load_network(directory, manifest, run_config, encoding),
                 members=members,
             )
-        except KeyError as error:
-            raise UserError(
-                f"The run {directory} is damaged: {layout.MANIFEST} lacks {error}."
-            ) from error
-        except layout.DAMAGED as error:
-            cause = (str(error).splitlines() or [type(error).__name__])[0]
-            raise UserError(f"The run {directory} is damaged: {cause}") from error
 
     @classmethod
     def _load_members(cls, directory: Path, manifest: dict[str, Any]) -> list["Self"]:
@@ -211,6 +235,8 @@ class Run:
     @functools.cached_property
     def model(self) -> "keras.Model":
         """The network; of an ensemble, one that gives the mean probability."""
+        if self._output is not None:
+            return self._output.network()
         if self._model is None:
             from deeprke_tf.networks.mean_network import mean_network
 
@@ -316,6 +342,8 @@ class Run:
     @functools.cached_property
     def network_scorer(self) -> "Scorer":
         """The compiled network of a single training; see `scorer.scorer`."""
+        if self._output is not None:
+            return self._output.score
         from deeprke_tf.runs import scorer
 
         return scorer.scorer(self.model)

@@ -23,7 +23,7 @@ def scorer(model: keras.Model) -> Scorer:
 
     Returns:
       A function from padded ids, int64 [batch, n_kmers] for each view, to the
-      probabilities, float32 [batch].
+      probabilities, float32 [batch], or [batch, n_rbps] of a joint network.
     """
     signature = {
         tensor.name: tf.TensorSpec([None, None], tf.int64, tensor.name)
@@ -33,7 +33,8 @@ def scorer(model: keras.Model) -> Scorer:
     # Without a signature, each new batch shape would be traced anew.
     @tf.function(input_signature=[signature])
     def score(inputs: dict[str, tf.Tensor]) -> tf.Tensor:
-        return model(inputs, training=False)[:, 0]
+        probabilities = model(inputs, training=False)
+        return probabilities if probabilities.shape[1] > 1 else probabilities[:, 0]
 
     return lambda inputs: score(inputs).numpy()
 
@@ -56,23 +57,29 @@ def score_labelled(score: Scorer, batches: tf.data.Dataset) -> tuple[np.ndarray,
       batches: From `batches.read_split`.
 
     Returns:
-      Labels, int [n_sites], and probabilities, float32 [n_sites], in the same order.
+      Labels, int [n_sites], and probabilities, float32 [n_sites], in the same order;
+      of a joint network [n_sites, n_rbps].
 
     Raises:
       UserError: The shards do not hold the records that `dataset.json` describes.
     """
-    labels, probabilities = [np.zeros(0, int)], [np.zeros(0, np.float32)]
+    labels, probabilities = [], []
     try:
         for inputs, label, _weight in batches:
             labels.append(label.numpy()[:, 0].astype(int))
             probabilities.append(score(inputs))
     except DAMAGED_RECORDS as error:
         raise UserError(OTHER_RECORDS) from error
+    if not labels:
+        return np.zeros(0, int), np.zeros(0, np.float32)
     return np.concatenate(labels), np.concatenate(probabilities)
 
 
 def score_sites(
-    score: Scorer, sites: Sequence[dict[str, np.ndarray]], batch_size: int
+    score: Scorer,
+    sites: Sequence[dict[str, np.ndarray]],
+    batch_size: int,
+    n_rbps: int | None = None,
 ) -> np.ndarray:
     """Scores encoded sites, batched by length so that little is padded.
 
@@ -80,11 +87,14 @@ def score_sites(
       score: From `scorer`.
       sites: The ids of each site's views, int64 [n_kmers].
       batch_size: Sites in a batch.
+      n_rbps: Outputs of a joint network; None for the network of one RBP.
 
     Returns:
-      float32 [len(sites)], in the order of `sites`.
+      float32 [len(sites)], in the order of `sites`; of a joint network
+      [len(sites), n_rbps].
     """
-    probabilities = np.zeros(len(sites), np.float32)
+    shape = (len(sites),) if n_rbps is None else (len(sites), n_rbps)
+    probabilities = np.zeros(shape, np.float32)
     for some, batch in batched_by_length(sites, batch_size):
         probabilities[some] = score(batch)
     return probabilities

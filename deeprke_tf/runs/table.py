@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 COLUMNS = ("name", "probability", "calibrated_probability", "bound", "skipped")
 # Behind them, so that the others keep their places without it.
 SD_COLUMN = "probability_sd"
+# Behind the name, for joint runs.
+RBP_COLUMN = "rbp"
 
 _QUOTED = frozenset('#"\t\r\n')
 
@@ -53,6 +55,7 @@ class Prediction:
         skipped, or with a single run.
       locus: Where the site lies on its genome; None where it is not known.
       gene: Name of its gene; may be empty.
+      rbp: Of a joint run, the RBP; else empty.
     """
 
     name: str
@@ -63,16 +66,22 @@ class Prediction:
     probability_sd: float | None = None
     locus: Locus | None = None
     gene: str = ""
+    rbp: str = ""
 
 
-def columns_of(with_sd: bool, with_places: bool = False) -> tuple[str, ...]:
+def columns_of(
+    with_sd: bool, with_places: bool = False, with_rbp: bool = False
+) -> tuple[str, ...]:
     """Returns the columns of the table.
 
     Args:
       with_sd: Whether there is `probability_sd`, as for ensembles.
       with_places: Whether there are coordinates and genes of the sites.
+      with_rbp: Whether there is `rbp`, as for joint runs.
     """
     columns = (*COLUMNS, SD_COLUMN) if with_sd else COLUMNS
+    if with_rbp:
+        columns = (columns[0], RBP_COLUMN, *columns[1:])
     return (*columns, *PLACE_COLUMNS) if with_places else columns
 
 
@@ -84,6 +93,7 @@ class TableWriter:
       comments: Lines of the header, without `#`.
       with_sd: Whether to write the column `probability_sd`.
       with_places: Whether to write coordinates and genes.
+      with_rbp: Whether to write the RBP.
     """
 
     def __init__(
@@ -92,10 +102,12 @@ class TableWriter:
         comments: Sequence[str],
         with_sd: bool,
         with_places: bool = False,
+        with_rbp: bool = False,
     ):
         self._file = file
         self._with_sd, self._with_places = with_sd, with_places
-        columns = columns_of(with_sd, with_places)
+        self._with_rbp = with_rbp
+        columns = columns_of(with_sd, with_places, with_rbp)
         file.write(comment_lines(comments) + "\t".join(columns) + "\n")
 
     def write(self, prediction: Prediction) -> None:
@@ -103,6 +115,7 @@ class TableWriter:
         bound = "" if prediction.bound is None else str(int(prediction.bound))
         cells = [
             _quoted(prediction.name),
+            *([_quoted(prediction.rbp)] if self._with_rbp else []),
             _number(prediction.probability),
             # With a small prior all are small: significant digits distinguish them.
             _number(prediction.calibrated_probability, ".6g"),
@@ -116,8 +129,50 @@ class TableWriter:
         self._file.write("\t".join(cells) + "\n")
 
 
+class WideWriter:
+    """Writes a row for each site with the probability of each RBP.
+
+    Args:
+      file: Open for text, without translation of line ends.
+      comments: Lines of the header, without `#`.
+      rbps: Names of the RBPs, in the order of the predictions of a site.
+    """
+
+    def __init__(self, file: TextIO, comments: Sequence[str], rbps: Sequence[str]):
+        self._file, self._n_rbps = file, len(rbps)
+        self._cells: list[str] = []
+        columns = ["name", *map(_quoted, rbps), "skipped"]
+        file.write(comment_lines(comments) + "\t".join(columns) + "\n")
+
+    def write(self, prediction: Prediction) -> None:
+        """Takes the prediction of one RBP; the last one of a site writes its row."""
+        self._cells.append(_number(prediction.probability))
+        if len(self._cells) == self._n_rbps:
+            name, skipped = _quoted(prediction.name), _quoted(prediction.skipped)
+            self._file.write("\t".join([name, *self._cells, skipped]) + "\n")
+            self._cells = []
+
+
+def wide_frame_of(
+    predictions: Sequence[Prediction], rbps: Sequence[str]
+) -> "pd.DataFrame":
+    """Returns predictions as a table with a row for each site; see `WideWriter`."""
+    import pandas as pd
+
+    n_rbps = len(rbps)
+    first = predictions[::n_rbps]
+    columns: dict[str, Any] = {"name": [row.name for row in first]}
+    for place, rbp in enumerate(rbps):
+        of_rbp = [row.probability for row in predictions[place::n_rbps]]
+        columns[rbp] = pd.Series(of_rbp, dtype=float)
+    return pd.DataFrame(columns | {"skipped": [row.skipped for row in first]})
+
+
 def frame_of(
-    predictions: Iterable[Prediction], with_sd: bool, with_places: bool = False
+    predictions: Iterable[Prediction],
+    with_sd: bool,
+    with_places: bool = False,
+    with_rbp: bool = False,
 ) -> "pd.DataFrame":
     """Returns predictions as a table with the columns of `deeprke predict`.
 
@@ -125,6 +180,7 @@ def frame_of(
       predictions: One for each row.
       with_sd: Whether to add the column `probability_sd`.
       with_places: Whether to add coordinates and genes.
+      with_rbp: Whether to add the RBP.
 
     Returns:
       Probabilities as float64, NaN where a site was skipped; `bound`, `start` and `end`
@@ -133,13 +189,13 @@ def frame_of(
     import pandas as pd
 
     rows = list(predictions)
-    types = {"name": object, "bound": "boolean", "skipped": object}
+    types = {"bound": "boolean"} | dict.fromkeys(["name", "rbp", "skipped"], object)
     frame = pd.DataFrame(
         {
             column: pd.Series(
                 [getattr(row, column) for row in rows], dtype=types.get(column, float)
             )
-            for column in columns_of(with_sd)
+            for column in columns_of(with_sd, with_rbp=with_rbp)
         }
     )
     if with_places:

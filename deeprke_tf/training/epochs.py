@@ -7,7 +7,6 @@ run that was killed and resumed gives the history and the model of one that was 
 import dataclasses
 import logging
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,12 @@ import numpy as np
 import tensorflow as tf
 
 from deeprke_tf.config import ModelConfig, RunConfig, TrainConfig
-from deeprke_tf.data import batches as dataset
-from deeprke_tf.data.description import Dataset
 from deeprke_tf.errors import UserError
 from deeprke_tf.networks.deeprke import build_model
-from deeprke_tf.runs.scorer import score_labelled, scorer
 from deeprke_tf.system.progress import Bar, Progress, no_progress
 from deeprke_tf.training import objective
 from deeprke_tf.training.checkpoint import TrainingState
+from deeprke_tf.training.task import Task
 
 _logger = logging.getLogger(__name__)
 
@@ -31,7 +28,7 @@ Vectors = dict[str, np.ndarray]
 
 
 def fit(
-    info: Dataset,
+    task: Task,
     run_config: RunConfig,
     vectors: Vectors,
     strategy: tf.distribute.Strategy,
@@ -43,7 +40,7 @@ def fit(
     """Trains until the validation AUROC no longer rises, from `state` on.
 
     Args:
-      info: The dataset; its train and validation splits are read.
+      task: What to train on.
       run_config: All settings.
       vectors: k-mer vectors, by view, and k-mer weights; see `training.vectors`.
       strategy: The devices to train on.
@@ -60,17 +57,17 @@ def fit(
     Raises:
       UserError: Loss or validation measures are NaN, or the state is damaged.
     """
-    settings = objective.for_sites(run_config.train, info.split("train").n_sites)
-    _logger.info("%s", _plan_line(run_config.train, settings, info))
+    settings = objective.for_sites(run_config.train, task.n_sites)
+    _logger.info("%s", _plan_line(run_config.train, settings, task))
     run_config = dataclasses.replace(run_config, train=settings)
     keras.utils.set_random_seed(settings.seed % 2**32)  # NumPy takes no more bits.
     with strategy.scope():
-        model = state.load_model() or compiled_model(info, run_config, vectors)
-    measure = _no_measures if n_epochs else _on_validation(model, info, run_config)
+        model = state.load_model() or compiled_model(task, run_config, vectors)
+    measure = _no_measures if n_epochs else task.measures(model, settings)
     log = tf.summary.create_file_writer(str(log_dir))
     while not state.is_finished(settings) and state.n_epochs != n_epochs:
         epoch = state.n_epochs + 1
-        loss = train_epoch(model, info, run_config, epoch, progress)
+        loss = train_epoch(model, task, run_config, epoch, progress)
         row = {"epoch": epoch, "loss": loss} | measure()
         _require_finite(row)
         state.end_epoch(row, model)
@@ -81,45 +78,28 @@ def fit(
         log.flush()  # So that a run that is killed has it.
         _logger.info("%s", _epoch_line(row, settings, state.best_epoch == epoch))
     log.close()
-    return float32_copy(state.load_best_model(), run_config.model, vectors)
-
-
-def _on_validation(
-    model: keras.Model, info: Dataset, run_config: RunConfig
-) -> Callable[[], dict[str, float]]:
-    """Returns a function that measures the network on the validation sites."""
-    validation = dataset.read_split(
-        info, "validation", run_config.model.views, run_config.train.batch_size
-    )
-    score = scorer(model)
-    return lambda: objective.validation_measures(*score_labelled(score, validation))
+    return float32_copy(state.load_best_model(), task, run_config.model, vectors)
 
 
 def _no_measures() -> dict[str, float]:
     return {}
 
 
-def compiled_model(
-    info: Dataset, run_config: RunConfig, vectors: Vectors
-) -> keras.Model:
+def compiled_model(task: Task, run_config: RunConfig, vectors: Vectors) -> keras.Model:
     """Builds and compiles the network, in the precision of the settings."""
-    train = info.split("train")
-    fraction = objective.bound_fraction(
-        run_config.train, train.n_sites, train.n_positive
-    )
     before = keras.config.dtype_policy()
     if run_config.train.mixed_precision:
         keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        model = _built(run_config.model, vectors, fraction)
+        model = _built(run_config.model, vectors, task)
     finally:
         keras.config.set_dtype_policy(before)
     model.compile(
         optimizer=keras.optimizers.Adam(
-            objective.learning_rate(run_config.train, train.n_sites),
+            objective.learning_rate(run_config.train, task.n_sites),
             clipnorm=run_config.train.clip_norm,
         ),
-        loss=keras.losses.BinaryCrossentropy(),
+        loss=task.loss,
         jit_compile=False,  # XLA is several times slower on CPUs.
     )
     # A training step that makes the optimizer's variables would be traced twice.
@@ -127,52 +107,42 @@ def compiled_model(
     return model
 
 
-def _built(
-    model_config: ModelConfig, vectors: Vectors, bound_fraction: float = 0.5
-) -> keras.Model:
+def _built(model_config: ModelConfig, vectors: Vectors, task: Task) -> keras.Model:
     return build_model(
         model_config,
         vectors["sequence"],
         vectors.get("structure"),
-        bound_fraction,
+        task.bound_fraction,
         vectors.get("kmer_weights"),
     )
 
 
 def float32_copy(
-    model: keras.Model, model_config: ModelConfig, vectors: Vectors
+    model: keras.Model, task: Task, model_config: ModelConfig, vectors: Vectors
 ) -> keras.Model:
     """Returns an uncompiled float32 network of the same weights."""
-    copy = _built(model_config, vectors)
+    copy = _built(model_config, vectors, task)
     copy.set_weights(model.get_weights())
     return copy
 
 
 def train_epoch(
     model: keras.Model,
-    info: Dataset,
+    task: Task,
     run_config: RunConfig,
     epoch: int,
     progress: Progress = no_progress,
 ) -> float:
     """Passes over the training sites once; returns the mean loss."""
     settings = run_config.train
-    train = info.split("train")
     _seed_dropout(model, settings.seed, epoch)
-    batches = dataset.read_split(
-        info,
-        "train",
-        run_config.model.views,
-        settings.batch_size,
+    batches = task.batches(
+        settings,
         shuffle_seed=objective.epoch_seed(settings.seed, epoch),
-        class_weights=objective.class_weights(
-            settings, train.n_sites, train.n_positive
-        ),
-        targets=objective.targets(settings, train.n_sites, train.n_positive),
         n_devices=model.distribute_strategy.num_replicas_in_sync,
     )
-    with progress(train.n_sites, "site", f"epoch {epoch}") as bar:
-        shown = _BatchProgress(bar, train.n_sites, settings.batch_size)
+    with progress(task.n_sites, "site", f"epoch {epoch}") as bar:
+        shown = _BatchProgress(bar, task.n_sites, settings.batch_size)
         history = model.fit(
             batches,
             shuffle=False,  # The batches are shuffled already.
@@ -218,9 +188,9 @@ def _require_finite(row: dict[str, Any]) -> None:
             )
 
 
-def _plan_line(asked: TrainConfig, settings: TrainConfig, info: Dataset) -> str:
+def _plan_line(asked: TrainConfig, settings: TrainConfig, task: Task) -> str:
     """Says how long training may last, and why."""
-    n_steps = objective.steps_per_epoch(asked, info.split("train").n_sites)
+    n_steps = objective.steps_per_epoch(asked, task.n_sites)
     line = f"training up to {settings.epochs} epochs of {n_steps} steps"
     if settings.epochs > asked.epochs:
         line += (

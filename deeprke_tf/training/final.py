@@ -17,6 +17,7 @@ from deeprke_tf.system import files
 from deeprke_tf.system.progress import Progress, no_progress
 from deeprke_tf.training import devices, epochs, report, start, vectors
 from deeprke_tf.training.checkpoint import TrainingState
+from deeprke_tf.training.task import SingleTask
 
 _logger = logging.getLogger(__name__)
 
@@ -61,7 +62,8 @@ def train_final(
     kmer_vectors = vectors.make_vectors(info, out, run_config, given)
     state = TrainingState(out / layout.STATE, out / layout.HISTORY)
     model = epochs.fit(
-        *(info, run_config, kmer_vectors, strategy, state, out / layout.LOGS),
+        *(SingleTask(info, run_config), run_config, kmer_vectors, strategy, state),
+        log_dir=out / layout.LOGS,
         progress=progress,
         n_epochs=n_epochs,
     )

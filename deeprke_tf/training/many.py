@@ -1,7 +1,6 @@
 """Trains a run of each of several datasets, alongside other processes that do so."""
 
 import dataclasses
-import glob
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,40 +31,6 @@ class Outcome:
     state: Literal["trained", "done before", "elsewhere", "failed"]
     auroc: float | None = None
     message: str = ""
-
-
-def find(given: Sequence[Path]) -> list[Path]:
-    """Returns the datasets that paths and patterns name, each once.
-
-    Args:
-      given: Dataset directories, and patterns such as `tfrecords/*`, whose matches
-        without a dataset are ignored.
-
-    Raises:
-      UserError: A directory holds no dataset, a pattern matches none, or none is named.
-    """
-    if not given:
-        raise UserError("`data` names no dataset; give a directory or a pattern.")
-    found: dict[Path, None] = {}
-    for path in given:
-        if not is_pattern(path):
-            description.read(path)
-            found[path] = None
-            continue
-        matches = sorted(map(Path, glob.glob(str(path), recursive=True)))
-        datasets = [m for m in matches if (m / description.FILE_NAME).is_file()]
-        if not datasets:
-            raise UserError(
-                f"No dataset matches {path}: {len(matches)} paths do, none with a "
-                f"{description.FILE_NAME}; make some with `deeprke preprocess`."
-            )
-        found |= dict.fromkeys(datasets)
-    return list(found)
-
-
-def is_pattern(path: Path) -> bool:
-    """Whether a path is a glob pattern; an existing path never is."""
-    return not path.exists() and any(letter in str(path) for letter in "*?[")
 
 
 def run_directories(datasets: Sequence[Path], out: Path, settings: str) -> list[Path]:

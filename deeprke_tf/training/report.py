@@ -89,10 +89,7 @@ def write_manifest(
       measured: Result of `write_measures`.
       own: Entries that runs and ensembles do not have in common, such as `facts`.
     """
-    manifest = {
-        "deeprke_tf": __version__,
-        "command": processes.command_line(),
-        "seed": run_config.train.seed,
+    manifest = origin(run_config) | {
         "encoding": info.contents["encoding"],
         "threshold": measured["threshold"],
         "calibration": calibration_fit.fit(*layout.read_validation(out)).to_json(),
@@ -103,12 +100,21 @@ def write_manifest(
             "inputs": info.contents["inputs"],
             "splits": info.contents["splits"],
         },
+    }
+    files.write_json(out / layout.MANIFEST, manifest | own)
+
+
+def origin(run_config: RunConfig) -> dict[str, Any]:
+    """Returns the manifest's entries for command, seed and versions."""
+    return {
+        "deeprke_tf": __version__,
+        "command": processes.command_line(),
+        "seed": run_config.train.seed,
         "versions": {
             "python": platform.python_version(),
             **{name: importlib.metadata.version(name) for name in _PACKAGES},
         },
     }
-    files.write_json(out / layout.MANIFEST, manifest | own)
 
 
 def facts(

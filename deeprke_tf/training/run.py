@@ -15,6 +15,7 @@ from deeprke_tf.system import files, tables
 from deeprke_tf.system.progress import Progress, no_progress
 from deeprke_tf.training import devices, epochs, report, start, vectors
 from deeprke_tf.training.checkpoint import TrainingState
+from deeprke_tf.training.task import SingleTask
 
 _logger = logging.getLogger(__name__)
 
@@ -57,7 +58,8 @@ def train_run(
         _logger.info("resuming after epoch %d", state.n_epochs)
     started = time.monotonic()
     model = epochs.fit(
-        info, run_config, kmer_vectors, strategy, state, out / layout.LOGS, progress
+        *(SingleTask(info, run_config), run_config, kmer_vectors, strategy, state),
+        *(out / layout.LOGS, progress),
     )
     seconds = time.monotonic() - started
     measured = _write_results(out, model, info, run_config, state)

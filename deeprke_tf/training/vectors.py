@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,11 @@ def _require_same_folds(vectors_from: Path, info: Dataset) -> None:
 
 
 def make_vectors(
-    info: Dataset, out: Path, run_config: RunConfig, given: epochs.Vectors
+    info: Dataset,
+    out: Path,
+    run_config: RunConfig,
+    given: epochs.Vectors,
+    fit_counts: "Callable[[Dataset, RunConfig], np.ndarray] | None" = None,
 ) -> epochs.Vectors:
     """Returns the k-mer vectors and k-mer weights of a run, and saves them.
 
@@ -90,6 +95,7 @@ def make_vectors(
       out: The run directory; vectors that it holds already are read.
       run_config: All settings.
       given: Result of `given_vectors`.
+      fit_counts: Fits the k-mer weights; `kmer_weights` if None.
 
     Returns:
       float32 [n_ids, size] for each view that the model reads; and under
@@ -110,7 +116,7 @@ def make_vectors(
         path = _path(out, "kmer_weights")
         if not path.exists():
             _logger.info("fitting a logistic regression of k-mer counts")
-            _save(kmer_weights(info, run_config), path)
+            _save((fit_counts or kmer_weights)(info, run_config), path)
         with resuming(out):
             _require_undamaged(path)
             vectors["kmer_weights"] = _load_kmer_weights(path, info.encoding.k)
@@ -178,6 +184,36 @@ def kmer_weights(info: Dataset, run_config: RunConfig) -> np.ndarray:
     )
 
 
+def joint_kmer_weights(sites: Dataset, run_config: RunConfig) -> np.ndarray:
+    """Fits a logistic regression of k-mer counts for each RBP of a joint training.
+
+    Args:
+      sites: The training sites, of `joint_sites.write_joint_sites`.
+      run_config: All settings.
+
+    Returns:
+      The results of `kmer_regression.fit` side by side, float32 [n_weights, n_rbps].
+    """
+    rows = sites.contents["joint"]
+    samples: list[tuple[list[np.ndarray], list[int]]] = [([], []) for _row in rows]
+    for ids, rbps, labels in batches.joint_sites(sites):
+        small = ids.astype(np.int32)  # of all RBPs at once
+        for rbp, label in zip(rbps, labels, strict=True):
+            of_rbp, its_labels = samples[rbp]
+            if len(of_rbp) < kmer_regression.MOST_SITES:
+                of_rbp.append(small)
+                its_labels.append(label)
+    weights = []
+    for row, (of_rbp, its_labels) in zip(rows, samples, strict=True):
+        n_sites, n_positive = row["n_sites"], row["n_positive"]
+        class_weights = objective.class_weights(run_config.train, n_sites, n_positive)
+        known = np.array(its_labels, np.uint8)
+        weights.append(
+            kmer_regression.fit(of_rbp, known, sites.encoding.k, class_weights)
+        )
+    return np.stack(weights, axis=1)
+
+
 def _load_kmer_weights(path: Path, k: int) -> np.ndarray:
     """Reads k-mer weights.
 
@@ -186,7 +222,7 @@ def _load_kmer_weights(path: Path, k: int) -> np.ndarray:
     """
     try:
         weights = np.load(path, allow_pickle=False)
-        fits = weights.shape == (kmer_counts.n_weights(k),)
+        fits = weights.shape[:1] == (kmer_counts.n_weights(k),)
     except _UNREADABLE as error:
         raise UserError(f"Cannot read the k-mer weights {path}: {error}.") from error
     if not fits or weights.dtype != np.float32 or not np.isfinite(weights).all():

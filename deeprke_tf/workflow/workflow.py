@@ -239,11 +239,11 @@ class _Steps:
         )
 
     def evaluation(self, directory: Path) -> None:
-        run = api.load_run(self.out / "model")
+        run = api.load_single(self.out / "model")
         run.evaluate(self.out / "dataset").write(directory)
 
     def explain(self, directory: Path) -> None:
-        api.load_run(self.out / "model").explain(
+        api.load_single(self.out / "model").explain(
             data=self.out / "dataset",
             out=directory,
             top=EXPLAINED,

@@ -12,6 +12,7 @@ import pytest
 from deeprke_tf import export, train
 from tests.support.small_runs import (
     ENSEMBLE,
+    JOINT,
     RUN,
     SEQUENCE_RUN,
     make_data,
@@ -91,6 +92,37 @@ def sequence_run(trained_once):
 def ensemble(trained_once):
     """An ensemble of two finished runs, of seeds 7 and 8, that read the sequence."""
     return trained_once("ensemble", ENSEMBLE)
+
+
+@pytest.fixture(scope="session")
+def joint_data(made_once):
+    """Directory of the datasets of two RBPs, A and B, without structure."""
+
+    def write(directory):
+        directory.mkdir()
+        for seed, name in enumerate("AB"):
+            for split, n_sites in (("train", 120 + 30 * seed), ("test", 40)):
+                sites = make_sites(n_sites, seed=10 * seed + len(split))
+                write_table(directory / f"{name}-{split}.tsv", sites)
+            flags = (
+                *("--sites", directory / f"{name}-train.tsv", "--no-structure"),
+                *("--test-sites", directory / f"{name}-test.tsv"),
+                *("--validation-fraction", "0.2"),
+            )
+            make_data(directory / name, *flags)
+
+    return made_once("joint_data", write)
+
+
+@pytest.fixture(scope="session")
+def joint_run(joint_data, made_once):
+    """A joint run of the RBPs A and B, of two epochs."""
+
+    def train_it(out):
+        flags = ["--data", str(joint_data / "A"), str(joint_data / "B"), *JOINT]
+        assert train.main([*flags, "--out", str(out)]) == 0
+
+    return made_once("joint_run", train_it)
 
 
 @pytest.fixture(scope="session")

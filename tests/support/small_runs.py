@@ -31,6 +31,14 @@ ENSEMBLE = (
     *("--ensemble", "2", "--seed", "7"),
 )
 
+JOINT = (
+    *("--joint", "--preset", "deeprke-no-structure", "--filters", "8"),
+    *("--kernel-sizes", "6", "--union-filters", "6", "--union-kernel-sizes", "3"),
+    *("--union-size", "8", "--lstm-units", "0", "--dense-units", "8"),
+    *("--vector-size", "5", "--vector-sites", "50", "--position-size", "2"),
+    *("--batch-size", "30", "--epochs", "2", "--learning-rate", "0.01"),
+)
+
 
 def make_sites(n_sites, seed):
     """Name, sequence, label and structure of sites; every third has the motif."""

@@ -5,9 +5,9 @@ import shutil
 import pytest
 
 from deeprke_tf import evaluate, train
+from deeprke_tf.data import description
 from deeprke_tf.errors import UserError
 from deeprke_tf.system import directories, files
-from deeprke_tf.training import many
 from tests.support import fresh_processes
 from tests.support.small_runs import QUICK, SEQUENCE_RUN
 
@@ -115,7 +115,7 @@ def test_processes_distribute_the_datasets_among_them(flags, tmp_path):
 
 
 def test_a_pattern_matches_datasets_and_ignores_other_paths(datasets):
-    found = many.find([datasets / "*", datasets / "A"])
+    found = description.find([datasets / "*", datasets / "A"])
     assert found == [datasets / "A", datasets / "B"]
 
 
@@ -130,7 +130,7 @@ def test_a_pattern_matches_datasets_and_ignores_other_paths(datasets):
 )
 def test_a_path_without_a_dataset_is_named(name, message, datasets):
     with pytest.raises(UserError, match=message):
-        many.find([datasets / "A", datasets / name])
+        description.find([datasets / "A", datasets / name])
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from deeprke_tf.config import RunConfig, TrainConfig
 from deeprke_tf.data import description
 from deeprke_tf.training import epochs, objective
 from deeprke_tf.training.checkpoint import TrainingState
+from deeprke_tf.training.task import SingleTask
 
 pytest_plugins = ["tests.support.run_fixtures"]
 
@@ -29,7 +30,7 @@ def test_the_learning_rate_follows_warm_up_and_decay(data, settings, fractions):
     vectors = {"sequence": np.zeros([66, 5], np.float32)}
     settings = TrainConfig(epochs=4, batch_size=20, learning_rate=0.1, **settings)
     run_config = RunConfig(presets.preset("deepbind").model, train=settings)
-    model = epochs.compiled_model(info, run_config, vectors)
+    model = epochs.compiled_model(SingleTask(info, run_config), run_config, vectors)
     n_steps = -(-info.split("train").n_sites // 20)
     rates = []
     for epoch in range(5):

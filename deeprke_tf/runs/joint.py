@@ -1,0 +1,324 @@
+"""A joint run: one network with an output for each of several RBPs."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import numpy as np
+
+from deeprke_tf import config
+from deeprke_tf.config import RunConfig
+from deeprke_tf.errors import UserError
+from deeprke_tf.runs import ensemble, layout
+from deeprke_tf.runs.ensemble import Scores
+from deeprke_tf.runs.run import Run
+from deeprke_tf.system import files
+
+if TYPE_CHECKING:
+    import keras
+    from typing_extensions import Self
+
+    from deeprke_tf.runs.scorer import Scorer
+
+AnyRun = TypeVar("AnyRun", bound=Run)
+Site = Mapping[str, np.ndarray]
+
+
+def is_joint(directory: Path) -> bool:
+    """Tells whether a directory is a finished joint run."""
+    path = directory / layout.MANIFEST
+    return path.exists() and "rbps" in files.read_json(path)
+
+
+def names_of(directory: Path) -> list[str]:
+    """Returns the names of the RBPs of a joint run, in the order of its outputs.
+
+    Raises:
+      UserError: The manifest is damaged.
+    """
+    manifest = layout.read_manifest(directory)
+    with layout.damage_told(directory):
+        return [row["name"] for row in manifest["rbps"]]
+
+
+def directory_of(directory: Path, rbp: str | None) -> Path:
+    """Returns the directory of a run: that of one RBP, if it is a joint run.
+
+    Args:
+      directory: A run, an ensemble or a joint run.
+      rbp: Name of the RBP, for a joint run.
+
+    Raises:
+      UserError: It is a joint run and there is no such RBP, or it is none and `rbp` is
+        given.
+    """
+    if not is_joint(directory):
+        if rbp is None:
+            return directory
+        raise UserError(
+            f"`rbp` {rbp!r} is for joint runs, and {directory} is none: leave it out."
+        )
+    names = names_of(directory)
+    if rbp not in names:
+        asked = f"has no RBP {rbp!r}" if rbp else "is a joint run: name one with `rbp`"
+        raise UserError(f"{directory} {asked}; it has: {', '.join(names)}.")
+    return directory / layout.RBPS / rbp
+
+
+@dataclasses.dataclass
+class JointNetwork:
+    """The network of a joint run, loaded and compiled when it is needed.
+
+    Attributes:
+      directory: The joint run.
+      manifest: Contents of its manifest.
+      config: All settings.
+    """
+
+    directory: Path
+    manifest: dict[str, Any]
+    config: RunConfig
+
+    @classmethod
+    def load(cls, directory: Path) -> "JointNetwork":
+        """Returns the network of a finished joint run.
+
+        Raises:
+          UserError: It is none, or a file is damaged.
+        """
+        manifest = layout.read_manifest(directory)
+        if "rbps" not in manifest:
+            raise UserError(f"{directory} is a run of one RBP, not a joint run.")
+        return cls(
+            directory, manifest, config.load(RunConfig, directory / layout.CONFIG)
+        )
+
+    @functools.cached_property
+    def model(self) -> "keras.Model":
+        """The network; probabilities float32 [batch, n_rbps].
+
+        Raises:
+          UserError: Its file is damaged.
+        """
+        with layout.damage_told(self.directory):
+            return layout.load_joint_network(self.directory, self.manifest, self.config)
+
+    @functools.cached_property
+    def score(self) -> "Scorer":
+        """The compiled network; see `scorer.scorer`."""
+        from deeprke_tf.runs import scorer
+
+        return scorer.scorer(self.model)
+
+
+@dataclasses.dataclass
+class Output:
+    """One output of a joint network; see `run.NetworkOutput`."""
+
+    joint: JointNetwork
+    place: int
+
+    def network(self) -> "keras.Model":
+        """Returns it as a network of its own."""
+        from deeprke_tf.networks.joint import single_output
+
+        return single_output(self.joint.model, self.joint.config.model, self.place)
+
+    def score(self, inputs: dict[str, Any]) -> np.ndarray:
+        """Returns the probabilities of a padded batch, float32 [batch]."""
+        return self.joint.score(inputs)[:, self.place]
+
+
+class JointRun(Generic[AnyRun]):
+    """The runs of several RBPs that share one network; several joint runs averaged.
+
+    Args:
+      directories: The joint runs.
+      manifests: Contents of their manifests.
+      runs: By RBP; their networks are made when they are needed.
+      networks: The network of each joint run.
+
+    Attributes:
+      directories: Where they lie.
+      manifests: Contents of their manifests.
+      names: Names of the RBPs, in order.
+    """
+
+    # The class of the runs of single RBPs.
+    run_class: type[AnyRun]
+
+    def __init__(
+        self,
+        directories: Sequence[Path],
+        manifests: Sequence[dict[str, Any]],
+        runs: Mapping[str, AnyRun],
+        networks: Sequence["JointNetwork"],
+    ):
+        self.directories = tuple(directories)
+        self.manifests = tuple(manifests)
+        self.names = tuple(runs)
+        self._runs = dict(runs)
+        self._networks = networks
+
+    @classmethod
+    def load(cls, *directories: Path) -> "Self":
+        """Loads a joint run, or several of the same RBPs to average.
+
+        Raises:
+          UserError: A directory is no joint run, a file is damaged, or the runs have
+            different RBPs or encodings.
+        """
+        loaded = [cls._load_one(Path(directory)) for directory in directories]
+        if len(loaded) == 1:
+            return loaded[0]
+        first = loaded[0]
+        for directory, other in zip(directories[1:], loaded[1:], strict=True):
+            if set(other.names) != set(first.names):
+                raise UserError(
+                    f"{directories[0]} and {directory} are joint runs of different "
+                    "RBPs, and cannot be averaged."
+                )
+        runs = {
+            name: cls.run_class.average([joint.run(name) for joint in loaded])
+            for name in first.names
+        }
+        return cls(
+            [directory for joint in loaded for directory in joint.directories],
+            [manifest for joint in loaded for manifest in joint.manifests],
+            runs,
+            [network for joint in loaded for network in joint._networks],
+        )
+
+    @classmethod
+    def _load_one(cls, directory: Path) -> "Self":
+        network = JointNetwork.load(directory)
+        manifest = network.manifest
+        with layout.damage_told(directory):
+            runs = {
+                row["name"]: cls.run_class.load_output(
+                    directory / row["directory"], Output(network, place)
+                )
+                for place, row in enumerate(manifest["rbps"])
+            }
+        return cls([directory], [manifest], runs, [network])
+
+    def __repr__(self) -> str:
+        names = ", ".join(self.names[:3]) + (", ..." if len(self.names) > 3 else "")
+        return f"<JointRun {self.name}: {len(self.names)} RBPs ({names})>"
+
+    def __getitem__(self, name: str) -> AnyRun:
+        return self.run(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def run(self, name: str) -> AnyRun:
+        """Returns the run of one RBP.
+
+        Raises:
+          UserError: There is no such RBP.
+        """
+        self.require(name)
+        return self._runs[name]
+
+    def require(self, *names: str) -> None:
+        """Refuses names that are not those of its RBPs.
+
+        Raises:
+          UserError: There is no such RBP.
+        """
+        if unknown := [name for name in names if name not in self._runs]:
+            raise UserError(
+                f"{self.name} has no RBP {unknown[0]!r}; it has: "
+                f"{', '.join(self.names)}."
+            )
+
+    @property
+    def name(self) -> str:
+        """Names of its directories."""
+        return ", ".join(directory.resolve().name for directory in self.directories)
+
+    @property
+    def _first(self) -> AnyRun:
+        return self._runs[self.names[0]]
+
+    @property
+    def encoding(self) -> Any:
+        """How the k-mer ids of the network are made."""
+        return self._first.encoding
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The features of a site that the network reads."""
+        return self._first.views
+
+    @property
+    def reads_structure(self) -> bool:
+        """Whether sites must be folded to be scored."""
+        return self._first.reads_structure
+
+    @property
+    def longest_site(self) -> int | None:
+        """Length of the longest training site; None: not known."""
+        known = [run.longest_site for run in self._runs.values()]
+        return max((n for n in known if n is not None), default=None)
+
+    def scorer(
+        self,
+        batch_size: int,
+        names: Sequence[str] = (),
+        prior: float | None = None,
+        calibrate: bool = True,
+    ) -> Callable[[Sequence[Site]], Scores]:
+        """Compiles the networks; one pass gives the probabilities of all RBPs.
+
+        Args:
+          batch_size: Sites that a network scores at once.
+          names: The RBPs to return; all by default.
+          prior: Fraction of bound sites to expect, for calibrated probabilities.
+          calibrate: Whether to apply the calibration of each RBP.
+
+        Returns:
+          A function from encoded sites, the k-mer ids of each by view, to scores, each
+          float64 [n_sites, n_rbps]; `probability_sd` is NaN for a single joint run.
+
+        Raises:
+          UserError: There is no such RBP.
+        """
+        from deeprke_tf.runs import scorer
+
+        names = tuple(names) or self.names
+        self.require(*names)
+        calibrations = [self.run(n).applied_calibration(calibrate) for n in names]
+        # Joint runs that are averaged may have their RBPs in another order.
+        outputs = [
+            [[row["name"] for row in manifest["rbps"]].index(n) for n in names]
+            for manifest in self.manifests
+        ]
+
+        def scores(sites: Sequence[Site]) -> Scores:
+            each = [
+                scorer.score_sites(
+                    network.score,
+                    [{view: site[view] for view in self.views} for site in sites],
+                    batch_size,
+                    n_rbps=len(self.names),
+                )[:, places]
+                for network, places in zip(self._networks, outputs, strict=True)
+            ]
+            flat = [probabilities.ravel() for probabilities in each]
+            mean, sd = (
+                column.reshape(len(sites), len(names))
+                for column in ensemble.mean_and_sd(flat)
+            )
+            calibrated = np.empty_like(mean)
+            for place, calibration in enumerate(calibrations):
+                calibrated[:, place] = calibration(mean[:, place], prior)
+            return Scores(mean, calibrated, sd)
+
+        return scores

@@ -1,0 +1,97 @@
+"""A joint run as a predictor: a prediction for each site and RBP."""
+
+import dataclasses
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from deeprke_tf.errors import UserError
+from deeprke_tf.rna.folding import FoldingPool
+from deeprke_tf.rna.sites import Site, SkippedSite
+from deeprke_tf.runs.joint import JointRun
+from deeprke_tf.runs.predictor import (
+    SITES_AT_ONCE,
+    UNKNOWN,
+    Predictor,
+    encode_sites,
+    prediction_of,
+)
+from deeprke_tf.runs.table import Prediction
+
+if TYPE_CHECKING:
+    from deeprke_tf.evaluation.thresholds import Target
+
+
+def joint_predictor_of(
+    run: JointRun,
+    rbps: Sequence[str] = (),
+    *,
+    threshold: float | None = None,
+    target: "Target | None" = None,
+    prior: float | None = None,
+    calibrate: bool = True,
+    batch_size: int = 256,
+) -> Predictor:
+    """Prepares a joint run to score sites for several RBPs in one pass.
+
+    Args:
+      run: The joint run.
+      rbps: Names of RBPs; all by default.
+      threshold: As for `Run.predict`, for all RBPs alike; None: that of each.
+      target: Of `predictor.target_of`; each RBP has a threshold that reaches it.
+      prior: Fraction of bound sites to expect.
+      calibrate: Whether to calibrate.
+      batch_size: Sites that the network scores at once.
+
+    Raises:
+      UserError: There is no such RBP, an argument is out of range, or no threshold of
+        an RBP reaches the target.
+    """
+    names = tuple(dict.fromkeys(rbps)) or run.names
+    run.require(*names)
+    runs = [run.run(name) for name in names]
+    for of_rbp in runs:
+        of_rbp.applied_calibration(calibrate)([], prior)  # refuses a prior out of range
+    thresholds = []
+    for name, of_rbp in zip(names, runs, strict=True):
+        try:
+            thresholds.append(of_rbp.calling(threshold, target, prior).threshold)
+        except UserError as error:
+            raise UserError(f"{name}: {error}") from error
+
+    def score(
+        sites: Iterable[Site | SkippedSite], pool: FoldingPool | None
+    ) -> Iterator[Prediction]:
+        score_encoded = run.scorer(batch_size, names, prior, calibrate)
+        stream = iter(sites)
+        while some := list(itertools.islice(stream, SITES_AT_ONCE)):
+            usable = [site for site in some if isinstance(site, Site)]
+            scores = score_encoded(encode_sites(run, usable, pool))
+            rows = zip(*(column.tolist() for column in scores), strict=True)
+            for site in some:
+                skipped = itertools.repeat(UNKNOWN, len(names))
+                of_rbps = (
+                    skipped
+                    if isinstance(site, SkippedSite)
+                    else zip(*next(rows), strict=True)
+                )
+                for name, least, (p, calibrated, sd) in zip(
+                    names, thresholds, of_rbps, strict=True
+                ):
+                    prediction = prediction_of(site, p, calibrated, sd, least)
+                    yield dataclasses.replace(prediction, rbp=name)
+
+    shown = ", ".join(f"{n} {t:.4f}" for n, t in zip(names, thresholds, strict=True))
+    return Predictor(
+        score,
+        comments=[
+            f"deeprke predict, joint model {run.name}, {len(names)} RBPs",
+            f"thresholds {shown}",
+        ],
+        k=run.encoding.k,
+        fold=run.encoding.fold if run.reads_structure else None,
+        threshold=threshold,
+        has_sd=len(run.directories) > 1,
+        longest_site=run.longest_site,
+        rbps=names,
+    )

@@ -1,0 +1,139 @@
+"""Joint runs, used: predictions of several RBPs in one pass, and their evaluation."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import deeprke_tf as dk
+from deeprke_tf import evaluate, predict, train
+from deeprke_tf.errors import UserError
+from deeprke_tf.runs import joint_evaluation
+from tests.support.small_runs import QUICK
+
+pytest_plugins = ["tests.support.run_fixtures"]
+
+RNAS = ["GGUGUAUAUACCACCUGUAUAUAGG", "AC", "ACGUACGUAAGGCCUUAGGC"]
+
+
+@pytest.fixture(scope="module")
+def loaded(joint_run):
+    return dk.load_run(joint_run)
+
+
+def test_a_long_table_has_a_row_for_each_site_and_rbp(loaded):
+    table = loaded.predict(RNAS)
+    assert list(table["name"]) == ["site1"] * 2 + ["site2"] * 2 + ["site3"] * 2
+    assert list(table["rbp"]) == ["A", "B"] * 3
+    assert list(table["skipped"].astype(bool)) == [False] * 2 + [True] * 2 + [False] * 2
+    for name in "AB":
+        alone = dk.load_run(loaded.directories[0], rbp=name).predict(RNAS)
+        of_rbp = table[table["rbp"] == name].reset_index(drop=True)
+        for column in ("probability", "calibrated_probability"):
+            np.testing.assert_allclose(of_rbp[column], alone[column], atol=1e-6)
+        assert of_rbp["bound"].equals(alone["bound"])
+
+
+def test_a_wide_table_has_the_probabilities_as_columns(loaded):
+    wide, long = loaded.predict(RNAS, wide=True), loaded.predict(RNAS)
+    assert list(wide.columns) == ["name", "A", "B", "skipped"]
+    np.testing.assert_array_equal(
+        wide[["A", "B"]].to_numpy().ravel(), long["probability"]
+    )
+    assert list(loaded.predict(RNAS, rbps=["B"], wide=True).columns) == [
+        *("name", "B", "skipped")
+    ]
+
+
+def test_chunks_count_sites(loaded):
+    parts = list(loaded.predict(RNAS, chunks=2))
+    assert [len(part) for part in parts] == [4, 2]
+    pd.testing.assert_frame_equal(pd.concat(parts), loaded.predict(RNAS))
+
+
+def test_each_rbp_has_a_threshold_that_reaches_the_target(loaded):
+    table = loaded.predict(RNAS, recall=1.0)
+    for name in "AB":
+        least = loaded[name].calling(target=("recall", 1.0)).threshold
+        of_rbp = table[(table["rbp"] == name) & (table["skipped"] == "")]
+        assert ((of_rbp["probability"] >= least) == of_rbp["bound"]).all()
+
+
+def test_an_rbp_is_named_by_argument_or_path(loaded, joint_run):
+    run = dk.load_run(joint_run, rbp="B")
+    assert run.directory == dk.load_run(joint_run / "rbps" / "B").directory
+    assert run.threshold == loaded["B"].threshold
+    assert set(loaded) == {"A", "B"} and len(loaded) == 2
+    with pytest.raises(UserError, match=r"has no RBP 'C'; it has: A, B"):
+        dk.load_run(joint_run, rbp="C")
+    with pytest.raises(UserError, match="has no RBP 'C'"):
+        loaded.predict(RNAS, rbps=["C"])
+    with pytest.raises(UserError, match="`rbp` 'A' is for joint runs"):
+        dk.load_run(joint_run / "rbps" / "A", rbp="A")
+
+
+def test_the_commands_take_a_joint_run(joint_run, sites_files, tmp_path, capsys):
+    flags = ["--model", str(joint_run), "--sites", str(sites_files / "test.tsv")]
+    assert predict.main([*flags, "--out", str(tmp_path / "long.tsv")]) == 0
+    assert "40 sites, 0 skipped, 2 RBPs" in capsys.readouterr().err
+    table = pd.read_csv(tmp_path / "long.tsv", sep="\t", comment="#")
+    assert len(table) == 80 and list(table.columns[:2]) == ["name", "rbp"]
+    assert predict.main([*flags, "--wide", "--out", str(tmp_path / "wide.tsv")]) == 0
+    wide = pd.read_csv(tmp_path / "wide.tsv", sep="\t", comment="#")
+    assert list(wide.columns) == ["name", "A", "B", "skipped"] and len(wide) == 40
+    assert predict.main([*flags, "--rbp", "A", "--out", str(tmp_path / "a.tsv")]) == 0
+    alone = pd.read_csv(tmp_path / "a.tsv", sep="\t", comment="#")
+    assert "rbp" not in alone
+    np.testing.assert_allclose(alone["probability"], wide["A"], atol=2e-6)
+
+
+def test_each_rbp_is_measured_on_its_dataset(loaded, joint_data):
+    evaluated = loaded.evaluate([joint_data / "B", joint_data / "A"], n_bootstrap=20)
+    assert list(evaluated.table["rbp"]) == ["A", "B"]
+    alone = loaded["B"].evaluate(joint_data / "B", n_bootstrap=20)
+    assert evaluated.evaluations["B"].auroc == alone.auroc
+    assert evaluated.mean_auroc == pytest.approx(evaluated.table["auroc"].mean())
+
+
+def test_a_dataset_of_no_rbp_is_refused(loaded, data):
+    with pytest.raises(UserError, match="is the dataset of no RBP"):
+        loaded.evaluate(data)
+
+
+def test_a_joint_run_is_compared_with_runs_of_single_rbps(
+    joint_run, joint_data, tmp_path, capsys
+):
+    for name in "AB":
+        flags = ["--data", str(joint_data / name), "--out", str(tmp_path / name)]
+        assert train.main([*flags, *QUICK]) == 0
+    flags = ["--model", str(joint_run), "--data", str(joint_data / "*")]
+    flags += ["--n-bootstrap", "20", "--out", str(tmp_path / "measured")]
+    others = [str(tmp_path / name) for name in "AB"]
+    assert evaluate.main([*flags, "--compare", *others]) == 0
+    assert "runs of single RBPs: mean AUROC" in capsys.readouterr().out
+    table = pd.read_csv(tmp_path / "measured" / "comparison.tsv", sep="\t")
+    assert list(table["rbp"]) == ["A", "B"]
+    for row in table.itertuples():
+        measured = dk.load_run(tmp_path / row.rbp).evaluate(joint_data / row.rbp)
+        assert row.auroc_other == pytest.approx(measured.auroc, abs=1e-5)
+    assert (tmp_path / "measured" / "B" / "predictions.tsv").exists()
+    with pytest.raises(UserError, match="was trained on the one of another"):
+        joint_evaluation.compare(
+            dk.load_run(joint_run).evaluate(joint_data / "A", n_bootstrap=5),
+            [dk.load_run(tmp_path / "A")] * 2,
+        )
+
+
+def test_a_damaged_joint_network_is_told(joint_run, tmp_path):
+    import shutil
+
+    copy = shutil.copytree(joint_run, tmp_path / "run")
+    (copy / "model.keras").write_bytes(b"damaged")
+    with pytest.raises(UserError, match=r"damaged: model\.keras is not the file"):
+        dk.load_run(copy).predict(RNAS)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    del manifest["rbps"][0]["directory"]
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(UserError, match=r"damaged: manifest.json lacks 'directory'"):
+        dk.load_run(copy)
