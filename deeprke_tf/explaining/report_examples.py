@@ -89,4 +89,7 @@ def _site(arrays: dict[str, np.ndarray], example: _Example) -> ExplainedSite:
         np.asarray(arrays["structure"][start:end], np.float64)
         if arrays["loop_contexts"][i]
         else None,
+        np.asarray(arrays["sequence_sd"][start:end], np.float64)
+        if "sequence_sd" in arrays
+        else None,
     )

@@ -40,6 +40,8 @@ class ExplainedSite(NamedTuple):
       by_sequence: Attribution of each letter, float [n_nucleotides].
       by_structure: Attribution of each loop context, float [n_nucleotides]; None: the
         model reads no structure.
+      spread: Standard deviation of `by_sequence` over the members of an ensemble; None:
+        the model is one run.
     """
 
     name: str
@@ -49,6 +51,7 @@ class ExplainedSite(NamedTuple):
     dot_bracket: str | None
     by_sequence: np.ndarray
     by_structure: np.ndarray | None
+    spread: np.ndarray | None = None
 
 
 class Bar(NamedTuple):
@@ -57,6 +60,7 @@ class Bar(NamedTuple):
     letter: str
     by_sequence: float
     by_structure: float
+    spread: float = 0.0
 
 
 class Block(NamedTuple):
@@ -99,14 +103,14 @@ class SitePicture(NamedTuple):
 def picture_of(site: ExplainedSite) -> SitePicture:
     """Returns the picture of a site."""
     length = len(site.sequence)
-    by_structure = site.by_structure
-    if by_structure is None:
-        by_structure = np.zeros(length)
+    zeros = np.zeros(length)
+    by_structure = zeros if site.by_structure is None else site.by_structure
+    spread = zeros if site.spread is None else site.spread
     highest = max(np.abs(site.by_sequence).max(), np.abs(by_structure).max(), 1e-12)
     bars = [
-        Bar(letter, float(of_letter / highest), float(of_context / highest))
-        for letter, of_letter, of_context in zip(
-            site.sequence, site.by_sequence, by_structure, strict=True
+        Bar(letter, *(float(value / highest) for value in values))
+        for letter, *values in zip(
+            site.sequence, site.by_sequence, by_structure, spread, strict=True
         )
     ]
     dot_bracket = site.dot_bracket or ""

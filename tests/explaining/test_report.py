@@ -2,16 +2,19 @@
 
 import html.parser
 import json
+import re
 import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import deeprke_tf as dk
 from deeprke_tf import report
 from deeprke_tf.errors import UserError
 from deeprke_tf.explaining.report import write_report
+from deeprke_tf.system.arrays import read_arrays, write_arrays
 from tests.support.reported_run import (
     SHA,
     make_explanation,
@@ -40,6 +43,7 @@ class Page(html.parser.HTMLParser):
 
     def __init__(self, text):
         super().__init__()
+        self.source = text
         self.text, self.ids, self.references, self.external = "", [], [], []
         self.labels, self._open = [], []
         self.tables, self.headings, self.badges = [], [], []
@@ -324,6 +328,19 @@ def test_without_an_evaluation_labels_and_log_odds_of_the_explanation_are_shown(
     ]
     assert page.headings[2:] == ["peak2", "peak3", "<b>site</b>", "elsewhere"]
     assert "0.982" in page.text  # log odds of 4
+
+
+def test_sites_of_an_ensemble_show_how_far_its_members_differ(made, tmp_path):
+    explain = make_explanation(tmp_path / "explain")
+    assert "standard deviation" not in page_of(made, tmp_path, explain=explain).text
+    arrays = read_arrays(explain / "attributions.npz")
+    spread = np.where(arrays["sequence"] > 0, 0.25, 0).astype(np.float32)
+    write_arrays(arrays | {"sequence_sd": spread}, explain / "attributions.npz")
+    page = page_of(made, tmp_path, explain=explain)
+    assert "one standard deviation over the members" in page.text
+    # Half as long, to both sides, as the highest letters, which are 54 high.
+    drawn = re.findall(r'class="spread" d="M\S+ (\S+)V(\S+)"', page.source)
+    assert set(drawn) == {("-15.0", "39.0")}
 
 
 def test_an_explanation_of_another_model_is_refused(made, tmp_path):
