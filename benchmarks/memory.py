@@ -1,4 +1,4 @@
-"""Measures the peak memory of preprocess, train and predict as sites grow in number.
+"""Measures the peak memory of commands as sites grow in number.
 
     python benchmarks/memory.py [--n-sites 10000 100000] [--length 30]
 
@@ -15,8 +15,9 @@ them.) Two figures each:
   up ten times a second. Memory that processes share counts for each of them.
 
 `growth` is the peak at most sites over that at fewest. `predict` finds the folds that
-`preprocess` cached, and in a second round so does `preprocess`. Linux only: it reads
-/proc.
+`preprocess` cached, and in a second round so does `preprocess`. `explain`, which takes
+about a minute for 1,000 sites and explains all of them, is not measured unless
+`--commands` names it. Linux only: it reads /proc.
 """
 
 import functools
@@ -31,6 +32,7 @@ import synthetic
 from side_by_side import Figure, alternate, deeprke, flags_parser, report
 
 COMMANDS = ("preprocess", "train", "predict")  # each needs those before it
+EXPLAIN = "explain"  # needs preprocess and train
 FLAT_GOAL = 1.10  # times the peak at the fewest sites
 TOTAL_GOALS = {"preprocess": 2_000, "predict": 2_000}  # MB
 _SECONDS_BETWEEN_LOOKS = 0.1
@@ -49,7 +51,11 @@ def main():
     parser.add_argument("--length", type=int, default=30, help="nucleotides of a site")
     parser.add_argument("--preset", help="in place of a tiny network")
     parser.add_argument(
-        "--commands", nargs="+", default=COMMANDS, choices=COMMANDS, metavar="COMMAND"
+        "--commands",
+        nargs="+",
+        default=COMMANDS,
+        choices=[*COMMANDS, EXPLAIN],
+        metavar="COMMAND",
     )
     flags = parser.parse_args()
     if not Path("/proc/self/statm").exists():
@@ -82,13 +88,16 @@ def _commands(scratch: Path, n_sites: int, flags) -> dict[str, list[object]]:
     lengths = (flags.length, flags.length)
     sites = synthetic.write_sites(directory / "sites.fa.gz", n_sites, lengths, seed=1)
     cache = ("--fold-cache", directory / "folds.sqlite")
-    data, run, out = (directory / name for name in ("data", "run", "out.tsv"))
+    names = ("data", "run", "out.tsv", "explained")
+    data, run, out, explained = (directory / name for name in names)
     network = ("--preset", flags.preset) if flags.preset else _TINY_NETWORK
     flags_of: dict[str, list[object]] = {
         "preprocess": ["--overwrite", "--sites", sites, "--out", data, *cache],
         "train": ["--overwrite", "--data", data, "--out", run, "--epochs", 1, *network],
         "predict": ["--model", run, "--sites", sites, "--out", out, *cache],
+        EXPLAIN: ["--model", run, "--sites", sites, "--out", explained, *cache],
     }
+    flags_of[EXPLAIN] += ["--overwrite", "--top", n_sites]
     return {command: [command, *given] for command, given in flags_of.items()}
 
 
