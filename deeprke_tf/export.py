@@ -26,6 +26,9 @@ class ExportFlags:
     members and a third output, `probability_sd`, the sample standard deviation. A model
     without structure takes no structure and has no signature `contexts`.
 
+    A joint run returns float32 [batch, n_rbps]; another signature, `rbps`, takes any
+    string [batch] and returns `rbp`, the names of the RBPs, string [batch, n_rbps].
+
     A model card, warm-up requests and configuration files of TF Serving are written as
     well.
     """
@@ -35,7 +38,7 @@ class ExportFlags:
     out: Path
     """Directory of the served model, such as serving/QKI, that holds its versions."""
     rbp: str | None = None
-    """Of a joint run: the RBP to use."""
+    """Of a joint run: the one RBP to export; by default all."""
     license: str = "not stated"
     """License of the model, for its card, such as CC-BY-4.0."""
 
@@ -44,7 +47,7 @@ def export(flags: ExportFlags) -> None:
     """Writes the next version of a served model and prints what was written."""
     from deeprke_tf.serving.export import export_run
 
-    run = api.load_single(flags.model, rbp=flags.rbp)
+    run = api.load_run(flags.model, rbp=flags.rbp)
     path, configs = export_run(run, flags.out, flags.license)
     for written in [*configs, path]:
         print(f"wrote {written}")

@@ -244,6 +244,21 @@ class JointRun(Generic[AnyRun]):
         return ", ".join(directory.resolve().name for directory in self.directories)
 
     @property
+    def models(self) -> list["keras.Model"]:
+        """The networks of the joint runs; outputs in the order of `names`.
+
+        Raises:
+          UserError: A file is damaged, or the joint runs have another order.
+        """
+        for manifest in self.manifests:
+            if tuple(row["name"] for row in manifest["rbps"]) != self.names:
+                raise UserError(
+                    f"The joint runs {self.name} have their RBPs in different orders; "
+                    "train them with the datasets in one order."
+                )
+        return [network.model for network in self._networks]
+
+    @property
     def _first(self) -> AnyRun:
         return self._runs[self.names[0]]
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from deeprke_tf.data.description import Dataset
 from deeprke_tf.errors import UserError
-from deeprke_tf.runs import catalog, evaluation
+from deeprke_tf.runs import catalog, evaluation, layout
 from deeprke_tf.runs.evaluation import Evaluation
 from deeprke_tf.runs.joint import JointRun
 from deeprke_tf.runs.run import Run
@@ -75,10 +75,20 @@ class JointEvaluation:
 
     @property
     def usual_place(self) -> Path:
-        """The default directory of its files: `evaluated/SPLIT` in the joint run."""
+        """The default directory of its files, which replaces no other evaluation.
+
+        It is `rbps` in the joint run for the test splits of the data that it was
+        trained on, and `evaluated/SPLIT` in it for all other sites.
+        """
         directory = self.run.directories[0]
         if catalog.holds(directory):
             return Path("evaluated") / f"{directory.name}-{self.split}"
+        are_own = all(
+            of_rbp.run.manifest["data"]["dataset_sha256"] == of_rbp.data.sha256
+            for of_rbp in self.evaluations.values()
+        )
+        if self.split == "test" and are_own and len(self.run.directories) == 1:
+            return directory / layout.RBPS
         return directory / "evaluated" / self.split
 
     def write(self, out: str | Path) -> list[Path]:

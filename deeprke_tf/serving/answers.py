@@ -58,6 +58,11 @@ def describe_model(signatures: Any, url: str) -> tuple[bool, tuple[str, ...]]:
     # Early exports lack the calibrated probability; only ensembles have a standard
     # deviation.
     asked = [PROBABILITY, *(name for name in (CALIBRATED, SD) if name in outputs)]
+    if "rbps" in signatures:
+        raise UserError(
+            f"{url} serves a joint model, and `server` takes a model of one RBP; "
+            "export one with --rbp."
+        )
     if inputs != texts or any(outputs.get(name) != "DT_FLOAT" for name in asked):
         raise UserError(
             f"{url} does not serve a model of `deeprke export`: {SIGNATURE} takes "

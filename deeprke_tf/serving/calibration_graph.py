@@ -1,6 +1,6 @@
 """A calibration as TensorFlow operations, for exported models."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
@@ -19,6 +19,20 @@ def in_graph(calibration: Calibration) -> Callable[[tf.Tensor], tf.Tensor]:
     if calibration.method == "isotonic":
         return lambda raw: _isotonic(raw, calibration)
     return tf.identity
+
+
+def each_in_graph(
+    calibrations: Sequence[Calibration],
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns the calibrations of the outputs of a joint model as one function.
+
+    Returns:
+      A function from raw to calibrated probabilities, float32 [batch, n_rbps].
+    """
+    functions = [in_graph(calibration) for calibration in calibrations]
+    return lambda raw: tf.stack(
+        [function(raw[:, place]) for place, function in enumerate(functions)], axis=1
+    )
 
 
 def _temperature(raw: tf.Tensor, calibration: Calibration) -> tf.Tensor:

@@ -8,6 +8,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from deeprke_tf.errors import UserError
+from deeprke_tf.runs.joint import JointRun
 from deeprke_tf.runs.run import Run
 from deeprke_tf.serving import calibration_graph, model_card, signatures, warm_up
 from deeprke_tf.serving.config import BATCHING, MODELS, write_serving_config
@@ -15,14 +16,14 @@ from deeprke_tf.system.directories import make_directory, only_process
 
 
 def export_run(
-    run: Run, directory: Path, license_name: str = "not stated"
+    run: Run | JointRun, directory: Path, license_name: str = "not stated"
 ) -> tuple[Path, list[Path]]:
     """Writes a SavedModel, its card and warm-up requests as the next free version.
 
     The version appears when it is whole. Several processes take turns.
 
     Args:
-      run: A finished run or ensemble.
+      run: A finished run, ensemble or joint run.
       directory: TF Serving's `model_base_path`; its name is the name of the served
         model.
       license_name: License of the model for its card, an SPDX identifier.
@@ -75,7 +76,19 @@ def _require_place(directory: Path) -> None:
         )
 
 
-def _write(run: Run, name: str, path: Path, license_name: str) -> None:
+def _write(run: Run | JointRun, name: str, path: Path, license_name: str) -> None:
+    if isinstance(run, JointRun):
+        calibrations = [run.run(rbp).calibration for rbp in run.names]
+        calibrate = calibration_graph.each_in_graph(calibrations)
+        first, *others = run.models
+        specs = signatures.save(
+            *(first, run.encoding, path, calibrate),
+            members=[first, *others] if others else (),
+            rbps=run.names,
+        )
+        warm_up.write_warmup(path, name, specs, run.encoding)
+        model_card.write_joint_card(run, name, path, license_name)
+        return
     calibrate = calibration_graph.in_graph(run.calibration)
     members = [member.model for member in run.members]
     specs = signatures.save(run.model, run.encoding, path, calibrate, members)

@@ -12,6 +12,7 @@ from deeprke_tf.evaluation.calling import as_text
 from deeprke_tf.evaluation.metrics import MEASURES
 from deeprke_tf.runs import layout
 from deeprke_tf.runs.cards import LIMITS
+from deeprke_tf.runs.joint import JointRun
 from deeprke_tf.runs.run import Run
 from deeprke_tf.system import files
 from deeprke_tf.system.tables import markdown_table
@@ -44,13 +45,75 @@ def write_model_card(
       UserError: The metrics of the run cannot be read.
     """
     card = model_card(run, name, license_name)
+    return _write(card, as_markdown(card), version)
+
+
+def _write(card: dict[str, Any], text: str, version: Path) -> list[Path]:
+    """Writes a card as JSON, with the digests of the network, and as Markdown."""
     network = sorted([*version.glob("saved_model.pb"), *version.glob("variables/*")])
     digests = {
         path.relative_to(version).as_posix(): files.sha256(path) for path in network
     }
     files.write_json(version / JSON, card | {"files": digests})
-    (version / MARKDOWN).write_text(as_markdown(card), encoding="utf-8")
+    (version / MARKDOWN).write_text(text, encoding="utf-8")
     return [version / MARKDOWN, version / JSON]
+
+
+def write_joint_card(
+    run: JointRun, name: str, version: Path, license_name: str
+) -> list[Path]:
+    """Writes the card of a joint run; arguments and result as of `write_model_card`.
+
+    Raises:
+      UserError: The metrics of an RBP cannot be read.
+    """
+    outputs = [_joint_output(run.run(rbp), rbp) for rbp in run.names]
+    card = {
+        "name": name,
+        "license": license_name,
+        "task": f"probabilities that each of {len(run.names)} RNA-binding proteins "
+        "binds an RNA site, in one pass",
+        "model": dataclasses.asdict(run.run(run.names[0]).config.model)
+        | {"sha256": run.manifests[0]["model_sha256"]},
+        "encoding": run.manifests[0]["encoding"],
+        "rbps": outputs,
+        "protocol": run.manifests[0]["joint"]
+        | {key: run.manifests[0][key] for key in ("seed", "best_epoch", "n_epochs")},
+        "limits": list(LIMITS[2:]),
+        "versions": {
+            "deeprke_tf": run.manifests[0]["deeprke_tf"],
+            **run.manifests[0]["versions"],
+        },
+    }
+    rows = [
+        [
+            *(output["rbp"], f"{output['threshold']:.4f}"),
+            *(f"{output['metrics'][0][measure]:.4f}" for measure in ("auroc", "auprc")),
+            output["metrics"][0]["split"],
+        ]
+        for output in outputs
+    ]
+    header = ["RBP", "threshold", "AUROC", "AUPRC", "split"]
+    text = (
+        f"# {name}\n\nOutput: {card['task']}.\n\nLicense: {license_name}\n\n"
+        f"## RBPs, in the order of the outputs\n\n{markdown_table(header, rows)}\n\n"
+        f"## Model\n\n{_settings(card['model'])}\n\n"
+        f"## Encoding\n\n{_settings(card['encoding'])}\n\n"
+        f"## Protocol\n\n{_settings(card['protocol'])}\n\n## Limits\n\n"
+        + "\n".join(f"- {limit}" for limit in card["limits"])
+        + f"\n\n## Software\n\n{_settings(card['versions'])}\n"
+    )
+    return _write(card, text, version)
+
+
+def _joint_output(run: Run, rbp: str) -> dict[str, Any]:
+    return {
+        "rbp": rbp,
+        "threshold": run.threshold,
+        "calibration": run.calibration.to_json(),
+        "data": _data(run.manifest["data"]),
+        "metrics": _metrics(run.directory),
+    }
 
 
 def model_card(run: Run, name: str, license_name: str) -> dict[str, Any]:

@@ -24,6 +24,10 @@ the calibrated mean, and a third output, `probability_sd`, the sample standard d
 (n - 1).
 
 A model that reads no structure lacks `contexts` and every structure input.
+
+A joint model gives float32 [batch, n_rbps] in place of [batch, 1], and has another
+signature, `rbps`: from any string [batch] to the names of the RBPs, `rbp`, string
+[batch, n_rbps].
 """
 
 import functools
@@ -49,6 +53,7 @@ def save(
     path: Path,
     calibrate: Calibrate = tf.identity,
     members: Sequence[Any] = (),
+    rbps: Sequence[str] = (),
 ) -> dict[str, dict[str, tf.TensorSpec]]:
     """Writes a SavedModel with all signatures of a model.
 
@@ -58,6 +63,7 @@ def save(
       path: Directory to write.
       calibrate: See `signatures`.
       members: See `signatures`.
+      rbps: Of a joint model: the names of the RBPs, in the order of its outputs.
 
     Returns:
       The inputs of each signature.
@@ -67,6 +73,9 @@ def save(
     specs = input_specs(tuple(tensor.name for tensor in model.inputs))
     for name, function in signatures(model, encoding, calibrate, members).items():
         archive.add_endpoint(name, function, input_signature=[specs[name]])
+    if rbps:
+        any_text = {"any": tf.TensorSpec([None], tf.string, "any")}
+        archive.add_endpoint("rbps", _names(rbps), input_signature=[any_text])
     archive.write_out(str(path), verbose=False)
     return specs
 
@@ -82,8 +91,8 @@ def signatures(
     Args:
       model: A network from `networks.deeprke.build_model`.
       encoding: Encoding of its k-mer ids.
-      calibrate: Function from probabilities, float32 [batch, 1], to calibrated ones, in
-        TensorFlow operations.
+      calibrate: Function from probabilities, float32 [batch, n_rbps], to calibrated
+        ones, in TensorFlow operations.
       members: The networks that `model` averages, if it is an ensemble.
     """
     views = tuple(tensor.name for tensor in model.inputs)
@@ -96,7 +105,7 @@ def signatures(
             member({ids.name: rows[ids.name] for ids in member.inputs}, training=False)
             for member in members or [model]
         ]
-        return tf.concat(each, axis=1)  # [batch, n_members]
+        return tf.stack(each, axis=1)  # [batch, n_members, n_rbps]
 
     def ids(inputs: Inputs) -> Outputs:
         _require_equal_shapes(inputs)
@@ -148,6 +157,16 @@ def input_specs(views: tuple[str, ...]) -> dict[str, dict[str, tf.TensorSpec]]:
     }
 
 
+def _names(rbps: Sequence[str]) -> Callable[[Inputs], Outputs]:
+    """Returns the function of the signature `rbps`."""
+
+    def names(inputs: Inputs) -> Outputs:
+        n_rows = tf.shape(inputs["any"])[0]
+        return {"rbp": tf.tile(tf.constant([list(rbps)]), [n_rows, 1])}
+
+    return names
+
+
 def _require_equal_shapes(inputs: Inputs) -> None:
     """Fails a request whose inputs differ in shape.
 
@@ -163,17 +182,17 @@ def _outputs(each: tf.Tensor, calibrate: Calibrate) -> Outputs:
     """Returns the named outputs from the probabilities of the members.
 
     Args:
-      each: float32 [batch, n_members].
+      each: float32 [batch, n_members, n_rbps].
       calibrate: See `signatures`.
     """
-    probability = tf.reduce_mean(each, axis=1, keepdims=True)
+    probability = tf.reduce_mean(each, axis=1)
     outputs = {
         "probability": probability,
         "calibrated_probability": calibrate(probability),
     }
     if each.shape[1] > 1:
-        squares = tf.math.squared_difference(each, probability)
-        variance = tf.reduce_sum(squares, axis=1, keepdims=True) / (each.shape[1] - 1)
+        squares = tf.math.squared_difference(each, probability[:, tf.newaxis])
+        variance = tf.reduce_sum(squares, axis=1) / (each.shape[1] - 1)
         outputs["probability_sd"] = tf.sqrt(variance)
     return outputs
 
