@@ -58,6 +58,7 @@ GROUPS = {
         "models": ("deeprke_tf.models", "list models by name, show and add them"),
         "predict": ("deeprke_tf.predict", "give RNAs their binding probability"),
         "scan": ("deeprke_tf.scan", "find binding sites in RNAs of any length"),
+        "panel": ("deeprke_tf.panel", "tell which RBPs of many bind your RNAs"),
         "export": ("deeprke_tf.export", "write a SavedModel for TF Serving"),
     },
     "understand": {

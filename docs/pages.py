@@ -40,6 +40,7 @@ GUIDES = {
     "extract": "extract.md",
     "fleet": "benchmark.md",
     "models": "models.md",
+    "panel": "panel.md",
     "predict": "tutorial.md",
     "preprocess": "tutorial.md",
     "report": "report.md",

@@ -15,11 +15,13 @@ from deeprke_tf.runs import joint, joint_evaluation
 from deeprke_tf.runs.joint_predictor import joint_predictor_of
 from deeprke_tf.runs.predictor import target_of
 from deeprke_tf.system.arguments import checked
-from deeprke_tf.system.paths import PathLike
-from deeprke_tf.system.progress import Progress
+from deeprke_tf.system.paths import PathLike, optional_path
+from deeprke_tf.system.progress import Progress, as_progress
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from deeprke_tf.panels.result import Panel
 
 
 class JointRun(joint.JointRun[Run]):
@@ -132,4 +134,63 @@ class JointRun(joint.JointRun[Run]):
             raise UserError("`data` names no dataset.")
         return joint_evaluation.evaluate(
             self, datasets, split, n_bootstrap=n_bootstrap, batch_size=batch_size
+        )
+
+    @checked
+    def panel(
+        self,
+        sites: PathLike | Iterable[str | Site],
+        *,
+        out: PathLike,
+        fdr: float = 0.1,
+        background: PathLike = "shuffled",
+        prior: float | None = None,
+        wide: bool = False,
+        seed: int = 1,
+        max_length: int = 5000,
+        batch_size: int = 256,
+        workers: int | None = None,
+        fold_cache: PathLike | None = None,
+        overwrite: bool = False,
+        progress: bool | Progress = False,
+    ) -> "Panel":
+        """Tells which RBPs bind which sites, and more of them than of a background.
+
+        Args:
+          sites: As for `Run.predict`.
+          out: Directory to make.
+          fdr: Target false discovery rate of the calls, over all sites and RBPs.
+          background: File of sites to compare with; "shuffled": each site with its
+            dinucleotides shuffled; "none": nothing.
+          prior: Fraction of bound sites to expect, for calibrated probabilities.
+          wide: Write `panel.tsv` with a row for each site, the RBPs as columns.
+          seed: Seed of shuffled sites, and of the sites in the heatmap.
+          max_length: Longest site to score, in nucleotides; longer ones are skipped.
+          batch_size: Sites that the network scores at once.
+          workers: Folding processes; all cores by default.
+          fold_cache: File of known folds, if not the one in the user's cache directory.
+          overwrite: Replace the panel that `out` already holds.
+          progress: Show a progress bar, or call this for each stage.
+
+        Returns:
+          The panel: `table`, `enrichment` and `skipped` are pandas tables; `directory`
+          has the figures and the page.
+
+        Raises:
+          UserError: An argument is out of range, sites or background cannot be read,
+            none can be scored, or `out` holds something else.
+        """
+        from deeprke_tf.panels.run import run_panel
+        from deeprke_tf.panels.settings import PanelSettings
+
+        return run_panel(
+            *(self, sites, Path(out)),
+            PanelSettings(
+                *(fdr, os.fspath(background), prior, wide, seed),
+                *(max_length, batch_size),
+            ),
+            workers=workers,
+            fold_cache=optional_path(fold_cache),
+            overwrite=overwrite,
+            progress=as_progress(progress),
         )

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from deeprke_tf.panels.clustering import Heatmap
 from deeprke_tf.system import plotting
@@ -30,15 +31,18 @@ def draw_heatmap(heatmap: Heatmap, path: Path) -> None:
     tree, labels = 0.7, 0.085 * max(map(len, heatmap.rows))
     width = _INCHES_A_COLUMN * max(8, n_columns)
     height = _INCHES_A_ROW * max(3, n_rows)
-    figure = plotting.new_figure(width + tree + labels + 0.4, height + tree + 2.4)
+    figure = plotting.new_figure(width + tree + labels + 0.4, height + tree + 1.9)
+    layout = figure.get_layout_engine()
+    assert layout is not None
+    layout.set(w_pad=0.03, h_pad=0.03, wspace=0, hspace=0)  # type: ignore[call-arg]
     grid = figure.add_gridspec(
-        2, 2, width_ratios=(tree, width), height_ratios=(tree, height)
+        3, 2, width_ratios=(tree, width), height_ratios=(tree, height, 0.14)
     )
     axes = figure.add_subplot(grid[1, 1])
     _draw_cells(axes, heatmap)
     _draw_tree(figure.add_subplot(grid[0, 1]), heatmap.column_links, "top")
     _draw_tree(figure.add_subplot(grid[1, 0]), heatmap.row_links, "left")
-    _draw_scale(figure, axes, heatmap)
+    _draw_scale(figure, figure.add_subplot(grid[2, 1]), heatmap)
     plotting.write(figure, path)
 
 
@@ -102,16 +106,7 @@ def _draw_scale(figure: Figure, axes: Axes, heatmap: Heatmap) -> None:
     what = "mean calibrated probability"
     if heatmap.called is not None:
         what = "calibrated probability; dots are called"
-    figure.colorbar(
-        colors,
-        ax=axes,
-        location="bottom",
-        fraction=0.1,
-        pad=0.02,
-        aspect=30,
-        shrink=0.9,
-        label=what,
-    )
+    figure.colorbar(colors, cax=axes, orientation="horizontal", label=what)
 
 
 def draw_odds_ratios(table: "pd.DataFrame", path: Path) -> None:
@@ -134,6 +129,11 @@ def draw_odds_ratios(table: "pd.DataFrame", path: Path) -> None:
         axes.plot(ends, [place, place], color=color, linewidth=1.6)
         axes.plot(row["odds_ratio"], place, "o", color=color, markersize=4)
     axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    subs = (1, 2, 5) if high / low < 200 else (1,)
+    axes.xaxis.set_major_locator(LogLocator(subs=subs))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.set_yticks(range(len(rows)), rows["rbp"], fontsize=8)
     axes.set_ylim(-0.8, len(rows) - 0.2)
     axes.set_xlabel("odds ratio, 95 % interval")

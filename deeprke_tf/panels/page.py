@@ -58,7 +58,7 @@ def _verdict(contents: dict[str, Any], enrichment: "pd.DataFrame | None") -> lis
     if enrichment is not None:
         found = enrichment[(enrichment.q_value <= 0.05) & (enrichment.odds_ratio > 1)]
         best = [
-            f"{row.rbp} (odds ratio {row.odds_ratio:.2g})"
+            f"{row.rbp} (odds ratio {row.odds_ratio:.1f})"
             for row in found.head(_NAMED).itertuples()
         ]
         what = ", ".join(best) or "none"

@@ -180,6 +180,13 @@ def _write(
         wide=settings.wide,
         with_places=with_places,
     )
+    if not n_called.any():
+        logger.info(
+            "note: nothing is called at an FDR of %g; the lowest q-value is %.2g, and "
+            "the fewest background sites that p-values are made of are %d",
+            *(settings.fdr, min(of_rbp[0] for of_rbp in q_values)),
+            min(len(output.background) for output in outputs),
+        )
     enrichment = None
     if scored.background.n_sites:
         enrichment = enrichment_table(rbps, scored.sites, scored.background)

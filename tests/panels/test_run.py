@@ -78,6 +78,14 @@ def test_without_background_there_is_no_enrichment(model, tmp_path):
     assert "Enrichment" not in (tmp_path / "out/panel.html").read_text()
 
 
+def test_too_few_background_sites_for_any_call_are_noted(tmp_path, caplog):
+    model = HandMade(MOTIFS, background=np.linspace(0, 0.6, 9))
+    settings = PanelSettings(background="none")
+    with caplog.at_level("INFO"):
+        run_panel(model, ["ACUAACACUAAC", "ACGU"], tmp_path / "out", settings)
+    assert "the lowest q-value is 0.6, and the fewest background sites" in caplog.text
+
+
 def test_the_wide_table_has_a_row_for_each_site(model, tmp_path):
     sequences = sites_of("QKI", 4)
     long = run_panel(model, sequences, tmp_path / "long").table
@@ -190,7 +198,7 @@ def test_many_sites_become_clusters_whose_sizes_add_up(monkeypatch):
 
 
 @pytest.mark.draws
-@pytest.mark.parametrize("shape", [(1, 1), (2, 1), (1, 3), (60, 31)])
+@pytest.mark.parametrize("shape", [(1, 1), (2, 1), (1, 3), (25, 9)])
 def test_heatmaps_of_any_shape_are_drawn(shape, tmp_path):
     values = np.random.default_rng(1).random(shape)
     names = [f"site{i}" for i in range(shape[0])]

@@ -44,6 +44,10 @@ def joint(tmp_path):
     rbps = [{"name": "QKI", "directory": "rbps/QKI"}]
     network = {"file": "../../model.keras", "output": 0}
     (make_run(directory / "rbps/QKI", network=network) / "model.keras").unlink()
+    evaluated = directory / "evaluated/test/QKI"
+    evaluated.mkdir(parents=True)
+    for name in ("metrics.json", "predictions.tsv"):
+        (evaluated / name).write_text("{}")
     return make_run(directory, rbps=rbps)
 
 
@@ -72,7 +76,10 @@ def test_an_ensemble_is_added_with_its_members(tmp_path):
 
 def test_a_joint_run_is_added_with_its_rbps(joint):
     added = names_in(packing.add(joint, "two").directory)
-    assert added == OF_A_TRAINING | {f"rbps/QKI/{name}" for name in OF_A_RUN}
+    assert added == OF_A_TRAINING | {
+        *(f"rbps/QKI/{name}" for name in OF_A_RUN),
+        "evaluated/test/QKI/metrics.json",
+    }
 
 
 def test_one_rbp_of_a_joint_run_has_no_network_to_take_along(joint):

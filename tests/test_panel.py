@@ -1,0 +1,45 @@
+"""The command and the method that make a panel of a joint run."""
+
+import numpy as np
+import pytest
+
+from deeprke_tf import load_run, panel
+from deeprke_tf.runs import packing
+from tests.support.small_runs import make_sites, write_table
+
+pytest_plugins = ["tests.support.run_fixtures"]
+
+
+@pytest.fixture(scope="module")
+def sites(tmp_path_factory):
+    return write_table(tmp_path_factory.mktemp("sites") / "s.tsv", make_sites(12, 3))
+
+
+def test_a_panel_has_the_probabilities_of_predict(joint_run, sites, tmp_path, capsys):
+    flags = ["--model", joint_run, "--sites", sites, "--out", tmp_path / "out"]
+    assert panel.main([str(flag) for flag in flags]) == 0
+    said = capsys.readouterr().out
+    assert "sites       12 scored" in said and "background  12 sites" in said
+    run = load_run(joint_run)
+    found = run.panel(sites, out=tmp_path / "python")
+    assert (tmp_path / "out/panel.tsv").read_bytes() == (
+        tmp_path / "python/panel.tsv"
+    ).read_bytes()
+    predicted = run.predict(sites)
+    for column in ("probability", "calibrated_probability"):
+        assert np.allclose(found.table[column], predicted[column], atol=2e-6)
+    assert list(found.table.rbp) == list(predicted.rbp)
+
+
+def test_a_panel_of_a_model_given_by_its_name(joint_run, tmp_path, monkeypatch):
+    monkeypatch.setenv("DEEPRKE_MODELS", str(tmp_path / "models"))
+    packing.add(joint_run, "two")
+    found = load_run("two").panel(["ACGU" * 9], out=tmp_path / "out")
+    assert found.contents["model"] == "two"
+    assert load_run("two/A").name == "A"
+
+
+def test_a_run_of_one_rbp_has_no_panel(sequence_run, sites, tmp_path, capsys):
+    flags = ["--model", sequence_run, "--sites", sites, "--out", tmp_path / "out"]
+    assert panel.main([str(flag) for flag in flags]) == 1
+    assert "is of one RBP; a panel needs a joint run" in capsys.readouterr().err
