@@ -1,0 +1,101 @@
+"""The `console` blocks of the documents: commands, and what is shown of their output.
+
+A line that begins with `$` is a command; lines below it show some lines of its output, in
+their order, and `...` lines that are left out.
+"""
+
+import difflib
+import re
+from dataclasses import dataclass, field
+
+LEFT_OUT = "..."
+_FENCE = re.compile(r"^(?P<indent> *)(?P<ticks>`{3,})(?P<language>\S*)")
+# Of progress bars, TensorFlow and its compiler.
+_NOISE = re.compile(r"\d+%\||\d+(site|nt|window)s? \[|it/s\]|^[IWE]0000 |^WARNING: All")
+
+
+@dataclass
+class Session:
+    """A command, and lines of its output.
+
+    Attributes:
+      command: With its continued lines, without the `$`.
+      shown: Lines of the output that the page shows.
+      first: Index of the first of these lines in the page.
+    """
+
+    command: str
+    shown: list[str] = field(default_factory=list)
+    first: int = 0
+
+
+def sessions(lines: list[str]) -> list[Session]:
+    """Returns the commands of a page's `console` blocks."""
+    found, inside, continues = [], "", False
+    for i, line in enumerate(lines):
+        fence = _FENCE.match(line)
+        if fence:
+            inside = "" if inside else fence["language"] or "-"
+            continues = False
+        elif inside != "console":
+            continue
+        elif line.startswith("$ "):
+            found.append(Session(line.removeprefix("$ "), [], i + 1))
+            continues = line.endswith("\\")
+        elif continues:
+            found[-1].command += "\n" + line
+            found[-1].first = i + 1
+            continues = line.endswith("\\")
+        elif found:
+            found[-1].shown.append(line)
+    return found
+
+
+def printed(output: str) -> list[str]:
+    """Returns the lines of an output as a terminal shows them at the end."""
+    lines = [line.rsplit("\r", 1)[-1].rstrip() for line in output.split("\n")]
+    return [line for line in lines if not _NOISE.search(line)]
+
+
+def missing_line(shown: list[str], output: list[str]) -> str | None:
+    """Returns the first shown line that is not in the output, in order; None if none.
+
+    >>> missing_line(["a", "...", "c"], ["a", "b", "c"])
+    >>> missing_line(["c", "a"], ["a", "b", "c"])
+    'a'
+    """
+    rest = iter(output)
+    for line in shown:
+        if line and line != LEFT_OUT and line.rstrip() not in rest:
+            return line
+    return None
+
+
+def refreshed(shown: list[str], output: list[str]) -> tuple[list[str], list[str]]:
+    """Returns shown lines with the numbers of a new output, and those it lacks.
+
+    Each line becomes the line of the output that is most like it, after the line
+    before.
+
+    >>> refreshed(["AUROC 0.9", "...", "wrote a"], ["AUROC 0.8", "MCC 0.5", "wrote a"])
+    (['AUROC 0.8', '...', 'wrote a'], [])
+    """
+    fresh, lost, at = [], [], 0
+    for line in shown:
+        if line and line != LEFT_OUT:
+            alike = [_likeness(line, other) for other in output[at:]]
+            if not alike or max(alike) < 0.6:
+                lost.append(line)
+            else:
+                at += alike.index(max(alike)) + 1
+                line = output[at - 1]
+        fresh.append(line)
+    return fresh, lost
+
+
+def _likeness(line: str, other: str) -> float:
+    """Returns how alike two lines are but for their numbers, 0 to 1."""
+    if line == other:
+        return 1.01
+    words, others = (re.sub(r"[\d.,]+", "0", text).split() for text in (line, other))
+    return difflib.SequenceMatcher(None, words, others, autojunk=False).ratio()
