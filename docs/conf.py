@@ -1,9 +1,11 @@
 """Settings of the documentation site; `make docs` builds it into site/."""
 
+import os
 import sys
 from pathlib import Path
 
 DOCS = Path(__file__).parent
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # autodoc imports TensorFlow.
 sys.path[:0] = [str(DOCS), str(DOCS.parent)]
 
 import pages  # noqa: E402

@@ -3,9 +3,10 @@
     make docs-outputs                        # all pages
     python docs/outputs.py docs/scan.md      # one
 
-Each page with `console` blocks is run in a directory of its own that holds what a reader
-has by then (`_prepare`). Trainings give the same numbers on one machine and one set of
-versions only; tests compare the rest at each change.
+Each page with `console` or `shell-session` blocks is run in a directory of its own,
+which holds what a reader has by then (`_PREPARED`). Trainings give the same numbers on
+one machine and one set of versions only; tests compare the outputs of other commands of
+`console` blocks.
 """
 
 import os
@@ -22,15 +23,19 @@ from tests.support import documents  # noqa: E402
 
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
 NOTEBOOK = ROOT / "docs" / "tutorial_python.ipynb"
+# Figures that a page's commands make, and where the page shows them.
+PICTURES = {
+    "explaining.md": ("explained/QKI/logos/motif_1.png", "docs/explaining/motif.png"),
+}
 # What a reader has: sites, a genome, and a model of each.
 _PREPARED = """
+deeprke simulate --genome-out genome
+deeprke run --peaks genome/peaks.bed --genome genome/genome.fa --gtf genome/genes.gtf \
+    --known docs/known.meme --epochs 10 --out MYRBP
 deeprke simulate --out train.fa.gz --test-out test.fa.gz --seed 1
 deeprke simulate --out new.fa --n-sites 20 --seed 2
 deeprke preprocess --sites train.fa.gz --test-sites test.fa.gz --out tfrecords/QKI
 deeprke train --data tfrecords/QKI --out runs/QKI --preset paper --batch-norm --epochs 8
-deeprke simulate --genome-out genome
-deeprke run --peaks genome/peaks.bed --genome genome/genome.fa --gtf genome/genes.gtf \
-    --known known.meme --out MYRBP --epochs 10
 """
 
 
@@ -48,6 +53,8 @@ def _run(command: str, directory: Path) -> list[str]:
             **os.environ,
             **{"PATH": path, "PYTHONPATH": str(ROOT), "DEEPRKE_CACHE": str(cache)},
             **{"COLUMNS": "80", "TF_CPP_MIN_LOG_LEVEL": "3"},
+            # How many cores there are would change the last digits.
+            "TF_NUM_INTRAOP_THREADS": "1",
         },
     )
     if ended.returncode:
@@ -58,17 +65,18 @@ def _run(command: str, directory: Path) -> list[str]:
 def _prepare(directory: Path) -> None:
     """Makes what all pages begin with."""
     directory.mkdir(parents=True)
-    shutil.copy(ROOT / "docs" / "known.meme", directory)
+    (directory / "docs").mkdir()
+    shutil.copy(ROOT / "docs" / "known.meme", directory / "docs")
     shutil.copytree(ROOT / "tfrecords" / "sample", directory / "tfrecords" / "sample")
-    for command in _PREPARED.replace("\\\n", "").strip().splitlines():
+    for command in _PREPARED.strip().splitlines():
         print(f"$ {command}", flush=True)
         _run(command, directory)
 
 
 def refresh(page: Path, directory: Path) -> None:
-    """Runs the commands of a page in a directory, and writes what they print into it."""
+    """Runs the commands of a page in a directory, and shows what they print."""
     lines = page.read_text(encoding="utf-8").splitlines()
-    for session in documents.sessions(lines):
+    for session in documents.sessions(lines, documents.LANGUAGES):
         print(f"$ {session.command}", flush=True)
         output = _run(session.command, directory)
         fresh, lost = documents.refreshed(session.shown, output)
@@ -76,6 +84,13 @@ def refresh(page: Path, directory: Path) -> None:
         for line in lost:
             print(f"{page.name}: no line like {line!r} in:", *output, sep="\n  ")
     page.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    if page.name == "README.md":
+        import overview
+
+        overview.draw(directory / "MYRBP", directory / "docs" / "known.meme")
+    if page.name in PICTURES:
+        made, shown = PICTURES[page.name]
+        shutil.copy(directory / made, ROOT / shown)
 
 
 def execute_notebook(path: Path, directory: Path) -> None:

@@ -32,7 +32,7 @@ COPIED = {
 GUIDES = {
     "audit": "tutorial.md",
     "benchmark": "benchmark.md",
-    "crossvalidate": "tutorial.md",
+    "crossvalidate": "crossvalidate.md",
     "doctor": "devices.md",
     "evaluate": "tutorial.md",
     "explain": "explaining.md",
@@ -41,14 +41,15 @@ GUIDES = {
     "fleet": "benchmark.md",
     "models": "models.md",
     "panel": "panel.md",
-    "predict": "tutorial.md",
-    "preprocess": "tutorial.md",
+    "predict": "threshold.md",
+    "preprocess": "sites.md",
     "report": "report.md",
     "run": "tutorial.md",
     "scan": "scan.md",
-    "train": "tutorial.md",
+    "train": "presets.md",
     "tune": "tune.md",
     "variants": "variants.md",
+    "vectors": "presets.md",
 }
 _LINK = re.compile(r"(?<=\]\()(?!https?://|mailto:|#)([^)#\s]+)(#[^)\s]*)?(?=\))")
 
@@ -56,8 +57,7 @@ _LINK = re.compile(r"(?<=\]\()(?!https?://|mailto:|#)([^)#\s]+)(#[^)\s]*)?(?=\))
 def write(docs: Path) -> None:
     """Writes the page of each command, and the copies of pages from other folders."""
     for command in cli.COMMANDS:
-        page = docs / "commands" / f"{command}.md"
-        _write(page, "\n".join(_page_of(command)) + "\n")
+        _write(docs / "commands" / f"{command}.md", command_page(command))
     for source, target in COPIED.items():
         text = (docs.parent / source).read_text(encoding="utf-8")
         _write(docs / target, with_links(text, docs.parent / source, docs / target))
@@ -121,6 +121,11 @@ class _Flag:
     usage: str
     text: str
     default: str  # a sentence, or nothing
+
+
+def command_page(command: str) -> str:
+    """Returns the page of a command, in Markdown, with all of its flags."""
+    return "\n".join(_page_of(command)) + "\n"
 
 
 def _page_of(command: str) -> Iterator[str]:

@@ -1,10 +1,12 @@
-"""The code in the documents runs: Python blocks, and the shell blocks of the tutorial.
+"""The code in the documents runs, and what they show is what commands print.
 
 Each page runs in a directory that holds what a reader has by then: sites files, a
-dataset of them in tfrecords/QKI, and a run in runs/QKI. A page's Python blocks are one
-script; lines that begin with `$` in its `console` blocks run one after the other.
+genome, datasets of them, and runs. A page's Python blocks are one script; lines that
+begin with `$` in its `console` blocks run one after the other.
+`tests.support.documents` says how outputs are compared.
 """
 
+import json
 import os
 import shlex
 import shutil
@@ -16,6 +18,8 @@ import pytest
 from markdown_it import MarkdownIt
 
 from deeprke_tf import cli, simulate
+from deeprke_tf.genome.simulation import simulate_genome
+from tests.support import documents
 
 pytest_plugins = ["tests.support.run_fixtures"]
 
@@ -26,6 +30,17 @@ PAGES = [
     *sorted(ROOT.glob("docs/serving/*.md")),
     ROOT / "tfrecords/README.md",
 ]
+NOTEBOOK = ROOT / "docs/tutorial_python.ipynb"
+# One epoch of few sites shows as well that the commands fit together.
+SMALLER = {
+    "--epochs 8": "--epochs 1",
+    "--epochs 10": "--epochs 1 --no-explain",
+    "--seed 1": "--seed 1 --n-sites 300 --test-sites 60",
+}
+SMALLER_GENOME = {"--genome-out genome": "--genome-out genome --n-genes 20"}
+SMALLER_NOTEBOOK = {"n_genes=60": "n_genes=12", "epochs=12": "epochs=1"}
+# Commands whose output depends on their input alone, not on how a machine rounds.
+EXACT = ("audit", "extract", "preprocess", "simulate")
 
 
 def blocks(page, language):
@@ -37,17 +52,10 @@ def blocks(page, language):
     ]
 
 
-def commands(page):
-    """The commands of a page's `console` blocks, each joined over continued lines."""
-    lines = "".join(blocks(page, "console")).splitlines()
-    found, goes_on = [], False
-    for line in lines:
-        if goes_on:
-            found[-1] += "\n" + line
-        elif line.startswith("$ "):
-            found.append(line.removeprefix("$ "))
-        goes_on = line.endswith("\\") and (goes_on or line.startswith("$ "))
-    return found
+def sessions(page):
+    """The commands of a page's `console` blocks."""
+    lines = page.read_text(encoding="utf-8").splitlines()
+    return documents.sessions(lines, ["console"])
 
 
 def in_order_of_work(pages):
@@ -56,11 +64,25 @@ def in_order_of_work(pages):
 
 
 WITH_PYTHON = [page for page in PAGES if blocks(page, "python")]
-WITH_COMMANDS = [page for page in PAGES if commands(page)]
+WITH_COMMANDS = [page for page in PAGES if sessions(page)]
+
+
+@pytest.fixture(scope="session")
+def lab(made_once):
+    """A small genome in genome/, and sites around its peaks in MYRBP/sites."""
+
+    def make(directory):
+        made = simulate_genome(directory / "genome", n_genes=20, seed=1)
+        flags = ["--test-fraction", "0.2", "--validation-fraction", "0.1"]
+        flags += ["--peaks", made.peaks, "--genome", made.fasta, "--gtf", made.gtf]
+        flags += ["--out", directory / "MYRBP" / "sites"]
+        assert cli.main(["extract", *map(str, flags)]) == 0
+
+    return made_once("lab", make)
 
 
 @pytest.fixture
-def workspace(tmp_path, run, data):
+def workspace(tmp_path, run, data, lab):
     """The directory of a reader who has followed the README so far."""
     sites = ["--n-sites", "300", "--test-sites", "60", "--seed", "1"]
     files = ["--out", str(tmp_path / "train.fa.gz")]
@@ -68,9 +90,14 @@ def workspace(tmp_path, run, data):
     assert simulate.main([*files, *sites]) == 0
     new = ["--out", str(tmp_path / "new.fa"), "--n-sites", "20", "--seed", "2"]
     assert simulate.main(new) == 0
-    shutil.copytree(data, tmp_path / "tfrecords" / "QKI")
+    shutil.copytree(lab, tmp_path, dirs_exist_ok=True)
+    for model in ("runs/QKI", "MYRBP/model"):
+        shutil.copytree(run, tmp_path / model)
+    for dataset in ("tfrecords/QKI", "MYRBP/dataset"):
+        shutil.copytree(data, tmp_path / dataset)
     shutil.copytree(ROOT / "tfrecords" / "sample", tmp_path / "tfrecords" / "sample")
-    shutil.copytree(run, tmp_path / "runs" / "QKI")
+    (tmp_path / "docs").mkdir()
+    shutil.copy(ROOT / "docs" / "known.meme", tmp_path / "docs")
     return tmp_path
 
 
@@ -92,8 +119,19 @@ def execute(command, workspace):
     assert ended.returncode == 0, f"{ended.stdout}\n{ended.stderr}"
 
 
+def smaller(text, replaced):
+    """A command or a cell that does less work."""
+    for old, new in replaced.items():
+        text = text.replace(old, new)
+    return text
+
+
 def test_there_are_pages_with_code():
-    assert ROOT / "README.md" in WITH_PYTHON
+    assert ROOT / "README.md" in WITH_PYTHON and ROOT / "README.md" in WITH_COMMANDS
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 150
 
 
 @pytest.mark.slow
@@ -105,20 +143,45 @@ def test_the_python_of_a_page_runs(page, workspace, monkeypatch):
 
 
 @pytest.mark.slow
+def test_the_notebook_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    exec(smaller("\n".join(code), SMALLER_NOTEBOOK), {})
+
+
+def test_the_notebook_shows_what_each_cell_returns():
+    cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert all(cell["outputs"] for cell in code), "run `make docs-outputs`"
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("page", in_order_of_work(WITH_COMMANDS))
-def test_the_commands_of_a_page_run(page, workspace, monkeypatch):
+def test_the_commands_of_a_page_run(page, workspace, monkeypatch, capsys):
     monkeypatch.chdir(workspace)
+    # The tutorial takes the genome as it is, so that its outputs can be compared.
+    whole = page.name == "tutorial.md"
+    replaced = SMALLER if whole else {**SMALLER, **SMALLER_GENOME}
+    if any("deeprke run" in session.command for session in sessions(page)):
+        shutil.rmtree(workspace / "MYRBP")
+    if any("--genome-out" in session.command for session in sessions(page)):
+        shutil.rmtree(workspace / "genome")
     shell = []  # Lines of one script, as one may set a variable for the next.
-    for command in commands(page):
-        if not command.startswith("deeprke "):
-            shell.append(command)
+    for session in sessions(page):
+        if not session.command.startswith("deeprke "):
+            shell.append(session.command)
             continue
         if shell:
             execute(["bash", "-euc", "\n".join(shell)], workspace)
             shell = []
-        # In this process, which has loaded TensorFlow. One epoch shows as well as eight
-        # that the commands fit together.
-        command = command.replace("--epochs 8", "--epochs 1").replace("\\\n", " ")
-        assert cli.main(shlex.split(command)[1:]) == 0, command
+        # In this process, which has loaded TensorFlow.
+        arguments = shlex.split(smaller(session.command, replaced).replace("\\\n", " "))
+        capsys.readouterr()
+        assert cli.main(arguments[1:]) == 0, session.command
+        output = documents.printed(capsys.readouterr().out)
+        if whole and arguments[1] in EXACT:
+            stale = documents.missing_line(session.shown, output)
+            assert stale is None, f"run `make docs-outputs`: {stale!r} not in {output}"
     if shell:
         execute(["bash", "-euc", "\n".join(shell)], workspace)

@@ -48,16 +48,17 @@ class Page:
                 assert "error" not in answer, answer
                 return answer["result"]
 
-    def open(self, path):
+    def open(self, path, query=""):
         """Loads a file, and waits until it is there."""
-        self.call("Page.navigate", url=path.resolve().as_uri())
+        self.call("Page.navigate", url=f"{path.resolve().as_uri()}?{query}".rstrip("?"))
         while self._read().get("method") != "Page.loadEventFired":
             pass
 
-    def evaluate(self, expression):
-        """Returns the value of JavaScript."""
+    def evaluate(self, expression, wait=False):
+        """Returns the value of JavaScript; of a promise, waits for it if asked to."""
         answer = self.call(
-            "Runtime.evaluate", expression=expression, returnByValue=True
+            "Runtime.evaluate",
+            **{"expression": expression, "returnByValue": True, "awaitPromise": wait},
         )
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")

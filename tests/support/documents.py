@@ -1,13 +1,16 @@
-"""The `console` blocks of the documents: commands, and what is shown of their output.
+"""Sessions in the documents: commands, and what is shown of their output.
 
-A line that begins with `$` is a command; lines below it show some lines of its output, in
-their order, and `...` lines that are left out.
+Tests run `console` blocks; `make docs-outputs` also runs `shell-session` blocks, which
+take longer. A line that begins with `$` is a command; lines below it show some lines of
+its output, in their order, and `...` lines that are left out.
 """
 
 import difflib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+LANGUAGES = ("console", "shell-session")
 LEFT_OUT = "..."
 _FENCE = re.compile(r"^(?P<indent> *)(?P<ticks>`{3,})(?P<language>\S*)")
 # Of progress bars, TensorFlow and its compiler.
@@ -29,15 +32,15 @@ class Session:
     first: int = 0
 
 
-def sessions(lines: list[str]) -> list[Session]:
-    """Returns the commands of a page's `console` blocks."""
+def sessions(lines: list[str], languages: Sequence[str]) -> list[Session]:
+    """Returns the commands of a page's blocks in some languages."""
     found, inside, continues = [], "", False
     for i, line in enumerate(lines):
         fence = _FENCE.match(line)
         if fence:
             inside = "" if inside else fence["language"] or "-"
             continues = False
-        elif inside != "console":
+        elif inside not in languages:
             continue
         elif line.startswith("$ "):
             found.append(Session(line.removeprefix("$ "), [], i + 1))
