@@ -55,8 +55,9 @@ def sessions(lines: list[str], languages: Sequence[str]) -> list[Session]:
 
 
 def printed(output: str) -> list[str]:
-    """Returns the lines of an output as a terminal shows them at the end."""
+    """Returns the lines of an output as a terminal shows them, without seconds."""
     lines = [line.rsplit("\r", 1)[-1].rstrip() for line in output.split("\n")]
+    lines = [re.sub(r", \d+(\.\d+)? s$", "", line) for line in lines]
     return [line for line in lines if not _NOISE.search(line)]
 
 
@@ -87,7 +88,7 @@ def refreshed(shown: list[str], output: list[str]) -> tuple[list[str], list[str]
     for line in shown:
         if line and line != LEFT_OUT:
             alike = [_likeness(line, other) for other in output[at:]]
-            if not alike or max(alike) < 0.6:
+            if not alike or max(alike)[0] < 0.6:
                 lost.append(line)
             else:
                 at += alike.index(max(alike)) + 1
@@ -96,9 +97,11 @@ def refreshed(shown: list[str], output: list[str]) -> tuple[list[str], list[str]
     return fresh, lost
 
 
-def _likeness(line: str, other: str) -> float:
-    """Returns how alike two lines are but for their numbers, 0 to 1."""
-    if line == other:
-        return 1.01
+def _likeness(line: str, other: str) -> tuple[float, float]:
+    """Returns how alike two lines are but for their numbers, and with them; 0 to 1."""
     words, others = (re.sub(r"[\d.,]+", "0", text).split() for text in (line, other))
+    return _ratio(words, others), _ratio(line.split(), other.split())
+
+
+def _ratio(words: list[str], others: list[str]) -> float:
     return difflib.SequenceMatcher(None, words, others, autojunk=False).ratio()
