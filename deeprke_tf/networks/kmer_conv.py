@@ -6,9 +6,11 @@ one row for each position of the kernel. Additions replace matrix products, and 
 result equals a `Conv1D` over the vectors, apart from rounding.
 """
 
+import functools
 from typing import Any
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 from deeprke_tf.data.kmers import PAD_ID
@@ -99,34 +101,43 @@ class KmerConv1D(layers.Layer):
         kernel = ops.reshape(ops.transpose(self.convolution.kernel, [1, 0, 2]), [n, -1])
         products = ops.reshape(ops.matmul(vectors, kernel), [n_ids, size, -1])
         table = ops.transpose(products, [1, 0, 2])
-        return _summed_rows(table, ids) + self.convolution.bias
+        sum_rows = _row_sum(*table.shape, keras.backend.standardize_dtype(table.dtype))
+        return sum_rows(table, ops.cast(ids, "int32")) + self.convolution.bias
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments that make an equal layer."""
         return super().get_config() | self._shape
 
 
-def _summed_rows(table: Any, ids: Any) -> Any:
-    """Sums, at each position, the rows of the ids around it, on TensorFlow.
+@functools.cache
+def _row_sum(kernel_size: int, n_ids: int, filters: int, dtype: str) -> Any:
+    """Returns a function that sums, at each position, the rows of the ids around it.
 
-    Args:
-      table: float [kernel_size, n_ids, filters]; zero for padding.
-      ids: int64 [batch, n_kmers].
+    From a table, float [kernel_size, n_ids, filters], zero for padding, and ids, int32
+    [batch, n_kmers], to float [batch, n_kmers, filters]; on TensorFlow.
 
-    Returns:
-      float [batch, n_kmers, filters].
+    TensorFlow never forgets a gradient that was written for a graph, nor the graph: in
+    one function for all networks it is written once, and their memory is freed.
     """
     # Not at the top: other backends of Keras do without it.
     import tensorflow as tf
 
-    kernel_size, n_ids, filters = table.shape
-    batch, n_kmers = tf.unstack(tf.shape(ids))
     before = (kernel_size - 1) // 2  # as padding="same" has it
-    offsets = tf.range(kernel_size)
-    ids = tf.cast(ids, tf.int32)
+    offsets = np.arange(kernel_size, dtype=np.int32)[:, np.newaxis]
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([kernel_size, n_ids, filters], dtype),
+            tf.TensorSpec([None, None], tf.int32),
+        ],
+        autograph=False,
+    )
+    def sum_rows(table: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
+        return summed(table, ids)
 
     @tf.custom_gradient
-    def summed(table: Any) -> tuple[Any, Any]:
+    def summed(table: tf.Tensor, ids: tf.Tensor) -> tuple[tf.Tensor, Any]:
+        batch, n_kmers = tf.unstack(tf.shape(ids))
         sides = [[0, 0], [before, kernel_size - 1 - before]]
         padded = tf.pad(ids, sides, constant_values=PAD_ID)
         around = [padded[:, j : j + n_kmers] + j * n_ids for j in range(kernel_size)]
@@ -136,7 +147,7 @@ def _summed_rows(table: Any, ids: Any) -> Any:
             segment_ids=tf.repeat(tf.range(batch * n_kmers), kernel_size),
         )
 
-        def gradient(dy: Any) -> Any:
+        def gradient(dy: tf.Tensor) -> tuple[tf.Tensor, None]:
             # The row of an id at one kernel position gathers the gradient from every
             # output that read it there.
             sides = [[0, 0], [kernel_size - 1 - before, before], [0, 0]]
@@ -145,15 +156,15 @@ def _summed_rows(table: Any, ids: Any) -> Any:
             order = tf.argsort(flat, stable=True)
             row, column = order // n_kmers, order % n_kmers
             places = row * (n_kmers + kernel_size - 1) + column + kernel_size - 1
-            rows = tf.gather(flat, order) + offsets[:, tf.newaxis] * n_ids
+            rows = tf.gather(flat, order) + offsets * n_ids
             summed_by_id = tf.raw_ops.SparseSegmentSumWithNumSegments(
                 data=tf.reshape(dy, [-1, filters]),
-                indices=tf.reshape(places - offsets[:, tf.newaxis], [-1]),
+                indices=tf.reshape(places - offsets, [-1]),
                 segment_ids=tf.reshape(rows, [-1]),
                 num_segments=kernel_size * n_ids,
             )
-            return tf.reshape(summed_by_id, [kernel_size, n_ids, filters])
+            return tf.reshape(summed_by_id, [kernel_size, n_ids, filters]), None
 
         return tf.reshape(y, [batch, n_kmers, filters]), gradient
 
-    return summed(table)
+    return sum_rows

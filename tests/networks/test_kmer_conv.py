@@ -1,5 +1,8 @@
 """The convolution over k-mer vectors by table lookup."""
 
+import gc
+import weakref
+
 import keras
 import numpy as np
 import pytest
@@ -103,3 +106,16 @@ def test_a_saved_layer_loads_with_its_settings(tmp_path):
     ids = padded_ids(7, 9)
     np.testing.assert_array_equal(loaded(ids), layer(ids))
     assert len(again.trainable_weights) == 3
+
+
+def test_a_layer_that_is_gone_leaves_no_graph_behind():
+    # TensorFlow keeps every graph with a gradient of its own, and all that it holds.
+    def traced():
+        layer = layer_with_vectors()
+        signature = [tf.TensorSpec([None, None], tf.int64)]
+        function = tf.function(lambda ids: layer(ids), input_signature=signature)
+        return weakref.ref(function.get_concrete_function().graph)
+
+    graph = traced()
+    gc.collect()
+    assert graph() is None
