@@ -33,7 +33,7 @@ def local(run, sites, tmp_path, *flags):
     """The rows of the table that `predict` writes with the run."""
     out = tmp_path / "local.tsv"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(api, "load_run", lambda _directory: run)
+        patch.setattr(api, "load_run", lambda _directory, rbp=None: run)
         assert run_predict(sites, out, "--model", "run", *flags) == 0
     return rows_of(out)
 
