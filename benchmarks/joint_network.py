@@ -1,0 +1,169 @@
+"""Trains one network for all experiments of RBP-31, and compares it with single ones.
+
+    python benchmarks/joint_network.py --data-dir DATA --out OUT --single RESULTS
+
+OUT gets a dataset of each experiment (`data/NAME`), the joint run (`run`), its measures
+on the test splits, `joint.json` and `joint.png`. What is there is not made again. The
+settings were chosen before the test splits were read. Single networks are the test
+results of `deeprke benchmark`, preset `deeprke`, protocol `grouped`, seed 1, such as
+docs/results/rbp31/results. At the end the time of one pass is compared with that of a
+network of one RBP.
+"""
+
+import argparse
+import json
+import shlex
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from scipy import stats
+
+from deeprke_tf import api, train
+from deeprke_tf.benchmarking import experiments
+from deeprke_tf.runs import scorer
+from deeprke_tf.system import files, plotting, tensorflow
+from pipelines import preprocess
+
+# The RBP of each experiment, by its number.
+NAMES = (
+    *("AGO1-4", "AGO2-PARCLIP-MNase", "AGO2-HITSCLIP-1", "AGO2-HITSCLIP-2"),
+    *("AGO2-CLIPseq", "EIF4A3-CLIPseq-1", "EIF4A3-CLIPseq-2", "ELAVL1-PARCLIP"),
+    *("ELAVL1-PARCLIP-MNase", "ELAVL1-PARCLIP-A", "ELAVL1-CLIPseq", "EWSR1", "FUS"),
+    *("FUS-mutant", "IGF2BP1-3", "HNRNPC-iCLIP-1", "HNRNPC-iCLIP-2", "HNRNPL-HeLa"),
+    *("HNRNPL-U266", "HNRNPLL", "MOV10", "NSUN2", "PUM2", "QKI", "SRSF1", "TAF15"),
+    *("TARDBP", "TIA1", "TIAL1", "U2AF2-iCLIP-1", "U2AF2-iCLIP-2"),
+)
+SETTINGS = (
+    "--preset deeprke-no-structure --epochs 8 --batch-size 256 --dense-units 128 "
+    "--dropout 0.2 --mixed-precision --seed 1"
+)
+
+
+def make_datasets(data_dir: Path, out: Path) -> dict[str, str]:
+    """Preprocesses each experiment; returns its name by the name of its RBP."""
+    of_rbps = {}
+    for experiment in experiments.find("rbp31", data_dir):
+        name = NAMES[experiment.number - 1]
+        of_rbps[name] = experiment.name
+        if not (out / name / "dataset.json").exists():
+            ((sites, _),), ((test, _),) = experiment.train, experiment.test
+            flags = ["--sites", sites, "--test-sites", test, "--no-structure"]
+            flags += ["--validation-groups", "overlap", "--out", out / name]
+            if preprocess.main(list(map(str, flags))):
+                raise SystemExit(f"{experiment.name} could not be preprocessed.")
+    return of_rbps
+
+
+def measured(run: Path, datasets: list[Path]) -> dict[str, dict]:
+    """Returns the measures of each RBP on its test split, scored once and kept."""
+    joint = api.load_run(run)
+    paths = {name: run / "rbps" / name / "metrics.json" for name in joint.names}
+    kept = {name: json.loads(path.read_text()) for name, path in paths.items()}
+    if any(found["split"] != "test" for found in kept.values()):
+        evaluated = joint.evaluate(datasets)
+        evaluated.write(evaluated.usual_place)
+        kept = {name: of.measures for name, of in evaluated.evaluations.items()}
+    return kept
+
+
+def compared(
+    measures: dict[str, dict], of_rbps: dict[str, str], single: Path, manifest: dict
+) -> dict:
+    """Returns a row for each RBP, and the differences from single networks."""
+    rows = []
+    for facts in manifest["rbps"]:
+        name = facts["name"]
+        path = single / of_rbps[name] / "deeprke.grouped.seed1.none.json"
+        alone = json.loads(path.read_text())
+        row = {"rbp": name, "experiment": of_rbps[name]}
+        row |= {k: facts[k] for k in ("n_sites", "n_positive", "n_left_out")}
+        row |= {k: measures[name][k] for k in ("auroc", "auroc_ci", "auprc")}
+        rows.append(row | {"single_auroc": alone["auroc"]})
+    joint, alone = (
+        np.array([row[key] for row in rows]) for key in ("auroc", "single_auroc")
+    )
+    rng = np.random.default_rng(1)
+    drawn = rng.integers(0, len(rows), [10_000, len(rows)])
+    means = (joint - alone)[drawn].mean(axis=1)
+    return {
+        "mean_auroc": float(joint.mean()),
+        "mean_single_auroc": float(alone.mean()),
+        "mean_difference": float((joint - alone).mean()),
+        "interval_over_rbps": np.quantile(means, [0.025, 0.975]).tolist(),
+        "n_better": int((joint > alone).sum()),
+        "wilcoxon_p": float(stats.wilcoxon(joint - alone).pvalue),
+        "rbps": rows,
+    }
+
+
+def draw(result: dict, path: Path) -> None:
+    """Draws the AUROC of both for each RBP, the largest gain of the joint one first."""
+    rows = sorted(result["rbps"], key=lambda row: row["auroc"] - row["single_auroc"])
+    figure = plotting.new_figure(7.0, 0.22 * len(rows) + 1.2)
+    axes = figure.subplots()
+    for place, row in enumerate(rows):
+        ends = row["single_auroc"], row["auroc"]
+        axes.plot(ends, [place, place], color="0.75", zorder=1)
+    places = range(len(rows))
+    for key, color, label in (
+        ("single_auroc", plotting.VERMILION, "a network of its own, with structure"),
+        ("auroc", plotting.BLUE, "the joint network, sequence alone"),
+    ):
+        values = [row[key] for row in rows]
+        axes.scatter(values, places, s=22, color=color, label=label, zorder=2)
+    axes.set_yticks(places, [row["rbp"] for row in rows], fontsize=7)
+    axes.set_xlabel("Test AUROC")
+    axes.legend(loc="lower left", fontsize=8)
+    plotting.write(figure, path)
+
+
+def time_of_a_pass(run: Path, n_sites: int = 2_000, n_rounds: int = 5) -> dict:
+    """Times all outputs against a network of one RBP, in turn, on random sites."""
+    joint = api.load_run(run)
+    alone = joint[joint.names[0]].model  # with weights of its own
+    rng = np.random.default_rng(1)
+    sites = [{"sequence_kmers": ids} for ids in rng.integers(2, 66, [n_sites, 99])]
+    score_alone, score_all = scorer.scorer(alone), joint.scorer(256)
+    seconds = []
+    for _round in range(n_rounds + 1):  # the first one traces
+        started = time.perf_counter()
+        scorer.score_sites(score_alone, sites, 256)
+        between = time.perf_counter()
+        score_all(sites)
+        seconds.append((between - started, time.perf_counter() - between))
+    ratios = [of_all / of_one for of_one, of_all in seconds[1:]]
+    return {
+        "time_ratio_of_all_outputs": float(np.median(ratios)),
+        "lowest_and_highest_ratio": [min(ratios), max(ratios)],
+        "sites_per_s": n_sites / float(np.median([s for _one, s in seconds[1:]])),
+    }
+
+
+def main() -> None:
+    """Makes what is not there yet, and prints the comparison."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--single", type=Path, required=True)
+    flags = parser.parse_args()
+    tensorflow.import_tensorflow()
+    of_rbps = make_datasets(flags.data_dir, flags.out / "data")
+    datasets = [flags.out / "data" / name for name in of_rbps]
+    run = flags.out / "run"
+    if not (run / "manifest.json").exists():
+        arguments = ["--joint", "--data", *map(str, datasets), "--out", str(run)]
+        if train.main([*arguments, *shlex.split(SETTINGS)]):
+            sys.exit("Training failed.")
+    manifest = json.loads((run / "manifest.json").read_text())
+    result = compared(measured(run, datasets), of_rbps, flags.single, manifest)
+    result |= {"settings": SETTINGS, "joint": manifest["joint"]}
+    result |= time_of_a_pass(run)
+    files.write_json(flags.out / "joint.json", result)
+    draw(result, flags.out / "joint.png")
+    print(*(f"{k}: {v}" for k, v in result.items() if k != "rbps"), sep="\n")
+
+
+if __name__ == "__main__":
+    main()
