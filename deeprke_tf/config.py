@@ -214,6 +214,11 @@ class TrainConfig:
     """Class weights in the loss; `balanced` gives both classes the same total."""
     label_smoothing: DropoutRate = 0.0
     """Label smoothing, towards the fraction of bound sites."""
+    frozen_epochs: OptionalCount = 0
+    """Of a training from another run: epochs in which only the output is trained."""
+    body_rate: Fraction = 1.0
+    """Of a training from another run: learning rate of all weights but those of the
+    output, as a fraction of the learning rate."""
     mixed_precision: bool = False
     """Compute in bfloat16; weights, loss and probabilities stay float32."""
     seed: Seed = 1

@@ -55,6 +55,10 @@ class TrainFlags:
     """File of settings such as a run's config.json, in place of a preset."""
     vectors_from: Path | None = None
     """Directory that `deeprke vectors` made; the k-mer vectors are not trained here."""
+    init_from: Path | None = None
+    """Run, joint run or name of a model to start from, for few sites: its network
+    without the output, and its k-mer vectors. Without --preset or --config the network
+    has its settings, --frozen-epochs is 2 and --body-rate 0.1."""
     joint: bool = False
     """Train one network for all datasets; the names of their directories are those of
     the RBPs. Each RBP has a run of its own in OUT/rbps."""
@@ -108,6 +112,7 @@ def train(flags: TrainFlags) -> None:
         flags.out or Path("runs") / f"{data.resolve().name}-{flags.settings_name}",
         config=flags.run_config,
         vectors_from=flags.vectors_from,
+        init_from=flags.init_from,
         ensemble=flags.ensemble,
         devices=flags.devices,
         overwrite=flags.overwrite,
@@ -119,10 +124,11 @@ def _train_joint(flags: TrainFlags) -> None:
     """Trains one network for all datasets."""
     from deeprke_tf import api
 
-    if flags.ensemble > 1 or flags.shard:
+    if flags.ensemble > 1 or flags.shard or flags.init_from:
         raise UserError(
-            "`joint` trains one network; for an ensemble give one command for each "
-            "`seed`, and `shard` is for networks of single RBPs."
+            "`joint` trains one network, from the start: `ensemble`, `shard` and "
+            "`init_from` do not go with it. For an ensemble give one command for each "
+            "`seed`, and several runs to `predict`."
         )
     api.fit_joint(
         description.find(flags.data),
@@ -146,9 +152,10 @@ def _train_several(flags: TrainFlags) -> None:
             "`overwrite=True` is for one run: each of several processes would delete "
             "what another has trained. Delete the runs that are to be trained again."
         )
-    if flags.ensemble > 1:
+    if flags.ensemble > 1 or flags.init_from:
         raise UserError(
-            "`ensemble` is for one dataset; give one command for each of several."
+            "`ensemble` and `init_from` are for one dataset; give one command for each "
+            "of several."
         )
     datasets = description.find(flags.data)
     out = flags.out or Path("runs")

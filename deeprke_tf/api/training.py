@@ -12,6 +12,7 @@ from deeprke_tf.api.run import Run
 from deeprke_tf.config import JointConfig, RunConfig
 from deeprke_tf.data.description import Dataset
 from deeprke_tf.errors import UserError, require_positive
+from deeprke_tf.runs import catalog
 from deeprke_tf.system import directories, tensorflow
 from deeprke_tf.system.arguments import checked
 from deeprke_tf.system.paths import PathLike, optional_path
@@ -30,6 +31,7 @@ def fit(
     preset: str | None = None,
     config: PathLike | RunConfig | None = None,
     vectors_from: PathLike | None = None,
+    init_from: PathLike | None = None,
     ensemble: int = 1,
     devices: int | None = None,
     overwrite: bool = False,
@@ -51,6 +53,9 @@ def fit(
         `config.json` of a run.
       vectors_from: Directory of `deeprke vectors`; by default the k-mer vectors are
         trained on the training sites.
+      init_from: Run, joint run or name of a model to start from, for few sites: its
+        network without the output, and its k-mer vectors. Without `preset` or `config`,
+        the network has its settings, `frozen_epochs` is 2 and `body_rate` 0.1.
       ensemble: Number of runs to train and average as one model, with the given seed
         and those that follow it. Finished ones in `out` are not trained again.
       devices: Number of GPUs to use, by default all; without a GPU, logical CPU devices
@@ -71,10 +76,21 @@ def fit(
     """
     if "tensorflow" not in sys.modules:
         tensorflow.import_tensorflow()
+    from deeprke_tf.training import fine_tuning
     from deeprke_tf.training.ensemble import train_ensemble
     from deeprke_tf.training.run import train_run
-    from deeprke_tf.training.settings import run_config
+    from deeprke_tf.training.settings import fine_tuning_settings, run_config
 
+    source = None
+    if init_from is not None:
+        if vectors_from is not None or ensemble > 1:
+            raise UserError(
+                "`init_from` brings its k-mer vectors and trains one run: give neither "
+                "`vectors_from` nor `ensemble` with it."
+            )
+        source = fine_tuning.read(catalog.resolve(init_from))
+        if preset is None and config is None:
+            config = fine_tuning_settings(source.config)
     chosen = run_config(preset, config, settings)
     require_positive(ensemble=ensemble)
     directory = data.directory if isinstance(data, Dataset) else Path(data)
@@ -89,7 +105,7 @@ def fit(
         if ensemble > 1:
             train_ensemble(directory, out, chosen, ensemble, **options)
         else:
-            train_run(directory, out, chosen, **options)
+            train_run(directory, out, chosen, source=source, **options)
     return load_single(out)
 
 

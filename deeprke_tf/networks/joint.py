@@ -56,6 +56,11 @@ def copy_body(source: keras.Model, target: keras.Model) -> None:
             layer.set_weights(source.get_layer(layer.name).get_weights())
 
 
+def is_of_output(path: str) -> bool:
+    """Tells whether a weight is of the output, by its path such as `dense/bias`."""
+    return _OUTPUT in path.split("/")
+
+
 def _vectors(network: keras.Model, view: str) -> np.ndarray:
     convolution = network.get_layer(f"{view.removesuffix('_kmers')}_cnn_conv_1")
     return np.asarray(convolution.vectors.get_weights()[0])

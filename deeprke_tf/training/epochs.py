@@ -18,8 +18,9 @@ from deeprke_tf.config import ModelConfig, RunConfig, TrainConfig
 from deeprke_tf.errors import UserError
 from deeprke_tf.networks.deeprke import build_model
 from deeprke_tf.system.progress import Bar, Progress, no_progress
-from deeprke_tf.training import objective
+from deeprke_tf.training import fine_tuning, objective
 from deeprke_tf.training.checkpoint import TrainingState
+from deeprke_tf.training.fine_tuning import Source
 from deeprke_tf.training.task import Task
 
 _logger = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ def fit(
     log_dir: Path,
     progress: Progress = no_progress,
     n_epochs: int | None = None,
+    source: Source | None = None,
 ) -> keras.Model:
     """Trains until the validation AUROC no longer rises, from `state` on.
 
@@ -49,6 +51,7 @@ def fit(
       progress: Shows the sites of each epoch.
       n_epochs: Ends after so many epochs, which the learning rate is not told, and
         leaves validation out; None: early stopping.
+      source: The run to start from, if any.
 
     Returns:
       The network of the best epoch, or of the last one without validation; float32 and
@@ -62,7 +65,7 @@ def fit(
     run_config = dataclasses.replace(run_config, train=settings)
     keras.utils.set_random_seed(settings.seed % 2**32)  # NumPy takes no more bits.
     with strategy.scope():
-        model = state.load_model() or compiled_model(task, run_config, vectors)
+        model = state.load_model() or compiled_model(task, run_config, vectors, source)
     measure = _no_measures if n_epochs else task.measures(model, settings)
     log = tf.summary.create_file_writer(str(log_dir))
     while not state.is_finished(settings) and state.n_epochs != n_epochs:
@@ -85,8 +88,20 @@ def _no_measures() -> dict[str, float]:
     return {}
 
 
-def compiled_model(task: Task, run_config: RunConfig, vectors: Vectors) -> keras.Model:
-    """Builds and compiles the network, in the precision of the settings."""
+def compiled_model(
+    task: Task, run_config: RunConfig, vectors: Vectors, source: Source | None = None
+) -> keras.Model:
+    """Builds and compiles the network, in the precision of the settings.
+
+    Args:
+      task: What to train on.
+      run_config: All settings.
+      vectors: k-mer vectors, by view, and k-mer weights.
+      source: The run to start from, if any.
+
+    Raises:
+      UserError: The network of the source has another shape.
+    """
     before = keras.config.dtype_policy()
     if run_config.train.mixed_precision:
         keras.config.set_dtype_policy("mixed_bfloat16")
@@ -94,17 +109,29 @@ def compiled_model(task: Task, run_config: RunConfig, vectors: Vectors) -> keras
         model = _built(run_config.model, vectors, task)
     finally:
         keras.config.set_dtype_policy(before)
+    if source is not None:
+        fine_tuning.copy_body(source, model)
     model.compile(
-        optimizer=keras.optimizers.Adam(
-            objective.learning_rate(run_config.train, task.n_sites),
-            clipnorm=run_config.train.clip_norm,
-        ),
+        optimizer=_optimizer(run_config.train, task.n_sites),
         loss=task.loss,
         jit_compile=False,  # XLA is several times slower on CPUs.
     )
     # A training step that makes the optimizer's variables would be traced twice.
     model.optimizer.build(model.trainable_variables)
     return model
+
+
+def _optimizer(settings: TrainConfig, n_sites: int) -> keras.optimizers.Optimizer:
+    rate = objective.learning_rate(settings, n_sites)
+    if settings.frozen_epochs == 0 and settings.body_rate == 1:
+        return keras.optimizers.Adam(rate, clipnorm=settings.clip_norm)
+    n_steps = objective.steps_per_epoch(settings, n_sites)
+    return fine_tuning.FineTuningAdam(
+        rate,
+        clipnorm=settings.clip_norm,
+        frozen_steps=settings.frozen_epochs * n_steps,
+        body_rate=settings.body_rate,
+    )
 
 
 def _built(model_config: ModelConfig, vectors: Vectors, task: Task) -> keras.Model:

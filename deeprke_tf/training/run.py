@@ -15,6 +15,7 @@ from deeprke_tf.system import files, tables
 from deeprke_tf.system.progress import Progress, no_progress
 from deeprke_tf.training import devices, epochs, report, start, vectors
 from deeprke_tf.training.checkpoint import TrainingState
+from deeprke_tf.training.fine_tuning import Source
 from deeprke_tf.training.task import SingleTask
 
 _logger = logging.getLogger(__name__)
@@ -26,6 +27,7 @@ def train_run(
     run_config: RunConfig,
     *,
     vectors_from: Path | None = None,
+    source: Source | None = None,
     n_devices: int | None = None,
     overwrite: bool = False,
     progress: Progress = no_progress,
@@ -37,6 +39,7 @@ def train_run(
       out: Run directory; `deeprke_tf.runs.layout` lists its files.
       run_config: All settings.
       vectors_from: Directory of ready k-mer vectors, or None to train them.
+      source: The run to start from, in place of `vectors_from`.
       n_devices: Devices to train on; see `devices.strategy`.
       overwrite: Delete the run that `out` holds, and start again.
       progress: Shows the sites of each epoch.
@@ -49,7 +52,11 @@ def train_run(
     """
     # Before TensorFlow computes or reads anything: then it no longer splits the CPU.
     strategy = devices.strategy(n_devices)
+    if source is not None:
+        vectors_from = source.directory
     info, given = start.checked(data, run_config, vectors_from)
+    if source is not None:
+        info.require_encoding(source.encoding, run_config.model.views)
     start.prepare(out, run_config, info, vectors_from, overwrite)
     _logger.info("data %s: %s", data, _split_sizes(info))
     kmer_vectors = vectors.make_vectors(info, out, run_config, given)
@@ -60,10 +67,13 @@ def train_run(
     model = epochs.fit(
         *(SingleTask(info, run_config), run_config, kmer_vectors, strategy, state),
         *(out / layout.LOGS, progress),
+        source=source,
     )
     seconds = time.monotonic() - started
     measured = _write_results(out, model, info, run_config, state)
     own = report.facts(out, state, strategy, kmer_vectors, vectors_from)
+    if source is not None:
+        own["init_from"] = source.directory.name
     report.write_manifest(out, info, run_config, measured, own)
     state.remove()
     summary = [

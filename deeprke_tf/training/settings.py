@@ -11,6 +11,7 @@ from typing import Any
 from deeprke_tf import config, presets
 from deeprke_tf.config import RunConfig
 from deeprke_tf.errors import UserError
+from deeprke_tf.runs import catalog, layout
 
 # The dataset that comes with the package, to try it with.
 SAMPLE = Path("tfrecords/sample")
@@ -63,6 +64,18 @@ def run_config(
     return config.from_dict(RunConfig, _as_json(parts), "settings")
 
 
+def fine_tuning_settings(source: RunConfig) -> RunConfig:
+    """Returns the default settings of a training that starts from another run.
+
+    Args:
+      source: Settings of that run; network and vectors are taken from it.
+    """
+    train = dataclasses.replace(
+        presets.preset(presets.DEFAULT).train, frozen_epochs=2, body_rate=0.1
+    )
+    return RunConfig(source.model, source.vectors, train)
+
+
 def defaults_of(argv: Sequence[str]) -> dict[str, Any]:
     """Returns the defaults of the common flags of `train` and `tune`, by name.
 
@@ -75,12 +88,17 @@ def defaults_of(argv: Sequence[str]) -> dict[str, Any]:
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument("--preset")
     first.add_argument("--config", type=Path)
+    first.add_argument("--init-from", "--init_from", type=Path)
     first.add_argument("--epochs")
     first.add_argument("--min-steps", "--min_steps")
     given, _rest = first.parse_known_args(argv)
     is_raised = given.epochs is None or given.min_steps is not None
     single = {} if is_raised else {"min_steps": 0}
-    settings = run_config(given.preset, given.config, single)
+    base = given.config
+    if given.init_from and not (given.preset or base):
+        directory = catalog.resolve(given.init_from)
+        base = fine_tuning_settings(config.load(RunConfig, directory / layout.CONFIG))
+    settings = run_config(given.preset, base, single)
     preset = given.preset or presets.DEFAULT
     return {"preset": preset, "config": given.config, **vars(settings)}
 

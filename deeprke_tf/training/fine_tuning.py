@@ -1,0 +1,115 @@
+"""Training that starts from the network of another run, for few sites.
+
+The body of the network, all before its output, comes from the other run. It stays as it
+is for the first epochs, in which the new output learns, then learns at a lower rate.
+"""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+from keras import ops
+
+from deeprke_tf import config
+from deeprke_tf.config import RunConfig
+from deeprke_tf.data.encoding import Encoding
+from deeprke_tf.errors import UserError
+from deeprke_tf.networks import joint
+from deeprke_tf.runs import layout
+from deeprke_tf.runs.joint import JointNetwork, is_joint
+from deeprke_tf.runs.run import Run
+
+
+class Source(NamedTuple):
+    """A run to start from.
+
+    Attributes:
+      directory: It holds the k-mer vectors; of an RBP of a joint run the joint one.
+      config: All settings.
+      encoding: How its k-mer ids are made.
+    """
+
+    directory: Path
+    config: RunConfig
+    encoding: Encoding
+
+    def network(self) -> keras.Model:
+        """Loads the network.
+
+        Raises:
+          UserError: A file is damaged.
+        """
+        if is_joint(self.directory):
+            return JointNetwork.load(self.directory).model
+        return Run.load(self.directory).model
+
+
+def read(directory: Path) -> Source:
+    """Reads settings and encoding of a run, a joint run, or one RBP of a joint run.
+
+    Raises:
+      UserError: It is none, an ensemble, or damaged.
+    """
+    manifest = layout.read_manifest(directory)
+    if "members" in manifest:
+        names = ", ".join(member["directory"] for member in manifest["members"])
+        raise UserError(
+            f"{directory} is an ensemble; `init_from` takes a member: {names}."
+        )
+    with layout.damage_told(directory):
+        if "network" in manifest:
+            directory = (directory / manifest["network"]["file"]).parent.resolve()
+        source = f"{directory / layout.MANIFEST}: encoding"
+        encoding = config.from_dict(Encoding, manifest["encoding"], source)
+    return Source(
+        directory, config.load(RunConfig, directory / layout.CONFIG), encoding
+    )
+
+
+def copy_body(source: Source, model: keras.Model) -> None:
+    """Copies all weights but those of the output.
+
+    Raises:
+      UserError: The network has another shape, or the source is damaged.
+    """
+    try:
+        joint.copy_body(source.network(), model)
+    except ValueError as error:
+        raise UserError(
+            f"The network of {source.directory} has another shape than the one to "
+            "train; leave the settings of the network out to take those of "
+            "`init_from`."
+        ) from error
+
+
+@keras.saving.register_keras_serializable("deeprke_tf")
+class FineTuningAdam(keras.optimizers.Adam):
+    """Adam with a lower learning rate for all weights but those of the output.
+
+    Args:
+      frozen_steps: Steps in which the other weights stay as they are.
+      body_rate: Their learning rate after that, as a fraction.
+    """
+
+    def __init__(self, *args: Any, frozen_steps: int, body_rate: float, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.frozen_steps = frozen_steps
+        self.body_rate = body_rate
+
+    def build(self, variables: Any) -> None:
+        """Makes the moments of the weights."""
+        super().build(variables)
+        self._are_of_output = [joint.is_of_output(v.path) for v in variables]
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Updates one weight."""
+        # TensorFlow's variable has no path; Adam finds its moments by the same index.
+        if not self._are_of_output[self._get_variable_index(variable)]:
+            is_frozen = self.iterations < self.frozen_steps
+            learning_rate *= ops.where(is_frozen, 0.0, self.body_rate)
+        super().update_step(gradient, variable, learning_rate)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments that make an equal optimizer."""
+        own = {"frozen_steps": self.frozen_steps, "body_rate": self.body_rate}
+        return super().get_config() | own
