@@ -34,7 +34,7 @@ NOTEBOOK = ROOT / "docs/tutorial_python.ipynb"
 # One epoch of few sites shows as well that the commands fit together.
 SMALLER = {
     "--epochs 8": "--epochs 1",
-    "--epochs 10": "--epochs 1 --no-explain --preset no-structure",
+    "--epochs 10": "--epochs 1 --no-explain",
     "--seed 1": "--seed 1 --n-sites 300 --test-sites 60",
 }
 SMALLER_GENOME = {"--genome-out genome": "--genome-out genome --n-genes 20"}
