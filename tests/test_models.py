@@ -28,8 +28,11 @@ def places(tmp_path, monkeypatch):
     """One packaged model of two RBPs, and no model of the user."""
     monkeypatch.setenv("DEEPRKE_MODELS", str(tmp_path / "user"))
     monkeypatch.setattr(catalog, "PACKAGED", tmp_path / "packaged")
-    rbps = [{"name": name, "directory": f"rbps/{name}"} for name in ("QKI", "PUM2")]
-    joint = write_run(tmp_path / "packaged/rbp31", {}, rbps=rbps)
+    rbps = [
+        {"name": name, "directory": f"rbps/{name}", "n_sites": 2500, "n_positive": 500}
+        for name in ("QKI", "PUM2")
+    ]
+    joint = write_run(tmp_path / "packaged/rbp31", {}, rbps=rbps, longest_site=101)
     for facts, auroc in zip(rbps, (0.91, 0.81), strict=True):
         write_run(joint / facts["directory"], {**MEASURES, "auroc": auroc})
 

@@ -105,7 +105,8 @@ def _draw_scale(figure: Figure, axes: Axes, heatmap: Heatmap) -> None:
     colors = ScalarMappable(Normalize(0, 1), _COLORS)
     what = "mean calibrated probability"
     if heatmap.called is not None:
-        what = "calibrated probability; dots are called"
+        dots = "; dots are called" if heatmap.called.any() else ""
+        what = f"calibrated probability{dots}"
     figure.colorbar(colors, cax=axes, orientation="horizontal", label=what)
 
 

@@ -111,7 +111,7 @@ def card_of(entry: Entry) -> Card:
         return Card(
             entry,
             sum(p.stat().st_size for p in entry.directory.rglob("*") if p.is_file()),
-            _texts(manifest, written),
+            _texts(entry, manifest, written),
             written.get("not_for") or _limits(manifest),
             list(_outputs(entry, manifest)),
         )
@@ -126,19 +126,27 @@ def _read_written(directory: Path) -> dict[str, Any]:
     return dict(files.read_json(path)) if path.exists() else {}
 
 
-def _texts(manifest: dict[str, Any], written: dict[str, Any]) -> dict[str, str]:
-    data = manifest.get("data", {})
-    made_of = ", ".join(source["file"] for source in data.get("inputs", ()))
-    name = data.get("directory", "")
+def _texts(
+    entry: Entry, manifest: dict[str, Any], written: dict[str, Any]
+) -> dict[str, str]:
+    rbps = catalog.rbps_of(manifest)
+    manifests = [layout.read_manifest(entry.directory / r["directory"]) for r in rbps]
     texts = {
         "about": "",
-        "data": f"{name} ({made_of})" if made_of else name,
+        "data": "; ".join(map(_dataset, manifests or [manifest])),
         "data_license": "not stated",
         "license": "not stated",
         "protocol": _protocol(manifest),
         "citation": "",
     }
     return texts | {key: str(written[key]) for key in texts if key in written}
+
+
+def _dataset(manifest: dict[str, Any]) -> str:
+    data = manifest.get("data", {})
+    made_of = ", ".join(source["file"] for source in data.get("inputs", ()))
+    name = data.get("directory", "")
+    return f"{name} ({made_of})" if made_of else name
 
 
 def _protocol(manifest: dict[str, Any]) -> str:
@@ -149,7 +157,12 @@ def _protocol(manifest: dict[str, Any]) -> str:
 
 def _limits(manifest: dict[str, Any]) -> list[str]:
     train = manifest.get("data", {}).get("splits", {}).get("train", {})
-    known = {"n_sites", "n_positive", "longest_site"} <= set(train)
+    if rbps := catalog.rbps_of(manifest):
+        summed = ("n_sites", "n_positive")
+        train = {name: sum(row.get(name, 0) for row in rbps) for name in summed}
+        train["longest_site"] = manifest.get("longest_site")
+    counts = ("n_sites", "n_positive", "longest_site")
+    known = all(train.get(name) is not None for name in counts)
     return [limit.format(**train) for limit in (LIMITS if known else _LIMITS_OF_ANY)]
 
 

@@ -149,13 +149,22 @@ def rbps_of(manifest: dict[str, Any]) -> list[dict[str, Any]]:
     return manifest.get("rbps", [])
 
 
-def holds(directory: Path) -> bool:
-    """Tells whether a directory is a model of the catalog, or lies in one.
+def name_in_catalog(directory: Path) -> str | None:
+    """Returns the name of a model, or `NAME-RBP` of one RBP of it, for file names.
 
-    Nothing is written there: its digests would no longer hold.
+    Args:
+      directory: Of a run. Nothing is written into a model of the catalog, as its
+        digests would no longer hold.
+
+    Returns:
+      None: It does not lie in the catalog.
     """
     path = directory.resolve()
-    return any(path.is_relative_to(entry.directory.resolve()) for entry in entries())
+    for entry in entries():
+        root = entry.directory.resolve()
+        if path.is_relative_to(root):
+            return entry.name if path == root else f"{entry.name}-{path.name}"
+    return None
 
 
 def write_digests(directory: Path) -> None:

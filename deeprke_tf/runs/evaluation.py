@@ -123,8 +123,9 @@ class Evaluation:
         """
         directory = self.run.directory
         evaluated = f"{self.measures['data']}-{self.split}"
-        if catalog.holds(directory) or not os.access(directory, os.W_OK):
-            return Path("evaluated") / f"{self.run.name}-{evaluated}"
+        name = catalog.name_in_catalog(directory)
+        if name or not os.access(directory, os.W_OK):
+            return Path("evaluated") / f"{name or self.run.name}-{evaluated}"
         trained_on = self.run.manifest["data"]["dataset_sha256"]
         if self.split == "test" and self.data.sha256 == trained_on:
             return directory

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -81,8 +82,9 @@ class JointEvaluation:
         trained on, and `evaluated/SPLIT` in it for all other sites.
         """
         directory = self.run.directories[0]
-        if catalog.holds(directory):
-            return Path("evaluated") / f"{directory.name}-{self.split}"
+        name = catalog.name_in_catalog(directory)
+        if name or not os.access(directory, os.W_OK):
+            return Path("evaluated") / f"{name or directory.name}-{self.split}"
         are_own = all(
             of_rbp.run.manifest["data"]["dataset_sha256"] == of_rbp.data.sha256
             for of_rbp in self.evaluations.values()

@@ -111,9 +111,10 @@ def test_a_name_that_a_directory_could_not_bear_is_refused():
             catalog.require_name(name)
 
 
-def test_the_catalog_holds_its_models_and_all_that_lies_in_them(rbp31, tmp_path):
-    assert catalog.holds(rbp31 / "rbps/QKI")
-    assert not catalog.holds(tmp_path)
+def test_a_directory_of_the_catalog_has_a_name_for_files(rbp31, tmp_path):
+    assert catalog.name_in_catalog(rbp31) == "rbp31"
+    assert catalog.name_in_catalog(rbp31 / "rbps/QKI") == "rbp31-QKI"
+    assert catalog.name_in_catalog(tmp_path) is None
 
 
 def test_a_user_without_a_home_directory_is_told_which_variable_to_set(monkeypatch):
