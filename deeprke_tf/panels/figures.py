@@ -1,7 +1,7 @@
 """Figures of a panel: the clustered heatmap, and odds ratios of all RBPs."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -69,9 +69,11 @@ def _draw_cells(axes: Axes, heatmap: Heatmap) -> None:
             markeredgewidth=0.6,
         )
     names = [heatmap.columns[place] for place in columns]
-    axes.set_xticks(np.arange(n_columns) + 0.5, names, rotation=90, fontsize=8)
+    # A name may hold dollar signs, which are no mathematics here.
+    text: dict[str, Any] = {"fontsize": 8, "parse_math": False}
+    axes.set_xticks(np.arange(n_columns) + 0.5, names, rotation=90, **text)
     texts = [heatmap.rows[place] for place in rows]
-    axes.set_yticks(np.arange(n_rows) + 0.5, texts, fontsize=8)
+    axes.set_yticks(np.arange(n_rows) + 0.5, texts, **text)
     axes.tick_params(length=0)
     axes.yaxis.tick_right()
     axes.invert_yaxis()
@@ -135,7 +137,7 @@ def draw_odds_ratios(table: "pd.DataFrame", path: Path) -> None:
     axes.xaxis.set_major_locator(LogLocator(subs=subs))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_yticks(range(len(rows)), rows["rbp"], fontsize=8)
+    axes.set_yticks(range(len(rows)), rows["rbp"], fontsize=8, parse_math=False)
     axes.set_ylim(-0.8, len(rows) - 0.2)
     axes.set_xlabel("odds ratio, 95 % interval")
     plotting.write(figure, path)

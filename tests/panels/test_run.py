@@ -155,6 +155,13 @@ def test_the_directory_holds_the_files_of_a_panel_and_no_others(model, tmp_path)
     assert contents["counts"]["sites"] == 4
 
 
+def test_the_page_has_all_rbps_and_asks_nothing_of_the_network(model, tmp_path):
+    run_panel(model, sites_of("QKI", 3), tmp_path / "out")
+    page = (tmp_path / "out/panel.html").read_text()
+    assert all(f"<td>{rbp}</td>" in page for rbp in MOTIFS)
+    assert "default-src 'none'" in page and "://" not in page
+
+
 def test_where_nothing_can_be_scored_the_reasons_are_told(model, tmp_path):
     with pytest.raises(UserError, match="No site can be scored: 2 shorter than k"):
         run_panel(model, ["A", "C"], tmp_path / "out")
@@ -201,7 +208,7 @@ def test_many_sites_become_clusters_whose_sizes_add_up(monkeypatch):
 @pytest.mark.parametrize("shape", [(1, 1), (2, 1), (1, 3), (25, 9)])
 def test_heatmaps_of_any_shape_are_drawn(shape, tmp_path):
     values = np.random.default_rng(1).random(shape)
-    names = [f"site{i}" for i in range(shape[0])]
+    names = [rf"site{i} $\nothing$" for i in range(shape[0])]
     rbps = [f"RBP{i}" for i in range(shape[1])]
     heatmap = clustering.heatmap_of_sites(values, names, rbps, values > 0.9)
     figures.draw_heatmap(heatmap, tmp_path / "heatmap.svg")
