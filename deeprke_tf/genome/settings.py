@@ -1,6 +1,7 @@
 """The settings of an extraction: which peaks, which windows, which splits."""
 
 import dataclasses
+import math
 import os
 import typing
 from typing import Any, Literal
@@ -11,11 +12,21 @@ Anchor = Literal["summit", "center", "start", "end"]
 Overlaps = Literal["merge", "best", "keep"]
 Background = Literal["none", "same-genes", "genome", "shuffled", "peaks", "bed"]
 
+_LONGEST = 10**9  # nucleotides or peaks, more than any genome has
+_LARGEST_RATIO = 1_000
+
 
 def _require_choice(name: str, value: object, choices: tuple) -> None:
     if value not in choices:
         shown = ", ".join(repr(choice) for choice in choices if choice is not None)
         raise UserError(f"`{name}` must be one of {shown}, got {value!r}.")
+
+
+def _require_at_most(limit: int, **values: int | None) -> None:
+    """Refuses numbers that arrays of 64-bit integers, or a lifetime, cannot hold."""
+    for name, value in values.items():
+        if value is not None and value > limit:
+            raise UserError(f"`{name}` must be at most {limit:,}, got {value}.")
 
 
 def _require_fraction(name: str, value: float) -> None:
@@ -51,6 +62,14 @@ class PeakSettings:
         require_positive(
             max_length=self.max_length, in_at_least=self.in_at_least, top=self.top
         )
+        _require_at_most(
+            _LONGEST,
+            max_length=self.max_length,
+            in_at_least=self.in_at_least,
+            top=self.top,
+        )
+        if self.min_score is not None and math.isnan(self.min_score):
+            raise UserError("`min_score` must be a number, got nan.")
         _require_choice("strand", self.strand, (None, "+", "-"))
         _require_choice("overlaps", self.overlaps, ("merge", "best", "keep"))
 
@@ -83,6 +102,7 @@ class WindowSettings:
         _require_choice("anchor", self.anchor, ("summit", "center", "start", "end"))
         if self.extend is not None and (len(self.extend) != 2 or min(self.extend) < 0):
             raise UserError(f"`extend` must be two lengths from 0, got {self.extend}.")
+        _require_at_most(_LONGEST, window=self.window, extend=max(self.extend or (0,)))
         _require_fraction("max_n", self.max_n)
 
 
@@ -116,6 +136,8 @@ class BackgroundSettings:
         require_positive(ratio=self.ratio)
         if self.gap < 0:
             raise UserError(f"`gap` must not be negative, got {self.gap}.")
+        _require_at_most(_LONGEST, gap=self.gap)
+        _require_at_most(_LARGEST_RATIO, ratio=self.ratio)
         kind, n_files = self.kind(True), len(self.files)
         _require_choice("background", kind, typing.get_args(Background))
         if kind == "peaks" and not n_files:

@@ -266,7 +266,9 @@ def test_the_annotation_decides_what_is_chosen_by_default(request_of, ground):
     ("given", "message"),
     [
         ({"ratio": 0}, "`ratio` must be"),
+        ({"ratio": 10**30}, "`ratio` must be at most 1,000, got 1"),
         ({"gap": -1}, "`gap` must not be negative, got -1"),
+        ({"gap": 10**30}, "`gap` must be at most 1,000,000,000, got 1"),
         ({"background": "random"}, "`background` must be one of 'none', 'same-genes'"),
         ({"background": "peaks"}, "`background` peaks needs BED files of other RBPs"),
         ({"background": ("bed", "a", "b")}, "`background` bed needs one .*, got 2"),

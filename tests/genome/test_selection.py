@@ -6,6 +6,7 @@ import pytest
 
 from deeprke_tf.errors import UserError
 from deeprke_tf.genome import selection
+from deeprke_tf.genome.settings import PeakSettings
 from deeprke_tf.genome.skips import Reason, listed_in
 from tests.support.peak_tables import peaks_of, places_of
 
@@ -27,6 +28,19 @@ def test_peaks_of_low_score_none_or_great_length_are_left_out():
     kept, rows = selection.by_score_and_length(peaks, 3, 10)
     assert places_of(kept) == ["c:1-5(+)"]
     assert reasons(rows) == [Reason.LOW_SCORE, Reason.NO_SCORE, Reason.LONG]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"min_score": float("nan")}, "`min_score` must be a number, got nan"),
+        ({"top": 10**30}, "`top` must be at most 1,000,000,000, got 1"),
+        ({"max_length": 10**30}, "`max_length` must be at most 1,000,000,000, got 1"),
+    ],
+)
+def test_settings_that_no_peak_can_meet_are_refused(given, message):
+    with pytest.raises(UserError, match=message):
+        PeakSettings(**given)
 
 
 def test_peaks_on_the_blacklist_of_either_strand_are_left_out():

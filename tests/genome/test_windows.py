@@ -150,6 +150,8 @@ def test_single_nucleotides_of_a_transcript_make_up_its_windows(strand, tmp_path
     ("settings", "message"),
     [
         ({"window": 0}, "`window` must be at least 1"),
+        ({"window": 10**30}, "`window` must be at most 1,000,000,000, got 1"),
+        ({"extend": (1, 10**12)}, "`extend` must be at most 1,000,000,000, got 1"),
         ({"anchor": "middle"}, "`anchor` must be one of 'summit', .*, got 'middle'"),
         ({"extend": (3, -1)}, "`extend` must be two lengths"),
         ({"max_n": 2}, "`max_n` must be between 0 and 1"),
