@@ -37,32 +37,29 @@ def history(run):
 
 
 def test_each_dataset_gets_the_same_run_as_alone_and_only_once(
-    flags, tmp_path, sequence_run, capsys
+    flags, datasets, data, tmp_path, sequence_run, capsys
 ):
-    with directories.only_process(tmp_path / "runs" / "B-no-structure"):
-        assert train.main(flags) == 0
-        table = capsys.readouterr().out
-        assert "A-no-structure" in table and "trained" in table
-        assert "B-no-structure" in table and "elsewhere" in table
-        assert not (tmp_path / "runs" / "B-no-structure").exists()
-    assert train.main(flags) == 0
-    table = capsys.readouterr().out.splitlines()[-2:]
-    assert [line.split("  ")[-1] for line in table] == ["done before", "trained"]
-    assert names_in(tmp_path / "runs") == ["A-no-structure", "B-no-structure"]
-    for run in (tmp_path / "runs").iterdir():
-        assert history(run) == history(sequence_run)
-
-
-def test_a_dataset_that_fails_does_not_stop_the_others(
-    flags, datasets, tmp_path, capsys
-):
+    runs = tmp_path / "runs"
+    # A fails, which stops no other; C is being trained by another process.
     (shard,) = (datasets / "A").glob("validation-*.tfrecord.gz")
     shard.unlink()
-    assert train.main([*flags, "--epochs", "1"]) == 1
-    output = capsys.readouterr()
-    assert "1 of 2 datasets failed" in output.err
-    assert f"The shard {shard} is missing" in output.err
-    assert (tmp_path / "runs" / "B-no-structure" / "manifest.json").exists()
+    shutil.copytree(data, datasets / "C")
+    with directories.only_process(runs / "C-no-structure"):
+        assert train.main(flags) == 1
+    shown = capsys.readouterr()
+    ends = [line.split("  ")[-1] for line in shown.out.splitlines()]
+    assert "trained" in ends and "elsewhere" in ends
+    assert "1 of 3 datasets failed" in shown.err
+    assert f"The shard {shard} is missing" in shown.err
+    assert not (runs / "C-no-structure").exists()
+    assert history(runs / "B-no-structure") == history(sequence_run)
+    # B is not trained again, nor C, which is finished now.
+    shutil.copytree(sequence_run, runs / "C-no-structure")
+    shutil.rmtree(datasets / "A")
+    assert train.main(flags) == 0
+    table = capsys.readouterr().out.splitlines()[-2:]
+    assert [line.split("  ")[-1] for line in table] == ["done before"] * 2
+    assert {"B-no-structure", "C-no-structure"} <= {*names_in(runs)}
 
 
 def test_a_finished_run_of_other_settings_or_data_is_not_taken_for_done(
@@ -97,6 +94,7 @@ def test_a_run_that_another_process_trains_is_refused(data, tmp_path, capsys):
 
 @pytest.mark.slow
 def test_processes_distribute_the_datasets_among_them(flags, tmp_path):
+    flags = [*flags, *QUICK]
     outs = [tmp_path / f"out-{i}" for i in range(2)]
     processes = [fresh_processes.start(train.main, flags, out=out) for out in outs]
     for process, out in zip(processes, outs, strict=True):
