@@ -24,6 +24,7 @@ LETTER_COLORS = {
 BLOCK = 10  # nucleotides
 LONGEST = 400  # nucleotides shown of a site, and of a drawn structure
 
+_LETTER, _ROOM = 54, 24  # pixels: the highest letter, and what is free below the line
 _UP, _DOWN = plotting.VERMILION, plotting.BLUE  # raises and lowers the log odds
 _MARGIN = 14.0  # of a drawing, in the units of ViennaRNA
 
@@ -91,12 +92,22 @@ class Drawing(NamedTuple):
 
 
 class SitePicture(NamedTuple):
-    """What the page shows of a site; `highest` is the largest attribution."""
+    """What the page shows of a site.
+
+    Attributes:
+      site: The site.
+      blocks: Its nucleotides.
+      drawing: Its structure; None: not known, or too long.
+      highest: The largest attribution, log odds.
+      drop: Room for letters below the line, beyond what there is, in pixels.
+      alt: The picture in words.
+    """
 
     site: ExplainedSite
     blocks: list[Block]
     drawing: Drawing | None
     highest: float
+    drop: int
     alt: str
 
 
@@ -124,7 +135,9 @@ def picture_of(site: ExplainedSite) -> SitePicture:
         drawing = draw_structure(
             site.sequence, site.dot_bracket, site.by_sequence + by_structure
         )
-    return SitePicture(site, blocks, drawing, float(highest), _in_words(site))
+    lowest = float((site.by_sequence - spread).min() / highest)
+    drop = max(0, round(-lowest * _LETTER) - _ROOM)
+    return SitePicture(site, blocks, drawing, float(highest), drop, _in_words(site))
 
 
 def _first_shown(by_sequence: np.ndarray) -> int:

@@ -38,6 +38,13 @@ def test_blocks_hold_every_nucleotide_once_and_say_where_they_begin():
     assert bars[-1].by_structure == -1
 
 
+def test_high_letters_below_the_line_move_the_sequence_down():
+    values = np.ones(len(SEQUENCE))
+    assert picture_of(explained(values)).drop == 0
+    values[3] = -1
+    assert picture_of(explained(values)).drop == 54 - 24
+
+
 def test_the_picture_says_in_words_where_the_model_looks():
     values = np.zeros(len(SEQUENCE))
     values[6:10] = 1
