@@ -68,7 +68,7 @@ def main():
         *("--mutations", flags.out / "mutations.tsv", "--out", flags.out / "variants"),
         "--overwrite",
     )
-    table = pd.read_csv(flags.out / "variants" / "variants.tsv", sep="\t")
+    table = pd.read_csv(flags.out / "variants" / "variants.tsv", sep="\t", comment="#")
     table["kind"] = table["name"].map(kinds)
     table["site"] = table["name"].str.partition(":")[0]
     assert table["delta_log_odds"].notna().all() and table["kind"].notna().all()
