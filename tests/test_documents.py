@@ -6,6 +6,7 @@ begin with `$` in its `console` blocks run one after the other.
 `tests.support.documents` says how outputs are compared.
 """
 
+import dataclasses
 import json
 import os
 import shlex
@@ -17,9 +18,10 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from deeprke_tf import cli, simulate
+from deeprke_tf import cli, presets, simulate
 from deeprke_tf.genome.simulation import simulate_genome
 from tests.support import documents
+from tests.support.small_models import CONFIGS
 
 pytest_plugins = ["tests.support.run_fixtures"]
 
@@ -61,6 +63,19 @@ def sessions(page):
 def in_order_of_work(pages):
     """Pages as parameters, named by their path."""
     return [pytest.param(page, id=str(page.relative_to(ROOT))) for page in pages]
+
+
+@pytest.fixture(autouse=True)
+def networks_are_small(monkeypatch):
+    """Gives presets a few units in each layer, and few steps: all that pages need."""
+    for name, network in (
+        ("paper", "paper"),
+        ("deeprke", "positions, narrow union, k-mer counts"),
+    ):
+        settings = presets.preset(name)
+        train = dataclasses.replace(settings.train, min_steps=0)
+        small = dataclasses.replace(settings, model=CONFIGS[network], train=train)
+        monkeypatch.setitem(presets.PRESETS, name, small)
 
 
 WITH_PYTHON = [page for page in PAGES if blocks(page, "python")]
