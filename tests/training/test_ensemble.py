@@ -114,8 +114,8 @@ def test_members_trained_before_or_interrupted_make_the_same_ensemble(
     assert "is an unfinished run of other --ensemble" in capsys.readouterr().err
     networks, fit = [], epochs.fit
 
-    def fit_and_watch(*arguments):
-        network = fit(*arguments)
+    def fit_and_watch(*arguments, **settings):
+        network = fit(*arguments, **settings)
         networks.append(weakref.ref(network))
         return network
 
