@@ -69,13 +69,6 @@ def test_the_card_has_each_output_with_intervals_and_what_it_is_not_for(capsys):
     assert "- Not for clinical use." in card
 
 
-def test_test_measures_of_a_joint_run_come_before_those_of_validation(capsys):
-    place = catalog.PACKAGED / "rbp31/evaluated/test/QKI"
-    place.mkdir(parents=True)
-    (place / "metrics.json").write_text(json.dumps({**MEASURES, "auroc": 0.71}))
-    assert "0.760 (test)" in printed(capsys)
-
-
 def test_texts_of_the_card_replace_those_of_the_manifest(capsys):
     texts = {"data_license": "CC0", "not_for": ["Not for plants."], "about": "31 RBPs."}
     (catalog.PACKAGED / "rbp31/card.json").write_text(json.dumps(texts))

@@ -169,15 +169,8 @@ def _limits(manifest: dict[str, Any]) -> list[str]:
 def _outputs(entry: Entry, manifest: dict[str, Any]) -> Iterator[Output]:
     rbps = catalog.rbps_of(manifest)
     for facts in rbps or ({"name": entry.name, "directory": "."},):
-        paths = [measures_on_test(entry.directory, facts["name"])]
-        paths.append(entry.directory / facts["directory"] / layout.METRICS)
-        known = [path for path in paths if path.exists()]
-        yield _output(facts["name"], files.read_json(known[0]) if known else {})
-
-
-def measures_on_test(joint_run: Path, rbp: str) -> Path:
-    """Returns where `deeprke evaluate` puts the test measures of a joint run's RBP."""
-    return joint_run / "evaluated" / "test" / rbp / layout.METRICS
+        path = entry.directory / facts["directory"] / layout.METRICS
+        yield _output(facts["name"], files.read_json(path) if path.exists() else {})
 
 
 def _output(rbp: str, measured: dict[str, Any]) -> Output:

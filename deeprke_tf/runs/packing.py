@@ -81,9 +81,6 @@ def files_of(run: Path) -> Iterator[Path]:
         for path in place.iterdir():
             if path.is_file() and path.name in _KEPT:
                 yield path.relative_to(run)
-        tested = cards.measures_on_test(run, facts["name"])
-        if tested.exists():
-            yield tested.relative_to(run)
 
 
 def _require_free(name: str) -> None:

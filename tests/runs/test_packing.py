@@ -44,10 +44,7 @@ def joint(tmp_path):
     rbps = [{"name": "QKI", "directory": "rbps/QKI"}]
     network = {"file": "../../model.keras", "output": 0}
     (make_run(directory / "rbps/QKI", network=network) / "model.keras").unlink()
-    evaluated = directory / "evaluated/test/QKI"
-    evaluated.mkdir(parents=True)
-    for name in ("metrics.json", "predictions.tsv"):
-        (evaluated / name).write_text("{}")
+    (directory / "rbps/QKI/predictions.tsv").write_text("")
     return make_run(directory, rbps=rbps)
 
 
@@ -76,10 +73,7 @@ def test_an_ensemble_is_added_with_its_members(tmp_path):
 
 def test_a_joint_run_is_added_with_its_rbps(joint):
     added = names_in(packing.add(joint, "two").directory)
-    assert added == OF_A_TRAINING | {
-        *(f"rbps/QKI/{name}" for name in OF_A_RUN),
-        "evaluated/test/QKI/metrics.json",
-    }
+    assert added == OF_A_TRAINING | {f"rbps/QKI/{name}" for name in OF_A_RUN}
 
 
 def test_one_rbp_of_a_joint_run_has_no_network_to_take_along(joint):
