@@ -20,6 +20,8 @@ WIDE = [
 sys.path.insert(0, str(ROOT / "docs"))
 import pages  # noqa: E402
 
+SUBCOMMANDS = {"models": ("list", "show", "add", "remove", "export", "import")}
+
 built = pytest.mark.skipif(
     not (SITE / "index.html").exists(), reason="the site is not built: make docs"
 )
@@ -27,8 +29,9 @@ built = pytest.mark.skipif(
 
 @pytest.mark.parametrize("command", cli.COMMANDS)
 def test_the_page_of_a_command_has_the_flags_of_its_help(command, capsys):
-    with pytest.raises(SystemExit):
-        cli.main([command, "--help"])
+    for subcommand in SUBCOMMANDS.get(command, ("",)):
+        with pytest.raises(SystemExit):
+            cli.main([*filter(None, (command, subcommand)), "--help"])
     plain = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
     shown = set(re.findall(r"^\W+(?:-h, )?(--\w[\w-]*)", plain, re.M))
     page = pages.command_page(command)
@@ -77,7 +80,7 @@ def test_search_finds_a_page_without_a_server(tmp_path):
     with opened_browser(tmp_path) as page:
         page.open(SITE / "search.html", "q=calibration")
         for _ in range(50):
-            if page.evaluate(found):
+            if page.evaluate(found) > 2:
                 break
             page.evaluate("new Promise(done => setTimeout(done, 100))", wait=True)
         assert page.evaluate(found) > 2

@@ -75,7 +75,7 @@ def test_training_uses_the_vectors_it_is_given(corpus, data, tmp_path, monkeypat
     tables = trained(corpus, tmp_path / "vectors")
     trained_on = {}
 
-    def stop(_info, _config, vectors, *_rest):
+    def stop(_task, _config, vectors, *_rest, **_settings):
         trained_on.update(vectors)
         raise KeyboardInterrupt
 

@@ -109,7 +109,7 @@ def test_damage_to_an_unfinished_run_is_named_with_the_way_out(
 def test_a_run_that_was_killed_before_it_wrote_its_settings_starts(
     data, tmp_path, monkeypatch
 ):
-    def interrupt(*_arguments):
+    def interrupt(*_arguments, **_settings):
         raise KeyboardInterrupt
 
     (tmp_path / "run" / "state").mkdir(parents=True)
