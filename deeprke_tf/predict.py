@@ -250,7 +250,8 @@ def _predictor(
         return predictor_of_server(
             flags.server, flags.requests, flags.fold, flags.batch_size, flags.threshold
         )
-    run = api.load_run(*flags.model, rbp=flags.rbp[0] if len(flags.rbp) == 1 else None)
+    is_one = len(flags.rbp) == 1 and not flags.wide
+    run = api.load_run(*flags.model, rbp=flags.rbp[0] if is_one else None)
     if isinstance(run, api.JointRun):
         predictor = joint_predictor_of(
             run, flags.rbp, batch_size=flags.batch_size, **calling

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from deeprke_tf.errors import UserError
 from deeprke_tf.rna.folding import FoldingPool
 from deeprke_tf.rna.sites import Site, SkippedSite
+from deeprke_tf.runs.ensemble import Scores
 from deeprke_tf.runs.joint import JointRun
 from deeprke_tf.runs.predictor import (
     SITES_AT_ONCE,
@@ -16,9 +17,11 @@ from deeprke_tf.runs.predictor import (
     encode_sites,
     prediction_of,
 )
+from deeprke_tf.runs.run import Run
 from deeprke_tf.runs.table import Prediction
 
 if TYPE_CHECKING:
+    from deeprke_tf.evaluation.calling import Calling
     from deeprke_tf.evaluation.thresholds import Target
 
 
@@ -49,15 +52,11 @@ def joint_predictor_of(
     """
     names = tuple(dict.fromkeys(rbps)) or run.names
     run.require(*names)
-    runs = [run.run(name) for name in names]
-    for of_rbp in runs:
-        of_rbp.applied_calibration(calibrate)([], prior)  # refuses a prior out of range
-    thresholds = []
-    for name, of_rbp in zip(names, runs, strict=True):
-        try:
-            thresholds.append(of_rbp.calling(threshold, target, prior).threshold)
-        except UserError as error:
-            raise UserError(f"{name}: {error}") from error
+    callings = {
+        name: _calling(run.run(name), name, threshold, target, prior, calibrate)
+        for name in names
+    }
+    thresholds = [calling.threshold for calling in callings.values()]
 
     def score(
         sites: Iterable[Site | SkippedSite], pool: FoldingPool | None
@@ -67,19 +66,7 @@ def joint_predictor_of(
         while some := list(itertools.islice(stream, SITES_AT_ONCE)):
             usable = [site for site in some if isinstance(site, Site)]
             scores = score_encoded(encode_sites(run, usable, pool))
-            rows = zip(*(column.tolist() for column in scores), strict=True)
-            for site in some:
-                skipped = itertools.repeat(UNKNOWN, len(names))
-                of_rbps = (
-                    skipped
-                    if isinstance(site, SkippedSite)
-                    else zip(*next(rows), strict=True)
-                )
-                for name, least, (p, calibrated, sd) in zip(
-                    names, thresholds, of_rbps, strict=True
-                ):
-                    prediction = prediction_of(site, p, calibrated, sd, least)
-                    yield dataclasses.replace(prediction, rbp=name)
+            yield from _predictions(some, scores, names, thresholds)
 
     shown = ", ".join(f"{n} {t:.4f}" for n, t in zip(names, thresholds, strict=True))
     return Predictor(
@@ -92,6 +79,44 @@ def joint_predictor_of(
         fold=run.encoding.fold if run.reads_structure else None,
         threshold=threshold,
         has_sd=len(run.directories) > 1,
+        note="; ".join(f"{n}: {c.doubt}" for n, c in callings.items() if c.doubt),
         longest_site=run.longest_site,
         rbps=names,
     )
+
+
+def _calling(
+    run: Run,
+    name: str,
+    threshold: float | None,
+    target: "Target | None",
+    prior: float | None,
+    calibrate: bool,
+) -> "Calling":
+    """Chooses the threshold of one RBP, which an error names."""
+    run.applied_calibration(calibrate)([], prior)  # refuses a prior out of range
+    try:
+        return run.calling(threshold, target, prior)
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from error
+
+
+def _predictions(
+    sites: Sequence[Site | SkippedSite],
+    scores: Scores,
+    names: Sequence[str],
+    thresholds: Sequence[float],
+) -> Iterator[Prediction]:
+    """Yields a prediction for each site and RBP; only usable sites have scores."""
+    rows = zip(*(column.tolist() for column in scores), strict=True)
+    for site in sites:
+        of_rbps: Iterable[tuple[float, ...]] = (
+            zip(*next(rows), strict=True)
+            if isinstance(site, Site)
+            else itertools.repeat(UNKNOWN, len(names))
+        )
+        for name, least, (probability, calibrated, sd) in zip(
+            names, thresholds, of_rbps, strict=True
+        ):
+            prediction = prediction_of(site, probability, calibrated, sd, least)
+            yield dataclasses.replace(prediction, rbp=name)

@@ -10,7 +10,7 @@ import deeprke_tf as dk
 from deeprke_tf import evaluate, predict, train
 from deeprke_tf.errors import UserError
 from deeprke_tf.runs import joint_evaluation
-from tests.support.small_runs import QUICK
+from tests.support.small_runs import JOINT, QUICK
 
 pytest_plugins = ["tests.support.run_fixtures"]
 
@@ -82,6 +82,10 @@ def test_the_commands_take_a_joint_run(joint_run, sites_files, tmp_path, capsys)
     assert predict.main([*flags, "--wide", "--out", str(tmp_path / "wide.tsv")]) == 0
     wide = pd.read_csv(tmp_path / "wide.tsv", sep="\t", comment="#")
     assert list(wide.columns) == ["name", "A", "B", "skipped"] and len(wide) == 40
+    of_one = [*flags, "--rbp", "A", "--wide", "--out", str(tmp_path / "wide_a.tsv")]
+    assert predict.main(of_one) == 0
+    wide_a = pd.read_csv(tmp_path / "wide_a.tsv", sep="\t", comment="#")
+    assert list(wide_a.columns) == ["name", "A", "skipped"]
     assert predict.main([*flags, "--rbp", "A", "--out", str(tmp_path / "a.tsv")]) == 0
     alone = pd.read_csv(tmp_path / "a.tsv", sep="\t", comment="#")
     assert "rbp" not in alone
@@ -137,3 +141,15 @@ def test_a_damaged_joint_network_is_told(joint_run, tmp_path):
     (copy / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(UserError, match=r"damaged: manifest.json lacks 'directory'"):
         dk.load_run(copy)
+
+
+def test_joint_runs_given_together_are_averaged(joint_run, joint_data, tmp_path):
+    flags = ["--data", str(joint_data / "A"), str(joint_data / "B"), *JOINT]
+    assert train.main([*flags, "--seed", "2", "--out", str(tmp_path / "other")]) == 0
+    each = [dk.load_run(path).predict(RNAS) for path in (joint_run, tmp_path / "other")]
+    table = dk.load_run(joint_run, tmp_path / "other").predict(RNAS)
+    probabilities = np.array([of["probability"] for of in each])
+    np.testing.assert_allclose(table["probability"], probabilities.mean(0), atol=1e-7)
+    np.testing.assert_allclose(
+        table["probability_sd"], probabilities.std(0, ddof=1), atol=1e-7
+    )
