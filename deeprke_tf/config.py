@@ -237,6 +237,9 @@ class JointConfig:
     of any dataset are left out."""
     balance: Fraction = 0.5
     """Weight of small datasets: 0, each site counts the same; 1, each dataset does."""
+    hold_out: tuple[str, ...] = ()
+    """Datasets or RBPs to leave out of the training with their replicates; their
+    validation and test sites are kept out of the training sites of the others, too."""
 
     def __post_init__(self):
         check(self)

@@ -62,6 +62,9 @@ class TrainFlags:
     joint: bool = False
     """Train one network for all datasets; the names of their directories are those of
     the RBPs. Each RBP has a run of its own in OUT/rbps."""
+    replicates: Path | None = None
+    """Table of two columns, the name of a dataset and that of its RBP: with --hold-out,
+    datasets of one RBP are held out together."""
     ensemble: int = 1
     """Number of runs to train and average as one model, with --seed and the seeds that
     follow it. Finished ones in --out are not trained again."""
@@ -99,8 +102,11 @@ def train(flags: TrainFlags) -> None:
     if flags.joint:
         _train_joint(flags)
         return
-    if flags.joint_training != JointConfig():
-        raise UserError("`shared_letters` and `balance` go with `joint` only.")
+    if flags.joint_training != JointConfig() or flags.replicates:
+        raise UserError(
+            "`shared_letters`, `balance`, `hold_out` and `replicates` go with `joint` "
+            "only."
+        )
     if len(flags.data) != 1 or description.is_pattern(flags.data[0]):
         _train_several(flags)
         return
@@ -124,11 +130,10 @@ def _train_joint(flags: TrainFlags) -> None:
     """Trains one network for all datasets."""
     from deeprke_tf import api
 
-    if flags.ensemble > 1 or flags.shard or flags.init_from:
+    if flags.shard or flags.init_from:
         raise UserError(
-            "`joint` trains one network, from the start: `ensemble`, `shard` and "
-            "`init_from` do not go with it. For an ensemble give one command for each "
-            "`seed`, and several runs to `predict`."
+            "`joint` trains one network of all datasets, from the start: `shard` and "
+            "`init_from` do not go with it."
         )
     api.fit_joint(
         description.find(flags.data),
@@ -136,6 +141,9 @@ def _train_joint(flags: TrainFlags) -> None:
         config=flags.run_config,
         shared_letters=flags.joint_training.shared_letters,
         balance=flags.joint_training.balance,
+        hold_out=flags.joint_training.hold_out,
+        replicates=flags.replicates,
+        ensemble=flags.ensemble,
         vectors_from=flags.vectors_from,
         devices=flags.devices,
         overwrite=flags.overwrite,

@@ -118,6 +118,9 @@ def fit_joint(
     config: PathLike | RunConfig | None = None,
     shared_letters: int = JointConfig.shared_letters,
     balance: float = JointConfig.balance,
+    hold_out: Sequence[str] = (),
+    replicates: PathLike | None = None,
+    ensemble: int = 1,
     vectors_from: PathLike | None = None,
     devices: int | None = None,
     overwrite: bool = False,
@@ -138,6 +141,11 @@ def fit_joint(
       shared_letters: Training sites that share so many letters in a row with a
         validation or test site of any dataset are left out.
       balance: Weight of small datasets: 0, each site counts the same; 1, each dataset.
+      hold_out: Datasets or RBPs to leave out of the training; what their validation and
+        test sites share with the training sites of others is left out, too.
+      replicates: File of two columns, the name of a dataset and that of its RBP:
+        datasets of one RBP are held out together.
+      ensemble: Number of joint runs to train and average, as for `fit`.
       vectors_from: Directory of `deeprke vectors`, as for `fit`.
       devices: Number of GPUs or logical CPU devices, as for `fit`.
       overwrite: Delete the run that `out` holds, and start again.
@@ -149,24 +157,32 @@ def fit_joint(
 
     Raises:
       UserError: As for `fit`; there are fewer than two datasets, two have one name or
-        different encodings, or one has too few sites left.
+        different encodings, one has too few sites left, or `hold_out` names none.
     """
     if "tensorflow" not in sys.modules:
         tensorflow.import_tensorflow()
     from deeprke_tf.training.joint import train_joint
+    from deeprke_tf.training.joint_ensemble import train_joint_ensemble
     from deeprke_tf.training.settings import run_config
 
+    require_positive(ensemble=ensemble)
     out = Path(out)
+    options: dict[str, Any] = {
+        "data": [d.directory if isinstance(d, Dataset) else Path(d) for d in data],
+        "out": out,
+        "run_config": run_config(preset, config, settings),
+        "joint": JointConfig(shared_letters, balance, tuple(hold_out)),
+        "replicates": optional_path(replicates),
+        "vectors_from": optional_path(vectors_from),
+        "n_devices": devices,
+        "overwrite": overwrite,
+        "progress": as_progress(progress),
+    }
     with _only_trainer(out):
-        train_joint(
-            [d.directory if isinstance(d, Dataset) else Path(d) for d in data],
-            *(out, run_config(preset, config, settings)),
-            JointConfig(shared_letters, balance),
-            vectors_from=optional_path(vectors_from),
-            n_devices=devices,
-            overwrite=overwrite,
-            progress=as_progress(progress),
-        )
+        if ensemble > 1:
+            train_joint_ensemble(**options, n_members=ensemble)
+        else:
+            train_joint(**options)
     return JointRun.load(out)
 
 

@@ -41,6 +41,8 @@ def write_joint_sites(
     out: Path,
     shared_letters: int,
     progress: Progress = no_progress,
+    *,
+    held_out: Sequence[Dataset] = (),
 ) -> Dataset:
     """Merges the training sites of several datasets, or reads those merged before.
 
@@ -55,18 +57,19 @@ def write_joint_sites(
         out is left out, as is one of an equal sequence. Of sites that share up to seven
         letters less, some are left out, too.
       progress: Shows the sites read.
+      held_out: Other datasets whose validation and test sites are held out, too.
 
     Raises:
       UserError: Of the sites of a dataset too few are left, or a shard is damaged.
     """
     if (out / description.FILE_NAME).exists():
         return description.read(out)
-    held_out = _held_out(datasets.values(), shared_letters, progress)
+    unseen = _held_out([*datasets.values(), *held_out], shared_letters, progress)
     n_train = sum(info.split("train").n_sites for info in datasets.values())
     with progress(n_train, "site", "checking overlap") as bar:
         checked = []
         for info in datasets.values():
-            checked.append(_checked(info, held_out, shared_letters, bar))
+            checked.append(_checked(info, unseen, shared_letters, bar))
     of_rbps = _counts(datasets, checked, shared_letters)
     with directories.directory_aside(out, False, description.DATASET) as partial:
         split = _write(list(datasets.values()), checked, partial)
@@ -257,7 +260,8 @@ def _in_turn(
             some = list(itertools.islice(reader, high - low))
             inside = np.arange(*np.searchsorted(rows, [low, high]))
             inside = inside[is_written[end - len(rows) + inside]]
-            yield (
-                [some[place - low] for place in rows[inside]],
-                end - len(rows) + inside,
-            )
+            if len(inside):  # else others have all of them
+                yield (
+                    [some[place - low] for place in rows[inside]],
+                    end - len(rows) + inside,
+                )

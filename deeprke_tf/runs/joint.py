@@ -95,6 +95,11 @@ class JointNetwork:
             directory, manifest, config.load(RunConfig, directory / layout.CONFIG)
         )
 
+    @property
+    def names(self) -> list[str]:
+        """Names of the RBPs, in the order of the outputs."""
+        return [row["name"] for row in self.manifest["rbps"]]
+
     @functools.cached_property
     def model(self) -> "keras.Model":
         """The network; probabilities float32 [batch, n_rbps].
@@ -135,14 +140,14 @@ class JointRun(Generic[AnyRun]):
     """The runs of several RBPs that share one network; several joint runs averaged.
 
     Args:
-      directories: The joint runs.
-      manifests: Contents of their manifests.
+      directories: The joint runs and ensembles.
+      manifest: Contents of the first one's manifest.
       runs: By RBP; their networks are made when they are needed.
-      networks: The network of each joint run.
+      networks: The network of each training.
 
     Attributes:
       directories: Where they lie.
-      manifests: Contents of their manifests.
+      manifest: Contents of the first one's manifest.
       names: Names of the RBPs, in order.
     """
 
@@ -152,19 +157,19 @@ class JointRun(Generic[AnyRun]):
     def __init__(
         self,
         directories: Sequence[Path],
-        manifests: Sequence[dict[str, Any]],
+        manifest: dict[str, Any],
         runs: Mapping[str, AnyRun],
         networks: Sequence["JointNetwork"],
     ):
         self.directories = tuple(directories)
-        self.manifests = tuple(manifests)
+        self.manifest = manifest
         self.names = tuple(runs)
         self._runs = dict(runs)
-        self._networks = networks
+        self._networks = tuple(networks)
 
     @classmethod
     def load(cls, *directories: Path) -> "Self":
-        """Loads a joint run, or several of the same RBPs to average.
+        """Loads a joint run or ensemble, or several of the same RBPs to average.
 
         Raises:
           UserError: A directory is no joint run, a file is damaged, or the runs have
@@ -186,15 +191,17 @@ class JointRun(Generic[AnyRun]):
         }
         return cls(
             [directory for joint in loaded for directory in joint.directories],
-            [manifest for joint in loaded for manifest in joint.manifests],
+            first.manifest,
             runs,
             [network for joint in loaded for network in joint._networks],
         )
 
     @classmethod
     def _load_one(cls, directory: Path) -> "Self":
+        manifest = layout.read_manifest(directory)
+        if "members" in manifest:
+            return cls._load_ensemble(directory, manifest)
         network = JointNetwork.load(directory)
-        manifest = network.manifest
         with layout.damage_told(directory):
             runs = {
                 row["name"]: cls.run_class.load_output(
@@ -202,7 +209,24 @@ class JointRun(Generic[AnyRun]):
                 )
                 for place, row in enumerate(manifest["rbps"])
             }
-        return cls([directory], [manifest], runs, [network])
+        return cls([directory], manifest, runs, [network])
+
+    @classmethod
+    def _load_ensemble(cls, directory: Path, manifest: dict[str, Any]) -> "Self":
+        with layout.damage_told(directory):
+            members = [
+                cls._load_one(directory / facts["directory"])
+                for facts in manifest["members"]
+            ]
+            runs = {
+                row["name"]: cls.run_class.load_mean(
+                    directory / row["directory"],
+                    [member.run(row["name"]) for member in members],
+                )
+                for row in manifest["rbps"]
+            }
+        networks = [network for member in members for network in member._networks]
+        return cls([directory], manifest, runs, networks)
 
     def __repr__(self) -> str:
         names = ", ".join(self.names[:3]) + (", ..." if len(self.names) > 3 else "")
@@ -244,14 +268,19 @@ class JointRun(Generic[AnyRun]):
         return ", ".join(directory.resolve().name for directory in self.directories)
 
     @property
+    def n_trainings(self) -> int:
+        """Number of networks that are averaged."""
+        return len(self._networks)
+
+    @property
     def models(self) -> list["keras.Model"]:
-        """The networks of the joint runs; outputs in the order of `names`.
+        """The networks of all trainings; outputs in the order of `names`.
 
         Raises:
           UserError: A file is damaged, or the joint runs have another order.
         """
-        for manifest in self.manifests:
-            if tuple(row["name"] for row in manifest["rbps"]) != self.names:
+        for network in self._networks:
+            if network.names != list(self.names):
                 raise UserError(
                     f"The joint runs {self.name} have their RBPs in different orders; "
                     "train them with the datasets in one order."
@@ -300,7 +329,7 @@ class JointRun(Generic[AnyRun]):
 
         Returns:
           A function from encoded sites, the k-mer ids of each by view, to scores, each
-          float64 [n_sites, n_rbps]; `probability_sd` is NaN for a single joint run.
+          float64 [n_sites, n_rbps]; `probability_sd` is NaN for a single training.
 
         Raises:
           UserError: There is no such RBP.
@@ -311,10 +340,7 @@ class JointRun(Generic[AnyRun]):
         self.require(*names)
         calibrations = [self.run(n).applied_calibration(calibrate) for n in names]
         # Joint runs that are averaged may have their RBPs in another order.
-        outputs = [
-            [[row["name"] for row in manifest["rbps"]].index(n) for n in names]
-            for manifest in self.manifests
-        ]
+        outputs = [[net.names.index(n) for n in names] for net in self._networks]
 
         def scores(sites: Sequence[Site]) -> Scores:
             each = [

@@ -78,7 +78,7 @@ def joint_predictor_of(
         k=run.encoding.k,
         fold=run.encoding.fold if run.reads_structure else None,
         threshold=threshold,
-        has_sd=len(run.directories) > 1,
+        has_sd=run.n_trainings > 1,
         note="; ".join(f"{n}: {c.doubt}" for n, c in callings.items() if c.doubt),
         longest_site=run.longest_site,
         rbps=names,

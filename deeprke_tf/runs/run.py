@@ -109,6 +109,19 @@ class Run:
         return cls._load_one(directory, output)
 
     @classmethod
+    def load_mean(cls, directory: Path, members: Sequence["Self"]) -> "Self":
+        """Loads an ensemble whose members are loaded already.
+
+        Args:
+          directory: The ensemble.
+          members: Its members, in the order of its manifest.
+
+        Raises:
+          UserError: A file is damaged, or the ensemble was made of other members.
+        """
+        return cls._load_one(directory, members=members)
+
+    @classmethod
     def average(cls, runs: Sequence["Self"]) -> "Self":
         """Returns the mean of runs and ensembles as one model.
 
@@ -129,6 +142,7 @@ class Run:
         cls,
         directory: Path,
         output: "NetworkOutput | None" = None,
+        members: Sequence["Self"] | None = None,
     ) -> "Self":
         manifest = layout.read_manifest(directory)
         run_config = config.load(RunConfig, directory / layout.CONFIG)
@@ -141,7 +155,9 @@ class Run:
             if not 0 <= threshold <= 1:
                 raise ValueError(f"threshold {threshold} is not from 0 to 1.")
             calibration = Calibration.from_json(manifest["calibration"], source)
-            members = cls._load_members(directory, manifest)
+            if members is None:
+                members = cls._load_members(directory, manifest)
+            _require_same_members(manifest, members)
             return cls(
                 *(directory, run_config, encoding, manifest),
                 threshold=threshold,
@@ -159,13 +175,7 @@ class Run:
         for facts in manifest.get("members", ()):
             if (directory / facts["directory"]).resolve() == directory.resolve():
                 raise ValueError(f"{layout.MANIFEST} names it as a member of itself.")
-            member = cls._load_one(directory / facts["directory"])
-            if member.manifest["model_sha256"] != facts["model_sha256"]:
-                raise ValueError(
-                    f"{facts['directory']} is not the run that the ensemble was made "
-                    "of."
-                )
-            members.append(member)
+            members.append(cls._load_one(directory / facts["directory"]))
         return members
 
     @property
@@ -354,3 +364,16 @@ class Run:
         from deeprke_tf.runs import scorer
 
         return scorer.scorer(scorer.log_odds_network(self.model))
+
+
+def _require_same_members(manifest: dict[str, Any], members: Sequence[Run]) -> None:
+    """Checks that an ensemble was made of these members.
+
+    Raises:
+      ValueError: It was made of others.
+    """
+    for facts, member in zip(manifest.get("members", ()), members, strict=True):
+        if member.manifest["model_sha256"] != facts["model_sha256"]:
+            raise ValueError(
+                f"{facts['directory']} is not the run that the ensemble was made of."
+            )

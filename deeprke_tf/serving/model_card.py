@@ -68,21 +68,27 @@ def write_joint_card(
       UserError: The metrics of an RBP cannot be read.
     """
     outputs = [_joint_output(run.run(rbp), rbp) for rbp in run.names]
+    members = run.manifest.get("members", [])
     card = {
         "name": name,
         "license": license_name,
         "task": f"probabilities that each of {len(run.names)} RNA-binding proteins "
         "binds an RNA site, in one pass",
         "model": dataclasses.asdict(run.run(run.names[0]).config.model)
-        | {"sha256": run.manifests[0]["model_sha256"]},
-        "encoding": run.manifests[0]["encoding"],
+        | {"sha256": run.manifest["model_sha256"]},
+        "encoding": run.manifest["encoding"],
         "rbps": outputs,
-        "protocol": run.manifests[0]["joint"]
-        | {key: run.manifests[0][key] for key in ("seed", "best_epoch", "n_epochs")},
+        **({"members": members} if members else {}),
+        "protocol": run.manifest["joint"]
+        | {
+            key: run.manifest[key]
+            for key in ("seed", "best_epoch", "n_epochs")
+            if key in run.manifest
+        },
         "limits": list(LIMITS[2:]),
         "versions": {
-            "deeprke_tf": run.manifests[0]["deeprke_tf"],
-            **run.manifests[0]["versions"],
+            "deeprke_tf": run.manifest["deeprke_tf"],
+            **run.manifest["versions"],
         },
     }
     rows = [
@@ -99,7 +105,8 @@ def write_joint_card(
         f"## RBPs, in the order of the outputs\n\n{markdown_table(header, rows)}\n\n"
         f"## Model\n\n{_settings(card['model'])}\n\n"
         f"## Encoding\n\n{_settings(card['encoding'])}\n\n"
-        f"## Protocol\n\n{_settings(card['protocol'])}\n\n## Limits\n\n"
+        + (f"## Members\n\n{_members(card['members'])}\n\n" if members else "")
+        + f"## Protocol\n\n{_settings(card['protocol'])}\n\n## Limits\n\n"
         + "\n".join(f"- {limit}" for limit in card["limits"])
         + f"\n\n## Software\n\n{_settings(card['versions'])}\n"
     )

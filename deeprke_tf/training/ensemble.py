@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +41,60 @@ def train_ensemble(
     the first member; there are at least two. `out` may hold members already, finished
     or not, each trained as a run of its own.
     """
-    settings = member_configs(run_config, n_members)
     info, _vectors = start.checked(data, run_config, vectors_from)
+
+    def train_member(directory: Path, member: RunConfig) -> None:
+        train_run(
+            *(data, directory, member),
+            vectors_from=vectors_from,
+            n_devices=n_devices,
+            progress=progress,
+        )
+
+    members = train_members(
+        *(out, run_config, n_members, info, vectors_from, overwrite, train_member)
+    )
+    measured = join(out, run_config, info, members)
+    shutil.rmtree(out / layout.STATE)
+    of_members = layout.read_manifest(out)["members"]
+    each = ", ".join(f"{facts['validation_auroc']:.4f}" for facts in of_members)
+    rows = [
+        ["members", f"{n_members}, validation AUROC {each}"],
+        *report.measure_rows(measured),
+        ["wrote", str(out)],
+    ]
+    _logger.info("%s", tables.text_table(rows))
+    return measured
+
+
+def train_members(
+    out: Path,
+    run_config: RunConfig,
+    n_members: int,
+    info: Dataset,
+    vectors_from: Path | None,
+    overwrite: bool,
+    train_member: Callable[[Path, RunConfig], Any],
+) -> dict[str, Path]:
+    """Trains the members that are not finished yet, one after the other.
+
+    Args:
+      out: Directory of the ensemble.
+      run_config: Settings of the first member.
+      n_members: Number of members.
+      info: The dataset, to know finished members by.
+      vectors_from: Directory of ready k-mer vectors, or None.
+      overwrite: Delete the ensemble that `out` holds, and start again.
+      train_member: Trains one of them to a directory, with its settings.
+
+    Returns:
+      The directories of the members by their names.
+
+    Raises:
+      UserError: `out` holds something else, a finished member is not one that would be
+        trained now, or another process trains one.
+    """
+    settings = member_configs(run_config, n_members)
     with _members_held(out, list(settings)) if overwrite else contextlib.nullcontext():
         start.prepare(out, run_config, info, vectors_from, overwrite, tuple(settings))
     finished = [name for name in settings if (out / name / layout.MANIFEST).exists()]
@@ -51,7 +103,7 @@ def train_ensemble(
     elsewhere = []
     for number, (name, member) in enumerate(settings.items(), start=1):
         before = ", finished before" if name in finished else ""
-        _logger.info("member %d of %d: %s%s", number, n_members, out / name, before)
+        _logger.info("member %d of %d: %s%s", number, len(settings), out / name, before)
         with directories.only_process(out / name) as is_free:
             if not is_free:
                 _logger.info("another process is training it")
@@ -59,12 +111,7 @@ def train_ensemble(
             elif (out / name / layout.MANIFEST).exists():
                 start.require_same(out / name, member, info, vectors_from)
             else:
-                train_run(
-                    *(data, out / name, member),
-                    vectors_from=vectors_from,
-                    n_devices=n_devices,
-                    progress=progress,
-                )
+                train_member(out / name, member)
                 # Keras keeps graphs of networks, which the next member does not need.
                 keras.utils.clear_session()
     if elsewhere:
@@ -72,7 +119,7 @@ def train_ensemble(
             f"{' and '.join(elsewhere)} of {out} are being trained by other processes; "
             "give the command again when they are done."
         )
-    return _join(out, run_config, info, list(settings))
+    return {name: out / name for name in settings}
 
 
 @contextlib.contextmanager
@@ -108,35 +155,51 @@ def member_configs(run_config: RunConfig, n_members: int) -> dict[str, RunConfig
     }
 
 
-def _join(
-    out: Path, run_config: RunConfig, info: Dataset, names: list[str]
+def join(
+    out: Path, run_config: RunConfig, info: Dataset, members: Mapping[str, Path]
 ) -> dict[str, Any]:
-    """Measures the mean of the members on validation, and writes the manifest."""
-    manifests = [layout.read_manifest(out / name) for name in names]
+    """Measures the mean of the members on validation, and writes the manifest.
+
+    Args:
+      out: Directory of the ensemble.
+      run_config: Settings of the first member.
+      info: The dataset.
+      members: Directories of the members, by their paths from `out`.
+
+    Returns:
+      The contents of `metrics.json`.
+    """
+    manifests = [layout.read_manifest(directory) for directory in members.values()]
     labels, probabilities = mean_validation(
-        [(out / name, found) for name, found in zip(names, manifests, strict=True)]
+        list(zip(members.values(), manifests, strict=True))
     )
     measured = report.write_measures(out, info, labels, probabilities)
+    aurocs = [
+        metrics.auroc(*layout.read_validation(directory))
+        for directory in members.values()
+    ]
+    own = facts_of_members(dict(zip(members, manifests, strict=True)), aurocs)
+    report.write_manifest(out, info, run_config, measured, own)
+    return measured
+
+
+def facts_of_members(
+    manifests: Mapping[str, dict[str, Any]], aurocs: Sequence[float]
+) -> dict[str, Any]:
+    """Returns the manifest's entries that an ensemble has and a run has not.
+
+    Args:
+      manifests: Of the members, by their paths from the ensemble.
+      aurocs: Of each, on the validation sites.
+    """
     members = [
         {
-            "directory": name,
+            "directory": path,
             **{key: found[key] for key in ("seed", "best_epoch", "n_epochs")},
-            "validation_auroc": metrics.auroc(*layout.read_validation(out / name)),
+            "validation_auroc": auroc,
             "model_sha256": found["model_sha256"],
         }
-        for name, found in zip(names, manifests, strict=True)
+        for (path, found), auroc in zip(manifests.items(), aurocs, strict=True)
     ]
-    own = {
-        "members": members,
-        "model_sha256": combined_sha256(found["model_sha256"] for found in manifests),
-    }
-    report.write_manifest(out, info, run_config, measured, own)
-    shutil.rmtree(out / layout.STATE)
-    each = ", ".join(f"{member['validation_auroc']:.4f}" for member in members)
-    rows = [
-        ["members", f"{len(members)}, validation AUROC {each}"],
-        *report.measure_rows(measured),
-        ["wrote", str(out)],
-    ]
-    _logger.info("%s", tables.text_table(rows))
-    return measured
+    digests = [found["model_sha256"] for found in manifests.values()]
+    return {"members": members, "model_sha256": combined_sha256(digests)}

@@ -11,7 +11,7 @@ import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -19,6 +19,8 @@ import numpy as np
 from deeprke_tf.config import JointConfig, RunConfig
 from deeprke_tf.data.description import Dataset
 from deeprke_tf.data.joint_sites import write_joint_sites
+from deeprke_tf.data.replicates import held_out
+from deeprke_tf.data.replicates import read as read_replicates
 from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation import figures
 from deeprke_tf.runs import layout
@@ -34,12 +36,20 @@ _logger = logging.getLogger(__name__)
 _SITES = "sites"  # in the directory of the state
 
 
+class Datasets(NamedTuple):
+    """Datasets by the names of their RBPs: to train on, and held out."""
+
+    trained: dict[str, Dataset]
+    held_out: dict[str, Dataset]
+
+
 def train_joint(
     data: Sequence[Path],
     out: Path,
     run_config: RunConfig,
     joint: JointConfig = JointConfig(),
     *,
+    replicates: Path | None = None,
     vectors_from: Path | None = None,
     n_devices: int | None = None,
     overwrite: bool = False,
@@ -53,6 +63,7 @@ def train_joint(
       out: Run directory.
       run_config: All settings.
       joint: Settings of joint training.
+      replicates: Table of the datasets that are of one RBP; see `data.replicates`.
       vectors_from: Directory of ready k-mer vectors, or None to train them.
       n_devices: Devices to train on; see `devices.strategy`.
       overwrite: Delete the run that `out` holds, and start again.
@@ -66,12 +77,14 @@ def train_joint(
       UserError: Datasets or `out` cannot be used; training diverged.
     """
     strategy = devices.strategy(n_devices)
-    datasets = _checked(data, run_config)
-    together = _together(datasets, joint)
+    datasets = checked(data, run_config, joint, replicates)
+    together = as_one(datasets, joint)
     given = vectors.given_vectors(together, run_config, vectors_from)
     start.prepare(out, run_config, together, vectors_from, overwrite)
     sites = write_joint_sites(
-        datasets, out / layout.STATE / _SITES, joint.shared_letters, progress
+        *(datasets.trained, out / layout.STATE / _SITES),
+        *(joint.shared_letters, progress),
+        held_out=list(datasets.held_out.values()),
     )
     _logger.info("%s", _sites_line(sites))
     kmer_vectors = vectors.make_vectors(
@@ -80,58 +93,88 @@ def train_joint(
     state = TrainingState(out / layout.STATE, out / layout.HISTORY)
     if state.n_epochs:
         _logger.info("resuming after epoch %d", state.n_epochs)
-    task = JointTask(datasets, sites, run_config, joint.balance)
+    task = JointTask(datasets.trained, sites, run_config, joint.balance)
     model = epochs.fit(
         *(task, run_config, kmer_vectors, strategy, state, out / layout.LOGS, progress)
     )
     with files.path_aside(out / layout.MODEL) as partial:
         model.save(partial)
     own = report.facts(out, state, strategy, kmer_vectors, vectors_from)
-    measured = _write_rbps(out, model, task, datasets, run_config, state, own)
+    of_rbps = _write_rbps(out, model, task, datasets.trained, run_config, state, own)
     figures.learning_curves(
         state.history, state.best_epoch, out / layout.FIGURES / "learning_curves.png"
     )
-    files.write_json(out / layout.METRICS, measured)
-    _write_manifest(out, together, sites, run_config, joint, own)
+    measured = write_results(
+        *(out, together, run_config, of_rbps, own | _facts(joint, datasets, sites))
+    )
     state.remove()
-    _logger.info("%s", tables.text_table(_summary(out, model, measured, state)))
+    rows = [
+        ["weights", f"{model.count_params():,}"],
+        ["best epoch", f"{state.best_epoch} of {state.n_epochs}"],
+        *measure_rows(measured),
+        ["wrote", str(out)],
+    ]
+    _logger.info("%s", tables.text_table(rows))
     return measured
 
 
-def _checked(data: Sequence[Path], run_config: RunConfig) -> dict[str, Dataset]:
+def checked(
+    data: Sequence[Path],
+    run_config: RunConfig,
+    joint: JointConfig,
+    replicates: Path | None,
+) -> Datasets:
     """Reads the datasets by the names of their RBPs.
 
     Raises:
-      UserError: There are fewer than two, two have one name or different encodings, or
-        one cannot be trained on.
+      UserError: Fewer than two are to be trained on, two have one name or different
+        encodings, one cannot be trained on, or `hold_out` names none of them.
     """
-    if len(data) < 2:
-        raise UserError(
-            f"Joint training needs at least two datasets; `data` names {len(data)}."
-        )
-    datasets: dict[str, Dataset] = {}
+    directories: dict[str, Path] = {}
     for directory in data:
-        info, _no_vectors = start.checked(directory, run_config, None)
         name = directory.resolve().name
-        if name in datasets:
+        if name in directories:
             raise UserError(
-                f"{datasets[name].directory} and {directory} have one name; the names "
-                "of the directories are those of the RBPs, and must differ."
+                f"{directories[name]} and {directory} have one name; the names of the "
+                "directories are those of the RBPs, and must differ."
             )
-        if datasets:
-            first = next(iter(datasets.values()))
-            info.require_encoding(first.encoding, run_config.model.views)
-        datasets[name] = info
-    return datasets
+        directories[name] = directory
+    rbps = read_replicates(replicates) if replicates else {}
+    away = held_out(list(directories), joint.hold_out, rbps)
+    if len(directories) - len(away) < 2:
+        which = f", and {len(away)} of them are held out" if away else ""
+        raise UserError(
+            "Joint training needs at least two datasets; `data` names "
+            f"{len(directories)}{which}."
+        )
+    infos: dict[str, Dataset] = {}
+    for name, directory in directories.items():
+        info, _no_vectors = start.checked(directory, run_config, None)
+        first = next(iter(infos.values()), info)
+        info.require_encoding(first.encoding, run_config.model.views)
+        infos[name] = info
+    return Datasets(
+        {name: info for name, info in infos.items() if name not in away},
+        {name: infos[name] for name in away},
+    )
 
 
-def _together(datasets: dict[str, Dataset], joint: JointConfig) -> Dataset:
-    """Returns the datasets and settings of a joint run as one, to compare runs by."""
-    made_of = [{name: info.sha256 for name, info in datasets.items()}, vars(joint)]
+def as_one(datasets: Datasets, joint: JointConfig) -> Dataset:
+    """Returns datasets and settings of a joint run as one dataset, to know runs by."""
+    settings = dataclasses.asdict(joint)
+    del settings["hold_out"]
+    made_of: list[dict[str, Any]] = [
+        {name: info.sha256 for name, info in datasets.trained.items()},
+        settings,
+    ]
+    if datasets.held_out:
+        made_of.append({name: i.sha256 for name, i in datasets.held_out.items()})
     digest = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
-    first = next(iter(datasets.values()))
-    directory = Path(" ".join(str(info.directory) for info in datasets.values()))
-    return dataclasses.replace(first, directory=directory, splits={}, sha256=digest)
+    trained = list(datasets.trained.values())
+    directory = Path(" ".join(str(info.directory) for info in trained))
+    return dataclasses.replace(
+        trained[0], directory=directory, splits={}, sha256=digest
+    )
 
 
 def _sites_line(sites: Dataset) -> str:
@@ -154,7 +197,7 @@ def _write_rbps(
     state: TrainingState,
     own: dict[str, Any],
 ) -> dict[str, Any]:
-    """Writes the run of each RBP; returns the measures of all on validation."""
+    """Writes the run of each RBP; returns the measures on validation by RBP."""
     of_rbps: dict[str, Any] = {}
     scored = task.scored(scorer(model), run_config.train.batch_size)
     for output, (name, (labels, probabilities)) in enumerate(scored):
@@ -170,48 +213,66 @@ def _write_rbps(
         }
         report.write_manifest(directory, info, run_config, measured, own | facts)
         of_rbps[name] = measured
+    return of_rbps
+
+
+def _facts(joint: JointConfig, datasets: Datasets, sites: Dataset) -> dict[str, Any]:
+    """Returns the manifest's entries that a joint run and its ensemble have."""
+    split = sites.split("train")
+    return {
+        "longest_site": split.longest_site,
+        "joint": {
+            **dataclasses.asdict(joint),
+            "hold_out": list(datasets.held_out),
+            "n_sites": split.n_sites,
+        },
+        "rbps": [
+            row | {"directory": f"{layout.RBPS}/{row['name']}"}
+            for row in sites.contents["joint"]
+        ],
+    }
+
+
+def write_results(
+    out: Path,
+    together: Dataset,
+    run_config: RunConfig,
+    of_rbps: dict[str, Any],
+    own: dict[str, Any],
+) -> dict[str, Any]:
+    """Writes measures and manifest, the last files of a joint run or its ensemble.
+
+    Args:
+      out: The directory; it holds the run of each RBP.
+      together: Result of `as_one`.
+      run_config: All settings.
+      of_rbps: The measures on validation by RBP.
+      own: All other entries of the manifest.
+
+    Returns:
+      The contents of `metrics.json`: means over the RBPs, and the measures of each.
+    """
     means = {
         measure: float(np.mean([measured[measure] for measured in of_rbps.values()]))
         for measure in ("auroc", "auprc", "mcc")
     }
-    return {"split": "validation", **means, "rbps": of_rbps}
-
-
-def _write_manifest(
-    out: Path,
-    together: Dataset,
-    sites: Dataset,
-    run_config: RunConfig,
-    joint: JointConfig,
-    own: dict[str, Any],
-) -> None:
-    """Writes the manifest of a joint run, its last file."""
-    split = sites.split("train")
-    rows = [
-        row | {"directory": f"{layout.RBPS}/{row['name']}"}
-        for row in sites.contents["joint"]
-    ]
+    measured = {"split": "validation", **means, "rbps": of_rbps}
+    files.write_json(out / layout.METRICS, measured)
     manifest = report.origin(run_config) | {
         "encoding": together.contents["encoding"],
-        "longest_site": split.longest_site,
         "data": {"dataset_sha256": together.sha256},
-        "joint": dataclasses.asdict(joint) | {"n_sites": split.n_sites},
-        "rbps": rows,
     }
     files.write_json(out / layout.MANIFEST, manifest | own)
+    return measured
 
 
-def _summary(
-    out: Path, model: keras.Model, measured: dict[str, Any], state: TrainingState
-) -> list[list[str]]:
+def measure_rows(measured: dict[str, Any]) -> list[list[str]]:
+    """Returns the row of a summary that shows the measures on validation."""
     aurocs = [of_rbp["auroc"] for of_rbp in measured["rbps"].values()]
     return [
-        ["weights", f"{model.count_params():,}"],
-        ["best epoch", f"{state.best_epoch} of {state.n_epochs}"],
         [
             "validation AUROC",
             f"mean {measured['auroc']:.4f} of {len(aurocs)} RBPs "
             f"({min(aurocs):.4f} to {max(aurocs):.4f})",
-        ],
-        ["wrote", str(out)],
+        ]
     ]

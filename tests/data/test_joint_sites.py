@@ -76,6 +76,20 @@ def test_validation_sites_of_another_dataset_are_held_out_too(datasets, tmp_path
     assert not found.keys() & {sequence for sequence, _label in rows[:75]}
 
 
+def test_what_a_dataset_outside_the_training_holds_out_is_left_out(datasets, tmp_path):
+    rng = random.Random(8)
+    a, b = labelled(rng, 80), labelled(rng, 80)
+    made = datasets(
+        A=(a, labelled(rng, 6)),
+        B=(b, labelled(rng, 6)),
+        C=(labelled(rng, 90), [(a[0][0], 0), (b[0][0], 1), (letters(rng), 0)]),
+    )
+    away = made.pop("C")
+    info = joint_sites.write_joint_sites(made, tmp_path / "sites", 38, held_out=[away])
+    assert [row["name"] for row in info.contents["joint"]] == ["A", "B"]
+    assert [row["n_left_out"] for row in info.contents["joint"]] == [1, 1]
+
+
 def test_a_sequence_of_two_datasets_is_written_once_with_both_labels(
     datasets, tmp_path
 ):
@@ -93,6 +107,16 @@ def test_a_sequence_of_two_datasets_is_written_once_with_both_labels(
     assert info.split("train").n_sites == len(found)
     n_labels = sum(row["n_sites"] for row in info.contents["joint"])
     assert n_labels == len(found) + len(both)
+
+
+def test_a_dataset_may_hold_sites_of_others_alone(datasets, tmp_path):
+    rng = random.Random(6)
+    rows = labelled(rng, 90)
+    made = datasets(A=(rows, labelled(rng, 6)), B=(rows[:60], labelled(rng, 6)))
+    info, found = merged(made, tmp_path)
+    of_a, of_b = info.contents["joint"]
+    assert sum(0 in of for of in found.values()) == of_a["n_sites"]
+    assert sum(1 in of for of in found.values()) == of_b["n_sites"]
 
 
 def test_batches_hold_target_and_weight_of_each_rbp(datasets, tmp_path):

@@ -1,15 +1,18 @@
 """Joint runs, used: predictions of several RBPs in one pass, and their evaluation."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import deeprke_tf as dk
-from deeprke_tf import evaluate, predict, train
+from deeprke_tf import evaluate, export, predict, train
 from deeprke_tf.errors import UserError
-from deeprke_tf.runs import joint_evaluation
+from deeprke_tf.evaluation import metrics
+from deeprke_tf.runs import joint_evaluation, packing
+from deeprke_tf.training import fine_tuning
 from tests.support.small_runs import JOINT, QUICK
 
 pytest_plugins = ["tests.support.run_fixtures"]
@@ -130,8 +133,6 @@ def test_a_joint_run_is_compared_with_runs_of_single_rbps(
 
 
 def test_a_damaged_joint_network_is_told(joint_run, tmp_path):
-    import shutil
-
     copy = shutil.copytree(joint_run, tmp_path / "run")
     (copy / "model.keras").write_bytes(b"damaged")
     with pytest.raises(UserError, match=r"damaged: model\.keras is not the file"):
@@ -143,13 +144,60 @@ def test_a_damaged_joint_network_is_told(joint_run, tmp_path):
         dk.load_run(copy)
 
 
-def test_joint_runs_given_together_are_averaged(joint_run, joint_data, tmp_path):
+@pytest.fixture(scope="module")
+def joint_ensemble(joint_run, joint_data, tmp_path_factory):
+    """An ensemble of two joint runs, the first of which was trained before."""
+    out = tmp_path_factory.mktemp("ensemble") / "both"
+    shutil.copytree(joint_run, out / "seed-1")
     flags = ["--data", str(joint_data / "A"), str(joint_data / "B"), *JOINT]
-    assert train.main([*flags, "--seed", "2", "--out", str(tmp_path / "other")]) == 0
-    each = [dk.load_run(path).predict(RNAS) for path in (joint_run, tmp_path / "other")]
-    table = dk.load_run(joint_run, tmp_path / "other").predict(RNAS)
-    probabilities = np.array([of["probability"] for of in each])
-    np.testing.assert_allclose(table["probability"], probabilities.mean(0), atol=1e-7)
-    np.testing.assert_allclose(
-        table["probability_sd"], probabilities.std(0, ddof=1), atol=1e-7
-    )
+    assert train.main([*flags, "--ensemble", "2", "--out", str(out)]) == 0
+    return out
+
+
+def test_an_ensemble_of_joint_runs_gives_the_mean(joint_ensemble):
+    members = [joint_ensemble / name for name in ("seed-1", "seed-2")]
+    each = [dk.load_run(path).predict(RNAS)["probability"] for path in members]
+    # Read as an ensemble, or its members given together.
+    for model in (dk.load_run(joint_ensemble), dk.load_run(*members)):
+        table = model.predict(RNAS)
+        sd = np.std(each, axis=0, ddof=1)
+        np.testing.assert_allclose(
+            table["probability"], np.mean(each, axis=0), atol=1e-7
+        )
+        np.testing.assert_allclose(table["probability_sd"], sd, atol=1e-7)
+
+
+def test_each_rbp_of_an_ensemble_of_joint_runs_is_an_ensemble(joint_ensemble):
+    together = dk.load_run(joint_ensemble)
+    assert together.name == "both"
+    measured = json.loads((joint_ensemble / "metrics.json").read_text())
+    for name in together:
+        run = dk.load_run(joint_ensemble, rbp=name)
+        assert run.directory == together[name].directory
+        assert [member.manifest["seed"] for member in run.members] == [1, 2]
+        auroc = metrics.auroc(*run.validation)
+        assert measured["rbps"][name]["auroc"] == auroc == run_auroc(run)
+        np.testing.assert_allclose(
+            run.predict(RNAS)["probability"],
+            together.predict(RNAS, rbps=[name])["probability"],
+            atol=1e-6,
+        )
+    other = joint_ensemble / "seed-2"
+    with pytest.raises(UserError, match="both is an ensemble; `init_from` takes a mem"):
+        fine_tuning.read(joint_ensemble)
+    assert fine_tuning.read(other / "rbps" / "A").directory == other
+
+
+def run_auroc(run):
+    return json.loads((run.directory / "metrics.json").read_text())["auroc"]
+
+
+def test_a_joint_ensemble_is_exported_and_packed(joint_ensemble, tmp_path, monkeypatch):
+    monkeypatch.setenv("DEEPRKE_MODELS", str(tmp_path / "models"))
+    packing.add(joint_ensemble, "both")
+    expected = dk.load_run(joint_ensemble).predict(RNAS)
+    pd.testing.assert_frame_equal(dk.load_run("both").predict(RNAS), expected)
+    assert export.main(["--model", "both", "--out", str(tmp_path / "served")]) == 0
+    card = json.loads((tmp_path / "served" / "1" / "model_card.json").read_text())
+    assert [member["seed"] for member in card["members"]] == [1, 2]
+    assert card["rbps"][0]["metrics"][0]["split"] == "validation"

@@ -10,11 +10,14 @@ import pytest
 import tensorflow as tf
 
 from deeprke_tf import evaluate, export, train
+from deeprke_tf.config import RunConfig, TrainConfig
 from deeprke_tf.data import batches as dataset
+from deeprke_tf.data.joint_sites import write_joint_sites
 from deeprke_tf.errors import UserError
 from deeprke_tf.runs import layout
 from deeprke_tf.runs.run import Run
 from deeprke_tf.training import devices
+from deeprke_tf.training.task import JointTask
 from tests.support import fresh_processes
 from tests.support.interruptions import call_after_first_epoch
 from tests.support.small_models import CONFIGS, tiny_model, write_dataset
@@ -93,23 +96,35 @@ def train_on_two_and_on_one(directory):
     two = devices.strategy(2)
     assert two.num_replicas_in_sync == 2
     assert devices.strategy(2).num_replicas_in_sync == 2
-    trained = []
-    for strategy in (two, devices.strategy(1)):
-        with strategy.scope():
-            model = tiny_model(config)
-            model.compile(keras.optimizers.SGD(0.5), "binary_crossentropy")
-        batches = dataset.read_split(
-            info,
-            "train",
-            config.views,
-            batch_size=3,
-            shuffle_seed=1,
-            class_weights=(0.5, 2.0),
-            n_devices=strategy.num_replicas_in_sync,
+    other = write_dataset(directory / "B", {"train": sites[:7]})
+    datasets = {"A": info, "B": other}
+    joint_sites = write_joint_sites(datasets, directory / "joint", 38)
+    joint = JointTask(datasets, joint_sites, RunConfig(model=config), 1.0)
+
+    def read(**how):
+        weights = (0.5, 2.0)
+        return dataset.read_split(
+            *(info, "train", config.views, 3), class_weights=weights, **how
         )
-        model.fit(batches, verbose=0, shuffle=False)
-        trained.append(np.concatenate([w.ravel() for w in model.get_weights()]))
-    np.testing.assert_allclose(*trained, atol=1e-5)
+
+    def read_joint(**how):
+        return joint.batches(TrainConfig(batch_size=3), **how)
+
+    for batches, loss, bound_fraction in (
+        (read, "binary_crossentropy", 0.5),
+        (read_joint, joint.loss, joint.bound_fraction),
+    ):
+        trained = []
+        for strategy in (two, devices.strategy(1)):
+            with strategy.scope():
+                model = tiny_model(config, bound_fraction)
+                model.compile(keras.optimizers.SGD(0.5), loss)
+            of_batches = batches(
+                shuffle_seed=1, n_devices=strategy.num_replicas_in_sync
+            )
+            model.fit(of_batches, verbose=0, shuffle=False)
+            trained.append(np.concatenate([w.ravel() for w in model.get_weights()]))
+        np.testing.assert_allclose(*trained, atol=1e-5)
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from deeprke_tf import train
+from deeprke_tf.config import JointConfig
 from deeprke_tf.errors import UserError
 from deeprke_tf.runs.joint import JointNetwork
 from deeprke_tf.runs.run import Run
@@ -71,8 +72,13 @@ def test_an_interrupted_joint_run_ends_as_an_uninterrupted_one(
     joint_run, joint_data, tmp_path, monkeypatch
 ):
     out = tmp_path / "run"
-    data = [str(joint_data / name) for name in "AB"]
-    flags = ["--data", *data, *JOINT, "--out", str(out)]
+    # The sites of C overlap with none: that it is held out changes nothing else.
+    held_out = make_data(
+        *(tmp_path / "C", "--no-structure", "--validation-fraction", "0.2", "--sites"),
+        write_table(tmp_path / "C.tsv", make_sites(60, seed=5)),
+    )
+    data = [str(joint_data / "A"), str(held_out), str(joint_data / "B")]
+    flags = ["--data", *data, *JOINT, "--hold-out", "C", "--out", str(out)]
     with monkeypatch.context() as patch:
         interrupt_after_first_epoch(patch)
         assert train.main(flags) == 130
@@ -80,6 +86,9 @@ def test_an_interrupted_joint_run_ends_as_an_uninterrupted_one(
     assert train.main(flags) == 0
     assert (out / "history.csv").read_text() == (joint_run / "history.csv").read_text()
     assert not (out / "state").exists()
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["joint"]["hold_out"] == ["C"]
+    assert [row["name"] for row in manifest["rbps"]] == ["A", "B"]
 
 
 def test_an_unfinished_joint_run_of_other_datasets_is_not_resumed(
@@ -93,6 +102,11 @@ def test_an_unfinished_joint_run_of_other_datasets_is_not_resumed(
     other = [*JOINT, "--balance", "1", "--out", str(out)]
     assert train.main(["--data", *data, *other]) == 1
     assert "is an unfinished run of other data" in capsys.readouterr().err
+    with pytest.raises(UserError, match="`data` names 2, and 1 of them are held out"):
+        joint.checked(
+            *([joint_data / "A", joint_data / "B"], run_config("deeprke-no-structure")),
+            *(JointConfig(hold_out=("B",)), None),
+        )
 
 
 @pytest.mark.parametrize(
