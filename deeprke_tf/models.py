@@ -16,7 +16,7 @@ from tyro.conf import Positional, subcommand
 
 from deeprke_tf import cli
 from deeprke_tf.errors import UserError
-from deeprke_tf.runs import cards, catalog, packing
+from deeprke_tf.runs import cards, catalog, layout, packing
 from deeprke_tf.system.tables import text_table
 
 
@@ -108,7 +108,9 @@ def _done(action: List | Show | Add | Remove | Export | Import) -> Iterator[str]
     elif isinstance(action, Show):
         entry = catalog.entry_of(action.model)
         fault = catalog.damage_of(entry.directory)
-        yield cards.as_text(dataclasses.replace(cards.card_of(entry), fault=fault))
+        with layout.damage_told(entry.directory):
+            text = cards.as_text(dataclasses.replace(cards.card_of(entry), fault=fault))
+        yield text
     elif isinstance(action, Add):
         entry = packing.add(action.run, action.name)
         yield f"added {entry.name}: {entry.directory}"
@@ -126,17 +128,21 @@ def _listed() -> str:
     rows = [["name", "RBPs", "source", "size", "mean AUROC"]]
     for entry in catalog.entries():
         try:
-            card = cards.card_of(entry)
+            with layout.damage_told(entry.directory):
+                rows.append(_row_of(entry))
         except UserError as error:
             rows.append([entry.name, "–", entry.source, "–", str(error)])
-            continue
-        auroc, split = card.mean("auroc"), card.outputs[0].split
-        measured = "–" if auroc is None else f"{auroc:.3f} ({split})"
-        size = cards.size_of(card.n_bytes)
-        rows.append([entry.name, str(len(card.outputs)), entry.source, size, measured])
     if len(rows) == 1:
         return "There are no models yet; `deeprke models add RUN --name NAME` adds one."
     return text_table(rows)
+
+
+def _row_of(entry: catalog.Entry) -> list[str]:
+    card = cards.card_of(entry)
+    auroc, split = card.mean("auroc"), card.outputs[0].split
+    measured = "–" if auroc is None else f"{auroc:.3f} ({split})"
+    size = cards.size_of(card.n_bytes)
+    return [entry.name, str(len(card.outputs)), entry.source, size, measured]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -84,11 +84,29 @@ def test_the_card_of_a_damaged_model_says_so(capsys):
     assert "DAMAGED: config.json is not the file that was added." in card
 
 
-def test_a_model_that_cannot_be_read_does_not_hide_the_others(capsys, tmp_path):
-    write_run(tmp_path / "user/odd", {"split": "test", "calibration": 3})
+@pytest.mark.parametrize(
+    ("measures", "manifest"),
+    [
+        ({"split": "test", "calibration": 3}, {}),
+        ({"split": "test", "auroc": "high"}, {}),
+        ({"split": "test", "n_sites": [], "auroc": 0.5}, {"rbps": 3}),
+        ([], {}),
+        ({}, {"rbps": [{"directory": "."}]}),
+    ],
+)
+def test_a_model_that_cannot_be_read_does_not_hide_the_others(
+    measures, manifest, capsys, tmp_path
+):
+    write_run(tmp_path / "user/odd", measures, **manifest)
     listed = printed(capsys).splitlines()
-    assert "The model odd is damaged: its card cannot be read" in listed[1]
+    assert "odd is damaged: " in listed[1]
     assert listed[2].startswith("rbp31")
+    assert "odd is damaged: " in printed(capsys, "show", "odd", status=1)
+
+
+def test_the_card_with_a_count_that_is_none_is_told_in_one_line(capsys, tmp_path):
+    write_run(tmp_path / "user/odd", {"split": "test", "n_sites": "many"})
+    assert "odd is damaged: " in printed(capsys, "show", "odd", status=1)
 
 
 def test_a_model_is_added_exported_removed_and_imported(capsys, tmp_path):

@@ -135,7 +135,8 @@ def rbp_directory(entry: Entry, rbp: str) -> Path:
             f"The model {entry.name} is of one RBP; give {entry.name!r} without "
             f"{'/' + rbp!r}."
         )
-    directories = {each["name"]: each["directory"] for each in facts}
+    with layout.damage_told(entry.directory):
+        directories = {each["name"]: each["directory"] for each in facts}
     if rbp not in directories:
         raise UserError(
             f"The model {entry.name} has no RBP {rbp!r};{_near(rbp, directories)} "

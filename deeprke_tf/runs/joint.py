@@ -14,7 +14,6 @@ from deeprke_tf.errors import UserError
 from deeprke_tf.runs import ensemble, layout
 from deeprke_tf.runs.ensemble import Scores
 from deeprke_tf.runs.run import Run
-from deeprke_tf.system import files
 
 if TYPE_CHECKING:
     import keras
@@ -29,7 +28,7 @@ Site = Mapping[str, np.ndarray]
 def is_joint(directory: Path) -> bool:
     """Tells whether a directory is a finished joint run."""
     path = directory / layout.MANIFEST
-    return path.exists() and "rbps" in files.read_json(path)
+    return path.exists() and "rbps" in layout.read_manifest(directory)
 
 
 def names_of(directory: Path) -> list[str]:

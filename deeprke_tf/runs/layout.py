@@ -129,7 +129,10 @@ def read_manifest(directory: Path) -> dict[str, Any]:
             if unfinished
             else f"{directory} is not a run of `deeprke train`: it has no {MANIFEST}."
         )
-    return files.read_json(path)
+    manifest = files.read_json(path)
+    if not isinstance(manifest, dict):
+        raise UserError(f"{path} is damaged: it is no manifest of a run.")
+    return manifest
 
 
 @contextlib.contextmanager

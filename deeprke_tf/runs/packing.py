@@ -10,8 +10,10 @@ import os
 import shutil
 import stat
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from deeprke_tf.errors import UserError
 from deeprke_tf.runs import cards, catalog, layout
@@ -24,6 +26,12 @@ _KEPT = (
 )
 _KIND = directories.Kind("model", layout.MANIFEST, ".*")
 _LARGEST = 4_000_000_000  # bytes, unpacked
+_LONGEST_CAUSE = 200  # characters; some causes quote what they could not read
+# What archives that are damaged or encrypted raise.
+_UNREADABLE = (
+    *(OSError, EOFError, NotImplementedError, RuntimeError, ValueError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 # The same files give the same archive.
 _DATE = (1980, 1, 1, 0, 0, 0)
 
@@ -42,7 +50,7 @@ def add(run: Path, name: str) -> Entry:
         is taken or cannot be one.
     """
     _require_free(name)
-    paths = sorted(files_of(run))
+    paths = sorted(set(files_of(run)))
     entry = Entry(name, catalog.user_directory() / name, "user")
     with directories.directory_aside(entry.directory, False, _KIND) as aside:
         for path in paths:
@@ -52,13 +60,18 @@ def add(run: Path, name: str) -> Entry:
     return entry
 
 
-def files_of(run: Path) -> Iterator[Path]:
-    """Yields the paths, relative to a run, of the files that its model consists of.
+def files_of(run: Path) -> list[Path]:
+    """Returns the paths, relative to a run, of the files that its model consists of.
 
     Raises:
-      UserError: It is no finished run, or its network is not its own.
+      UserError: It is no finished run, it is damaged, or its network is not its own.
     """
     manifest = layout.read_manifest(run)
+    with layout.damage_told(run):
+        return list(_files_of(run, manifest))
+
+
+def _files_of(run: Path, manifest: dict[str, Any]) -> Iterator[Path]:
     network = manifest.get("network", {}).get("file", layout.MODEL)
     if ".." in Path(network).parts:
         raise UserError(
@@ -73,14 +86,32 @@ def files_of(run: Path) -> Iterator[Path]:
         if expected and files.sha256(run / layout.MODEL) != expected:
             raise UserError(f"{run / layout.MODEL} is not the file of its manifest.")
     for facts in manifest.get("members", ()):
-        for path in files_of(run / facts["directory"]):
-            yield Path(facts["directory"]) / path
+        place = _part_of(run, facts)
+        for path in files_of(run / place):
+            yield place / path
     for facts in catalog.rbps_of(manifest):
-        place = run / facts["directory"]
-        layout.read_manifest(place)
-        for path in place.iterdir():
+        place = _part_of(run, facts)
+        layout.read_manifest(run / place)
+        for path in (run / place).iterdir():
             if path.is_file() and path.name in _KEPT:
                 yield path.relative_to(run)
+
+
+def _part_of(run: Path, facts: dict[str, Any]) -> Path:
+    """Returns the directory of a member or an RBP, relative to its run.
+
+    Raises:
+      UserError: It lies elsewhere: of what others made, nothing is copied from there,
+        or to there.
+    """
+    place = Path(facts["directory"])
+    inside = run.resolve() in (run / place).resolve().parents
+    if ".." in place.parts or not inside:
+        raise UserError(
+            f"The run {run} is damaged: its {layout.MANIFEST} names {str(place)!r}, "
+            "which is no directory inside of it."
+        )
+    return place
 
 
 def _require_free(name: str) -> None:
@@ -168,8 +199,8 @@ def unpack(file: Path, name: str | None = None) -> Entry:
     try:
         with zipfile.ZipFile(file) as archive:
             return _unpack(archive, file, name)
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-        cause = getattr(error, "strerror", None) or error
+    except _UNREADABLE as error:
+        cause = str(getattr(error, "strerror", None) or error)[:_LONGEST_CAUSE]
         raise UserError(
             f"{file} cannot be read as a model of `deeprke models export`: {cause}."
         ) from error
@@ -206,8 +237,8 @@ def _checked_members(
     """Returns the files of an archive by their paths, which all lie in one directory.
 
     Raises:
-      UserError: A path leads out of it or occurs twice, an entry is a link, or all of
-        them are too large.
+      UserError: A path leads out of it or occurs twice, an entry is a link or packed in
+        another way, or all of them are too large.
     """
     members: dict[PurePosixPath, zipfile.ZipInfo] = {}
     for member in archive.infolist():
@@ -219,6 +250,10 @@ def _checked_members(
             raise UserError(f"{file} holds a path that is none of a model: {path}.")
         if is_link or member.is_dir() or path in members:
             raise UserError(f"{file} holds {path} as something else than one file.")
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise UserError(
+                f"{file} is packed in another way than by `deeprke models`."
+            )
         members[path] = member
     if len({path.parts[0] for path in members}) != 1:
         raise UserError(f"{file} holds no model, which is one directory.")

@@ -91,6 +91,29 @@ def test_a_damaged_or_unfinished_run_is_not_added(run, tmp_path):
     assert not catalog.entries()
 
 
+ODD_PARTS = ["..", "../other", "rbps/../..", ".", "", "/etc", 3, None, {}, "rbps/none"]
+
+
+@pytest.mark.parametrize("place", ODD_PARTS)
+@pytest.mark.parametrize("part", ["rbps", "members"])
+def test_nothing_is_copied_from_or_to_other_places_than_the_run(part, place, tmp_path):
+    make_run(tmp_path / "other")
+    run = make_run(tmp_path / "run", **{part: [{"name": "QKI", "directory": place}]})
+    before = names_in(tmp_path)
+    with pytest.raises(UserError, match=r"is damaged|is not a run"):
+        packing.add(run, "MYRBP")
+    assert names_in(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "null", "3", '"x"', '{"rbps": 3}', '{"rbps": [3]}', '{"network": 1}']
+)
+def test_a_run_with_an_edited_manifest_is_refused(text, run):
+    (run / "manifest.json").write_text(text)
+    with pytest.raises(UserError, match="is damaged"):
+        packing.add(run, "MYRBP")
+
+
 def test_a_name_is_given_once(run, tmp_path):
     packing.add(run, "MYRBP")
     with pytest.raises(UserError, match="There is a model MYRBP already"):
@@ -196,6 +219,38 @@ def test_a_file_that_is_not_just_a_model_is_refused_and_leaves_nothing(
         packing.unpack(packed)
     assert names_in(tmp_path) == before
     assert not catalog.entries()
+
+
+def packed_as(method, file):
+    """An archive with one file; returns its bytes and where the file begins in it."""
+    with zipfile.ZipFile(file, "w", method) as archive:
+        archive.writestr("two/model.keras", bytes(range(256)) * 20)
+    return file.read_bytes(), 30 + len("two/model.keras")
+
+
+def test_damaged_contents_are_told_in_one_line(tmp_path):
+    file = tmp_path / "file.zip"
+    whole, start = packed_as(zipfile.ZIP_DEFLATED, file)
+    file.write_bytes(whole[: start + 9] + b"\xff" * 40 + whole[start + 49 :])
+    with pytest.raises(UserError, match="cannot be read as a model"):
+        packing.unpack(file)
+    assert not catalog.entries()
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_other_ways_to_pack_are_refused(method, tmp_path):
+    packed_as(method, tmp_path / "file.zip")
+    with pytest.raises(UserError, match="packed in another way"):
+        packing.unpack(tmp_path / "file.zip")
+
+
+def test_a_name_in_no_encoding_is_told_in_one_line(tmp_path):
+    file = tmp_path / "file.zip"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("two/\u00e4\u00e4\u00e4", b"x")
+    file.write_bytes(file.read_bytes().replace("\u00e4".encode(), b"\xff\xff"))
+    with pytest.raises(UserError, match="cannot be read as a model"):
+        packing.unpack(file)
 
 
 @pytest.mark.parametrize("contents", [b"", b"PK\x03\x04", b"not a zip"])
