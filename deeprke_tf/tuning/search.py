@@ -91,9 +91,16 @@ def _take_trial(plan: SearchPlan, locks: contextlib.ExitStack) -> Trial:
             else:
                 unfinished.append(trial)
         for trial in unfinished:
-            if _lock(plan, trial, locks):
+            with contextlib.ExitStack() as own:
+                if not _lock(plan, trial, own):
+                    continue
+                # Another process may have ended it after it was looked for above.
+                if result := results.read_result(plan.out, trial.trial_id):
+                    oracle.record(result)
+                    continue
                 logger.info("resuming trial %s", trial.trial_id)
                 trial.status = TrialStatus.RUNNING  # if its directory was deleted
+                locks.enter_context(own.pop_all())
                 return trial
         trial = oracle.next_trial()
         if trial.status == TrialStatus.RUNNING:

@@ -266,6 +266,25 @@ def test_a_result_of_another_process_is_taken(killed):
     assert results.read_results(killed.plan.out)[0] == other
 
 
+def test_a_trial_that_another_process_ends_just_now_is_not_tried_again(
+    killed, monkeypatch
+):
+    """It ends between the look for its result and the attempt to take its lock."""
+    other = TrialResult("2", (0.9,), (1,), (1,))
+
+    @contextlib.contextmanager
+    def freed_by_the_other(directory, **settings):
+        with directories.only_process(directory, **settings) as is_held:
+            if directory == results.trial_directory(killed.plan.out, "2"):
+                results.write_result(killed.plan.out, other)
+            yield is_held
+
+    monkeypatch.setattr(tune_search, "only_process", freed_by_the_other)
+    killed.search()
+    assert killed.trials == ["0", "1", "3"]
+    assert results.read_results(killed.plan.out)[0] == other
+
+
 def test_a_chief_of_kerastuner_is_refused(monkeypatch, tmp_path):
     monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
     with pytest.raises(UserError, match="no longer has a chief process"):
