@@ -6,7 +6,7 @@ from deeprke_tf.config import ModelConfig, RunConfig, TrainConfig, VectorConfig
 from deeprke_tf.errors import UserError
 
 # The paper's network with positional embeddings, a wider sequence module and
-# learning-rate decay; docs/model.md has the experiments.
+# learning-rate decay; docs/results/experiments.md has the experiments.
 _DEEPRKE = RunConfig(
     ModelConfig(
         filters=(256,),

@@ -6,14 +6,16 @@
 Each page with `console` or `shell-session` blocks is run in a directory of its own,
 which holds what a reader has by then (`_PREPARED`). Trainings give the same numbers on
 one machine and one set of versions only; tests compare the outputs of other commands of
-`console` blocks.
+`console` blocks. A command that ends in `&` runs until the end of its page.
 """
 
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,7 +23,11 @@ sys.path.insert(0, str(ROOT))
 
 from tests.support import documents  # noqa: E402
 
-PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    *sorted(ROOT.glob("docs/*.md")),
+    *sorted(ROOT.glob("docs/serving/*.md")),
+]
 NOTEBOOK = ROOT / "docs" / "tutorial_python.ipynb"
 # Figures that a page's commands make, and where the page shows them.
 PICTURES = {
@@ -39,11 +45,11 @@ deeprke train --data tfrecords/QKI --out runs/QKI --preset paper --batch-norm --
 """
 
 
-def _run(command: str, directory: Path) -> list[str]:
-    """Runs a command of a page in bash; returns the lines that it prints."""
+def _bash(command: str, directory: Path) -> subprocess.Popen:
+    """Starts a command of a page in bash; it prints into one pipe."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     cache = directory.parent / "cache"
-    ended = subprocess.run(
+    return subprocess.Popen(
         ["bash", "-o", "pipefail", "-c", command],
         cwd=directory,
         stdout=subprocess.PIPE,
@@ -57,9 +63,32 @@ def _run(command: str, directory: Path) -> list[str]:
             "TF_NUM_INTRAOP_THREADS": "1",
         },
     )
+
+
+def _run(command: str, directory: Path) -> list[str]:
+    """Runs a command to its end; returns the lines that it prints."""
+    ended = _bash(command, directory)
+    output = ended.communicate()[0]
     if ended.returncode:
-        sys.exit(f"$ {command}\n{ended.stdout}\nended with status {ended.returncode}")
-    return documents.printed(ended.stdout)
+        sys.exit(f"$ {command}\n{output}\nended with status {ended.returncode}")
+    return documents.printed(output)
+
+
+@contextlib.contextmanager
+def _served(session: documents.Session, directory: Path) -> Iterator[list[str]]:
+    """Keeps a command running; gives what it prints until all shown lines are there."""
+    server = _bash(f"exec {session.command.removesuffix('&')}", directory)
+    try:
+        lines: list[str] = []
+        while documents.refreshed(session.shown, lines)[1]:
+            line = server.stdout.readline()
+            if not line:
+                sys.exit(f"$ {session.command}\nended with status {server.wait()}")
+            lines += documents.printed(line.removesuffix("\n"))
+        yield lines
+    finally:
+        server.terminate()
+        server.wait()
 
 
 def _prepare(directory: Path) -> None:
@@ -68,29 +97,41 @@ def _prepare(directory: Path) -> None:
     (directory / "docs").mkdir()
     shutil.copy(ROOT / "docs" / "known.meme", directory / "docs")
     shutil.copytree(ROOT / "tfrecords" / "sample", directory / "tfrecords" / "sample")
+    (directory / "tests" / "serving").mkdir(parents=True)
+    shutil.copy(ROOT / "tests/serving/saved_model.c", directory / "tests" / "serving")
     for command in _PREPARED.strip().splitlines():
         print(f"$ {command}", flush=True)
         _run(command, directory)
 
 
-def refresh(page: Path, directory: Path) -> None:
-    """Runs the commands of a page in a directory, and shows what they print."""
-    lines = page.read_text(encoding="utf-8").splitlines()
-    for session in documents.sessions(lines, documents.LANGUAGES):
-        print(f"$ {session.command}", flush=True)
-        output = _run(session.command, directory)
-        fresh, lost = documents.refreshed(session.shown, output)
-        lines[session.first : session.first + len(fresh)] = fresh
-        for line in lost:
-            print(f"{page.name}: no line like {line!r} in:", *output, sep="\n  ")
+def refresh(page: Path, directory: Path) -> int:
+    """Runs the commands of a page in a directory, and shows what they print.
+
+    Returns:
+      How many of the shown lines are no longer like any line that is printed.
+    """
+    n_lost, lines = 0, page.read_text(encoding="utf-8").splitlines()
+    with contextlib.ExitStack() as servers:
+        for session in documents.sessions(lines, documents.LANGUAGES):
+            print(f"$ {session.command}", flush=True)
+            if session.command.endswith(" &"):
+                output = servers.enter_context(_served(session, directory))
+            else:
+                output = _run(session.command, directory)
+            fresh, lost = documents.refreshed(session.shown, output)
+            lines[session.first : session.first + len(fresh)] = fresh
+            n_lost += len(lost)
+            for line in lost:
+                print(f"{page.name}: no line like {line!r} in:", *output, sep="\n  ")
     page.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    if page.name == "README.md":
+    if page == ROOT / "README.md":
         import overview
 
         overview.draw(directory / "MYRBP", directory / "docs" / "known.meme")
     if page.name in PICTURES:
         made, shown = PICTURES[page.name]
         shutil.copy(directory / made, ROOT / shown)
+    return n_lost
 
 
 def execute_notebook(path: Path, directory: Path) -> None:
@@ -115,19 +156,22 @@ def execute_notebook(path: Path, directory: Path) -> None:
 def main(names: list[str]) -> None:
     """Refreshes the named pages, or all."""
     chosen = [Path(name).resolve() for name in names] or [*PAGES, NOTEBOOK]
+    n_lost = 0
     with tempfile.TemporaryDirectory(prefix="deeprke-docs-") as made:
         # A directory that is kept saves the trainings of the next call.
         base = Path(os.environ.get("DEEPRKE_DOCS", made))
         if not (base / "prepared").exists():
             _prepare(base / "prepared")
         for page in chosen:
-            directory = base / page.stem
+            directory = base / "_".join(page.relative_to(ROOT).with_suffix("").parts)
             shutil.rmtree(directory, ignore_errors=True)
             shutil.copytree(base / "prepared", directory)
             if page.suffix == ".ipynb":
                 execute_notebook(page, directory)
             else:
-                refresh(page, directory)
+                n_lost += refresh(page, directory)
+    if n_lost:
+        sys.exit(f"{n_lost} shown lines are not printed any more: mend the pages")
 
 
 if __name__ == "__main__":
