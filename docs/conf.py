@@ -43,6 +43,9 @@ autodoc_member_order = "bysource"
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False
+# Attributes are a list in their class. Types stand in the text where they matter.
+napoleon_use_ivar = True
+napoleon_attr_annotations = False
 
 # === Appearance ===
 html_theme = "pydata_sphinx_theme"
@@ -75,3 +78,4 @@ def setup(app):
     app.connect("source-read", pages.mend_links)
     # Before napoleon.
     app.connect("autodoc-process-docstring", pages.mark_docstring, priority=400)
+    app.connect("doctree-read", pages.set_dashes)

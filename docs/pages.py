@@ -111,6 +111,13 @@ def mark_docstring(_app, _what, _name, _object, _options, lines: list[str]) -> N
         lines[i] = re.sub(r"(?<!`)`([^`]+)`(?!`)", r"``\1``\\ ", line)
 
 
+def set_dashes(_app, document) -> None:
+    """Sets the dashes between an argument and its text; for `doctree-read`."""
+    for node in list(document.findall()):
+        if isinstance(node, str) and node == " -- ":
+            node.parent.replace(node, type(node)(" \u2013 "))
+
+
 # === Commands ===
 
 
