@@ -4,13 +4,15 @@
     python docs/outputs.py docs/scan.md      # one
 
 Each page with `console` or `shell-session` blocks is run in a directory of its own,
-which holds what a reader has by then (`_PREPARED`). Trainings give the same numbers on
-one machine and one set of versions only; tests compare the outputs of other commands of
-`console` blocks. A command that ends in `&` runs until the end of its page.
+which holds what a reader has by then: the commands of docs/how-to.md make it. Trainings
+give the same numbers on one machine and one set of versions only; tests compare the
+outputs of other commands of `console` blocks. A command that ends in `&` runs until the
+end of its page.
 """
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -33,16 +35,6 @@ NOTEBOOK = ROOT / "docs" / "tutorial_python.ipynb"
 PICTURES = {
     "explaining.md": ("explained/QKI/logos/motif_1.png", "docs/explaining/motif.png"),
 }
-# What a reader has: sites, a genome, and a model of each.
-_PREPARED = """
-deeprke simulate --genome-out genome
-deeprke run --peaks genome/peaks.bed --genome genome/genome.fa --gtf genome/genes.gtf \
-    --known docs/known.meme --epochs 10 --out MYRBP
-deeprke simulate --out train.fa.gz --test-out test.fa.gz --seed 1
-deeprke simulate --out new.fa --n-sites 20 --seed 2
-deeprke preprocess --sites train.fa.gz --test-sites test.fa.gz --out tfrecords/QKI
-deeprke train --data tfrecords/QKI --out runs/QKI --preset paper --batch-norm --epochs 8
-"""
 
 
 def _bash(command: str, directory: Path) -> subprocess.Popen:
@@ -99,7 +91,9 @@ def _prepare(directory: Path) -> None:
     shutil.copytree(ROOT / "tfrecords" / "sample", directory / "tfrecords" / "sample")
     (directory / "tests" / "serving").mkdir(parents=True)
     shutil.copy(ROOT / "tests/serving/saved_model.c", directory / "tests" / "serving")
-    for command in _PREPARED.strip().splitlines():
+    how_to = (ROOT / "docs" / "how-to.md").read_text(encoding="utf-8")
+    block = re.search(r"```sh\n(.*?)\n```", how_to, re.DOTALL)[1]
+    for command in re.split(r"(?<!\\)\n", block):
         print(f"$ {command}", flush=True)
         _run(command, directory)
 
