@@ -138,12 +138,13 @@ def command_page(command: str) -> str:
 def _page_of(command: str) -> Iterator[str]:
     """Yields the lines of a command's page."""
     flags_class, description, default = _parsed_by(command)
-    yield from (f"# deeprke {command}", "")
-    yield from ("```sh", f"deeprke {command} [options]", "```", "")
+    flags, nested = _flags_of(flags_class, default)
+    places = [flag.usage for flag in flags if not flag.usage.startswith("-")]
+    usage = " ".join(["deeprke", command, *places, "[options]"])
+    yield from (f"# deeprke {command}", "", "```sh", usage, "```", "")
     yield from (_escaped(description), "")
     if command in GUIDES:
         yield from (f"By example: [](../{GUIDES[command]}).", "")
-    flags, nested = _flags_of(flags_class, default)
     yield from ("## Options", "", *_listed(flags))
     for title, more in nested:
         yield from (f"## {title}", "", *_listed(more))
@@ -156,7 +157,7 @@ def _listed(flags: list[_Flag]) -> Iterator[str]:
 
 def _title(group: type) -> str:
     first = (group.__doc__ or group.__name__).strip().splitlines()[0]
-    return _escaped(first.rstrip("."))
+    return _escaped(first.partition(";")[0].rstrip("."))
 
 
 def _parsed_by(command: str) -> tuple[type, str, object]:
