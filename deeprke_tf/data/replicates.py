@@ -20,7 +20,7 @@ def read(path: Path) -> dict[str, str]:
     """
     rbps: dict[str, str] = {}
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"Cannot read `replicates` {path}: {error}.") from error
     for number, line in enumerate(lines, start=1):
@@ -29,8 +29,8 @@ def read(path: Path) -> dict[str, str]:
             continue
         if len(columns) != 2:
             raise UserError(
-                f"{path}, line {number}: {line!r}; a line has two columns, the name of "
-                "a dataset and that of its RBP."
+                f"{path}, line {number}: {line[:80]!r}; a line has two columns, the "
+                "name of a dataset and that of its RBP."
             )
         if columns[0] in rbps:
             raise UserError(f"{path}, line {number}: {columns[0]} is named twice.")

@@ -51,12 +51,12 @@ def read(directory: Path) -> Source:
       UserError: It is none, an ensemble, or damaged.
     """
     manifest = layout.read_manifest(directory)
-    if "members" in manifest:
-        names = ", ".join(member["directory"] for member in manifest["members"])
-        raise UserError(
-            f"{directory} is an ensemble; `init_from` takes a member: {names}."
-        )
     with layout.damage_told(directory):
+        if "members" in manifest:
+            names = ", ".join(member["directory"] for member in manifest["members"])
+            raise UserError(
+                f"{directory} is an ensemble; `init_from` takes a member: {names}."
+            )
         if "network" in manifest:
             directory = (directory / manifest["network"]["file"]).parent.resolve()
         source = f"{directory / layout.MANIFEST}: encoding"

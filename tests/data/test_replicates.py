@@ -33,6 +33,10 @@ def test_replicates_are_held_out_together(table, hold_out, expected):
     assert replicates.held_out(NAMES, hold_out, rbps) == expected
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_name(table):
+    assert replicates.read(table("\ufeffQKI_1 QKI\n")) == {"QKI_1": "QKI"}
+
+
 def test_a_name_that_is_not_there_is_refused():
     with pytest.raises(UserError, match="`hold_out` 'QK' is no dataset or RBP; there"):
         replicates.held_out(NAMES, ["QK"], {})
