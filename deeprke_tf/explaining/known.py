@@ -55,6 +55,9 @@ def _require_tomtom() -> None:
 def compare(motifs: Sequence[Motif], known: Sequence[KnownMotif]) -> list[list[Hit]]:
     """Returns the five best hits of each motif, the best first.
 
+    A known motif's alternative name is that of its protein: of several motifs of one
+    protein, the best is a hit.
+
     Args:
       motifs: Of the model.
       known: To compare with; p-values depend on all of them, and mean little if they
@@ -82,12 +85,11 @@ def compare(motifs: Sequence[Motif], known: Sequence[KnownMotif]) -> list[list[H
 
 def _hits(p_values: np.ndarray, known: Sequence[KnownMotif]) -> list[Hit]:
     q_values = stats.false_discovery_control(p_values)
-    best = np.argsort(p_values, kind="stable")[:_MOST_HITS]
-    return [
-        Hit(
-            f"{known[i].name} {known[i].alternative}".strip(),
-            float(p_values[i]),
-            float(q_values[i]),
-        )
-        for i in best
-    ]
+    hits: dict[str, Hit] = {}
+    for i in np.argsort(p_values, kind="stable"):
+        name = f"{known[i].name} {known[i].alternative}".strip()
+        protein = known[i].alternative or name
+        hits.setdefault(protein, Hit(name, float(p_values[i]), float(q_values[i])))
+        if len(hits) == _MOST_HITS:
+            break
+    return list(hits.values())
