@@ -22,19 +22,11 @@ from scipy import stats
 
 from deeprke_tf import api, train
 from deeprke_tf.benchmarking import experiments
+from deeprke_tf.benchmarking.names import short_names
 from deeprke_tf.runs import scorer
 from deeprke_tf.system import files, plotting, tensorflow
 from pipelines import preprocess
 
-# The RBP of each experiment, by its number.
-NAMES = (
-    *("AGO1-4", "AGO2-PARCLIP-MNase", "AGO2-HITSCLIP-1", "AGO2-HITSCLIP-2"),
-    *("AGO2-CLIPseq", "EIF4A3-CLIPseq-1", "EIF4A3-CLIPseq-2", "ELAVL1-PARCLIP"),
-    *("ELAVL1-PARCLIP-MNase", "ELAVL1-PARCLIP-A", "ELAVL1-CLIPseq", "EWSR1", "FUS"),
-    *("FUS-mutant", "IGF2BP1-3", "HNRNPC-iCLIP-1", "HNRNPC-iCLIP-2", "HNRNPL-HeLa"),
-    *("HNRNPL-U266", "HNRNPLL", "MOV10", "NSUN2", "PUM2", "QKI", "SRSF1", "TAF15"),
-    *("TARDBP", "TIA1", "TIAL1", "U2AF2-iCLIP-1", "U2AF2-iCLIP-2"),
-)
 SETTINGS = (
     "--preset deeprke-no-structure --epochs 8 --batch-size 256 --dense-units 128 "
     "--dropout 0.2 --mixed-precision --seed 1"
@@ -44,8 +36,10 @@ SETTINGS = (
 def make_datasets(data_dir: Path, out: Path) -> dict[str, str]:
     """Preprocesses each experiment; returns its name by the name of its RBP."""
     of_rbps = {}
-    for experiment in experiments.find("rbp31", data_dir):
-        name = NAMES[experiment.number - 1]
+    found = experiments.find("rbp31", data_dir)
+    names = short_names([experiment.name for experiment in found])
+    for experiment in found:
+        name = names[experiment.name]
         of_rbps[name] = experiment.name
         if not (out / name / "dataset.json").exists():
             ((sites, _),), ((test, _),) = experiment.train, experiment.test

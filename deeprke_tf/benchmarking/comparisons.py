@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from deeprke_tf.benchmarking.experiments import PROTOCOLS
 from deeprke_tf.evaluation.intervals import Difference, delong_difference
 from deeprke_tf.system import arrays
 
@@ -72,43 +73,52 @@ def compare(one: pd.Series, other: pd.Series) -> Comparison | None:
     )
 
 
+def mean_difference(one: pd.Series, other: pd.Series) -> Difference | None:
+    """Returns the mean difference over the experiments that both have.
+
+    The interval is of a t-test; None for fewer than two experiments.
+    """
+    return _mean((one - other).dropna().tolist())
+
+
 def differences(
-    results: Sequence[Mapping[str, Any]],
-    directory: Path,
-    experiments: Sequence[str],
-    protocol: str,
+    results: Sequence[Mapping[str, Any]], directory: Path, experiments: Sequence[str]
 ) -> pd.DataFrame:
     """Returns the differences of `PAIRS` (columns, by title).
 
     Args:
-      results: Results of the benchmark; other protocols and masked ones are left out.
+      results: Results of the benchmark; masked ones are left out.
       directory: Where the benchmark keeps its predictions.
       experiments: Names of the rows, in order.
-      protocol: "frozen" or "grouped".
 
     Returns:
-      `Difference`s over the seeds that both have; None where predictions are missing or
-      of other sites. The last row, "mean", is over experiments, with the interval of a
-      t-test.
+      `Difference`s over the seeds that both have in one protocol, that with more
+      experiments; None where predictions are missing or of other sites. The last row,
+      "mean", is over experiments, with the interval of a t-test.
     """
-    seeds: dict[tuple[str, str], set[int]] = defaultdict(set)
+    seeds: dict[tuple[str, str, str], set[int]] = defaultdict(set)
     for result in results:
-        if result["protocol"] == protocol and result["mask"] == "none":
-            seeds[result["experiment"], result["preset"]].add(result["seed"])
-    columns = {}
-    for one, other, title in PAIRS:
+        if result["mask"] == "none":
+            key = result["protocol"], result["experiment"], result["preset"]
+            seeds[key].add(result["seed"])
+
+    def compared(protocol: str, one: str, other: str) -> dict[str, Difference | None]:
         cells: dict[str, Difference | None] = {}
         for name in experiments:
-            both = sorted(seeds[name, one] & seeds[name, other])
+            both = seeds[protocol, name, one] & seeds[protocol, name, other]
+            of_experiment = directory / "predictions" / name
             paths = [
-                directory
-                / "predictions"
-                / name
-                / f"{preset}.{protocol}.seed{n}.none.npz"
+                of_experiment / f"{preset}.{protocol}.seed{seed}.none.npz"
                 for preset in (one, other)
-                for n in both
+                for seed in sorted(both)
             ]
             cells[name] = _of_predictions(paths) if both else None
+        return cells
+
+    columns = {}
+    for one, other, title in PAIRS:
+        of_protocols = [compared(protocol, one, other) for protocol in PROTOCOLS]
+        cells = max(of_protocols, key=lambda cells: sum(map(bool, cells.values())))
         if means := [cell.mean for cell in cells.values() if cell]:
             columns[title] = cells | {"mean": _mean(means)}
     return pd.DataFrame(columns, index=[*experiments, "mean"], dtype=object)

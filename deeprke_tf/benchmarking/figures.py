@@ -12,14 +12,18 @@ _EXPERIMENTS_PER_ROW = 8
 _LONGEST_NAME = 20
 _LOWEST = 0.5
 
-# As in the paper's Fig. 3: without a part of the model, with it, and the title.
+_PUBLISHED = "DeepRKE, published"
+# Without a part of the model, with it, and the title; the last three as in the paper's
+# Fig. 3.
 _PANELS = (
+    (_PUBLISHED, "deeprke", "deeprke"),
+    ("paper", "deeprke", "Our changes"),
+    (_PUBLISHED, "paper", "paper"),
     ("no-structure", "paper", "Structure"),
     ("one-hot", "no-structure", "k-mer vectors"),
     ("cnn-only", "paper", "BiLSTM"),
-    ("paper", "deeprke", "Our changes"),
-    ("paper, frozen", "deeprke", "Our changes"),
 )
+_PANELS_PER_ROW = 3
 
 
 def bars(ours: pd.DataFrame, published: pd.DataFrame, path: Path) -> None:
@@ -32,7 +36,7 @@ def bars(ours: pd.DataFrame, published: pd.DataFrame, path: Path) -> None:
     """
     methods = {str(name): ours[name] for name in ours}
     if "DeepRKE" in published:
-        methods["DeepRKE, published"] = published["DeepRKE"]
+        methods[_PUBLISHED] = published["DeepRKE"]
     names = list(ours.index)
     n_rows = max(1, -(-len(names) // _EXPERIMENTS_PER_ROW))
     per_row = -(-len(names) // n_rows) if names else 1
@@ -94,23 +98,25 @@ def pairs(ours: pd.DataFrame, published: pd.DataFrame, path: Path) -> bool:
     Returns:
       Whether a figure was written; without a pair there is none.
     """
+    aurocs = {str(name): ours[name] for name in ours}
+    if "DeepRKE" in published:
+        aurocs[_PUBLISHED] = published["DeepRKE"]
     panels = [
-        (ours[without], ours[full], without, full, title)
+        (aurocs[without], aurocs[full], without, full, title)
         for without, full, title in _PANELS
-        if without in ours and full in ours
+        if without in aurocs and full in aurocs
     ]
-    printed = "DeepRKE, published"
-    for preset in ("paper", "deeprke"):
-        if preset in ours and "DeepRKE" in published:
-            panels.append((published["DeepRKE"], ours[preset], printed, preset, preset))
     panels = [one for one in panels if (one[0].notna() & one[1].notna()).any()]
     if not panels:
         return False
-    figure = plotting.new_figure(4.0 * len(panels), 4.4)
-    for axes, panel in zip(
-        figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
-    ):
+    n_rows = -(-len(panels) // _PANELS_PER_ROW)
+    n_columns = min(len(panels), _PANELS_PER_ROW)
+    figure = plotting.new_figure(4.0 * n_columns, 4.4 * n_rows)
+    places = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
+    for axes, panel in zip(places, panels, strict=False):
         _draw_pair(axes, *panel)
+    for axes in places[len(panels) :]:
+        axes.set_axis_off()
     plotting.write(figure, path)
     return True
 

@@ -10,29 +10,38 @@ import pandas as pd
 
 from deeprke_tf.benchmarking import figures as benchmark_figures
 from deeprke_tf.benchmarking import tables
-from deeprke_tf.benchmarking.experiments import PROTOCOLS, Benchmark, Experiment
-from deeprke_tf.benchmarking.results import mean_aurocs, published_of, read
+from deeprke_tf.benchmarking.experiments import MASKS, Benchmark, Experiment
+from deeprke_tf.benchmarking.names import short_names
+from deeprke_tf.benchmarking.results import aurocs, published_of, read
 from deeprke_tf.system.files import written_aside
+from deeprke_tf.system.tables import markdown_table
 
-_MASKED = {"3prime-edge": "debiased", "both-edges": "both edges masked"}
-
-_PROTOCOLS = {
-    "frozen": (
-        "Validation is split off the training sites and all is chosen on it; the test "
-        "sites are scored once. AUROCs are means over seeds."
-    ),
-    "grouped": (
-        "As frozen, and validation sites have no 38 letters in a row in common with "
-        "training sites, directly or through others. The test sites are the same: "
-        "pairs and figures also show the methods of frozen."
-    ),
+_TITLES = {
+    "none": "",
+    "3prime-edge": ", with the 3' edge masked",
+    "both-edges": ", with both edges masked",
 }
-# The protocol that each protocol is compared with: its test sites are the same.
-_SAME_TEST = {"grouped": "frozen"}
+_MASKED = {
+    "3prime-edge": (
+        "The last base of each site and three bases on each side of it are N, in "
+        "training and test: where RNase T1 cuts, this base tells bound sites."
+    ),
+    "both-edges": "As above, and the base before the first one of each site is N, too.",
+}
+_PROTOCOLS = (
+    "About a tenth of the training sites is the validation split, on which all is "
+    "chosen; the test sites are scored once, and are the same for all. With protocol "
+    "`grouped`, validation sites have no 38 letters in a row in common with training "
+    "sites, directly or through others; with `frozen` they are drawn at random. AUROCs "
+    "are means over seeds."
+)
+# The first column stays in sight when a wide table is scrolled.
 _STYLE = (
     "body{font:15px/1.5 sans-serif;max-width:70em;margin:2em auto;padding:0 1em}"
     "table{border-collapse:collapse;display:block;overflow-x:auto}"
     "td,th{border:1px solid #ccc;padding:.2em .6em}img{max-width:100%}"
+    "td:first-child,th:first-child{position:sticky;left:0;background:#fff;"
+    "white-space:nowrap}"
 )
 
 
@@ -43,7 +52,7 @@ def report(
     published: pd.DataFrame,
     only: Sequence[str] | None = None,
 ) -> list[Path]:
-    """Writes the report of all results.
+    """Writes the report of all results: means first, then experiments, then the rest.
 
     Args:
       benchmark: "rbp31" or "rbp24".
@@ -64,15 +73,27 @@ def report(
         experiments = [one for one in experiments if one.name in only]
     directory = out / benchmark
     directory.mkdir(parents=True, exist_ok=True)
-    printed = published_of(published, experiments)
-    drawn: list[Path] = []
+    names = short_names([one.name for one in experiments])
     lines = [f"# {benchmark.upper().replace('RBP', 'RBP-')} benchmark", ""]
+    drawn: list[Path] = []
     if not results:
         lines += ["There are no results yet.", ""]
-    for protocol in PROTOCOLS:
-        if any(result["protocol"] == protocol for result in results):
-            lines += _section(results, protocol, experiments, printed, directory, drawn)
-    lines += [*_notes(results), *_missing(results, experiments), *_provenance(results)]
+    for mask in MASKS:
+        table = tables.in_order(aurocs(results, mask), experiments)
+        if table.empty:
+            continue
+        printed = published_of(published, experiments) if mask == "none" else None
+        lines += _section(table, printed, names, mask)
+        if mask == "none":
+            # Of sites as they are.
+            figures = _figures(table, printed, names, directory)
+            for path, title in figures.items():
+                lines += [f"![{title}]({path.name})", ""]
+            drawn += figures
+            lines += tables.pairs(table, printed)
+            lines += tables.parts(results, directory, names)
+    lines += [*_notes(results, names), *_missing(results, experiments)]
+    lines += [*_how(results), *_files(results, names)]
     markdown = directory / "report.md"
     _write(markdown, "\n".join(lines) + "\n")
     html = directory / "report.html"
@@ -81,60 +102,43 @@ def report(
 
 
 def _section(
-    results: Sequence[Mapping[str, Any]],
-    protocol: str,
-    experiments: Sequence[Experiment],
-    published: pd.DataFrame,
-    directory: Path,
-    drawn: list[Path],
+    table: pd.DataFrame,
+    published: pd.DataFrame | None,
+    names: Mapping[str, str],
+    mask: str,
 ) -> list[str]:
-    """Returns the lines of one protocol, its figures drawn."""
-    plain = tables.in_order(mean_aurocs(results, protocol, "none"), experiments)
-    lines = [f"## Protocol {protocol}", "", _PROTOCOLS[protocol], ""]
-    masked = {
-        name: mean_aurocs(results, protocol, mask) for mask, name in _MASKED.items()
-    }
-    masked = {name: table for name, table in masked.items() if not table.empty}
-    if masked:
-        lines += [
-            "Debiased: the last base of each site and three bases on each side of it "
-            "are N in training and test. Both edges masked: the base before the first "
-            "one of the site, too. A dash: not run, or not possible because letter "
-            "case does not mark the site in all files.",
-            "",
-        ]
-    lines += tables.auroc_table({"": plain, **masked}, published, experiments)
-    if plain.empty:
-        return lines
-    elsewhere = mean_aurocs(results, _SAME_TEST.get(protocol, ""), "none")
-    elsewhere = elsewhere.rename(columns=lambda name: f"{name}, frozen")
-    lines += tables.pairs(plain, elsewhere, published)
-    lines += tables.parts(results, directory, list(plain.index), protocol)
-    figures = _figures(plain.join(elsewhere), published, directory, protocol)
-    for path, title in figures.items():
-        lines += [f"![{title}]({path.name})", ""]
-    drawn += figures
-    return lines
+    """Returns the tables of one mask: means, then experiments."""
+    lines = [f"## Mean AUROC{_TITLES[mask]}", ""]
+    if mask in _MASKED:
+        lines += [_MASKED[mask], ""]
+    lines += tables.means(table, published)
+    lines += [f"### Each experiment{_TITLES[mask]}", ""]
+    return lines + tables.auroc_table(table, published, names)
 
 
 def _figures(
-    aurocs: pd.DataFrame, published: pd.DataFrame, directory: Path, protocol: str
+    table: pd.DataFrame,
+    published: pd.DataFrame | None,
+    names: Mapping[str, str],
+    directory: Path,
 ) -> dict[Path, str]:
-    """Draws the figures of one protocol; returns their titles by file."""
-    printed = published.reindex(aurocs.index)
-    bars = directory / f"bars_{protocol}.png"
-    benchmark_figures.bars(aurocs, printed, bars)
+    """Draws the figures; returns their titles by file."""
+    printed = pd.DataFrame() if published is None else published
+    printed = printed.reindex(table.index).rename(index=names)
+    table = table.rename(index=names)
+    bars = directory / "bars.png"
+    benchmark_figures.bars(table, printed, bars)
     drawn = {bars: "AUROC by experiment and method"}
-    pairs = directory / f"pairs_{protocol}.png"
-    if benchmark_figures.pairs(aurocs, printed, pairs):
+    pairs = directory / "pairs.png"
+    if benchmark_figures.pairs(table, printed, pairs):
         drawn[pairs] = "Two methods on each experiment"
     return drawn
 
 
-def _notes(results: Sequence[Mapping[str, Any]]) -> list[str]:
+def _notes(results: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> list[str]:
     """Returns the notes of experiments with too few sites for intervals."""
     noted = {(one["experiment"], one["note"]): None for one in results if "note" in one}
-    lines = [f"- `{experiment}`: {note}" for experiment, note in noted]
+    lines = [f"- {names.get(name, name)}: {note}" for name, note in noted]
     return ["## Notes", "", *lines, ""] if lines else []
 
 
@@ -152,26 +156,41 @@ def _missing(
     return ["## Missing", "", *(reasons or ["None."]), ""]
 
 
-def _provenance(results: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Returns seeds, dates, commands and versions of the results."""
+def _how(results: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Returns protocols, seeds, dates, commands and versions of the results."""
     if not results:
         return []
-    seeds = sorted({result["seed"] for result in results})
     times = sorted(result.get("finished", "") for result in results)
     commands = dict.fromkeys(str(result.get("command") or "") for result in results)
     versions = dict.fromkeys(
         ", ".join(f"{name} {version}" for name, version in (found or {}).items())
         for found in (result.get("versions") for result in results)
     )
+    made = pd.DataFrame(results).groupby(["preset", "protocol"])
+    rows = [
+        [
+            *(str(preset), str(protocol), str(of["experiment"].nunique())),
+            ", ".join(map(str, sorted(of["seed"].unique()))),
+        ]
+        for (preset, protocol), of in made
+    ]
     return [
-        "## How",
-        "",
-        f"- seeds: {', '.join(map(str, seeds))}",
+        *("## How", "", _PROTOCOLS, ""),
+        *(markdown_table(["method", "protocol", "experiments", "seeds"], rows), ""),
         f"- {len(results)} results, from {times[0]} to {times[-1]}",
         *(f"- command: `{text}`" for text in commands if text),
         *(f"- versions: `{text}`" for text in versions if text),
         "",
     ]
+
+
+def _files(results: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> list[str]:
+    """Returns the names of the files of each experiment."""
+    done = {result["experiment"] for result in results}
+    rows = [[name, f"`{file}`"] for file, name in names.items() if file in done]
+    if not rows:
+        return []
+    return ["## Files", "", markdown_table(["experiment", "name of its files"], rows)]
 
 
 def _to_html(markdown: str, directory: Path) -> str:
@@ -181,7 +200,8 @@ def _to_html(markdown: str, directory: Path) -> str:
         data = base64.b64encode(path.read_bytes()).decode()
         body = body.replace(f'src="{path.name}"', f'src="data:image/png;base64,{data}"')
     return (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Benchmark</title>'
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width"><title>Benchmark</title>'
         f"<style>{_STYLE}</style>\n{body}</html>\n"
     )
 

@@ -1,6 +1,7 @@
 """The results of a benchmark and published AUROCs, read from their files."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -53,21 +54,27 @@ def read(out: Path, benchmark: Benchmark) -> list[dict[str, Any]]:
     return results
 
 
-def mean_aurocs(
-    results: Sequence[Mapping[str, Any]], protocol: str, mask: str
-) -> pd.DataFrame:
-    """Returns the AUROC of each experiment (rows) and preset, averaged over seeds.
+def aurocs(results: Sequence[Mapping[str, Any]], mask: str) -> pd.DataFrame:
+    """Returns the AUROC of each experiment (rows) and method, averaged over seeds.
 
-    Presets are in the order of `PRESETS`, others follow by name.
+    A method is a preset, of protocol `grouped` where it has results of it. Results of
+    `frozen` are then another method, "<preset>, frozen". Presets are in the order of
+    `PRESETS`, others follow by name.
     """
-    chosen = [r for r in results if r["protocol"] == protocol and r["mask"] == mask]
-    table = pd.DataFrame(chosen, columns=["experiment", "preset", "auroc"])
+    chosen = [result for result in results if result["mask"] == mask]
+    columns = ["experiment", "preset", "protocol", "auroc"]
+    table = pd.DataFrame(chosen, columns=columns)
+    grouped = set(table.loc[table["protocol"] == "grouped", "preset"])
+    is_other = (table["protocol"] == "frozen") & table["preset"].isin(grouped)
+    table["method"] = table["preset"].where(~is_other, table["preset"] + ", frozen")
     known = {name: place for place, name in enumerate(PRESETS)}
-    presets = sorted(
-        set(table["preset"]), key=lambda name: (known.get(name, len(known)), name)
-    )
-    pivot = table.pivot_table(index="experiment", columns="preset", values="auroc")
-    return pivot.reindex(columns=presets)
+
+    def place(method: str) -> tuple[int, str]:
+        preset = re.sub(r"(-x\d+)?(, frozen)?$", "", method)
+        return known.get(preset, len(known)), method
+
+    pivot = table.pivot_table(index="experiment", columns="method", values="auroc")
+    return pivot.reindex(columns=sorted(set(table["method"]), key=place))
 
 
 def read_published(path: Path | None, benchmark: Benchmark) -> pd.DataFrame:

@@ -6,12 +6,13 @@ from typing import Any
 
 import pandas as pd
 
-from deeprke_tf.benchmarking.comparisons import compare, differences
+from deeprke_tf.benchmarking.comparisons import compare, differences, mean_difference
 from deeprke_tf.benchmarking.experiments import Experiment
 from deeprke_tf.evaluation.intervals import Difference
 from deeprke_tf.system.tables import markdown_table
 
 _PAIRS = ("method", "against", "experiments", "means", "wins", "ties", "losses", "p")
+_P = "p is of a two-sided paired Wilcoxon test, not corrected for the number of rows"
 
 
 def in_order(table: pd.DataFrame, experiments: Sequence[Experiment]) -> pd.DataFrame:
@@ -20,81 +21,112 @@ def in_order(table: pd.DataFrame, experiments: Sequence[Experiment]) -> pd.DataF
     return table.reindex([*names, *(n for n in table.index if n not in names)])
 
 
-def auroc_table(
-    tables: Mapping[str, pd.DataFrame],
-    published: pd.DataFrame,
-    experiments: Sequence[Experiment],
-) -> list[str]:
-    """Returns the table of AUROCs.
+def means(table: pd.DataFrame, published: pd.DataFrame | None) -> list[str]:
+    """Returns the table of mean AUROCs, each compared with the first method.
 
     Args:
-      tables: AUROC by experiment (rows) and preset, for each name of a mask; "" stands
-        for no mask.
+      table: AUROC by experiment (rows) and preset; may be empty.
       published: AUROC by experiment and method.
-      experiments: The order of rows.
     """
-    union = in_order(pd.concat(tables.values(), axis=1), experiments)
-    columns = {
-        f"{preset}, {name}" if name else str(preset): table[preset]
-        for preset in dict.fromkeys(union)
-        for name, table in tables.items()
-        if preset in table
-    }
-    columns |= {f"{name}, published": published[name] for name in published}
-    table = pd.DataFrame(columns, index=union.index)
+    columns = _with_published(table, published)
+    first, *others = columns
+    rows = [[f"**{first}**", *_mean(columns[first]), "", "", ""]]
+    for name in others:
+        found = compare(columns[first], columns[name])
+        cells = ["-", "-", "-"]
+        if found is not None:
+            p = "too few" if found.p is None else f"{found.p:.2g}"
+            cells = [
+                _difference(mean_difference(columns[first], columns[name])),
+                f"{found.wins} of {found.n}",
+                p,
+            ]
+        rows.append([name, *_mean(columns[name]), *cells])
+    header = ["method", "experiments", "mean AUROC (95 % interval)"]
+    header += [f"{first} is better by", "on", "p"]
+    note = (
+        "Intervals are of a t-test over the experiments. Differences are over the "
+        f"experiments that both have; {_P}. *Published* numbers are as printed, the "
+        "others were trained here."
+    )
+    return [markdown_table(header, rows), "", note, ""]
+
+
+def _mean(column: pd.Series) -> tuple[str, str]:
+    """Returns the number of experiments, and the mean with its interval."""
+    known = column.dropna()
+    interval = mean_difference(known, known * 0)
+    text = f"{known.mean():.3f}"
+    if interval is not None:
+        text += f" ({interval.low:.3f} to {min(interval.high, 1):.3f})"
+    return str(len(known)), text
+
+
+def _with_published(
+    table: pd.DataFrame, published: pd.DataFrame | None
+) -> pd.DataFrame:
+    """Returns all methods, those in print last and marked."""
+    if published is None or published.empty:
+        return table
+    printed = published.reindex(table.index)
+    return table.join(printed.rename(columns=lambda name: f"{name}, published"))
+
+
+def auroc_table(
+    table: pd.DataFrame, published: pd.DataFrame | None, names: Mapping[str, str]
+) -> list[str]:
+    """Returns the table of the AUROC of each experiment.
+
+    Args:
+      table: AUROC by experiment (rows) and preset.
+      published: AUROC by experiment and method.
+      names: Short names of the experiments.
+    """
+    columns = _with_published(table, published)
     rows = [
-        [f"`{experiment}`", *map(_number, row)]
-        for experiment, row in zip(table.index, table.to_numpy(), strict=True)
+        [names.get(str(experiment), str(experiment)), *map(_number, row)]
+        for experiment, row in zip(columns.index, columns.to_numpy(), strict=True)
     ]
-    means = [f"{_number(table[name].mean())} ({table[name].count()})" for name in table]
-    rows.append(["**mean (experiments)**", *means])
-    return [markdown_table(["experiment", *table], rows), ""]
+    return [markdown_table(["experiment", *map(str, columns)], rows), ""]
 
 
 def _number(value: float) -> str:
     return "-" if pd.isna(value) else f"{value:.3f}"
 
 
-def pairs(
-    plain: pd.DataFrame, elsewhere: pd.DataFrame, published: pd.DataFrame
-) -> list[str]:
-    """Returns the table of pairs, over the experiments that both have.
+def pairs(table: pd.DataFrame, published: pd.DataFrame | None) -> list[str]:
+    """Returns the table of other pairs than those with the first method.
 
     Args:
-      plain: AUROC by experiment and preset.
-      elsewhere: AUROC by another protocol, to compare with; may be empty.
-      published: AUROC by experiment and method.
+      table: AUROC by experiment and preset.
+      published: AUROC by experiment and method; ours are compared with DeepRKE.
     """
-    others = {str(name): elsewhere[name] for name in elsewhere}
-    others |= {f"{name}, published": published[name] for name in published}
+    columns = _with_published(table, published)
+    ours = [str(name) for name in table]
+    printed = [name for name in columns if name == "DeepRKE, published"]
     rows = []
-    for i, one in enumerate(plain):
-        against = {str(name): plain[name] for name in plain.columns[i + 1 :]} | others
-        for other, aurocs in against.items():
-            if (found := compare(plain[one], aurocs)) is not None:
-                means = " / ".join(f"{mean:.3f}" for mean in found.means)
+    for i, one in enumerate(ours[1:], start=1):
+        for other in (*ours[i + 1 :], *printed):
+            if (found := compare(columns[one], columns[other])) is not None:
+                both = " / ".join(f"{mean:.3f}" for mean in found.means)
                 counts = map(str, (found.wins, found.ties, found.losses))
                 p = "too few" if found.p is None else f"{found.p:.2g}"
-                rows.append([str(one), other, str(found.n), means, *counts, p])
+                rows.append([one, other, str(found.n), both, *counts, p])
     if not rows:
         return []
     note = (
-        "Over the experiments that both have; ties are equal to three decimals; p is "
-        "of a two-sided paired Wilcoxon test, not corrected for the number of rows."
+        f"Over the experiments that both have; ties are equal to three decimals; {_P}."
     )
-    return ["### Pairs", "", note, "", markdown_table(_PAIRS, rows), ""]
+    return ["## Other pairs", "", note, "", markdown_table(_PAIRS, rows), ""]
 
 
 def parts(
-    results: Sequence[Mapping[str, Any]],
-    directory: Path,
-    experiments: Sequence[str],
-    protocol: str,
+    results: Sequence[Mapping[str, Any]], directory: Path, names: Mapping[str, str]
 ) -> list[str]:
     """Returns the table of what each component adds to the AUROC; see `differences`."""
-    table = differences(results, directory, experiments, protocol)
+    table = differences(results, directory, list(names))
     rows = [
-        [f"`{name}`" if name != "mean" else "**mean**", *map(_difference, row)]
+        [names.get(name, f"**{name}**"), *map(_difference, row)]
         for name, row in zip(table.index, table.to_numpy(), strict=True)
         if any(cell is not None for cell in row)
     ]
@@ -106,7 +138,7 @@ def parts(
         "seeds), of the mean by a t-test over experiments."
     )
     table_text = markdown_table(["experiment", *table], rows)
-    return ["### Effect of each component", "", note, "", table_text, ""]
+    return ["## Effect of each component", "", note, "", table_text, ""]
 
 
 def _difference(cell: Difference | None) -> str:

@@ -45,7 +45,7 @@ def test_pairs_are_compared_over_the_seeds_that_both_have(tmp_path):
     for name in ("A", "B"):
         for preset, strength in (("paper", 1), ("no-structure", 0.5)):
             keep(tmp_path, name, preset, 2, scores(strength, ord(name)))
-    table = differences(results, tmp_path, ["A", "B", "C"], "frozen")
+    table = differences(results, tmp_path, ["A", "B", "C"])
     assert list(table) == ["structure, in paper"]
     column = table["structure, in paper"]
     assert column["C"] is None
@@ -62,7 +62,7 @@ def test_models_scored_on_other_sites_are_not_compared(tmp_path, caplog):
     keep(tmp_path, "A", "paper", 1, scores(1, 1))
     keep(tmp_path, "A", "cnn-only", 1, scores(1, 1), labels=LABELS[::-1])
     with caplog.at_level(logging.WARNING):
-        assert differences(results, tmp_path, ["A"], "frozen").empty
+        assert differences(results, tmp_path, ["A"]).empty
     assert "have other sites, or another order of sites" in caplog.text
 
 

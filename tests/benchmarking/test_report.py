@@ -3,6 +3,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -62,11 +63,44 @@ def test_aurocs_are_means_over_seeds_beside_the_published_ones(tmp_path, publish
     write_results(tmp_path, {"paper": 0.8, "no-structure": 0.75})
     _paths, text = reported(tmp_path, published)
     assert "| experiment | paper | no-structure | DeepRKE, published |" in text
-    assert "| `1_RBP+1` | 0.803 | 0.753 | 0.810 | 0.700 |" in text
-    assert "| **mean (experiments)** | 0.838 (8) | 0.788 (8) | 0.810 (8)" in text
+    assert "| 1_RBP+1 | 0.803 | 0.753 | 0.810 | 0.700 |" in text
+    assert (
+        "| no-structure | DeepRKE, published | 8 | 0.788 / 0.810 | 2 | 0 | 6 |" in text
+    )
+    assert "seeds" in text and "| paper | frozen | 8 | 1, 2 |" in text
+    assert "python 3.11" in text
+
+
+def test_the_report_begins_with_the_means(tmp_path, published):
+    write_results(tmp_path, {"paper": 0.8, "no-structure": 0.75})
+    _paths, text = reported(tmp_path, published)
+    title, _blank, first = text.splitlines()[:3]
+    assert (title, first) == ("# RBP-31 benchmark", "## Mean AUROC")
+    # A t-test over eight experiments, 0.01 apart.
+    half_width = 2.3646 * np.std(np.arange(8) / 100, ddof=1) / np.sqrt(8)
+    ends = f"({0.838 - half_width:.3f} to {0.838 + half_width:.3f})"
+    assert f"| **paper** | 8 | 0.838 {ends} |" in text
     # Two-sided, eight of eight: 2 / 2^8.
-    assert "| paper | no-structure | 8 | 0.838 / 0.788 | 8 | 0 | 0 | 0.0078 |" in text
-    assert "seeds: 1, 2" in text and "python 3.11" in text
+    better = "+0.050 (+0.050 to +0.050) | 8 of 8 | 0.0078 |"
+    assert f"| no-structure | 8 | 0.788 {ends_of(0.788, half_width)} | {better}" in text
+    assert "| DeepRKE, published | 8 | 0.810" in text
+
+
+def ends_of(mean, half_width):
+    return f"({mean - half_width:.3f} to {mean + half_width:.3f})"
+
+
+def test_rbps_are_named_and_their_files_listed(tmp_path):
+    name = "24_PARCLIP_QKI_hg19"
+    experiment = Experiment(name, 24, ((None, None),), ((None, None),))
+    write_results(tmp_path, {"paper": 0.8}, n=1)
+    (tmp_path / "rbp31" / "results" / NAMES[0]).rename(
+        tmp_path / "rbp31" / "results" / name
+    )
+    for path in (tmp_path / "rbp31" / "results" / name).iterdir():
+        path.write_text(path.read_text().replace(NAMES[0], name))
+    _paths, text = reported(tmp_path, experiments=[experiment])
+    assert "| QKI | 0.803 |" in text and "| QKI | `24_PARCLIP_QKI_hg19` |" in text
 
 
 def test_experiments_without_results_or_files_are_listed(tmp_path):
@@ -81,53 +115,52 @@ def test_experiments_without_results_or_files_are_listed(tmp_path):
 def test_a_note_on_an_experiment_with_few_sites_is_shown_once(tmp_path):
     write_results(tmp_path, {"oli": 0.7, "paper": 0.8}, n=1, note="only 3 bound sites")
     _paths, text = reported(tmp_path)
-    assert text.count("- `1_RBP+1`: only 3 bound sites") == 1
+    assert text.count("- 1_RBP+1: only 3 bound sites") == 1
     write_results(tmp_path / "other", {"paper": 0.8})
     assert "## Notes" not in reported(tmp_path / "other")[1]
 
 
-def test_debiased_numbers_stand_beside_the_plain_ones(tmp_path):
+def test_masked_sites_have_tables_of_their_own(tmp_path, published):
     write_results(tmp_path, {"paper": 0.8})
     write_results(tmp_path, {"paper": 0.6}, n=3, mask="3prime-edge")
-    _paths, text = reported(tmp_path)
-    assert "| experiment | paper | paper, debiased |" in text
-    assert "| `1_RBP+1` | 0.803 | 0.603 |" in text
-    assert "| `8_RBP+8` | 0.873 | - |" in text
+    _paths, text = reported(tmp_path, published)
+    plain, masked = text.split("## Mean AUROC, with the 3' edge masked")
+    assert "| 1_RBP+1 | 0.803 | 0.810 |" in plain
+    assert "| 1_RBP+1 | 0.603 |" in masked and "| **paper** | 3 | 0.613" in masked
+    assert "DeepRKE, published" not in masked
 
 
-def test_debiased_numbers_alone_are_shown_too(tmp_path, published):
+def test_masked_sites_alone_are_reported_too(tmp_path, published):
     write_results(tmp_path, {"paper": 0.6}, n=3, mask="3prime-edge")
     paths, text = reported(tmp_path, published)
-    assert "| experiment | paper, debiased | DeepRKE, published |" in text
-    assert "| `1_RBP+1` | 0.603 | 0.810 | 0.700 |" in text
+    assert "| 1_RBP+1 | 0.603 |" in text
     assert [path.name for path in paths] == ["report.md", "report.html"]
 
 
-def test_grouped_is_compared_with_frozen_and_never_mixed_with_it(tmp_path, published):
-    write_results(tmp_path, {"oli": 0.7, "paper": 0.75}, n=9)
+def test_grouped_comes_first_and_is_never_mixed_with_frozen(tmp_path, published):
+    write_results(tmp_path, {"oli": 0.7, "paper": 0.75, "deeprke": 0.6}, n=9)
     write_results(tmp_path, {"deeprke": 0.8}, protocol="grouped", seeds=(1,))
     paths, text = reported(tmp_path, published)
-    assert tmp_path / "rbp31" / "pairs_grouped.png" in paths
-    frozen, grouped = text.split("## Protocol grouped")
-    assert "| deeprke | paper, frozen | 8 | 0.837 / 0.788 | 8 | 0 | 0 |" in grouped
-    assert "| deeprke | oli, frozen | 8 | 0.837 / 0.738 | 8 | 0 | 0 |" in grouped
-    assert "| deeprke | DeepRKE, published | 8 |" in grouped
-    assert "| experiment | deeprke | DeepRKE, published |" in grouped
-    assert ", frozen" not in frozen and "deeprke" not in frozen
+    assert tmp_path / "rbp31" / "pairs.png" in paths
+    assert "| experiment | deeprke | deeprke, frozen | paper | oli |" in text
+    assert "| **deeprke** | 8 | 0.837" in text
+    assert "| paper | 9 | 0.793" in text and "| 8 of 8 | 0.0078 |" in text
+    assert "| deeprke | frozen | 9 | 1, 2 |" in text
+    assert "| deeprke | grouped | 8 | 1 |" in text
 
 
 def test_results_of_a_protocol_of_earlier_versions_are_left_out(tmp_path):
     write_results(tmp_path, {"paper": 0.7}, n=2)
     write_results(tmp_path, {"paper": 0.9}, n=3, protocol="published")
     _paths, text = reported(tmp_path)
-    assert "| `1_RBP+1` | 0.703 |" in text and "0.903" not in text
+    assert "| 1_RBP+1 | 0.703 |" in text and "0.903" not in text
     assert "- `3_RBP+3`: not run" in text
 
 
 def test_a_report_on_some_experiments_has_their_means(tmp_path):
     write_results(tmp_path, {"paper": 0.8}, seeds=(1,))
     _paths, text = reported(tmp_path, only=[NAMES[0], NAMES[2], NAMES[8]])
-    assert "| **mean (experiments)** | 0.812 (2) |" in text
+    assert "| **paper** | 2 | 0.812 (" in text
     assert NAMES[1] not in text and f"- `{NAMES[8]}`: not run" in text
 
 
@@ -135,7 +168,7 @@ def test_the_page_needs_no_other_file(tmp_path, published):
     write_results(tmp_path, {"paper": 0.8, "no-structure": 0.75, "oli": 0.6})
     paths, _text = reported(tmp_path, published)
     assert [path.name for path in paths] == [
-        *("report.md", "report.html", "bars_frozen.png", "pairs_frozen.png"),
+        *("report.md", "report.html", "bars.png", "pairs.png"),
     ]
     page = (tmp_path / "rbp31" / "report.html").read_text()
     assert page.count('src="data:image/png;base64,') == page.count("<img") == 2
@@ -152,11 +185,12 @@ def test_without_results_there_is_a_report_that_says_so(tmp_path):
 def test_the_results_in_the_documents_give_their_report(benchmark):
     directory = Path(__file__).parents[2] / "docs" / "results"
     text = (directory / benchmark / "report.md").read_text()
+    text = re.sub(" +", " ", text)
     found = results.read(directory, benchmark)
-    for protocol in {result["protocol"] for result in found}:
-        aurocs = results.mean_aurocs(found, protocol, "none")
-        for preset in aurocs:
-            assert f"{aurocs[preset].mean():.3f} ({aurocs[preset].count()})" in text
+    for mask in {result["mask"] for result in found}:
+        aurocs = results.aurocs(found, mask)
+        for method in aurocs:
+            assert f"{aurocs[method].count()} | {aurocs[method].mean():.3f}" in text
 
 
 def test_a_file_that_is_not_a_result_is_named(tmp_path):
