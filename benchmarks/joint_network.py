@@ -23,7 +23,7 @@ from scipy import stats
 from deeprke_tf import api, train
 from deeprke_tf.benchmarking import experiments
 from deeprke_tf.benchmarking.names import short_names
-from deeprke_tf.runs import scorer
+from deeprke_tf.runs import batching, scorer
 from deeprke_tf.system import files, plotting, tensorflow
 from pipelines import preprocess
 
@@ -123,7 +123,7 @@ def time_of_a_pass(run: Path, n_sites: int = 2_000, n_rounds: int = 5) -> dict:
     seconds = []
     for _round in range(n_rounds + 1):  # the first one traces
         started = time.perf_counter()
-        scorer.score_sites(score_alone, sites, 256)
+        batching.score_sites(score_alone, sites, 256)
         between = time.perf_counter()
         score_all(sites)
         seconds.append((between - started, time.perf_counter() - between))

@@ -18,8 +18,8 @@ from deeprke_tf.data import batches, description
 from deeprke_tf.evaluation import metrics
 from deeprke_tf.networks import kmer_counts
 from deeprke_tf.runs import layout
+from deeprke_tf.runs.batching import score_sites
 from deeprke_tf.runs.run import Run
-from deeprke_tf.runs.scorer import score_sites
 from deeprke_tf.training import vectors
 
 _SHARES = (0.0, 0.1, 0.2, 0.3, 0.4)

@@ -117,9 +117,9 @@ def _print_steps(run_directory: str, sites_path: str, cache_path: str) -> None:
         sites = list(SitesFile(Path(sites_path), k=run.encoding.k, labelled=False))
         encoded = predictor.encode_sites(run, sites, pool)
         end("read and fold the site")
-        from deeprke_tf.runs import scorer
+        from deeprke_tf.runs import batching, scorer
 
-        scorer.score_sites(scorer.scorer(run.model), encoded, 256)
+        batching.score_sites(scorer.scorer(run.model), encoded, 256)
         end("trace the model and score")
     end("end the folding processes")
     print(json.dumps(ended))

@@ -108,7 +108,7 @@ def _best(found: "Panel") -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
-    return cli.run("panel", PanelFlags, panel, argv, uses_tensorflow=True)
+    return cli.run("panel", PanelFlags, panel, argv)
 
 
 if __name__ == "__main__":

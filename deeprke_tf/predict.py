@@ -287,8 +287,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         PredictFlags,
         lambda flags: predict(flags, beam_flags or ()),
         arguments,
-        # A server or a worker has TensorFlow: no need to load it here.
-        uses_tensorflow=beam_flags is None and not is_given("--server", arguments),
         unknown=beam_flags,
         log_to_stderr=True,
     )

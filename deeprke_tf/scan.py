@@ -167,9 +167,7 @@ def _summary(found: "Scan") -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
-    return cli.run(
-        *("scan", ScanFlags, scan, argv), uses_tensorflow=True, log_to_stderr=True
-    )
+    return cli.run(*("scan", ScanFlags, scan, argv), log_to_stderr=True)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from deeprke_tf.data.structure_shuffling import permutation
 from deeprke_tf.evaluation import metrics
 from deeprke_tf.rna.site_files import SitesFile
 from deeprke_tf.rna.sites import Site
-from deeprke_tf.runs import layout, scorer
+from deeprke_tf.runs import batching, layout, scorer
 from deeprke_tf.runs.run import Run
 
 SAMPLE = Path(__file__).parent.parent / "tfrecords" / "sample"
@@ -68,6 +68,6 @@ def test_structure_tells_the_sites_of_the_sample_apart(tmp_path):
         for ids, place in zip(sequences, order, strict=True)
     ]
     score = scorer.scorer(Run.load(run).model)
-    probabilities = scorer.score_sites(score, of_others, 100)
+    probabilities = batching.score_sites(score, of_others, 100)
     labels, _probabilities = layout.read_validation(run)
     assert metrics.auroc(labels, probabilities) < auroc - 0.05

@@ -1,13 +1,11 @@
 """Loads finished runs, ensembles and joint runs."""
 
-import sys
 from pathlib import Path
 
 from deeprke_tf.api.joint import JointRun
 from deeprke_tf.api.run import Run
 from deeprke_tf.errors import UserError
 from deeprke_tf.runs import catalog, joint
-from deeprke_tf.system import tensorflow
 from deeprke_tf.system.arguments import checked
 from deeprke_tf.system.paths import PathLike
 
@@ -47,14 +45,11 @@ def load_single(*paths: PathLike, rbp: str | None = None) -> Run:
 
 
 def _directories(paths: tuple[PathLike, ...]) -> list[Path]:
-    """Returns the directories of models, and loads TensorFlow.
+    """Returns the directories of models.
 
     Raises:
       UserError: None is given, or there is no such model.
     """
     if not paths:
         raise UserError("No run: give a directory, such as load_run('runs/QKI').")
-    directories = [catalog.resolve(path) for path in paths]
-    if "tensorflow" not in sys.modules:
-        tensorflow.import_tensorflow()
-    return directories
+    return [catalog.resolve(path) for path in paths]

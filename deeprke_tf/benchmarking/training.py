@@ -128,7 +128,7 @@ def train_network(task: Task, dataset: Dataset, directory: Path) -> Trained:
     import keras
 
     from deeprke_tf.data import batches
-    from deeprke_tf.runs.scorer import score_sites
+    from deeprke_tf.runs.batching import score_sites
     from deeprke_tf.training import start
     from deeprke_tf.training.run import train_run
 

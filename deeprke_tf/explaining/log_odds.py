@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from deeprke_tf.errors import require_positive
-from deeprke_tf.runs import scorer
+from deeprke_tf.runs import batching
 from deeprke_tf.runs.run import Run
 
 
@@ -62,7 +62,7 @@ class LogOdds:
         for row, (names, score) in zip(scores, self._networks, strict=True):
             columns = zip(*(views[name] for name in names), strict=True)
             sites = [dict(zip(names, ids, strict=True)) for ids in columns]
-            row[:] = scorer.score_sites(score, sites, self._batch_size)
+            row[:] = batching.score_sites(score, sites, self._batch_size)
         return scores
 
     def mean(

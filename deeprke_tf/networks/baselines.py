@@ -36,9 +36,9 @@ from deeprke_tf.networks.blocks import (
     masked_pooling,
 )
 
-_POOL = 3  # positions that iDeepV and iDeepS take the maximum of
-_N_PARTS = 32
-_LEAK = 0.3
+POOL = 3  # positions that iDeepV and iDeepS take the maximum of
+N_PARTS = 32
+LEAK = 0.3
 
 
 def build_baseline(
@@ -72,7 +72,7 @@ def _deepbind(views: list[Any], mask: Any, config: ModelConfig) -> Any:
 
 
 def _ideepv(views: list[Any], mask: Any, config: ModelConfig) -> Any:
-    x = layers.LeakyReLU(negative_slope=_LEAK, name="leaky")(views[0])
+    x = layers.LeakyReLU(negative_slope=LEAK, name="leaky")(views[0])
     x, mask = _max_pooled(x, mask)
     x = layers.Dropout(config.dropout, name="conv_dropout")(x)
     x = _mean_of_parts(x, mask)  # [batch, 32 filters]
@@ -98,12 +98,12 @@ def _ideeps(views: list[Any], mask: Any, config: ModelConfig) -> Any:
 def _max_pooled(x: Any, mask: Any) -> tuple[Any, Any]:
     """Returns the maximum over each 3 positions inside the site, and its mask."""
     # "same" would pad at both ends, and shift the windows with the batch's padding.
-    at_end = [[0, 0], [0, _POOL - 1], [0, 0]]
+    at_end = [[0, 0], [0, POOL - 1], [0, 0]]
     valid = ops.pad(as_channel(mask, x.dtype), at_end)
     # Far below any output of a leaky ReLU: padding is never the maximum.
     x = ops.pad(x, at_end) * valid - 1e4 * (1 - valid)
-    x = layers.MaxPooling1D(_POOL)(x)
-    valid = layers.MaxPooling1D(_POOL)(valid)
+    x = layers.MaxPooling1D(POOL)(x)
+    valid = layers.MaxPooling1D(POOL)(valid)
     return x * valid, ops.squeeze(valid, -1) > 0
 
 
@@ -117,12 +117,12 @@ def _mean_of_parts(x: Any, mask: Any) -> Any:
     valid = ops.cast(mask, x.dtype)
     length = ops.sum(valid, axis=1, keepdims=True)
     # In units of a part, a position is 32 / length wide and may lie in several parts.
-    width = _N_PARTS / length
-    edges = (ops.cumsum(valid, axis=1) - valid) * _N_PARTS / length
-    starts = ops.cast(ops.arange(_N_PARTS), x.dtype)  # [32]
+    width = N_PARTS / length
+    edges = (ops.cumsum(valid, axis=1) - valid) * N_PARTS / length
+    starts = ops.cast(ops.arange(N_PARTS), x.dtype)  # [32]
     left = ops.maximum(ops.expand_dims(edges, -1), starts)
     right = ops.minimum(ops.expand_dims(edges + width, -1), starts + 1)
     # The fraction of each part that each position covers, [batch, length, 32].
     covered = ops.relu(right - left) * ops.expand_dims(valid, -1)
     parts = ops.matmul(ops.transpose(covered, [0, 2, 1]), x)  # [batch, 32, channels]
-    return ops.reshape(parts, [-1, _N_PARTS * x.shape[-1]])
+    return ops.reshape(parts, [-1, N_PARTS * x.shape[-1]])

@@ -20,7 +20,7 @@ PER_KMERS = 100
 
 _N_LETTERS = len(NUCLEOTIDES)
 _LONGEST = 6  # letters, unless k is more: there are 4^6 such k-mers
-_REACH = 64  # k-mers to either side of the center
+REACH = 64  # k-mers to either side of the center
 
 
 def lengths(k: int) -> list[int]:
@@ -36,7 +36,7 @@ def lengths(k: int) -> list[int]:
 def n_weights(k: int) -> int:
     """Returns the number of weights: intercept, k-mers, letters by position."""
     n_kmers = sum(_N_LETTERS**length for length in lengths(k))
-    return 1 + n_kmers + _N_LETTERS * (2 * _REACH + 1)
+    return 1 + n_kmers + _N_LETTERS * (2 * REACH + 1)
 
 
 def places(ids: Any, k: int) -> tuple[list[Any], Any]:
@@ -64,8 +64,8 @@ def places(ids: Any, k: int) -> tuple[list[Any], Any]:
         first += _N_LETTERS**length
     inside = ops.cast(ops.not_equal(ids, PAD_ID), "int32")
     center = ops.sum(inside, axis=1, keepdims=True) // 2
-    offsets = ops.cumsum(inside, axis=1) - 1 - center + _REACH
-    near = ops.logical_and(offsets >= 0, offsets <= 2 * _REACH)
+    offsets = ops.cumsum(inside, axis=1) - 1 - center + REACH
+    near = ops.logical_and(offsets >= 0, offsets <= 2 * REACH)
     letters = offsets * _N_LETTERS + numbers // _N_LETTERS ** (k - 1)
     known = ops.logical_and(numbers >= 0, near)
     return of_kmers, ops.where(known, letters + first, 0)

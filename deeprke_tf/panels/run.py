@@ -28,6 +28,7 @@ from deeprke_tf.panels.scoring import PanelScorer, ScoredSites, reasons, shuffle
 from deeprke_tf.panels.settings import NONE, SHUFFLED, PanelSettings
 from deeprke_tf.panels.store import ScoreStore
 from deeprke_tf.rna.folding import FoldingPool
+from deeprke_tf.runs.onnx_scorer import are_few
 from deeprke_tf.runs.predictions import sites_of
 from deeprke_tf.system import directories
 from deeprke_tf.system.files import write_json, written_aside
@@ -101,6 +102,8 @@ def run_panel(
     """
     outputs = outputs_of(model)
     stream = sites_of(sites, model.encoding.k)
+    with_places = getattr(stream, "has_places", False)
+    few, stream = are_few(stream)
     with contextlib.ExitStack() as closing:
         pool = None
         if model.reads_structure:
@@ -110,10 +113,10 @@ def run_panel(
         partial = closing.enter_context(aside)
         store = closing.enter_context(ScoreStore(partial, len(outputs)))
         scorer = PanelScorer(
-            *(model, pool, settings.batch_size, settings.max_length, settings.prior)
+            *(model, pool, settings.batch_size, settings.max_length, settings.prior),
+            few=few,
         )
         scored = _score(scorer, stream, outputs, settings, store, partial, progress)
-        with_places = getattr(stream, "has_places", False)
         contents = _write(model, outputs, scored, store, settings, partial, with_places)
     return Panel(out, contents)
 

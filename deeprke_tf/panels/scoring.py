@@ -45,6 +45,7 @@ class PanelScorer:
       batch_size: Sites that the network scores at once.
       max_length: Longest site, in nucleotides.
       prior: Fraction of bound sites to expect, for calibrated probabilities.
+      few: Whether so little is to be scored that onnxruntime is faster.
     """
 
     def __init__(
@@ -54,11 +55,12 @@ class PanelScorer:
         batch_size: int,
         max_length: int,
         prior: float | None = None,
+        few: bool = False,
     ):
         self._model: Any = model
         self._pool = pool
         self._max_length = max_length
-        self._score = model.scorer(batch_size, prior=prior)
+        self._score = model.scorer(batch_size, prior=prior, few=few)
 
     @property
     def k(self) -> int:

@@ -7,6 +7,7 @@ kmer_weights.npy        weights of the logistic regression of k-mer counts, if a
 state/                  checkpoint of an unfinished run
 history.csv             one row per epoch
 model.keras             the network of the best epoch, float32, without optimizer
+model.onnx              the same for onnxruntime; versions before 0.2 wrote none
 metrics.json            performance on validation
 validation.csv          label and probability of each validation site, from which
                         calibration and thresholds are chosen
@@ -29,6 +30,7 @@ A joint run has one network for several RBPs, and a run of each:
 config.json, *_vectors.npy, history.csv, logs/, figures/    as of a run
 kmer_weights.npy        weights of all RBPs, side by side
 model.keras             the network, with an output for each RBP
+model.onnx              the same for onnxruntime
 metrics.json            performance on validation: means, and of each RBP
 rbps/NAME/              a run of one RBP; its network is an output of the one above
 manifest.json           the RBPs in the order of the outputs, and their sites
@@ -45,7 +47,7 @@ import numpy as np
 from deeprke_tf.config import RunConfig
 from deeprke_tf.data.encoding import Encoding
 from deeprke_tf.errors import UserError
-from deeprke_tf.system import files
+from deeprke_tf.system import files, tensorflow
 
 if TYPE_CHECKING:
     import keras
@@ -56,6 +58,7 @@ METRICS = "metrics.json"
 VALIDATION = "validation.csv"
 HISTORY = "history.csv"
 MODEL = "model.keras"
+ONNX = "model.onnx"
 FIGURES = "figures"
 STATE = "state"
 LOGS = "logs"
@@ -153,28 +156,61 @@ def damage_told(directory: Path) -> Iterator[None]:
         raise UserError(f"The run {directory} is damaged: {cause}") from error
 
 
+def require_network(
+    directory: Path, manifest: dict[str, Any], encoding: Encoding
+) -> None:
+    """Refuses the network of a single training that is not its own.
+
+    Raises:
+      OSError: There is none.
+      ValueError: The file is not the one that training wrote, or has vectors of another
+        number of k-mers.
+    """
+    vectors = directory / "sequence_vectors.npy"
+    n_kmers = len(encoding.sequence_vocabulary)
+    if vectors.exists() and len(np.load(vectors, mmap_mode="r")) != n_kmers:
+        raise ValueError(f"{MANIFEST} and {vectors.name} differ in the k-mers.")
+    # Keras would load some damaged weights, or weights of another network.
+    if files.sha256(_network_of(directory, manifest)) != manifest["model_sha256"]:
+        raise ValueError(f"{MODEL} is not the file that training wrote.")
+
+
+def _network_of(directory: Path, manifest: dict[str, Any]) -> Path:
+    """Returns the Keras file of a run; an RBP of a joint run has that of all."""
+    return directory / manifest.get("network", {}).get("file", MODEL)
+
+
 def load_network(
-    directory: Path, manifest: dict[str, Any], config: RunConfig, encoding: Encoding
+    directory: Path, manifest: dict[str, Any], config: RunConfig
 ) -> "keras.Model":
     """Loads the network of a single training; nothing in its file can run code.
 
     Of an RBP of a joint run it is the network of this RBP alone.
 
     Raises:
-      ValueError: The file is not the one that training wrote, reads other views, or
-        has vectors of another number of k-mers.
+      ValueError: The file is not the one that training wrote, or reads other views.
     """
-    vectors = directory / "sequence_vectors.npy"
-    n_kmers = len(encoding.sequence_vocabulary)
-    if vectors.exists() and len(np.load(vectors, mmap_mode="r")) != n_kmers:
-        raise ValueError(f"{MANIFEST} and {vectors.name} differ in the k-mers.")
+    network = _loaded(_network_of(directory, manifest), manifest, config)
     of_joint = manifest.get("network")
     if of_joint is None:
-        return _loaded(directory / MODEL, manifest, config)
+        return network
     from deeprke_tf.networks.joint import single_output
 
-    network = _loaded(directory / of_joint["file"], manifest, config)
     return single_output(network, config.model, of_joint["output"])
+
+
+def onnx_file(directory: Path, manifest: dict[str, Any]) -> Path | None:
+    """Returns the ONNX file of a single training or a joint run; None: it has none.
+
+    Raises:
+      ValueError: It is not the one that training wrote.
+    """
+    path = _network_of(directory, manifest).with_name(ONNX)
+    if "onnx_sha256" not in manifest or not path.exists():
+        return None
+    if files.sha256(path) != manifest["onnx_sha256"]:
+        raise ValueError(f"{ONNX} is not the file that training wrote.")
+    return path
 
 
 def load_joint_network(
@@ -194,6 +230,7 @@ def load_joint_network(
 
 
 def _loaded(path: Path, manifest: dict[str, Any], config: RunConfig) -> "keras.Model":
+    tensorflow.require_tensorflow()
     import keras
 
     # Keras looks their layers up by name.
@@ -204,7 +241,6 @@ def _loaded(path: Path, manifest: dict[str, Any], config: RunConfig) -> "keras.M
         vmap_layers,  # noqa: F401
     )
 
-    # Keras would load some damaged weights, or weights of another network.
     if files.sha256(path) != manifest["model_sha256"]:
         raise ValueError(f"{MODEL} is not the file that training wrote.")
     network = keras.models.load_model(path, compile=False, safe_mode=True)

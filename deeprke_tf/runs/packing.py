@@ -22,7 +22,7 @@ from deeprke_tf.system import directories, files
 
 _KEPT = (
     *(layout.CONFIG, layout.MANIFEST, layout.METRICS, layout.MODEL),
-    *(layout.VALIDATION, layout.HISTORY, cards.CARD),
+    *(layout.ONNX, layout.VALIDATION, layout.HISTORY, cards.CARD),
 )
 _KIND = directories.Kind("model", layout.MANIFEST, ".*")
 _LARGEST = 4_000_000_000  # bytes, unpacked

@@ -12,6 +12,7 @@ from deeprke_tf.evaluation.calibration import describe
 from deeprke_tf.rna.folding import FoldingPool
 from deeprke_tf.rna.sites import Site, SkippedSite
 from deeprke_tf.runs.ensemble import Scores
+from deeprke_tf.runs.onnx_scorer import are_few
 from deeprke_tf.runs.run import Run
 from deeprke_tf.runs.table import Prediction
 
@@ -77,8 +78,8 @@ def predictor_of(
     def score(
         sites: Iterable[Site | SkippedSite], pool: FoldingPool | None
     ) -> Iterator[Prediction]:
-        score_encoded = run.scorer(batch_size, prior, calibrate)
-        stream = iter(sites)
+        few, stream = are_few(sites)
+        score_encoded = run.scorer(batch_size, prior, calibrate, few=few)
         while some := list(itertools.islice(stream, SITES_AT_ONCE)):
             usable = [site for site in some if isinstance(site, Site)]
             scores = score_encoded(encode_sites(run, usable, pool))

@@ -12,7 +12,7 @@ from deeprke_tf.config import RunConfig
 from deeprke_tf.data.encoding import Encoding
 from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation.calibration import Calibration
-from deeprke_tf.runs import ensemble, layout
+from deeprke_tf.runs import batching, ensemble, layout, onnx_scorer
 from deeprke_tf.runs.ensemble import Scores, mean_and_sd
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from deeprke_tf.evaluation.calling import Calling
     from deeprke_tf.evaluation.thresholds import Target
-    from deeprke_tf.runs.scorer import Scorer
+    from deeprke_tf.runs.batching import Scorer
 
 
 class NetworkOutput(Protocol):
@@ -33,6 +33,10 @@ class NetworkOutput(Protocol):
     def score(self, inputs: dict[str, Any]) -> np.ndarray:
         """Returns the probabilities of a padded batch, float32 [batch]."""
 
+    @property
+    def onnx_scorer(self) -> "Scorer | None":
+        """The same in onnxruntime; None: the joint run has no ONNX file."""
+
 
 class Run:
     """A model, loaded by `Run.load`: a single training, or the mean of several.
@@ -40,7 +44,8 @@ class Run:
     Args:
       threshold: Decision threshold; None: the largest MCC on validation.
       calibration: From probabilities to calibrated ones; None: fitted on validation.
-      model: The network; None: the mean of the members' networks.
+      model: The network; None: the mean of the members' networks, or else the one in
+        the directory, loaded when it is needed.
       output: The output of a joint network, in place of `model`.
 
     Attributes:
@@ -158,14 +163,13 @@ class Run:
             if members is None:
                 members = cls._load_members(directory, manifest)
             _require_same_members(manifest, members)
+            if not members and output is None:
+                layout.require_network(directory, manifest, encoding)
             return cls(
                 *(directory, run_config, encoding, manifest),
                 threshold=threshold,
                 calibration=calibration,
                 output=output,
-                model=None
-                if members or output
-                else layout.load_network(directory, manifest, run_config, encoding),
                 members=members,
             )
 
@@ -247,11 +251,14 @@ class Run:
         """The network; of an ensemble, one that gives the mean probability."""
         if self._output is not None:
             return self._output.network()
-        if self._model is None:
+        if self._model is not None:
+            return self._model
+        if self.members:
             from deeprke_tf.networks.mean_network import mean_network
 
             return mean_network([member.model for member in self.members])
-        return self._model
+        with layout.damage_told(self.directory):
+            return layout.load_network(self.directory, self.manifest, self.config)
 
     # === Threshold and calibration ===
 
@@ -322,6 +329,8 @@ class Run:
         batch_size: int,
         prior: float | None = None,
         calibrate: bool = True,
+        *,
+        few: bool = False,
     ) -> Callable[[Sequence[dict[str, np.ndarray]]], Scores]:
         """Compiles the networks.
 
@@ -330,20 +339,22 @@ class Run:
           prior: Fraction of bound sites to expect, for the calibrated probability.
           calibrate: Whether to apply the calibration; without it, only `prior` makes
             calibrated probabilities differ from probabilities.
+          few: Whether so little is to be scored that onnxruntime is faster.
 
         Returns:
           A function from encoded sites, the k-mer ids of each by view, to scores.
         """
-        from deeprke_tf.runs import scorer
-
         calibration = self.applied_calibration(calibrate)
+        scorers = [run.onnx_scorer for run in self.trainings] if few else []
+        if not scorers or None in scorers:
+            scorers = [run.network_scorer for run in self.trainings]
 
         def score(sites: Sequence[dict[str, np.ndarray]]) -> Scores:
             each = []
-            for run in self.trainings:
+            for run, network in zip(self.trainings, scorers, strict=True):
                 views = run.config.model.views
                 read = [{view: site[view] for view in views} for site in sites]
-                each.append(scorer.score_sites(run.network_scorer, read, batch_size))
+                each.append(batching.score_sites(network, read, batch_size))
             mean, sd = mean_and_sd(each)
             return Scores(mean, calibration(mean, prior), sd)
 
@@ -354,16 +365,32 @@ class Run:
         """The compiled network of a single training; see `scorer.scorer`."""
         if self._output is not None:
             return self._output.score
+        network = self.model
         from deeprke_tf.runs import scorer
 
-        return scorer.scorer(self.model)
+        return scorer.scorer(network)
+
+    @functools.cached_property
+    def onnx_scorer(self) -> "Scorer | None":
+        """The network of a single training in onnxruntime; None: it has no ONNX file.
+
+        Raises:
+          UserError: The file is damaged.
+        """
+        if self._output is not None:
+            return self._output.onnx_scorer
+        if self._model is not None:
+            return None
+        with layout.damage_told(self.directory):
+            return onnx_scorer.load(self.directory, self.manifest)
 
     @functools.cached_property
     def log_odds_scorer(self) -> "Scorer":
         """The same without its last step: gives log odds, which never saturate."""
+        network = self.model
         from deeprke_tf.runs import scorer
 
-        return scorer.scorer(scorer.log_odds_network(self.model))
+        return scorer.scorer(scorer.log_odds_network(network))
 
 
 def _require_same_members(manifest: dict[str, Any], members: Sequence[Run]) -> None:

@@ -7,6 +7,12 @@ import tempfile
 from collections.abc import Iterator
 
 
+def require_tensorflow() -> None:
+    """Imports TensorFlow, quietly, unless it is imported already."""
+    if "tensorflow" not in sys.modules:
+        import_tensorflow()
+
+
 def import_tensorflow(verbose: bool = False) -> None:
     """Imports TensorFlow; messages reach the user only when asked for, or on failure.
 

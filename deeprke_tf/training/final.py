@@ -13,9 +13,8 @@ import numpy as np
 from deeprke_tf.config import RunConfig
 from deeprke_tf.data.description import Dataset
 from deeprke_tf.runs import layout
-from deeprke_tf.system import files
 from deeprke_tf.system.progress import Progress, no_progress
-from deeprke_tf.training import devices, epochs, report, start, vectors
+from deeprke_tf.training import devices, epochs, network_files, report, start, vectors
 from deeprke_tf.training.checkpoint import TrainingState
 from deeprke_tf.training.task import SingleTask
 
@@ -68,8 +67,7 @@ def train_final(
         n_epochs=n_epochs,
     )
     measured = report.write_measures(out, info, *held_out, split=OUT_OF_FOLD)
-    with files.path_aside(out / layout.MODEL) as partial:
-        model.save(partial)
+    network_files.write(out, model, run_config.model)
     own = report.facts(out, state, strategy, kmer_vectors, vectors_from)
     own["crossvalidation"] = origin
     report.write_manifest(out, info, run_config, measured, own)

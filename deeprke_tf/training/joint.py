@@ -27,7 +27,7 @@ from deeprke_tf.runs import layout
 from deeprke_tf.runs.scorer import scorer
 from deeprke_tf.system import files, tables
 from deeprke_tf.system.progress import Progress, no_progress
-from deeprke_tf.training import devices, epochs, report, start, vectors
+from deeprke_tf.training import devices, epochs, network_files, report, start, vectors
 from deeprke_tf.training.checkpoint import TrainingState
 from deeprke_tf.training.task import JointTask, auroc_column
 
@@ -97,8 +97,7 @@ def train_joint(
     model = epochs.fit(
         *(task, run_config, kmer_vectors, strategy, state, out / layout.LOGS, progress)
     )
-    with files.path_aside(out / layout.MODEL) as partial:
-        model.save(partial)
+    network_files.write(out, model, run_config.model)
     own = report.facts(out, state, strategy, kmer_vectors, vectors_from)
     of_rbps = _write_rbps(out, model, task, datasets.trained, run_config, state, own)
     figures.learning_curves(

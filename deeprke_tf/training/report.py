@@ -19,7 +19,7 @@ from deeprke_tf.networks.deeprke import without_kmer_counts
 from deeprke_tf.runs import layout
 from deeprke_tf.runs.scorer import score_labelled, scorer
 from deeprke_tf.system import files, processes
-from deeprke_tf.training import devices, epochs, vectors
+from deeprke_tf.training import devices, epochs, network_files, vectors
 from deeprke_tf.training.checkpoint import TrainingState
 
 _PACKAGES = ("tensorflow", "keras", "gensim", "scikit-learn", "numpy", "viennarna")
@@ -137,7 +137,7 @@ def facts(
         "best_epoch": state.best_epoch,
         "n_epochs": state.n_epochs,
         "devices": devices.names(strategy),
-        "model_sha256": files.sha256(out / layout.MODEL),
+        **network_files.digests(out),
         "vectors": vectors.describe(kmer_vectors, out, vectors_from),
     }
 

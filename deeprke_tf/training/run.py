@@ -11,9 +11,9 @@ from deeprke_tf.config import RunConfig
 from deeprke_tf.data.description import Dataset
 from deeprke_tf.evaluation import figures
 from deeprke_tf.runs import layout
-from deeprke_tf.system import files, tables
+from deeprke_tf.system import tables
 from deeprke_tf.system.progress import Progress, no_progress
-from deeprke_tf.training import devices, epochs, report, start, vectors
+from deeprke_tf.training import devices, epochs, network_files, report, start, vectors
 from deeprke_tf.training.checkpoint import TrainingState
 from deeprke_tf.training.fine_tuning import Source
 from deeprke_tf.training.task import SingleTask
@@ -100,8 +100,7 @@ def _write_results(
     figures.learning_curves(
         state.history, state.best_epoch, out / layout.FIGURES / "learning_curves.png"
     )
-    with files.path_aside(out / layout.MODEL) as partial:
-        model.save(partial)
+    network_files.write(out, model, run_config.model)
     return measured
 
 

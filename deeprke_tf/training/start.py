@@ -20,7 +20,8 @@ _STARTED = "state/started.json"
 
 # All files of an unfinished run, except for partial files of killed writers.
 _FILES = {
-    *(layout.CONFIG, layout.STATE, layout.HISTORY, layout.MODEL, layout.METRICS),
+    *(layout.CONFIG, layout.STATE, layout.HISTORY, layout.MODEL),
+    *(layout.ONNX, layout.METRICS),
     *(layout.VALIDATION, layout.FIGURES, layout.LOGS, layout.RBPS),
     *("sequence_vectors.npy", "structure_vectors.npy", "kmer_weights.npy"),
 }

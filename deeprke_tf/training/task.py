@@ -11,7 +11,8 @@ from keras import ops
 from deeprke_tf.config import RunConfig, TrainConfig
 from deeprke_tf.data import batches
 from deeprke_tf.data.description import Dataset
-from deeprke_tf.runs.scorer import Scorer, score_labelled, scorer
+from deeprke_tf.runs.batching import Scorer
+from deeprke_tf.runs.scorer import score_labelled, scorer
 from deeprke_tf.training import objective
 
 

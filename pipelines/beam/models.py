@@ -173,7 +173,7 @@ def _load_export(
     tensorflow.import_tensorflow()
     import tensorflow as tf
 
-    from deeprke_tf.runs.scorer import batched_by_length
+    from deeprke_tf.runs.batching import batched_by_length
 
     saved = tf.saved_model.load(path)
 

@@ -6,7 +6,7 @@ from deeprke_tf.data.encoding import Encoding
 from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation import calibration_fit, metrics, thresholds
 from deeprke_tf.evaluation.calibration import Calibration
-from deeprke_tf.runs import layout, scorer
+from deeprke_tf.runs import batching, layout, scorer
 from deeprke_tf.runs.run import Run
 from tests.support.small_models import (
     CONFIGS,
@@ -68,7 +68,7 @@ def calibration_of_the_mean():
 def probabilities_of(run, sites):
     """The probabilities of one network."""
     of_run = [{view: site[view] for view in run.config.model.views} for site in sites]
-    return scorer.score_sites(scorer.scorer(run.model), of_run, 3)
+    return batching.score_sites(scorer.scorer(run.model), of_run, 3)
 
 
 def test_scores_are_mean_and_sample_standard_deviation_over_the_runs(make_run):

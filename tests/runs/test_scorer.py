@@ -3,11 +3,8 @@ import pytest
 from scipy.special import logit
 
 from deeprke_tf.data import batches as dataset
-from deeprke_tf.runs.scorer import (
-    log_odds_network,
-    score_labelled,
-    score_sites,
-)
+from deeprke_tf.runs.batching import score_sites
+from deeprke_tf.runs.scorer import log_odds_network, score_labelled
 from deeprke_tf.runs.scorer import scorer as compiled
 from tests.support.small_models import (
     CONFIGS,

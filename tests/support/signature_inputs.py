@@ -9,7 +9,7 @@ from deeprke_tf.data import records
 from deeprke_tf.data.encoding import Encoding
 from deeprke_tf.rna.sites import Site, clean_site
 from deeprke_tf.rna.structure import fold, loop_contexts
-from deeprke_tf.runs.scorer import score_sites
+from deeprke_tf.runs.batching import score_sites
 from tests.support.small_models import compiled_scorer
 
 ENCODING = Encoding()
