@@ -133,7 +133,7 @@ def run(
         if uses_tensorflow:
             tensorflow.import_tensorflow(verbose)
         stream = sys.stderr if log_to_stderr else sys.stdout
-        with messages_shown(stream, arguments_of(flags_class)):
+        with messages_shown(stream, arguments_of(flags_class), verbose):
             action(flags)
     except KeyboardInterrupt:
         print(f"deeprke {command}: interrupted.", file=sys.stderr)

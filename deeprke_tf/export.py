@@ -1,12 +1,14 @@
-"""Exports a trained model as a SavedModel that TF Serving can load.
+"""Exports a trained model for TF Serving, or as one file for ONNX runtimes.
 
 python -m deeprke_tf.export --model runs/QKI --out serving/QKI
+python -m deeprke_tf.export --model runs/QKI --format onnx --out QKI.onnx
 """
 
 import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from deeprke_tf import api, cli
 
@@ -31,23 +33,36 @@ class ExportFlags:
 
     A model card, warm-up requests and configuration files of TF Serving are written as
     well.
+
+    With --format onnx, one file: inputs as of the signature `ids`, output
+    `probability`, float32 [batch, 1] or [batch, n_rbps], not calibrated. Encoding,
+    thresholds, calibrations and RBPs are in its metadata.
     """
 
     model: Path
     """Run or ensemble of `deeprke train`, or a name that `deeprke models` lists."""
     out: Path
-    """Directory of the served model, such as serving/QKI, that holds its versions."""
+    """Directory of the served model, such as serving/QKI, that holds its versions;
+    with --format onnx, the file, such as QKI.onnx."""
+    format: Literal["savedmodel", "onnx"] = "savedmodel"
+    """A SavedModel for TensorFlow, or a file for onnxruntime and other runtimes."""
     rbp: str | None = None
     """Of a joint run: the one RBP to export; by default all."""
     license: str = "not stated"
-    """License of the model, for its card, such as CC-BY-4.0."""
+    """License of the model, for its card or metadata, such as CC-BY-4.0."""
 
 
 def export(flags: ExportFlags) -> None:
     """Writes the next version of a served model and prints what was written."""
+    run = api.load_run(flags.model, rbp=flags.rbp)
+    if flags.format == "onnx":
+        from deeprke_tf.serving.onnx_export import export_onnx
+
+        export_onnx(run, flags.out, flags.license)
+        print(f"wrote {flags.out}")
+        return
     from deeprke_tf.serving.export import export_run
 
-    run = api.load_run(flags.model, rbp=flags.rbp)
     path, configs = export_run(run, flags.out, flags.license)
     for written in [*configs, path]:
         print(f"wrote {written}")

@@ -7,6 +7,7 @@ import json
 import threading
 
 import numpy as np
+import onnxruntime
 import pytest
 import tensorflow as tf
 
@@ -136,6 +137,26 @@ def test_an_ensemble_is_one_model_with_the_outputs_of_predict(
     for member in manifest["members"]:
         assert f"| {member['directory']} | {member['seed']} | " in text
     assert "the mean of 2 trainings that differ in their seed" in text
+
+
+def test_an_onnx_file_gives_the_probabilities_and_says_what_else_is_needed(
+    run, tmp_path, sites, expected, capsys
+):
+    path = tmp_path / "onnx" / "QKI.onnx"
+    flags = ["--model", str(run), "--format", "onnx", "--out", str(path)]
+    assert export.main(flags) == 0
+    assert capsys.readouterr().out == f"wrote {path}\n"
+    session = onnxruntime.InferenceSession(path)
+    inputs = {
+        name: np.array(padded(sites, name), np.int64)
+        for name in ("sequence_kmers", "structure_kmers")
+    }
+    (probabilities,) = session.run(["probability"], inputs)
+    np.testing.assert_allclose(probabilities[:, 0], expected, atol=1e-5)
+    metadata = session.get_modelmeta().custom_metadata_map
+    assert metadata["sequence_alphabet"] == "ACGU"
+    assert json.loads(metadata["k"]) == 3
+    assert json.loads(metadata["thresholds"]) == [Run.load(run).threshold]
 
 
 def test_an_export_that_fails_leaves_nothing_half_done(run, tmp_path, monkeypatch):

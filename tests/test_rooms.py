@@ -31,6 +31,8 @@ FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 IMPORTED_BY = {
     "RNA": "deeprke_tf.rna.structure",
     "gensim": "deeprke_tf.networks.word2vec",
+    "onnx": "deeprke_tf.networks.onnx_graph",
+    "onnxruntime": "deeprke_tf.runs.onnx_scorer",
     "keras_tuner": "deeprke_tf.tuning",
     "apache_beam": "pipelines.beam",
     "jax": "deeprke_tf.fleets",

@@ -24,6 +24,11 @@ logger = logging.getLogger(__name__)
 FEW_NT = 1_000_000
 
 
+def log(few: bool) -> None:
+    """Logs what computes the networks."""
+    logger.debug("probabilities by %s", "onnxruntime" if few else "TensorFlow")
+
+
 def are_few(
     sites: Iterable[Site | SkippedSite],
 ) -> tuple[bool, Iterator[Site | SkippedSite]]:

@@ -346,7 +346,9 @@ class Run:
         """
         calibration = self.applied_calibration(calibrate)
         scorers = [run.onnx_scorer for run in self.trainings] if few else []
-        if not scorers or None in scorers:
+        has_onnx = bool(scorers) and None not in scorers
+        onnx_scorer.log(has_onnx)
+        if not has_onnx:
             scorers = [run.network_scorer for run in self.trainings]
 
         def score(sites: Sequence[dict[str, np.ndarray]]) -> Scores:

@@ -24,10 +24,13 @@ class _Messages(logging.Formatter):
 
 
 @contextlib.contextmanager
-def messages_shown(stream: TextIO, arguments: Mapping[str, str]) -> Iterator[None]:
+def messages_shown(
+    stream: TextIO, arguments: Mapping[str, str], verbose: bool = False
+) -> Iterator[None]:
     """Prints what the library logs: messages to `stream`, warnings to standard error.
 
-    The library itself prints nothing; its `logger.info` is for users of a command.
+    The library itself prints nothing; its `logger.info` is for users of a command, and
+    its `logger.debug` for those that ask for it with `verbose`.
     """
     handlers = [logging.StreamHandler(stream), logging.StreamHandler(sys.stderr)]
     handlers[0].addFilter(lambda record: record.levelno < logging.WARNING)
@@ -36,7 +39,7 @@ def messages_shown(stream: TextIO, arguments: Mapping[str, str]) -> Iterator[Non
     levels = [logger.level for logger in loggers]
     for logger, handler in itertools.product(loggers, handlers):
         handler.setFormatter(_Messages(arguments))
-        logger.setLevel(logging.INFO)
+        logger.setLevel(logging.DEBUG if verbose else logging.INFO)
         # Some libraries, such as Beam, make the root logger print everything.
         logger.propagate = False
         logger.addHandler(handler)

@@ -111,6 +111,7 @@ def changed_model(run):
             "The alphabet 'AAAA' repeats a letter",
         ),
         (with_fact(encoding={"k": 4}), "manifest.json and sequence_vectors.npy differ"),
+        (with_text("model.onnx", "model"), "is damaged: model.onnx is not the file"),
         (
             with_text("config.json", '{"model": {"structure": false}}'),
             "is damaged: config.json and model.keras differ in the views",
@@ -122,7 +123,9 @@ def test_a_damaged_run_is_an_error_of_one_line(damage, message, run, tmp_path):
     copied = shutil.copytree(run, tmp_path / "run")
     damage(copied)
     with pytest.raises(UserError, match=message) as error:
-        Run.load(copied)
+        loaded = Run.load(copied)
+        assert loaded.onnx_scorer
+        assert loaded.model
     assert "\n" not in str(error.value)
 
 
@@ -136,7 +139,7 @@ def test_a_model_that_could_run_code_is_refused(run, tmp_path):
     manifest["model_sha256"] = files.sha256(copied / "model.keras")
     (copied / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(UserError, match=r"is damaged: .*Lambda"):
-        Run.load(copied)
+        _model = Run.load(copied).model
 
 
 @pytest.mark.parametrize(
