@@ -77,8 +77,9 @@ def pooled(graph: Graph, x: str, lengths: str) -> str:
 def max_pooled(graph: Graph, x: str, size: int, ceil_mode: int = 0) -> str:
     """Returns the maximum over each `size` neighbors."""
     x = graph.add("Transpose", x, perm=[0, 2, 1])
-    size_and_stride = {"kernel_shape": [size], "strides": [size]}
-    x = graph.add("MaxPool", x, ceil_mode=ceil_mode, **size_and_stride)
+    x = graph.add(
+        "MaxPool", x, kernel_shape=[size], strides=[size], ceil_mode=ceil_mode
+    )
     return graph.add("Transpose", x, perm=[0, 2, 1])
 
 

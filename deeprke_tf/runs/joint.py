@@ -355,10 +355,9 @@ class JointRun(Generic[AnyRun]):
         names = tuple(names) or self.names
         self.require(*names)
         calibrations = [self.run(n).applied_calibration(calibrate) for n in names]
-        scorers = [network.onnx_scorer for network in self._networks] if few else []
-        has_onnx = bool(scorers) and None not in scorers
-        onnx_scorer.log(has_onnx)
-        if not has_onnx:
+        scorers = onnx_scorer.all_of(self._networks) if few else []
+        onnx_scorer.log(bool(scorers))
+        if not scorers:
             scorers = [network.score for network in self._networks]
         # Joint runs that are averaged may have their RBPs in another order.
         outputs = [[net.names.index(n) for n in names] for net in self._networks]

@@ -8,9 +8,9 @@ else, decides which of the two it is. Their probabilities differ by less than 1e
 
 import itertools
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -24,9 +24,21 @@ logger = logging.getLogger(__name__)
 FEW_NT = 1_000_000
 
 
-def log(few: bool) -> None:
+class _HasScorer(Protocol):
+    @property
+    def onnx_scorer(self) -> Scorer | None: ...
+
+
+def all_of(networks: Sequence[_HasScorer]) -> list[Scorer]:
+    """Returns the networks of several trainings; empty: one has no ONNX file."""
+    found = [network.onnx_scorer for network in networks]
+    scorers = [score for score in found if score is not None]
+    return scorers if len(scorers) == len(found) else []
+
+
+def log(is_onnx: bool) -> None:
     """Logs what computes the networks."""
-    logger.debug("probabilities by %s", "onnxruntime" if few else "TensorFlow")
+    logger.debug("probabilities by %s", "onnxruntime" if is_onnx else "TensorFlow")
 
 
 def are_few(

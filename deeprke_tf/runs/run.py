@@ -345,10 +345,9 @@ class Run:
           A function from encoded sites, the k-mer ids of each by view, to scores.
         """
         calibration = self.applied_calibration(calibrate)
-        scorers = [run.onnx_scorer for run in self.trainings] if few else []
-        has_onnx = bool(scorers) and None not in scorers
-        onnx_scorer.log(has_onnx)
-        if not has_onnx:
+        scorers = onnx_scorer.all_of(self.trainings) if few else []
+        onnx_scorer.log(bool(scorers))
+        if not scorers:
             scorers = [run.network_scorer for run in self.trainings]
 
         def score(sites: Sequence[dict[str, np.ndarray]]) -> Scores:
