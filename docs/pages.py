@@ -234,6 +234,7 @@ def _shown(default: object) -> str:
 
 def _escaped(text: str) -> str:
     """Returns text in which Markdown finds no signs of its own, save backticks."""
-    parts = re.split(r"(`[^`]*`)", text)
+    parts = re.split(r"(`[^`]*`|(?<![\w-])--[a-z][\w-]*)", text)
     parts[::2] = [re.sub(r"([<>*_\[\]#~])", r"\\\1", part) for part in parts[::2]]
+    parts[1::2] = [f"`{part.strip('`')}`" for part in parts[1::2]]  # Flags are code.
     return "".join(parts)
