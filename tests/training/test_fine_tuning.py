@@ -7,14 +7,15 @@ import pytest
 import deeprke_tf as dk
 from deeprke_tf import train
 from deeprke_tf.errors import UserError
+from deeprke_tf.runs import layout
 from deeprke_tf.runs.run import Run
+from deeprke_tf.training import fine_tuning
+from deeprke_tf.training.checkpoint import TrainingState
 from deeprke_tf.training.fine_tuning import FineTuningAdam
 from tests.support.interruptions import interrupt_after_first_epoch
 from tests.support.small_runs import make_data, make_sites, write_table
 
 pytest_plugins = ["tests.support.run_fixtures"]
-
-FEW = {"batch_size": 30, "learning_rate": 0.01, "warmup_epochs": 0}
 
 
 @pytest.fixture(scope="module")
@@ -25,33 +26,63 @@ def new_data(tmp_path_factory):
     return make_data(directory / "data", *flags)
 
 
-def body_of(run):
+@pytest.fixture(scope="module")
+def flags(joint_run, new_data):
+    """Of a training from the joint run, whose body stays in the first of two epochs."""
+    given = ["--data", new_data, "--init-from", joint_run, "--learning-rate", 0.01]
+    given += ["--epochs", 2, "--frozen-epochs", 1, "--batch-size", 30]
+    return list(map(str, [*given, "--warmup-epochs", 0]))
+
+
+def body_of(model):
     return {
         weight.path: weight.numpy()
-        for weight in run.model.weights
+        for weight in model.weights
         if weight.path.split("/")[0] not in ("log_odds", "kmer_counts")
     }
 
 
-@pytest.mark.parametrize("source", [".", "rbps/A"])
-def test_the_body_stays_while_the_new_output_learns(
-    source, joint_run, new_data, tmp_path
+def same_arrays(one, other):
+    return [np.array_equal(one[path], other[path]) for path in one]
+
+
+def test_the_body_stays_then_learns_and_an_interruption_changes_nothing(
+    joint_run, flags, tmp_path, monkeypatch
 ):
-    settings = FEW | {"epochs": 2, "frozen_epochs": 2}
-    run = dk.fit(new_data, tmp_path / "run", init_from=joint_run / source, **settings)
-    before = body_of(Run.load(joint_run / "rbps" / "A"))
-    after = body_of(run)
-    assert before.keys() == after.keys()
-    for path, weight in before.items():
-        np.testing.assert_array_equal(after[path], weight)
+    whole, resumed = ([*flags, "--out", str(tmp_path / out)] for out in ("one", "two"))
+    assert train.main(whole) == 0
+    with monkeypatch.context() as patch:
+        interrupt_after_first_epoch(patch)
+        assert train.main(resumed) == 130
+    state = TrainingState(tmp_path / "two" / layout.STATE, tmp_path / "history.csv")
+    frozen = state.load_best_model()
+    assert train.main(resumed) == 0
+    histories = [(tmp_path / out / "history.csv").read_text() for out in ("one", "two")]
+    assert histories[0] == histories[1]
+    before, of_joint = (
+        body_of(network)
+        for network in (
+            Run.load(joint_run / "rbps" / "A").model,
+            fine_tuning.read(joint_run).network(),
+        )
+    )
+    assert before.keys() == of_joint.keys() == body_of(frozen).keys()
+    assert all(same_arrays(before, of_joint))
+    assert all(same_arrays(before, body_of(frozen)))
     outputs = [
         Run.load(joint_run / "rbps" / name).model.get_layer("log_odds").get_weights()
         for name in "AB"
     ]
-    new = run.model.get_layer("log_odds").get_weights()
+    new = frozen.get_layer("log_odds").get_weights()
     assert all(not np.array_equal(new[0], old[0]) for old in outputs)
+    run = Run.load(tmp_path / "one")
+    assert not all(same_arrays(before, body_of(run.model)))
     assert run.manifest["init_from"] == joint_run.name
     assert run.config.train.body_rate == 0.1
+
+
+def test_an_rbp_of_a_joint_run_is_a_start_as_the_joint_run_is(joint_run):
+    assert fine_tuning.read(joint_run / "rbps" / "A") == fine_tuning.read(joint_run)
 
 
 def test_the_body_learns_at_a_lower_rate_after_its_frozen_steps():
@@ -73,25 +104,6 @@ def test_the_body_learns_at_a_lower_rate_after_its_frozen_steps():
         moved.append(np.subtract(before, after))
     np.testing.assert_allclose([body for body, _ in moved], [0, 0, 0.025], rtol=1e-4)
     np.testing.assert_allclose([head for _, head in moved], [0.1] * 3, rtol=1e-4)
-
-
-def test_an_interrupted_training_ends_as_an_uninterrupted_one(
-    joint_run, new_data, tmp_path, monkeypatch
-):
-    def flags(out):
-        given = ["--data", new_data, "--init-from", joint_run, "--out", tmp_path / out]
-        given += ["--epochs", 3, "--frozen-epochs", 1, "--batch-size", 30]
-        return list(map(str, given))
-
-    assert train.main(flags("whole")) == 0
-    with monkeypatch.context() as patch:
-        interrupt_after_first_epoch(patch)
-        assert train.main(flags("resumed")) == 130
-    assert train.main(flags("resumed")) == 0
-    histories = [
-        (tmp_path / out / "history.csv").read_text() for out in ("whole", "resumed")
-    ]
-    assert histories[0] == histories[1]
 
 
 def test_what_cannot_be_started_from_is_refused(
