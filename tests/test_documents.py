@@ -37,10 +37,14 @@ NOTEBOOK = ROOT / "docs/tutorial_python.ipynb"
 SMALLER = {
     "--epochs 8": "--epochs 1",
     "--epochs 10": "--epochs 1 --no-explain",
-    "--seed 1": "--seed 1 --n-sites 300 --test-sites 60",
+    "--seed 1": "--seed 1 --n-sites 150 --test-sites 40",
 }
 SMALLER_GENOME = {"--genome-out genome": "--genome-out genome --n-genes 20"}
-SMALLER_NOTEBOOK = {"n_genes=60": "n_genes=12", "epochs=12": "epochs=1"}
+SMALLER_NOTEBOOK = {
+    "n_genes=60": "n_genes=12",
+    "lstm_units=8": "lstm_units=0",
+    "epochs=12": "epochs=1",
+}
 # Commands whose output depends on their input alone, not on how a machine rounds.
 EXACT = ("audit", "extract", "preprocess", "simulate")
 
@@ -68,13 +72,18 @@ def in_order_of_work(pages):
 @pytest.fixture(autouse=True)
 def networks_are_small(monkeypatch):
     """Gives presets a few units in each layer, and few steps: all that pages need."""
+    deeprke = dataclasses.replace(
+        CONFIGS["positions, narrow union, k-mer counts"], lstm_units=0
+    )
+    of_sequence = {"structure": False, "filters": (4,), "kernel_sizes": (4,)}
     for name, network in (
-        ("paper", "paper"),
-        ("deeprke", "positions, narrow union, k-mer counts"),
+        ("paper", CONFIGS["cnn-only"]),
+        ("deeprke", deeprke),
+        ("deeprke-no-structure", dataclasses.replace(deeprke, **of_sequence)),
     ):
         settings = presets.preset(name)
         train = dataclasses.replace(settings.train, min_steps=0)
-        small = dataclasses.replace(settings, model=CONFIGS[network], train=train)
+        small = dataclasses.replace(settings, model=network, train=train)
         monkeypatch.setitem(presets.PRESETS, name, small)
 
 
@@ -84,7 +93,7 @@ WITH_COMMANDS = [page for page in PAGES if sessions(page)]
 
 @pytest.fixture(scope="session")
 def lab(made_once):
-    """A small genome in genome/, and sites around its peaks in MYRBP/sites."""
+    """A small genome in genome/, sites around its peaks in MYRBP/sites, and others."""
 
     def make(directory):
         made = simulate_genome(directory / "genome", n_genes=20, seed=1)
@@ -92,6 +101,12 @@ def lab(made_once):
         flags += ["--peaks", made.peaks, "--genome", made.fasta, "--gtf", made.gtf]
         flags += ["--out", directory / "MYRBP" / "sites"]
         assert cli.main(["extract", *map(str, flags)]) == 0
+        sites = ["--n-sites", "150", "--test-sites", "40", "--seed", "1"]
+        files = ["--out", str(directory / "train.fa.gz")]
+        files += ["--test-out", str(directory / "test.fa.gz")]
+        assert simulate.main([*files, *sites]) == 0
+        new = ["--out", str(directory / "new.fa"), "--n-sites", "20", "--seed", "2"]
+        assert simulate.main(new) == 0
 
     return made_once("lab", make)
 
@@ -99,18 +114,11 @@ def lab(made_once):
 @pytest.fixture
 def workspace(tmp_path, run, data, lab):
     """The directory of a reader who has followed the README so far."""
-    sites = ["--n-sites", "300", "--test-sites", "60", "--seed", "1"]
-    files = ["--out", str(tmp_path / "train.fa.gz")]
-    files += ["--test-out", str(tmp_path / "test.fa.gz")]
-    assert simulate.main([*files, *sites]) == 0
-    new = ["--out", str(tmp_path / "new.fa"), "--n-sites", "20", "--seed", "2"]
-    assert simulate.main(new) == 0
     shutil.copytree(lab, tmp_path, dirs_exist_ok=True)
     for model in ("runs/QKI", "MYRBP/model"):
         shutil.copytree(run, tmp_path / model)
-    for dataset in ("tfrecords/QKI", "MYRBP/dataset"):
+    for dataset in ("tfrecords/QKI", "tfrecords/sample", "MYRBP/dataset"):
         shutil.copytree(data, tmp_path / dataset)
-    shutil.copytree(ROOT / "tfrecords" / "sample", tmp_path / "tfrecords" / "sample")
     (tmp_path / "docs").mkdir()
     shutil.copy(ROOT / "docs" / "known.meme", tmp_path / "docs")
     return tmp_path

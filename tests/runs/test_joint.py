@@ -13,7 +13,7 @@ from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation import metrics
 from deeprke_tf.runs import joint_evaluation, packing
 from deeprke_tf.training import fine_tuning
-from tests.support.small_runs import JOINT, QUICK
+from tests.support.small_runs import JOINT
 
 pytest_plugins = ["tests.support.run_fixtures"]
 
@@ -23,6 +23,16 @@ RNAS = ["GGUGUAUAUACCACCUGUAUAUAGG", "AC", "ACGUACGUAAGGCCUUAGGC"]
 @pytest.fixture(scope="module")
 def loaded(joint_run):
     return dk.load_run(joint_run)
+
+
+@pytest.fixture(scope="module")
+def joint_ensemble(joint_run, joint_data, tmp_path_factory):
+    """An ensemble of two joint runs, the first of which was trained before."""
+    out = tmp_path_factory.mktemp("ensemble") / "both"
+    shutil.copytree(joint_run, out / "seed-1")
+    flags = ["--data", str(joint_data / "A"), str(joint_data / "B"), *JOINT]
+    assert train.main([*flags, "--ensemble", "2", "--out", str(out)]) == 0
+    return out
 
 
 def test_a_long_table_has_a_row_for_each_site_and_rbp(loaded):
@@ -109,26 +119,26 @@ def test_a_dataset_of_no_rbp_is_refused(loaded, data):
 
 
 def test_a_joint_run_is_compared_with_runs_of_single_rbps(
-    joint_run, joint_data, tmp_path, capsys
+    joint_run, joint_ensemble, joint_data, tmp_path, capsys
 ):
-    for name in "AB":
-        flags = ["--data", str(joint_data / name), "--out", str(tmp_path / name)]
-        assert train.main([*flags, *QUICK]) == 0
+    singles = joint_ensemble / "seed-2" / "rbps"
     flags = ["--model", str(joint_run), "--data", str(joint_data / "*")]
     flags += ["--n-bootstrap", "20", "--out", str(tmp_path / "measured")]
-    others = [str(tmp_path / name) for name in "AB"]
+    others = [str(singles / name) for name in "AB"]
     assert evaluate.main([*flags, "--compare", *others]) == 0
     assert "runs of single RBPs: mean AUROC" in capsys.readouterr().out
     table = pd.read_csv(tmp_path / "measured" / "comparison.tsv", sep="\t")
     assert list(table["rbp"]) == ["A", "B"]
     for row in table.itertuples():
-        measured = dk.load_run(tmp_path / row.rbp).evaluate(joint_data / row.rbp)
+        measured = dk.load_run(singles / row.rbp).evaluate(
+            joint_data / row.rbp, n_bootstrap=5
+        )
         assert row.auroc_other == pytest.approx(measured.auroc, abs=1e-5)
     assert (tmp_path / "measured" / "B" / "predictions.tsv").exists()
     with pytest.raises(UserError, match="was trained on the one of another"):
         joint_evaluation.compare(
             dk.load_run(joint_run).evaluate(joint_data / "A", n_bootstrap=5),
-            [dk.load_run(tmp_path / "A")] * 2,
+            [dk.load_run(singles / "A")] * 2,
         )
 
 
@@ -142,16 +152,6 @@ def test_a_damaged_joint_network_is_told(joint_run, tmp_path):
     (copy / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(UserError, match=r"damaged: manifest.json lacks 'directory'"):
         dk.load_run(copy)
-
-
-@pytest.fixture(scope="module")
-def joint_ensemble(joint_run, joint_data, tmp_path_factory):
-    """An ensemble of two joint runs, the first of which was trained before."""
-    out = tmp_path_factory.mktemp("ensemble") / "both"
-    shutil.copytree(joint_run, out / "seed-1")
-    flags = ["--data", str(joint_data / "A"), str(joint_data / "B"), *JOINT]
-    assert train.main([*flags, "--ensemble", "2", "--out", str(out)]) == 0
-    return out
 
 
 def test_an_ensemble_of_joint_runs_gives_the_mean(joint_ensemble):

@@ -68,8 +68,8 @@ def test_the_network_of_an_rbp_gives_its_output_of_the_joint_network(joint_run):
         np.testing.assert_allclose(alone[:, 0], together[:, output], atol=1e-6)
 
 
-def test_an_interrupted_joint_run_ends_as_an_uninterrupted_one(
-    joint_run, joint_data, tmp_path, monkeypatch
+def test_an_interrupted_joint_run_is_resumed_by_its_settings_alone(
+    joint_run, joint_data, tmp_path, monkeypatch, capsys
 ):
     out = tmp_path / "run"
     # The sites of C overlap with none: that it is held out changes nothing else.
@@ -83,6 +83,9 @@ def test_an_interrupted_joint_run_ends_as_an_uninterrupted_one(
         interrupt_after_first_epoch(patch)
         assert train.main(flags) == 130
     assert (out / "state" / "sites" / "dataset.json").exists()
+    capsys.readouterr()
+    assert train.main([*flags, "--balance", "1"]) == 1
+    assert "is an unfinished run of other data" in capsys.readouterr().err
     assert train.main(flags) == 0
     assert (out / "history.csv").read_text() == (joint_run / "history.csv").read_text()
     assert not (out / "state").exists()
@@ -91,17 +94,7 @@ def test_an_interrupted_joint_run_ends_as_an_uninterrupted_one(
     assert [row["name"] for row in manifest["rbps"]] == ["A", "B"]
 
 
-def test_an_unfinished_joint_run_of_other_datasets_is_not_resumed(
-    joint_data, tmp_path, monkeypatch, capsys
-):
-    out = tmp_path / "run"
-    data = [str(joint_data / name) for name in "AB"]
-    with monkeypatch.context() as patch:
-        interrupt_after_first_epoch(patch)
-        assert train.main(["--data", *data, *JOINT, "--out", str(out)]) == 130
-    other = [*JOINT, "--balance", "1", "--out", str(out)]
-    assert train.main(["--data", *data, *other]) == 1
-    assert "is an unfinished run of other data" in capsys.readouterr().err
+def test_two_datasets_are_needed_beside_those_held_out(joint_data):
     with pytest.raises(UserError, match="`data` names 2, and 1 of them are held out"):
         joint.checked(
             *([joint_data / "A", joint_data / "B"], run_config("deeprke-no-structure")),
