@@ -8,19 +8,13 @@ python -m deeprke_tf.extract --peaks rep1.bed rep2.bed --in-at-least 2 \
 import dataclasses
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from deeprke_tf import cli
-from deeprke_tf.genome.settings import (
-    BackgroundSettings,
-    PeakSettings,
-    SplitSettings,
-    WindowSettings,
-)
+from deeprke_tf.genome.flags import ExtractionFlags
 
 
 @dataclasses.dataclass(frozen=True)
-class ExtractFlags:
+class ExtractFlags(ExtractionFlags):
     """Cuts labelled sites around CLIP peaks out of a genome.
 
     The table `sites.tsv` goes to `preprocess --sites` and `audit --sites` as it is.
@@ -28,20 +22,6 @@ class ExtractFlags:
     well the background matches is in `matching.tsv` and `matching.png`.
     """
 
-    peaks: tuple[Path, ...]
-    """Peaks: BED with 3 to 12 columns, narrowPeak or broadPeak, plain or gzip."""
-    genome: Path
-    """Genome: FASTA (plain, gzip or bgzip) or UCSC 2bit."""
-    out: Path
-    """Directory to make."""
-    gtf: Path | None = None
-    """Annotation: GTF, GFF3 or BED12, plain or gzip."""
-    blacklist: Path | None = None
-    """BED; peaks that overlap it on either strand are left out."""
-    peak_settings: PeakSettings = PeakSettings()
-    windows: WindowSettings = WindowSettings()
-    background_settings: BackgroundSettings = BackgroundSettings()
-    splits: SplitSettings = SplitSettings()
     overwrite: bool = False
     """Replace an extraction that --out already holds."""
 
@@ -50,16 +30,7 @@ def extract(flags: ExtractFlags) -> None:
     """Makes the extraction that the flags ask for, and prints a summary."""
     from deeprke_tf import api
 
-    arguments = {
-        field.name: getattr(flags, field.name) for field in dataclasses.fields(flags)
-    }
-    for part in ("peak_settings", "windows", "background_settings", "splits"):
-        settings = arguments.pop(part)
-        arguments |= {
-            field.name: getattr(settings, field.name)
-            for field in dataclasses.fields(settings)
-        }
-    found = api.extract_sites(**arguments, progress=True)
+    found = api.extract_sites(**flags.arguments(), progress=True)
     print(found.summary())
 
 

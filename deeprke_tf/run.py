@@ -10,19 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deeprke_tf import cli
-from deeprke_tf.genome.settings import (
-    BackgroundSettings,
-    PeakSettings,
-    SplitSettings,
-    WindowSettings,
-)
+from deeprke_tf.genome.flags import ExtractionFlags
 from deeprke_tf.workflow.machine import Machine
-
-_PARTS = ("peak_settings", "windows", "background_settings", "splits")
 
 
 @dataclasses.dataclass(frozen=True)
-class RunFlags:
+class RunFlags(ExtractionFlags):
     """Extracts, audits and preprocesses sites, trains, evaluates and explains a model.
 
     Each step has a directory in --out, and is done once: the same command resumes what
@@ -31,20 +24,6 @@ class RunFlags:
     and a tenth for validation, by gene.
     """
 
-    peaks: tuple[Path, ...]
-    """Peaks: BED with 3 to 12 columns, narrowPeak or broadPeak, plain or gzip."""
-    genome: Path
-    """Genome: FASTA (plain, gzip or bgzip) or UCSC 2bit."""
-    out: Path
-    """Directory to make."""
-    gtf: Path | None = None
-    """Annotation: GTF, GFF3 or BED12, plain or gzip."""
-    blacklist: Path | None = None
-    """BED; peaks that overlap it on either strand are left out."""
-    peak_settings: PeakSettings = PeakSettings()
-    windows: WindowSettings = WindowSettings()
-    background_settings: BackgroundSettings = BackgroundSettings()
-    splits: SplitSettings = SplitSettings()
     preset: str | None = None
     """Settings of training to start from, as for `deeprke train`."""
     config: Path | None = None
@@ -65,10 +44,7 @@ def run(flags: RunFlags) -> None:
     """Does what the flags ask for, and prints the summary."""
     from deeprke_tf.workflow.workflow import run_workflow
 
-    arguments = dict(vars(flags))
-    for part in _PARTS:
-        arguments |= vars(arguments.pop(part))
-    done = run_workflow(**arguments, progress=True)
+    done = run_workflow(**flags.arguments(), progress=True)
     print(f"\n{done.summary}\n\nwrote {done.directory}")
 
 

@@ -11,7 +11,12 @@ import numpy as np
 from deeprke_tf import __version__
 from deeprke_tf.auditing import figure
 from deeprke_tf.auditing.features import sequence_features, structure_features
-from deeprke_tf.auditing.findings import Finding, findings_of, overlap_rows
+from deeprke_tf.auditing.findings import (
+    Finding,
+    WithFindings,
+    findings_of,
+    overlap_rows,
+)
 from deeprke_tf.auditing.rules import Rule, try_rules
 from deeprke_tf.config import FoldSettings
 from deeprke_tf.data.encoding import Encoding
@@ -33,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class Audit:
+class Audit(WithFindings):
     """The result of an audit.
 
     Attributes:
@@ -55,16 +60,6 @@ class Audit:
         )
 
     @property
-    def warnings(self) -> list[str]:
-        """Shortcuts that predict the label without binding."""
-        return [found.text for found in self.findings if found.is_warning]
-
-    @property
-    def notes(self) -> list[str]:
-        """Findings that may be binding, or rest on few sites."""
-        return [found.text for found in self.findings if not found.is_warning]
-
-    @property
     def summary(self) -> str:
         """The best rules and all findings, as text."""
         rows = [["rule", "AUROC", "95 % interval", "difference of the classes"]]
@@ -78,8 +73,7 @@ class Audit:
             "rules of structure on {n_folded} sites".format(**self.facts),
             tables.text_table(rows),
             tables.text_table(overlap_rows(self.overlap)),
-            *(f"WARNING: {text}" for text in self.warnings),
-            *(f"note: {text}" for text in self.notes),
+            *self.finding_lines(),
         ]
         if not self.findings:
             lines.append(f"no rule reaches an AUROC of {self.facts['threshold']}")

@@ -65,6 +65,29 @@ class Finding:
     text: str
 
 
+class WithFindings:
+    """A report with findings, warnings first."""
+
+    findings: list[Finding]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What predicts the label without binding."""
+        return [found.text for found in self.findings if found.is_warning]
+
+    @property
+    def notes(self) -> list[str]:
+        """Findings that may be binding, or rest on few sites."""
+        return [found.text for found in self.findings if not found.is_warning]
+
+    def finding_lines(self) -> list[str]:
+        """Returns all findings, each as a line of text."""
+        return [
+            *(f"WARNING: {text}" for text in self.warnings),
+            *(f"note: {text}" for text in self.notes),
+        ]
+
+
 def findings_of(
     rules: Sequence[Rule], shared: dict[str, Any], threshold: float
 ) -> list[Finding]:

@@ -19,7 +19,7 @@ from deeprke_tf.auditing.features import (
     numeric_feature,
     sequence_features,
 )
-from deeprke_tf.auditing.findings import Finding, findings_of
+from deeprke_tf.auditing.findings import Finding, WithFindings, findings_of
 from deeprke_tf.auditing.rules import N_CV_FOLDS, Rule, short, try_rules
 from deeprke_tf.rna.sites import Site, clean_site
 from deeprke_tf.system import files, tables
@@ -94,7 +94,7 @@ class Row(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class MatchingReport:
+class MatchingReport(WithFindings):
     """How bound sites and background differ, before and after matching.
 
     Attributes:
@@ -115,16 +115,6 @@ class MatchingReport:
     threshold: float
 
     @property
-    def warnings(self) -> list[str]:
-        """Rules that tell the classes apart without binding."""
-        return [found.text for found in self.findings if found.is_warning]
-
-    @property
-    def notes(self) -> list[str]:
-        """Rules that may be binding, or rest on few sites."""
-        return [found.text for found in self.findings if not found.is_warning]
-
-    @property
     def summary(self) -> str:
         """The table and the rules that still tell the classes apart, as text."""
         shown = [
@@ -135,8 +125,7 @@ class MatchingReport:
         header = ["", "bound", "before", "after", "AUROC before", "AUROC after"]
         lines = [
             tables.text_table([header, *([r.name, *map(_cell, r[1:])] for r in shown)]),
-            *(f"WARNING: {text}" for text in self.warnings),
-            *(f"note: {text}" for text in self.notes),
+            *self.finding_lines(),
         ]
         if self.rules_after and not self.findings:
             best = self.rules_after[0]
