@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 
 import keras
 import numpy as np
@@ -29,11 +30,19 @@ def network(name, bound_fraction=0.5):
     return build_model(model, sequence, structure, bound_fraction)
 
 
+@functools.cache
+def trained_network(name):
+    """A network after two steps, and its weights before them; only to be read."""
+    model = network(name, bound_fraction=0.2)
+    before = [weight.numpy() for weight in model.trainable_variables]
+    train_steps(model, presets.preset(name).model.views, n_steps=2)
+    return model, before
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_padding_and_other_sites_do_not_change_the_probability(name):
-    model = network(name)
+    model, _before = trained_network(name)
     views = presets.preset(name).model.views
-    train_steps(model, views, n_steps=2)
     sites = random_sites([5, 40, 17])
     together = model(batch_of(sites, views, n_padding=11), training=False)
     for site, expected in zip(sites, together, strict=True):
@@ -43,11 +52,9 @@ def test_padding_and_other_sites_do_not_change_the_probability(name):
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_network_reads_the_views_of_its_preset_and_learns(name):
-    model = network(name, bound_fraction=0.2)
+    model, before = trained_network(name)
     views = presets.preset(name).model.views
     assert [tensor.name for tensor in model.inputs] == list(views)
-    before = [weight.numpy() for weight in model.trainable_variables]
-    train_steps(model, views, n_steps=2)
     for old, new in zip(before, model.trainable_variables, strict=True):
         assert not np.array_equal(old, new.numpy()), new.path
 

@@ -18,7 +18,11 @@ from tests.support.small_models import (
 )
 
 LENGTHS = [1, 2, 5, 99, 373]  # k-mers
-every_network = pytest.mark.parametrize("name", CONFIGS)
+# "paper" is "trainable-vectors" with vectors that are not trained, and the network with
+# positions has a BiLSTM behind batch normalization, too.
+every_network = pytest.mark.parametrize(
+    "name", [name for name in CONFIGS if name not in ("paper", "batch-norm")]
+)
 
 
 # === The probability of a site does not depend on its batch ===
@@ -113,7 +117,7 @@ def test_vectors_are_trained_only_on_request(name, trainable):
 
 def test_training_leaves_the_vector_of_padding_zero():
     model = tiny_model(CONFIGS["trainable-vectors"])
-    train_steps(model, CONFIGS["trainable-vectors"].views, n_steps=5)
+    train_steps(model, CONFIGS["trainable-vectors"].views, n_steps=2)
     for vectors in vectors_of(model).values():
         assert not vectors[0].any()
 
