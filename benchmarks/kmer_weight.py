@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from scipy import special
 
-from deeprke_tf.data import batches, description
+from deeprke_tf.data import description, stored_sites
 from deeprke_tf.evaluation import metrics
 from deeprke_tf.networks import kmer_counts
 from deeprke_tf.runs import layout
@@ -29,12 +29,14 @@ def by_share(run: Path, info: description.Dataset) -> list[float]:
     """Returns the validation AUROC of a run for each share."""
     loaded = Run.load(run)
     settings = loaded.config
-    views = {v: batches.sample_kmers(info, "validation", v, -1) for v in loaded.views}
+    views = {
+        v: stored_sites.sample_kmers(info, "validation", v, -1) for v in loaded.views
+    }
     sites = [
         dict(zip(views, ids, strict=True)) for ids in zip(*views.values(), strict=True)
     ]
     probabilities = score_sites(loaded.network_scorer, sites, 512)
-    labels = batches.sample_labels(info, "validation", -1)
+    labels = stored_sites.sample_labels(info, "validation", -1)
     ids = np.zeros((len(sites), max(len(s["sequence_kmers"]) for s in sites)), np.int32)
     for row, site in zip(ids, sites, strict=True):
         row[: len(site["sequence_kmers"])] = site["sequence_kmers"]

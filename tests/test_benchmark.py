@@ -9,7 +9,7 @@ import pytest
 from deeprke_tf import benchmark, presets
 from deeprke_tf.benchmarking import experiments, linear_baselines, tasks, training
 from deeprke_tf.benchmarking.results import REQUIRED
-from deeprke_tf.data import batches, description
+from deeprke_tf.data import description, stored_sites
 from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation import metrics
 from deeprke_tf.system import locks
@@ -92,7 +92,8 @@ def drawn(task, dataset, _directory):
     """Stands for a training: draws the probabilities of the sites by its seed."""
     rng = np.random.default_rng(task.seed)
     labels = [
-        batches.sample_labels(dataset, split, -1) for split in ("validation", "test")
+        stored_sites.sample_labels(dataset, split, -1)
+        for split in ("validation", "test")
     ]
     scored = [training.Scored(each, rng.random(len(each))) for each in labels]
     facts = {"config": dataclasses.asdict(task.settings)}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from deeprke_tf import train
-from deeprke_tf.data import batches, description
+from deeprke_tf.data import batches, description, stored_sites
 from deeprke_tf.data.structure_shuffling import permutation
 from deeprke_tf.evaluation import metrics
 from deeprke_tf.rna.site_files import SitesFile
@@ -23,7 +23,7 @@ SAMPLE = Path(__file__).parent.parent / "tfrecords" / "sample"
 )
 def test_the_sample_is_whole(split, n_sites, n_positive):
     info = description.read(SAMPLE)
-    batches.verify_shards(info, split)
+    stored_sites.verify_shards(info, split)
     assert info.split(split).n_sites == n_sites
     assert info.split(split).n_positive == n_positive
     labels = [
@@ -59,7 +59,7 @@ def test_structure_tells_the_sites_of_the_sample_apart(tmp_path):
     auroc = json.loads((run / "metrics.json").read_text())["auroc"]
     assert auroc > 0.9
     sequences, structures = (
-        batches.sample_kmers(description.read(SAMPLE), "validation", view, -1)
+        stored_sites.sample_kmers(description.read(SAMPLE), "validation", view, -1)
         for view in ("sequence_kmers", "structure_kmers")
     )
     order = permutation([*map(len, structures)], "validation")

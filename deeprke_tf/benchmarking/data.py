@@ -124,17 +124,17 @@ def _masked(task: Task, path: Path, label: int | None, directory: Path) -> Path:
 
 def _write_shuffled(dataset: Dataset, directory: Path) -> None:
     """Writes a dataset again, its structures permuted over sites of equal length."""
-    from deeprke_tf.data import batches
+    from deeprke_tf.data import stored_sites
 
     directory.mkdir(parents=True, exist_ok=True)
     splits = dict(dataset.contents["splits"])
     for split in dataset.splits:
         sequences, structures = (
-            batches.sample_kmers(dataset, split, view, -1)
+            stored_sites.sample_kmers(dataset, split, view, -1)
             for view in ("sequence_kmers", "structure_kmers")
         )
         order = permutation([*map(len, structures)], split)
-        sites = batches.sites_of_split(dataset, split)
+        sites = stored_sites.sites_of_split(dataset, split)
         path = directory / records.shard_name(split, 0, 1)
         shuffled = [structures[place] for place in order]
         with records.ShardWriter(path) as writer:
@@ -159,9 +159,9 @@ def site_order(dataset: Dataset, split: str) -> np.ndarray:
     Returns:
       int64 [n_sites].
     """
-    from deeprke_tf.data import batches
+    from deeprke_tf.data import stored_sites
 
-    names = batches.sites_of_split(dataset, split)["name"]
-    sequences = batches.sample_kmers(dataset, split, "sequence_kmers", -1)
+    names = stored_sites.sites_of_split(dataset, split)["name"]
+    sequences = stored_sites.sample_kmers(dataset, split, "sequence_kmers", -1)
     keys = [(name, ids.tobytes()) for name, ids in zip(names, sequences, strict=True)]
     return np.array(sorted(range(len(keys)), key=keys.__getitem__), np.int64)

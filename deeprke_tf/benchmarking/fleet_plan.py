@@ -75,19 +75,19 @@ def _training(task: Task, dataset: Dataset, plan: Path) -> Training:
 
 def _ids(dataset: Dataset, split: str) -> LabelledIds:
     """Returns the sites of a split as padded k-mer ids."""
-    from deeprke_tf.data import batches
+    from deeprke_tf.data import stored_sites
 
     vocabularies = {"sequence_kmers": dataset.encoding.sequence_vocabulary}
     if dataset.has_structure:
         vocabularies["structure_kmers"] = dataset.encoding.structure_vocabulary
     ids = {}
     for view, vocabulary in vocabularies.items():
-        sites = batches.sample_kmers(dataset, split, view, -1)
+        sites = stored_sites.sample_kmers(dataset, split, view, -1)
         kind = np.uint8 if len(vocabulary) <= 256 else np.uint16
         ids[view] = np.full((len(sites), max(map(len, sites))), PAD_ID, kind)
         for row, site in zip(ids[view], sites, strict=True):
             row[: len(site)] = site
-    return LabelledIds(ids, batches.sample_labels(dataset, split, -1))
+    return LabelledIds(ids, stored_sites.sample_labels(dataset, split, -1))
 
 
 def _vectors(task: Task, dataset: Dataset, plan: Path) -> dict[str, str]:
@@ -121,12 +121,12 @@ def _vectors(task: Task, dataset: Dataset, plan: Path) -> dict[str, str]:
 def _view_vectors(
     task: Task, dataset: Dataset, view: str, vocabulary: KmerVocabulary
 ) -> np.ndarray:
-    from deeprke_tf.data import batches
+    from deeprke_tf.data import stored_sites
 
     settings = task.settings
     if settings.model.one_hot:
         return word2vec.one_hot_vectors(vocabulary)
-    sites = batches.sample_kmers(
+    sites = stored_sites.sample_kmers(
         dataset, "train", f"{view}_kmers", settings.vectors.vector_sites
     )
     return word2vec.train_vectors(sites, vocabulary, settings.vectors, task.seed)

@@ -95,15 +95,16 @@ def train(task: Task, dataset: Dataset, trained: Path | None, out: Path) -> Trai
 
 
 def _train_linear(task: Task, dataset: Dataset) -> Trained:
-    from deeprke_tf.data import batches
+    from deeprke_tf.data import stored_sites
 
     vocabulary = dataset.encoding.sequence_vocabulary
     train, validation, test = (
         Labelled(
             linear_baselines.letters_of(
-                batches.sample_kmers(dataset, split, "sequence_kmers", -1), vocabulary
+                stored_sites.sample_kmers(dataset, split, "sequence_kmers", -1),
+                vocabulary,
             ),
-            batches.sample_labels(dataset, split, -1),
+            stored_sites.sample_labels(dataset, split, -1),
         )
         for split in ("train", "validation", "test")
     )
@@ -127,7 +128,7 @@ def train_network(task: Task, dataset: Dataset, directory: Path) -> Trained:
     """
     import keras
 
-    from deeprke_tf.data import batches
+    from deeprke_tf.data import stored_sites
     from deeprke_tf.runs.batching import score_sites
     from deeprke_tf.training import start
     from deeprke_tf.training.run import train_run
@@ -142,16 +143,17 @@ def train_network(task: Task, dataset: Dataset, directory: Path) -> Trained:
     run = Run.load(directory)
 
     def scored(split: str) -> Scored:
-        batches.verify_shards(dataset, split)
+        stored_sites.verify_shards(dataset, split)
         views = {
-            view: batches.sample_kmers(dataset, split, view, -1) for view in run.views
+            view: stored_sites.sample_kmers(dataset, split, view, -1)
+            for view in run.views
         }
         sites = [
             dict(zip(views, ids, strict=True))
             for ids in zip(*views.values(), strict=True)
         ]
         return Scored(
-            batches.sample_labels(dataset, split, -1),
+            stored_sites.sample_labels(dataset, split, -1),
             score_sites(run.network_scorer, sites, _SITES_AT_ONCE),
         )
 

@@ -25,7 +25,7 @@ from deeprke_tf.config import RunConfig
 from deeprke_tf.crossvalidation import datasets, groups, result
 from deeprke_tf.crossvalidation.groups import Groups
 from deeprke_tf.crossvalidation.result import CrossValidation
-from deeprke_tf.data import batches, checks, description
+from deeprke_tf.data import checks, description, stored_sites
 from deeprke_tf.data.description import Dataset
 from deeprke_tf.errors import UserError
 from deeprke_tf.runs import evaluation, layout
@@ -146,7 +146,7 @@ def _make_datasets(
     )
     for split in groups.SPLITS:
         if split in info.splits:
-            batches.verify_shards(info, split)
+            stored_sites.verify_shards(info, split)
     seed, n_folds = run_config.train.seed, settings["folds"]
     sites = groups.read_groups(info, settings["groups"], seed)
     splits = datasets.deal_splits(sites, n_folds, seed, info.directory)

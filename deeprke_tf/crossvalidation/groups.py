@@ -108,11 +108,13 @@ def _kind(
 
 
 def _features(info: Dataset) -> Iterator[dict[str, Any]]:
-    from deeprke_tf.data import batches
+    from deeprke_tf.data import stored_sites
 
     for records in read_records(info):
-        features = batches.parse(records, _FEATURES)
-        texts = {name: batches.as_texts(features[name]) for name in ("locus", "gene")}
+        features = stored_sites.parse(records, _FEATURES)
+        texts = {
+            name: stored_sites.as_texts(features[name]) for name in ("locus", "gene")
+        }
         yield features | texts
 
 
@@ -124,13 +126,13 @@ def read_records(info: Dataset) -> Iterator[Any]:
     """
     import tensorflow as tf
 
-    from deeprke_tf.data import batches
+    from deeprke_tf.data import stored_sites
 
     paths = [
         path
         for split in SPLITS
         if split in info.splits
-        for path in batches.shard_paths(info, split)
+        for path in stored_sites.shard_paths(info, split)
     ]
     yield from tf.data.TFRecordDataset(paths, compression_type="GZIP").batch(4_096)
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from deeprke_tf.data import batches, description, partition, records
+from deeprke_tf.data import batches, description, partition, records, stored_sites
 from deeprke_tf.data.description import Dataset, Split
 from deeprke_tf.data.overlap import minimizers
 from deeprke_tf.data.split_writer import SplitWriter
@@ -145,19 +145,19 @@ def _read(info: Dataset, split: str) -> Iterator[tuple[list[str], np.ndarray]]:
     vocabulary = info.encoding.sequence_vocabulary
     try:
         for some in _records(info, split).batch(_SITES_AT_ONCE):
-            features = batches.parse(some, ["sequence_kmers", "label"])
+            features = stored_sites.parse(some, ["sequence_kmers", "label"])
             kmers = features["sequence_kmers"]
             sites = np.split(kmers.values.numpy(), kmers.row_splits.numpy()[1:-1])
             yield (
                 list(map(vocabulary.letters, sites)),
                 features["label"].numpy().astype(np.int8),
             )
-    except batches.DAMAGED_RECORDS as error:
-        raise UserError(f"{info.directory}: {batches.OTHER_RECORDS}") from error
+    except stored_sites.DAMAGED_RECORDS as error:
+        raise UserError(f"{info.directory}: {stored_sites.OTHER_RECORDS}") from error
 
 
 def _records(info: Dataset, split: str) -> tf.data.Dataset:
-    paths = batches.shard_paths(info, split)
+    paths = stored_sites.shard_paths(info, split)
     return tf.data.TFRecordDataset(paths, compression_type="GZIP")
 
 

@@ -181,17 +181,17 @@ def dataset_sites(
       UserError: The dataset has no such split or no structure, or a shard is missing or
         damaged.
     """
-    from deeprke_tf.data import batches
+    from deeprke_tf.data import stored_sites
 
-    batches.verify_shards(data, split)
-    facts = batches.sites_of_split(data, split)
+    stored_sites.verify_shards(data, split)
+    facts = stored_sites.sites_of_split(data, split)
     vocabulary = data.encoding.sequence_vocabulary
     sequences = map(
-        vocabulary.letters, batches.sample_kmers(data, split, "sequence_kmers", -1)
+        vocabulary.letters, stored_sites.sample_kmers(data, split, "sequence_kmers", -1)
     )
     contexts: Iterator[str] = itertools.repeat("", len(facts["name"]))
     if with_structure:
-        read = batches.sample_kmers(data, split, "structure_kmers", -1)
+        read = stored_sites.sample_kmers(data, split, "structure_kmers", -1)
         contexts = map(data.encoding.structure_vocabulary.letters, read)
     loci = (Locus.parse(text) if text else None for text in facts["locus"])
     columns = (facts["name"], sequences, contexts, facts["label"], loci)

@@ -91,7 +91,7 @@ class Evaluation:
         """
         import pandas as pd
 
-        from deeprke_tf.data import batches
+        from deeprke_tf.data import batches, stored_sites
 
         read = batches.read_split(
             *(self.data, self.split, self.run.views, self.batch_size), described=True
@@ -99,7 +99,7 @@ class Evaluation:
         texts: dict[str, list[str]] = {"name": [], "locus": [], "gene": []}
         for *_, described in read:
             for column, values in texts.items():
-                values += batches.as_texts(described[column])
+                values += stored_sites.as_texts(described[column])
         columns = {
             "name": texts["name"],
             "label": self.labels,
@@ -177,13 +177,13 @@ def evaluate(
       UserError: An argument is out of range, the data do not match the model, or a
         shard is damaged.
     """
-    from deeprke_tf.data import batches
+    from deeprke_tf.data import batches, stored_sites
     from deeprke_tf.evaluation import metrics
     from deeprke_tf.runs.scorer import score_labelled
 
     require_positive(n_bootstrap=n_bootstrap, batch_size=batch_size)
     data.require_encoding(run.encoding, run.views)
-    batches.verify_shards(data, split)
+    stored_sites.verify_shards(data, split)
     read = batches.read_split(data, split, run.views, batch_size)
     each = []
     for training in run.trainings:

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from deeprke_tf.data.batches import DAMAGED_RECORDS, OTHER_RECORDS
+from deeprke_tf.data.stored_sites import DAMAGED_RECORDS, OTHER_RECORDS
 from deeprke_tf.errors import UserError
 from deeprke_tf.runs.batching import Scorer
 

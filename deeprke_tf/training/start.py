@@ -8,7 +8,7 @@ from typing import Any
 
 from deeprke_tf import config
 from deeprke_tf.config import RunConfig
-from deeprke_tf.data import batches, description
+from deeprke_tf.data import description, stored_sites
 from deeprke_tf.data.description import Dataset
 from deeprke_tf.errors import UserError
 from deeprke_tf.runs import layout
@@ -48,7 +48,7 @@ def checked(
                 f"{split.n_sites - split.n_positive} background sites; training needs "
                 "both."
             )
-        batches.verify_shards(info, name)
+        stored_sites.verify_shards(info, name)
     return info, vectors.given_vectors(info, run_config, vectors_from)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from deeprke_tf.config import RunConfig
-from deeprke_tf.data import batches, kmers
+from deeprke_tf.data import kmers, stored_sites
 from deeprke_tf.data.description import Dataset
 from deeprke_tf.errors import UserError
 from deeprke_tf.networks import kmer_counts, kmer_regression, word2vec
@@ -135,7 +135,7 @@ def _view_vectors(
     if given:
         return given[view]
     _logger.info("training %s k-mer vectors", view)
-    sites = batches.sample_kmers(
+    sites = stored_sites.sample_kmers(
         info, "train", f"{view}_kmers", run_config.vectors.vector_sites
     )
     return word2vec.train_vectors(
@@ -172,13 +172,13 @@ def kmer_weights(info: Dataset, run_config: RunConfig) -> np.ndarray:
       The result of `kmer_regression.fit`.
     """
     train = info.split("train")
-    sites = batches.sample_kmers(
+    sites = stored_sites.sample_kmers(
         *(info, "train", "sequence_kmers", kmer_regression.MOST_SITES),
         most_kmers=kmer_regression.MOST_KMERS,
     )
     return kmer_regression.fit(
         sites,
-        batches.sample_labels(info, "train", len(sites)),
+        stored_sites.sample_labels(info, "train", len(sites)),
         info.encoding.k,
         objective.class_weights(run_config.train, train.n_sites, train.n_positive),
     )
@@ -196,7 +196,7 @@ def joint_kmer_weights(sites: Dataset, run_config: RunConfig) -> np.ndarray:
     """
     rows = sites.contents["joint"]
     samples: list[tuple[list[np.ndarray], list[int]]] = [([], []) for _row in rows]
-    for ids, rbps, labels in batches.joint_sites(sites):
+    for ids, rbps, labels in stored_sites.joint_sites(sites):
         small = ids.astype(np.int32)  # of all RBPs at once
         for rbp, label in zip(rbps, labels, strict=True):
             of_rbp, its_labels = samples[rbp]

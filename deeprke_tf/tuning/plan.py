@@ -115,13 +115,13 @@ def begin(plan: SearchPlan) -> None:
 
 def _described(plan: SearchPlan) -> dict[str, Any]:
     """Returns the parts of a plan that may not change, after checking the data."""
-    from deeprke_tf.data import batches, description  # They load TensorFlow.
+    from deeprke_tf.data import description, stored_sites  # They load TensorFlow.
 
     # Otherwise every trial would fail, one after the other.
     info = description.read(plan.data)
     for split in ("train", "validation"):
         info.split(split)
-        batches.verify_shards(info, split)
+        stored_sites.verify_shards(info, split)
     described = {
         "data": info.sha256,
         "tuner": plan.tuner,

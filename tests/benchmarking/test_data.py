@@ -4,7 +4,7 @@ import pytest
 
 from deeprke_tf.benchmarking import experiments, tasks
 from deeprke_tf.benchmarking.data import Datasets
-from deeprke_tf.data import batches
+from deeprke_tf.data import stored_sites
 
 pytest_plugins = ["tests.support.benchmark_fixtures"]
 
@@ -16,7 +16,7 @@ def dataset(out, experiment, preset, mask="none"):
 
 
 def kmers(dataset, split, view):
-    return [ids.tolist() for ids in batches.sample_kmers(dataset, split, view, -1)]
+    return [ids.tolist() for ids in stored_sites.sample_kmers(dataset, split, view, -1)]
 
 
 def test_shuffled_structures_come_from_other_sites(rbp_data, tmp_path):
@@ -31,7 +31,7 @@ def test_shuffled_structures_come_from_other_sites(rbp_data, tmp_path):
     assert sequences[0] == sequences[1]
     assert structures[0] != structures[1]
     assert sorted(structures[0]) == sorted(structures[1])
-    labels = [batches.sample_labels(one, "train", -1) for one in (shuffled, plain)]
+    labels = [stored_sites.sample_labels(one, "train", -1) for one in (shuffled, plain)]
     assert labels[0].tolist() == labels[1].tolist()
     # A model of sequences alone takes the dataset that is there.
     assert dataset(tmp_path, experiment, "oli").directory == plain.directory

@@ -11,7 +11,7 @@ import pytest
 import deeprke_tf as dk
 from deeprke_tf import cv_train
 from deeprke_tf.crossvalidation import engine
-from deeprke_tf.data import batches, description
+from deeprke_tf.data import description, stored_sites
 from deeprke_tf.evaluation import calibration_fit, metrics
 from deeprke_tf.runs import layout
 from deeprke_tf.serving.model_card import as_markdown, model_card
@@ -79,7 +79,7 @@ def copied(made, tmp_path):
 
 def names_of(data, *splits):
     info = description.read(data)
-    found = [batches.sites_of_split(info, split)["name"] for split in splits]
+    found = [stored_sites.sites_of_split(info, split)["name"] for split in splits]
     return [name for names in found for name in names]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from deeprke_tf.crossvalidation import datasets
 from deeprke_tf.crossvalidation.groups import read_groups
-from deeprke_tf.data import batches, description, records
+from deeprke_tf.data import description, records, stored_sites
 from deeprke_tf.data.encoding import Encoding
 from deeprke_tf.errors import UserError
 from deeprke_tf.system.progress import no_progress
@@ -73,7 +73,7 @@ def write(directory, sites, left_out=()):
 
 
 def names_of(info, split):
-    found = batches.sites_of_split(info, split)
+    found = stored_sites.sites_of_split(info, split)
     return found["name"]
 
 
@@ -170,7 +170,7 @@ def test_each_cv_fold_has_all_sites_once_and_no_group_in_two_splits(tmp_path):
         assert sum(map(len, regions.values())) == REGIONS
         assert len(set().union(*names.values())) == 3 * REGIONS
         for split in records.SPLITS:
-            batches.verify_shards(fold, split)
+            stored_sites.verify_shards(fold, split)
             assert fold.split(split).n_sites == len(names[split])
             assert fold.split(split).longest_site == 101
         assert fold.contents["crossvalidation"]["groups"] == "overlap"
@@ -189,7 +189,7 @@ def test_records_are_copied_as_they_are(tmp_path):
             (name, label, locus, gene)
             for split in some.splits
             for name, label, locus, gene in zip(
-                *(batches.sites_of_split(some, split)[fact] for fact in FACTS),
+                *(stored_sites.sites_of_split(some, split)[fact] for fact in FACTS),
                 strict=True,
             )
         }

@@ -5,7 +5,7 @@ import random
 import pytest
 import tensorflow as tf
 
-from deeprke_tf.data import batches, records
+from deeprke_tf.data import batches, records, stored_sites
 from deeprke_tf.data.preprocessing import preprocess
 from deeprke_tf.errors import UserError
 
@@ -43,7 +43,7 @@ def data(rows, tmp_path_factory):
 def test_coordinates_and_genes_come_back_from_the_records(data, rows):
     found = {}
     for split in data.splits:
-        sites = batches.sites_of_split(data, split)
+        sites = stored_sites.sites_of_split(data, split)
         texts = zip(sites["label"], sites["locus"], sites["gene"], strict=True)
         found |= dict(zip(sites["name"], texts, strict=True))
     assert found == {
@@ -56,16 +56,18 @@ def test_described_batches_hold_them_beside_their_sites(data):
     described = list(
         batches.read_split(data, "train", ("sequence_kmers",), 5, described=True)
     )
-    of_split = batches.sites_of_split(data, "train")
+    of_split = stored_sites.sites_of_split(data, "train")
     for column in ("name", "locus", "gene"):
-        values = [v for *_, texts in described for v in batches.as_texts(texts[column])]
+        values = [
+            v for *_, texts in described for v in stored_sites.as_texts(texts[column])
+        ]
         assert sorted(values) == sorted(of_split[column])
 
 
 def test_the_column_decides_the_split_of_each_site(data, rows):
     for split in records.SPLITS:
         expected = {cells[0] for cells in rows if cells[6] == split}
-        assert set(batches.sites_of_split(data, split)["name"]) == expected
+        assert set(stored_sites.sites_of_split(data, split)["name"]) == expected
     (given,) = data.contents["inputs"]
     assert given["n_split_by_column"] == len(rows)
     assert "column `split`" in data.contents["validation_rule"]
@@ -123,7 +125,7 @@ def test_coordinates_that_do_not_fit_are_counted(tmp_path, rows):
 def test_records_without_coordinates_are_those_of_older_versions(tmp_path):
     record = records.serialize("site", [5, 6], [7, 8], 1)
     assert record == records.serialize("site", [5, 6], [7, 8], 1, "", "")
-    parsed = batches.parse(tf.constant([record]))
+    parsed = stored_sites.parse(tf.constant([record]))
     assert (parsed["locus"].numpy()[0], parsed["gene"].numpy()[0]) == (b"", b"")
     written = {"locus": "chr1:1-6(+)", "gene": "QKI"}
     example = tf.train.Example.FromString(

@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 
-from deeprke_tf.data import batches, description, joint_sites
+from deeprke_tf.data import batches, description, joint_sites, stored_sites
 from deeprke_tf.errors import UserError
 from tests.support.small_runs import make_data
 
@@ -42,7 +42,7 @@ def merged(datasets, tmp_path, shared_letters=38):
     vocabulary = info.encoding.sequence_vocabulary
     found = {
         vocabulary.letters(ids): dict(zip(rbps.tolist(), of_site.tolist(), strict=True))
-        for ids, rbps, of_site in batches.joint_sites(info)
+        for ids, rbps, of_site in stored_sites.joint_sites(info)
     }
     return info, found
 
@@ -158,7 +158,7 @@ def test_any_part_of_the_merged_sites_is_a_sample_of_all_datasets(
         B=(labelled(rng, 400), labelled(rng, 6)),
     )
     info, _found = merged(made, tmp_path)
-    rbps = np.concatenate([of for _ids, of, _labels in batches.joint_sites(info)])
+    rbps = np.concatenate([of for _ids, of, _labels in stored_sites.joint_sites(info)])
     for part in np.array_split(rbps, 6):
         assert 0.5 < part.mean() < 0.8
 

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from deeprke_tf import evaluate, train
-from deeprke_tf.data import batches, description
+from deeprke_tf.data import batches, description, stored_sites
 from deeprke_tf.errors import UserError
 from tests.support.small_runs import SEQUENCE_RUN, TINY, make_data
 
@@ -66,7 +66,7 @@ def test_readers_of_all_features_find_no_structure_in_it(data, sequences_alone):
     for directory, n_missing in ((data, 0), (sequences_alone, 40)):
         shards = [str(path) for path in directory.glob("test-*")]
         records = tf.data.TFRecordDataset(shards, "GZIP").batch(40)
-        features = batches.parse(next(iter(records)))
+        features = stored_sites.parse(next(iter(records)))
         lengths = features["structure_kmers"].row_lengths().numpy()
         assert np.sum(lengths == 0) == n_missing
 
@@ -75,7 +75,7 @@ def test_readers_of_all_features_find_no_structure_in_it(data, sequences_alone):
     "read",
     [
         lambda info, view: batches.read_split(info, "test", (view,), 10),
-        lambda info, view: batches.sample_kmers(info, "test", view, 10),
+        lambda info, view: stored_sites.sample_kmers(info, "test", view, 10),
     ],
 )
 def test_structure_cannot_be_read_from_it(sequences_alone, read):

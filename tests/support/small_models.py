@@ -17,6 +17,7 @@ from deeprke_tf.presets import preset
 from deeprke_tf.runs import scorer
 
 N_SEQUENCE_IDS = 66  # 3-mers of ACGU, padding and unknown
+VIEWS = ("sequence_kmers", "structure_kmers")
 N_STRUCTURE_IDS = 218  # 3-mers of FTIHMS, padding and unknown
 
 
@@ -154,6 +155,15 @@ def bilstm_tensors(model):
     bilstm = model.get_layer("bilstm")
     inputs = bilstm.input
     return (inputs[0] if isinstance(inputs, list) else inputs), bilstm.output
+
+
+def made_up_sites(n_sites):
+    """Sites with distinct first ids; every third one is bound."""
+    lengths = np.random.default_rng(0).integers(1, 20, n_sites)
+    return [
+        ([2 + number] * length, int(number % 3 == 0))
+        for number, length in enumerate(lengths)
+    ]
 
 
 def write_dataset(directory, splits, n_shards=1, encoding=None):
