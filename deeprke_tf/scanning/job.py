@@ -16,6 +16,7 @@ from deeprke_tf.evaluation.calling import Calling
 from deeprke_tf.rna.folding import FoldingPool
 from deeprke_tf.rna.sites import SkippedSite
 from deeprke_tf.runs import layout
+from deeprke_tf.runs.onnx_scorer import FEW_NT
 from deeprke_tf.runs.predictions import SHORT
 from deeprke_tf.runs.run import Run
 from deeprke_tf.scanning import files as scan_files
@@ -147,6 +148,7 @@ class Job:
             if source.rnas is not self.rnas:
                 lengths = source.lengths(run.encoding.k)
             n_nt = source.n_shuffles * sum(lengths.values())
+            few = self._are_few(source.n_shuffles, lengths)
             n_nt -= sum(length for _name, length in store.lengths(source.origin))
             if done:
                 logger.info("resuming after RNA %s of %s", done, source.rnas)
@@ -155,7 +157,7 @@ class Job:
                 rnas = source.read(run.encoding.k, done)
                 for batch in score_rnas(
                     *(run, rnas, self.tiling, pool, self.settings.batch_size),
-                    bar.update,
+                    *(bar.update, few),
                 ):
                     store.add(source.origin, batch)
             store.finish(source.origin)
@@ -165,6 +167,11 @@ class Job:
             "seconds": round(seconds, 3),
             "nt_per_second": round(n_nt / seconds, 1) if n_nt else 0.0,
         }
+
+    def _are_few(self, n_shuffles: int, lengths: Mapping[str, int]) -> bool:
+        """Tells whether all windows are few enough for onnxruntime."""
+        n_windows = sum(len(self.tiling.place(n)[0]) for n in lengths.values())
+        return n_shuffles * n_windows * self.tiling.window <= FEW_NT
 
     def writer(self, store: ScoreStore) -> ScanWriter:
         """Calls the windows and logs notes on the calling."""

@@ -1,7 +1,7 @@
 """Scores RNAs of any length, each window as `predict` scores it alone."""
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from deeprke_tf.rna.folding import FoldingPool
 from deeprke_tf.rna.sites import Site, SkippedSite, clean_site
 from deeprke_tf.runs.predictor import encode_sites
 from deeprke_tf.runs.run import Run
+from deeprke_tf.scanning.shared_windows import shared_windows
 from deeprke_tf.scanning.store import ScoredRna
 from deeprke_tf.scanning.windows import Tiling
 
@@ -24,6 +25,7 @@ def score_rnas(
     pool: FoldingPool | None,
     batch_size: int,
     on_scored: Callable[[int], object],
+    few: bool = False,
 ) -> Iterator[list[ScoredRna | SkippedSite]]:
     """Scores a stream of RNAs, in batches that depend on the RNAs only.
 
@@ -37,11 +39,13 @@ def score_rnas(
       pool: Folds windows; None for a model that does not read structure.
       batch_size: Windows that the network scores at once.
       on_scored: Called with the number of nucleotides just scored.
+      few: Whether so little is to be scored that onnxruntime is faster.
 
     Yields:
       Some RNAs in order; one alone if it has many windows.
     """
-    score = run.scorer(batch_size, calibrate=False)
+    score = run.scorer(batch_size, calibrate=False, few=few)
+    shared = None if few else shared_windows(run, tiling)
 
     def scored(windows: Iterator[Site | SkippedSite]) -> Iterator[tuple]:
         """Yields probability, standard deviation and why there is none."""
@@ -57,15 +61,28 @@ def score_rnas(
 
     for batch in _batches(rnas, tiling):
         usable = [rna for rna in batch if isinstance(rna, Rna)]
-        windows = (cut(rna, tiling, run.encoding.k) for rna in usable)
+        known = shared.score(usable) if shared else _nothing_of(usable, tiling)
+        windows = (
+            cut(rna, tiling, run.encoding.k, which=np.isnan(of_rna[0]))
+            for rna, of_rna in zip(usable, known, strict=True)
+        )
         rows = scored(itertools.chain.from_iterable(windows))
+        each = iter(known)
         # Skipped RNAs keep their place.
         yield [
             rna
             if isinstance(rna, SkippedSite)
-            else _scored(rna, tiling, rows, on_scored)
+            else _scored(rna, tiling, *next(each), rows, on_scored)
             for rna in batch
         ]
+
+
+def _nothing_of(
+    rnas: Sequence[Rna], tiling: Tiling
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Returns NaN for the windows of each RNA."""
+    sizes = [len(tiling.place(len(rna.sequence))[0]) for rna in rnas]
+    return [(np.full(size, np.nan), np.full(size, np.nan)) for size in sizes]
 
 
 def _batches(
@@ -86,27 +103,35 @@ def _batches(
 
 
 def _scored(
-    rna: Rna, tiling: Tiling, rows: Iterator[tuple], on_scored: Callable[[int], object]
+    rna: Rna,
+    tiling: Tiling,
+    probabilities: np.ndarray,
+    sds: np.ndarray,
+    rows: Iterator[tuple],
+    on_scored: Callable[[int], object],
 ) -> ScoredRna:
-    """Takes the scores of one RNA's windows."""
-    starts, ends = tiling.place(len(rna.sequence))
-    n_new = np.diff(ends, prepend=0).tolist()
-    probabilities, sds, reasons = [], [], {}
-    for i, (probability, sd, reason) in enumerate(itertools.islice(rows, len(starts))):
-        probabilities.append(probability)
-        sds.append(sd)
+    """Takes the scores of those windows of an RNA that have none."""
+    _starts, ends = tiling.place(len(rna.sequence))
+    n_new = np.diff(ends, prepend=0)
+    unknown = np.isnan(probabilities)
+    on_scored(int(n_new[~unknown].sum()))
+    reasons = {}
+    for i in np.flatnonzero(unknown).tolist():
+        probabilities[i], sds[i], reason = next(rows)
         if reason:
             reasons[i] = reason
-        on_scored(n_new[i])
+        on_scored(int(n_new[i]))
     return ScoredRna(
         *(rna.name, rna.row, len(rna.sequence)),
-        probabilities=np.array(probabilities, np.float32),
+        probabilities=probabilities.astype(np.float32),
         reasons=reasons,
-        probability_sds=np.array(sds, np.float32),
+        probability_sds=sds.astype(np.float32),
     )
 
 
-def cut(rna: Rna, tiling: Tiling, k: int) -> Iterator[Site | SkippedSite]:
+def cut(
+    rna: Rna, tiling: Tiling, k: int, which: np.ndarray | None = None
+) -> Iterator[Site | SkippedSite]:
     """Yields the windows of an RNA as sites, or why a window is not usable.
 
     N at the ends of a window are dropped, as at the ends of training sites; the window
@@ -120,8 +145,9 @@ def cut(rna: Rna, tiling: Tiling, k: int) -> Iterator[Site | SkippedSite]:
       rna: An RNA.
       tiling: Where the windows lie.
       k: Length of the k-mers.
+      which: Windows to yield, bool [n_windows]; None: all.
     """
     starts, ends = tiling.place(len(rna.sequence))
-    pairs = zip(starts.tolist(), ends.tolist(), strict=True)
-    for i, (start, end) in enumerate(pairs, start=1):
-        yield clean_site(rna.name, i, rna.sequence[start:end], k=k)
+    chosen = np.arange(len(starts)) if which is None else np.flatnonzero(which)
+    for i in chosen.tolist():
+        yield clean_site(rna.name, i + 1, rna.sequence[starts[i] : ends[i]], k=k)
