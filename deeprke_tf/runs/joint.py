@@ -125,6 +125,7 @@ class JointNetwork:
           UserError: The file is damaged.
         """
         with layout.damage_told(self.directory):
+            layout.require_digest(self.directory, self.manifest)
             return onnx_scorer.load(self.directory, self.manifest)
 
 

@@ -170,6 +170,16 @@ def require_network(
     n_kmers = len(encoding.sequence_vocabulary)
     if vectors.exists() and len(np.load(vectors, mmap_mode="r")) != n_kmers:
         raise ValueError(f"{MANIFEST} and {vectors.name} differ in the k-mers.")
+    require_digest(directory, manifest)
+
+
+def require_digest(directory: Path, manifest: dict[str, Any]) -> None:
+    """Refuses a Keras file that is not the one that training wrote.
+
+    Raises:
+      OSError: There is none.
+      ValueError: It is another.
+    """
     # Keras would load some damaged weights, or weights of another network.
     if files.sha256(_network_of(directory, manifest)) != manifest["model_sha256"]:
         raise ValueError(f"{MODEL} is not the file that training wrote.")

@@ -36,7 +36,7 @@ class HandMade:
     def run(self, _name):
         return self._run
 
-    def scorer(self, batch_size, names=(), prior=None):
+    def scorer(self, batch_size, names=(), prior=None, few=False):
         def score(sites):
             probabilities = np.array(
                 [[_match(s["sequence_kmers"], m) for m in self._motifs] for s in sites]

@@ -49,6 +49,7 @@ def test_a_finished_run_holds_its_files_and_no_others(run):
         "kmer_weights.npy",
         "history.csv",
         "model.keras",
+        "model.onnx",
         "metrics.json",
         "validation.csv",
         "figures",
@@ -69,6 +70,7 @@ def test_the_manifest_records_inputs_versions_seed_and_command(run, data, sites_
     digest = files.sha256(data / "dataset.json")
     assert manifest["data"]["dataset_sha256"] == digest
     assert manifest["model_sha256"] == files.sha256(run / "model.keras")
+    assert manifest["onnx_sha256"] == files.sha256(run / "model.onnx")
     assert manifest["versions"]["keras"] == keras.__version__
     assert manifest["seed"] == 1
     assert manifest["n_epochs"] == 3
