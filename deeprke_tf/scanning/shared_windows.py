@@ -9,18 +9,21 @@ window.
 import functools
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import numpy as np
 import threadpoolctl
 
 from deeprke_tf.data.encoding import Encoding
 from deeprke_tf.data.kmers import PAD_ID, UNKNOWN_ID
-from deeprke_tf.networks.window_network import WindowNetwork, window_network
 from deeprke_tf.rna.fasta import Rna
 from deeprke_tf.rna.folding import n_cores
 from deeprke_tf.runs.ensemble import mean_and_sd
 from deeprke_tf.runs.run import Run
 from deeprke_tf.scanning.windows import Tiling
+
+if TYPE_CHECKING:
+    from deeprke_tf.networks.window_network import WindowNetwork
 
 # Of one call of a network: its values stay in the cache of a core.
 _WINDOWS_AT_ONCE = 128
@@ -36,9 +39,13 @@ def shared_windows(run: Run, tiling: Tiling) -> "SharedWindows | None":
     n_kmers = tiling.window - run.encoding.k + 1
     if run.reads_structure:
         return None
+    models = [(each.model, each.config.model) for each in run.trainings]
+    # It brings Keras, which small scans do without.
+    from deeprke_tf.networks.window_network import window_network
+
     networks = [
-        window_network(each.model, each.config.model, n_kmers, tiling.stride)
-        for each in run.trainings
+        window_network(model, config, n_kmers, tiling.stride)
+        for model, config in models
     ]
     known = [network for network in networks if network is not None]
     if len(known) < len(networks):
@@ -56,7 +63,7 @@ class SharedWindows:
     """
 
     def __init__(
-        self, networks: Sequence[WindowNetwork], encoding: Encoding, tiling: Tiling
+        self, networks: Sequence["WindowNetwork"], encoding: Encoding, tiling: Tiling
     ):
         self._networks, self._encoding, self._tiling = networks, encoding, tiling
         self._n_kmers = networks[0].n_kmers
@@ -125,5 +132,5 @@ class SharedWindows:
         return found
 
 
-def _called(network: WindowNetwork, ids: np.ndarray) -> np.ndarray:
+def _called(network: "WindowNetwork", ids: np.ndarray) -> np.ndarray:
     return network(ids, _WINDOWS_AT_ONCE)
