@@ -47,6 +47,7 @@ import numpy as np
 from deeprke_tf.config import RunConfig
 from deeprke_tf.data.encoding import Encoding
 from deeprke_tf.errors import UserError
+from deeprke_tf.runs import keras_files
 from deeprke_tf.system import files, tensorflow
 
 if TYPE_CHECKING:
@@ -253,7 +254,8 @@ def _loaded(path: Path, manifest: dict[str, Any], config: RunConfig) -> "keras.M
 
     if files.sha256(path) != manifest["model_sha256"]:
         raise ValueError(f"{MODEL} is not the file that training wrote.")
-    network = keras.models.load_model(path, compile=False, safe_mode=True)
+    with keras_files.readable(path) as readable:
+        network = keras.models.load_model(readable, compile=False, safe_mode=True)
     if {tensor.name for tensor in network.inputs} != set(config.model.views):
         raise ValueError(f"{CONFIG} and {MODEL} differ in the views that are read.")
     return network
