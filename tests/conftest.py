@@ -58,6 +58,18 @@ def graphs_are_run_as_traced():
         run_graphs_as_traced()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def networks_are_loaded_once():
+    """Loads and compiles the network of a run once for all tests of a process."""
+    if "tensorflow" not in sys.modules:
+        yield
+        return
+    from tests.support.loaded_networks import loaded_once
+
+    with loaded_once():
+        yield
+
+
 @pytest.fixture(autouse=True)
 def figures_are_empty(request, monkeypatch):
     """Leaves the drawing of figures out where no test marked `draws` looks at them.
