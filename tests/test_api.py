@@ -142,23 +142,20 @@ def test_an_rna_is_folded_and_its_loops_are_named():
     assert dk.loop_contexts(dot_bracket) == "SSSSHHHHSSSS"
 
 
-def test_a_script_without_a_main_guard_folds_in_processes(tmp_path):
-    # An audit folds as all do, and does not load TensorFlow, which takes seconds.
+def test_a_script_without_a_main_guard_folds_in_processes(run, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
         "import random\n"
         "import deeprke_tf as dk\n"
         "rng = random.Random(1)\n"
-        "with open('sites.fa', 'w') as file:\n"
-        "    for i in range(60):\n"
-        "        rna = ''.join(rng.choices('ACGU', k=200))\n"
-        "        file.write(f'>{i}; class:{i % 2}\\n{rna}\\n')\n"
-        "print('folded', dk.audit_sites('sites.fa', workers=2).facts['n_folded'])\n"
+        "rnas = [''.join(rng.choices('ACGU', k=200)) for _ in range(60)]\n"
+        f"table = dk.load_run({str(run)!r}).predict(rnas, workers=2)\n"
+        "print('rows', len(table), table['probability'].notna().all())\n"
     )
     done = subprocess.run(
         [sys.executable, str(script)], capture_output=True, text=True, cwd=tmp_path
     )
-    assert done.stdout == "folded 60\n", done.stderr
+    assert done.stdout == "rows 60 True\n", done.stderr
 
 
 def test_fit_trains_as_the_command_does_and_returns_the_run(
