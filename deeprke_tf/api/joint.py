@@ -89,6 +89,7 @@ class JointRun(joint.JointRun[Run]):
             prior=prior,
             calibrate=calibrate,
             batch_size=batch_size,
+            is_stream=chunks is not None,
         )
         tables = predicted_tables(
             *(predictor, sites, chunks, wide),

@@ -83,7 +83,10 @@ class PredictingRun(run.Run):
         """
         require_positive(max_length=max_length, batch_size=batch_size, chunks=chunks)
         target = target_of(threshold, fdr=fdr, precision=precision, recall=recall)
-        predictor = predictor_of(self, threshold, target, prior, calibrate, batch_size)
+        predictor = predictor_of(
+            *(self, threshold, target, prior, calibrate, batch_size),
+            is_stream=chunks is not None,
+        )
         tables = predicted_tables(
             *(predictor, sites, chunks),
             max_length=max_length,

@@ -35,6 +35,7 @@ def joint_predictor_of(
     prior: float | None = None,
     calibrate: bool = True,
     batch_size: int = 256,
+    is_stream: bool = False,
 ) -> Predictor:
     """Prepares a joint run to score sites for several RBPs in one pass.
 
@@ -46,6 +47,7 @@ def joint_predictor_of(
       prior: Fraction of bound sites to expect.
       calibrate: Whether to calibrate.
       batch_size: Sites that the network scores at once.
+      is_stream: As for `predictor.predictor_of`.
 
     Raises:
       UserError: There is no such RBP, an argument is out of range, or no threshold of
@@ -62,7 +64,7 @@ def joint_predictor_of(
     def score(
         sites: Iterable[Site | SkippedSite], pool: FoldingPool | None
     ) -> Iterator[Prediction]:
-        few, stream = are_few(sites)
+        few, stream = (False, iter(sites)) if is_stream else are_few(sites)
         score_encoded = run.scorer(batch_size, names, prior, calibrate, few=few)
         while some := list(itertools.islice(stream, SITES_AT_ONCE)):
             usable = [site for site in some if isinstance(site, Site)]

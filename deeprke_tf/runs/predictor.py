@@ -62,10 +62,12 @@ def predictor_of(
     prior: float | None = None,
     calibrate: bool = True,
     batch_size: int = 256,
+    is_stream: bool = False,
 ) -> Predictor:
     """Prepares a run to score sites.
 
     The arguments are as for `deeprke_tf.api.Run.predict`; `target` is from `target_of`.
+    Of a stream no site is read before it is needed: TensorFlow scores them, few or not.
 
     Raises:
       UserError: An argument is out of range, no threshold reaches the target, or the
@@ -78,7 +80,7 @@ def predictor_of(
     def score(
         sites: Iterable[Site | SkippedSite], pool: FoldingPool | None
     ) -> Iterator[Prediction]:
-        few, stream = are_few(sites)
+        few, stream = (False, iter(sites)) if is_stream else are_few(sites)
         score_encoded = run.scorer(batch_size, prior, calibrate, few=few)
         while some := list(itertools.islice(stream, SITES_AT_ONCE)):
             usable = [site for site in some if isinstance(site, Site)]
