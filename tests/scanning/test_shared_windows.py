@@ -5,6 +5,7 @@ import pytest
 
 from deeprke_tf.config import RunConfig
 from deeprke_tf.data.encoding import Encoding
+from deeprke_tf.evaluation.calibration import Calibration
 from deeprke_tf.rna.fasta import Rna
 from deeprke_tf.rna.sites import NUCLEOTIDES
 from deeprke_tf.runs.run import Run
@@ -22,7 +23,9 @@ def run():
     manifest = {"model_sha256": ""}
     config = RunConfig(CONFIGS[NAME])
     return Run(
-        *(Path("hand-made"), config, Encoding(), manifest), model=trained_model(NAME)
+        *(Path("hand-made"), config, Encoding(), manifest),
+        calibration=Calibration("none", None),
+        model=trained_model(NAME),
     )
 
 
