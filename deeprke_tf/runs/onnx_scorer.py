@@ -6,6 +6,7 @@ nucleotides, and TensorFlow all larger ones: how much there is to score, and not
 else, decides which of the two it is. Their probabilities differ by less than 1e-5.
 """
 
+import importlib.util
 import itertools
 import logging
 from collections.abc import Iterable, Iterator, Sequence
@@ -66,13 +67,14 @@ def load(directory: Path, manifest: dict[str, Any]) -> Scorer | None:
     Of an RBP of a joint run it is the network of this RBP alone.
 
     Returns:
-      As `scorer.scorer` does; None: the run has no ONNX file.
+      As `scorer.scorer` does; None: the run has no ONNX file, or onnxruntime, which
+      some machines lack, is not installed.
 
     Raises:
       ValueError: The file is not the one that training wrote.
     """
     path = layout.onnx_file(directory, manifest)
-    if path is None:
+    if path is None or importlib.util.find_spec("onnxruntime") is None:
         return None
     score = scorer_of(path.read_bytes())
     if "network" in manifest:
