@@ -1,6 +1,7 @@
 """The model card says what the run says."""
 
 import json
+import shutil
 
 from deeprke_tf.data import description
 from deeprke_tf.runs import layout
@@ -50,12 +51,11 @@ def test_the_markdown_says_the_same(run, data):
 
 
 def test_a_test_split_comes_before_validation(run, tmp_path):
-    loaded = Run.load(run)
+    copied = shutil.copytree(run, tmp_path / "run")
     validation = json.loads((run / layout.METRICS).read_text())
     both = validation | {"split": "test", "validation": validation}
-    (tmp_path / layout.METRICS).write_text(json.dumps(both))
-    object.__setattr__(loaded, "directory", tmp_path)
-    card = model_card.model_card(loaded, "QKI", "CC0-1.0")
+    (copied / layout.METRICS).write_text(json.dumps(both))
+    card = model_card.model_card(Run.load(copied), "QKI", "CC0-1.0")
     assert [measured["split"] for measured in card["metrics"]] == ["test", "validation"]
     text = model_card.as_markdown(card)
     assert text.index("On the test split") < text.index("On the validation split")
