@@ -4,7 +4,8 @@
 
 Each is run in turn, this checkout, the other, this one again, so that both meet the
 same load; ratios are those of the medians. `predict` is timed as a whole command,
-`scan` by its own count of nucleotides per second, without loading, folds not cached.
+`scan` by whole commands and by its own count of nucleotides per second, which of some
+versions leaves loading out; folds are not cached.
 Probabilities of both are compared, too.
 """
 
@@ -54,8 +55,8 @@ def one_site(checkout: Path, work: Path, model: str) -> float:
     )
 
 
-def scanned(checkout: Path, work: Path, model: str) -> tuple[float, list[float]]:
-    """Returns nt/s of one `scan`, and the probabilities of its windows."""
+def scanned(checkout: Path, work: Path, model: str) -> tuple[float, float, list[float]]:
+    """Returns seconds and nt/s of one `scan`, and the probabilities of its windows."""
     with tempfile.TemporaryDirectory(dir=work) as directory:
         out = Path(directory) / "scan"
         arguments = [
@@ -67,13 +68,14 @@ def scanned(checkout: Path, work: Path, model: str) -> tuple[float, list[float]]
             "--out",
             out,
         ]
-        run(checkout, Path(directory), *arguments)
+        seconds = run(checkout, Path(directory), *arguments)
         speed = json.loads((out / "scan.json").read_text())["scored_now"]["scanned"]
         with (out / "windows.tsv").open() as file:
             rows = csv.DictReader(
                 (row for row in file if row[0] != "#"), delimiter="\t"
             )
-            return speed["nt_per_second"], [float(row["probability"]) for row in rows]
+            probabilities = [float(row["probability"]) for row in rows]
+            return seconds, speed["nt_per_second"], probabilities
 
 
 def main() -> None:
@@ -90,17 +92,21 @@ def main() -> None:
         write_rnas(work / "rnas.fa", flags.nt)
         for model in flags.model:
             seconds: list[list[float]] = [[], []]
+            whole: list[list[float]] = [[], []]
             speeds: list[list[float]] = [[], []]
             windows: list[list[float]] = [[], []]
             for _ in range(flags.repeats):
                 for i, checkout in enumerate(checkouts):
                     seconds[i].append(one_site(checkout, work, model))
-                    speed, windows[i] = scanned(checkout, work, model)
+                    took, speed, windows[i] = scanned(checkout, work, model)
+                    whole[i].append(took)
                     speeds[i].append(speed)
             here, other = map(statistics.median, seconds)
             print(
                 f"{model}: one site {here:.2f} s, {other:.2f} s: {other / here:.1f} x"
             )
+            here, other = map(statistics.median, whole)
+            print(f"{model}: scan {here:.2f} s, {other:.2f} s: {other / here:.2f} x")
             here, other = map(statistics.median, speeds)
             print(f"{model}: scan {here:,.0f} nt/s, {other:,.0f}: {here / other:.2f} x")
             largest = max(abs(a - b) for a, b in zip(*windows, strict=True))

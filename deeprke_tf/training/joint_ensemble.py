@@ -8,11 +8,12 @@ import dataclasses
 import logging
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from deeprke_tf.config import JointConfig, RunConfig
+from deeprke_tf.data.description import Dataset
 from deeprke_tf.runs import layout
 from deeprke_tf.system import files, tables
 from deeprke_tf.system.progress import Progress, no_progress
@@ -60,16 +61,10 @@ def train_joint_ensemble(
     members = ensemble.train_members(
         *(out, run_config, n_members, together, vectors_from, overwrite, train_member)
     )
-    of_rbps = {}
-    for name, info in datasets.trained.items():
-        directory = out / layout.RBPS / name
-        directory.mkdir(parents=True, exist_ok=True)
-        files.write_json(directory / layout.CONFIG, dataclasses.asdict(run_config))
-        runs = [member / layout.RBPS / name for member in members.values()]
-        of_rbps[name] = ensemble.join(
-            *(directory, run_config, info),
-            {os.path.relpath(run, directory): run for run in runs},
-        )
+    of_rbps = {
+        name: _join_rbp(out / layout.RBPS / name, run_config, info, members)
+        for name, info in datasets.trained.items()
+    }
     manifests = {name: layout.read_manifest(member) for name, member in members.items()}
     aurocs = [
         files.read_json(member / layout.METRICS)["auroc"] for member in members.values()
@@ -87,3 +82,16 @@ def train_joint_ensemble(
     ]
     _logger.info("%s", tables.text_table(rows))
     return measured
+
+
+def _join_rbp(
+    directory: Path, run_config: RunConfig, info: Dataset, members: Mapping[str, Path]
+) -> dict[str, Any]:
+    """Writes the ensemble of one RBP; returns its measures on validation."""
+    directory.mkdir(parents=True, exist_ok=True)
+    files.write_json(directory / layout.CONFIG, dataclasses.asdict(run_config))
+    runs = [member / layout.RBPS / directory.name for member in members.values()]
+    return ensemble.join(
+        *(directory, run_config, info),
+        {os.path.relpath(run, directory): run for run in runs},
+    )
