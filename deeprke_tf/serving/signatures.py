@@ -108,7 +108,7 @@ def signatures(
         return tf.stack(each, axis=1)  # [batch, n_members, n_rbps]
 
     def ids(inputs: Inputs) -> Outputs:
-        _require_equal_shapes(inputs)
+        inputs = _equal_in_shape(inputs)
         valid = _are_sites(inputs, encoding)
         rows = _harmless(inputs, valid)
         outputs = _outputs(network(rows)[: tf.shape(valid)[0]], calibrate)
@@ -119,8 +119,8 @@ def signatures(
         }
 
     def texts(inputs: Inputs) -> Outputs:
-        _require_equal_shapes(inputs)
-        return ids(_padded(graph_encoding.encode(encoding, **inputs)))
+        encoded = graph_encoding.encode(encoding, **_equal_in_shape(inputs))
+        return ids(_padded(encoded))
 
     def records(inputs: Inputs) -> Outputs:
         kinds = {view: tf.io.RaggedFeature(tf.int64) for view in views}
@@ -167,15 +167,24 @@ def _names(rbps: Sequence[str]) -> Callable[[Inputs], Outputs]:
     return names
 
 
-def _require_equal_shapes(inputs: Inputs) -> None:
-    """Fails a request whose inputs differ in shape.
+def _equal_in_shape(inputs: Inputs) -> Inputs:
+    """Returns inputs that fail the request where they differ in shape.
 
-    TensorFlow would broadcast an input of one row over all rows of another.
+    TensorFlow would broadcast an input of one row over all rows of another. A graph
+    runs its operations in any order: what is computed from the inputs has to wait for
+    the comparison, or fails first, in words of its own.
     """
     (first, expected), *others = inputs.items()
-    for name, values in others:
-        message = f"{first} and {name} must have the same shape, one row for each site"
-        tf.debugging.assert_equal(tf.shape(expected), tf.shape(values), message)
+    checks = [
+        tf.debugging.assert_equal(
+            tf.shape(expected),
+            tf.shape(values),
+            f"{first} and {name} must have the same shape, one row for each site",
+        )
+        for name, values in others
+    ]
+    with tf.control_dependencies(checks):
+        return {name: tf.identity(values) for name, values in inputs.items()}
 
 
 def _outputs(each: tf.Tensor, calibrate: Calibrate) -> Outputs:

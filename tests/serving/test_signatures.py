@@ -65,9 +65,10 @@ def test_inputs_of_different_numbers_of_sites_are_refused(loaded, n_structures):
         "ids": ("sequence_kmers", "structure_kmers"),
     }.items():
         given = {first: inputs[first][:2], second: inputs[second][:n_structures]}
-        with pytest.raises(tf.errors.InvalidArgumentError) as error:
-            loaded.signatures[signature](**given)
-        assert f"{first} and {second} must have the same shape" in str(error.value)
+        message = f"{first} and {second} must have the same shape"
+        for _ in range(20):  # the order of a graph's operations differs between calls
+            with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+                loaded.signatures[signature](**given)
 
 
 def test_a_model_without_structure_takes_the_sequence_alone(tmp_path):
