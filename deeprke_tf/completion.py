@@ -20,8 +20,12 @@ class CompletionFlags:
     """Prints a script of shell completion for `deeprke`.
 
     bash: deeprke completion bash > ~/.local/share/bash-completion/completions/deeprke
-    zsh: deeprke completion zsh > ~/.zfunc/_deeprke, with ~/.zfunc in $fpath. tcsh:
-    source the output. A new shell then completes commands, flags and file names.
+
+    zsh: deeprke completion zsh > ~/.zfunc/_deeprke, with ~/.zfunc in $fpath
+
+    tcsh: source the output.
+
+    A new shell then completes commands, flags and file names.
     """
 
     shell: Annotated[Literal["bash", "zsh", "tcsh"], tyro.conf.Positional]

@@ -11,6 +11,7 @@ import onnxruntime
 import pytest
 import tensorflow as tf
 
+import deeprke_tf as dk
 from deeprke_tf import export
 from deeprke_tf.data import records
 from deeprke_tf.errors import UserError
@@ -157,6 +158,8 @@ def test_an_onnx_file_gives_the_probabilities_and_says_what_else_is_needed(
     assert metadata["sequence_alphabet"] == "ACGU"
     assert json.loads(metadata["k"]) == 3
     assert json.loads(metadata["thresholds"]) == [Run.load(run).threshold]
+    written = dk.load_run(run).export(tmp_path / "again.onnx", format="onnx")
+    assert written.read_bytes() == path.read_bytes()
 
 
 def test_an_export_that_fails_leaves_nothing_half_done(run, tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from deeprke_tf.api.exporting import Exporting
 from deeprke_tf.api.predicting import predicted_tables
 from deeprke_tf.api.run import Run
 from deeprke_tf.data import description
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from deeprke_tf.panels.result import Panel
 
 
-class JointRun(joint.JointRun[Run]):
+class JointRun(joint.JointRun[Run], Exporting):
     """A network for several RBPs; `run["QKI"]` is the run of one of them.
 
     The runs of single RBPs do all that a `Run` does: they predict, scan, explain, score

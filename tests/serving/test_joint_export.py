@@ -7,7 +7,6 @@ import pytest
 import tensorflow as tf
 
 import deeprke_tf as dk
-from deeprke_tf import export
 
 pytest_plugins = ["tests.support.run_fixtures"]
 
@@ -17,8 +16,7 @@ RNAS = ["GGUGUAUAUACCACCUGUAUAUAGG", "AC", "ACGUACGUAAGGCCUUAGGC"]
 @pytest.fixture(scope="module")
 def version(joint_run, tmp_path_factory):
     out = tmp_path_factory.mktemp("serving") / "joint"
-    assert export.main(["--model", str(joint_run), "--out", str(out)]) == 0
-    return out / "1"
+    return dk.load_run(joint_run).export(out)
 
 
 def test_a_served_joint_model_gives_the_probabilities_of_all_rbps(version, joint_run):
