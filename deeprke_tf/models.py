@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from tyro.conf import Positional, subcommand
+from tyro.conf import Positional, arg, subcommand
 
 from deeprke_tf import cli
 from deeprke_tf.errors import UserError
 from deeprke_tf.runs import cards, catalog, layout, packing
 from deeprke_tf.system.tables import text_table
+
+Named = Annotated[str, Positional, arg(metavar="NAME")]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +31,7 @@ class List:
 class Show:
     """Prints the card of a model: its data, its measures, and what it is not for."""
 
-    model: Positional[str]
+    model: Named
     """Name of the model."""
 
 
@@ -37,7 +39,7 @@ class Show:
 class Add:
     """Copies a finished run into your directory of models."""
 
-    run: Positional[Path]
+    run: Annotated[Path, Positional, arg(metavar="RUN")]
     """Run, ensemble or joint run of `deeprke train`."""
     name: str
     """The name that --model takes from now on."""
@@ -47,7 +49,7 @@ class Add:
 class Remove:
     """Deletes a model from your directory of models."""
 
-    model: Positional[str]
+    model: Named
     """Name of the model."""
 
 
@@ -55,9 +57,9 @@ class Remove:
 class Export:
     """Writes a model as one file, a zip archive, for others to import."""
 
-    model: Positional[str]
+    model: Named
     """Name of the model."""
-    file: Positional[Path]
+    file: Annotated[Path, Positional, arg(metavar="FILE")]
     """File to write or replace."""
 
 
@@ -65,7 +67,7 @@ class Export:
 class Import:
     """Adds a model from one file. Nothing in it is executed."""
 
-    file: Positional[Path]
+    file: Annotated[Path, Positional, arg(metavar="FILE")]
     """File of `deeprke models export`."""
     name: str | None = None
     """Another name for the model."""

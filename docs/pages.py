@@ -199,7 +199,8 @@ def _usage(name: str, hint: object, default: object) -> str:
     if typing.get_origin(hint) is typing.Annotated:
         hint, *marks = typing.get_args(hint)
         if any("Positional" in str(mark) for mark in marks):
-            return _value(hint)
+            metavars = [getattr(mark, "metavar", None) for mark in marks]
+            return next(filter(None, metavars), _value(hint))
     flag = f"--{name}"
     if hint is bool:
         return f"--no-{name}" if default is True else flag
