@@ -40,11 +40,11 @@ class ReportFlags:
 def report(flags: ReportFlags) -> None:
     """Writes the page and says where it is."""
     from deeprke_tf.explaining.report import write_report
-    from deeprke_tf.runs import catalog, joint
+    from deeprke_tf.runs import catalog, joint_network
 
     given = dict(vars(flags))
     rbp = given.pop("rbp")
-    given["model"] = joint.directory_of(catalog.resolve(flags.model), rbp)
+    given["model"] = joint_network.directory_of(catalog.resolve(flags.model), rbp)
     print(f"wrote {write_report(**given)}")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from deeprke_tf.api.joint import JointRun
 from deeprke_tf.api.run import Run
 from deeprke_tf.errors import UserError
-from deeprke_tf.runs import catalog, joint
+from deeprke_tf.runs import catalog, joint_network
 from deeprke_tf.system.arguments import checked
 from deeprke_tf.system.paths import PathLike
 
@@ -27,7 +27,7 @@ def load_run(*paths: PathLike, rbp: str | None = None) -> Run | JointRun:
         runs do not read the same k-mers.
     """
     directories = _directories(paths)
-    are_joint = [joint.is_joint(directory) for directory in directories]
+    are_joint = [joint_network.is_joint(directory) for directory in directories]
     if rbp is None and all(are_joint):
         return JointRun.load(*directories)
     return load_single(*directories, rbp=rbp)
@@ -40,7 +40,9 @@ def load_single(*paths: PathLike, rbp: str | None = None) -> Run:
       UserError: As for `load_run`; a joint run is given without `rbp`, or `rbp` with
         another run.
     """
-    directories = [joint.directory_of(path, rbp) for path in _directories(paths)]
+    directories = [
+        joint_network.directory_of(path, rbp) for path in _directories(paths)
+    ]
     return Run.load(*directories)
 
 

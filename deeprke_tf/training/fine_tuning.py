@@ -16,7 +16,7 @@ from deeprke_tf.data.encoding import Encoding
 from deeprke_tf.errors import UserError
 from deeprke_tf.networks import joint
 from deeprke_tf.runs import layout
-from deeprke_tf.runs.joint import JointNetwork, is_joint
+from deeprke_tf.runs.joint_network import JointNetwork, is_joint
 from deeprke_tf.runs.run import Run
 
 

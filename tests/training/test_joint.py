@@ -11,7 +11,7 @@ import pytest
 from deeprke_tf import train
 from deeprke_tf.config import JointConfig
 from deeprke_tf.errors import UserError
-from deeprke_tf.runs.joint import JointNetwork
+from deeprke_tf.runs.joint_network import JointNetwork
 from deeprke_tf.runs.run import Run
 from deeprke_tf.training import joint
 from deeprke_tf.training.settings import run_config
