@@ -147,11 +147,7 @@ def predict(flags: PredictFlags, beam_flags: Sequence[str] = ()) -> None:
             "`runner` of Apache Beam only."
         )
     sites, out = Path(flags.sites), Path(flags.out)
-    table.require_free(out, sites)
-    if flags.bed is not None:
-        table.require_free(flags.bed, sites, "bed")
-        if flags.bed.absolute() == out.absolute():
-            raise UserError(f"`bed` and `out` are one file, {out}; name two.")
+    _require_places(sites, out, flags.bed)
     with _predictor(flags) as predictor:
         written = predictions.write_table(
             predictor,
@@ -178,6 +174,15 @@ def predict(flags: PredictFlags, beam_flags: Sequence[str] = ()) -> None:
     )
     if flags.bed is not None:
         print(f"wrote {flags.bed}: {written.n_in_bed} bound sites", file=sys.stderr)
+
+
+def _require_places(sites: Path, out: Path, bed: Path | None) -> None:
+    """Refuses outputs that would replace the sites or each other."""
+    table.require_free(out, sites)
+    if bed is not None:
+        table.require_free(bed, sites, "bed")
+        if bed.absolute() == out.absolute():
+            raise UserError(f"`bed` and `out` are one file, {out}; name two.")
 
 
 def _predict_with_beam(flags: PredictFlags, beam_flags: Sequence[str]) -> None:

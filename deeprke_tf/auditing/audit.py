@@ -125,12 +125,7 @@ def audit_sites(
     `sites` is one file with labels, or a file of bound and one of background sites;
     `test_sites` likewise, or empty.
     """
-    if not 0.5 < threshold < 1:
-        raise UserError(f"`threshold` must be between 0.5 and 1, got {threshold}.")
-    limits = {"max_length": (max_length, 1), "max_folded": (max_folded, 0)}
-    for name, (value, least) in {**limits, "seed": (seed, 0)}.items():
-        if value < least:
-            raise UserError(f"`{name}` must be at least {least}, got {value}.")
+    _require_ranges(threshold, max_length, max_folded, seed)
     train, inputs = _read(sites, "", max_length)
     test, test_inputs = _read(test_sites, "test-", max_length)
     # A table may say which sites are for the test.
@@ -164,6 +159,17 @@ def audit_sites(
         "n_rules": n_rules,
     }
     return Audit(rules, findings_of(rules, overlap, threshold), overlap, facts)
+
+
+def _require_ranges(
+    threshold: float, max_length: int, max_folded: int, seed: int
+) -> None:
+    if not 0.5 < threshold < 1:
+        raise UserError(f"`threshold` must be between 0.5 and 1, got {threshold}.")
+    limits = {"max_length": (max_length, 1), "max_folded": (max_folded, 0)}
+    for name, (value, least) in {**limits, "seed": (seed, 0)}.items():
+        if value < least:
+            raise UserError(f"`{name}` must be at least {least}, got {value}.")
 
 
 def _read(

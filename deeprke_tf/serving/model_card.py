@@ -91,26 +91,32 @@ def write_joint_card(
             **run.manifest["versions"],
         },
     }
+    return _write(card, _joint_text(card), version)
+
+
+def _joint_text(card: dict[str, Any]) -> str:
+    """Returns the card of a joint run as Markdown."""
     rows = [
         [
             *(output["rbp"], f"{output['threshold']:.4f}"),
             *(f"{output['metrics'][0][measure]:.4f}" for measure in ("auroc", "auprc")),
             output["metrics"][0]["split"],
         ]
-        for output in outputs
+        for output in card["rbps"]
     ]
     header = ["RBP", "threshold", "AUROC", "AUPRC", "split"]
-    text = (
-        f"# {name}\n\nOutput: {card['task']}.\n\nLicense: {license_name}\n\n"
+    members = card.get("members")
+    return (
+        f"# {card['name']}\n\nOutput: {card['task']}.\n\n"
+        f"License: {card['license']}\n\n"
         f"## RBPs, in the order of the outputs\n\n{markdown_table(header, rows)}\n\n"
         f"## Model\n\n{_settings(card['model'])}\n\n"
         f"## Encoding\n\n{_settings(card['encoding'])}\n\n"
-        + (f"## Members\n\n{_members(card['members'])}\n\n" if members else "")
+        + (f"## Members\n\n{_members(members)}\n\n" if members else "")
         + f"## Protocol\n\n{_settings(card['protocol'])}\n\n## Limits\n\n"
         + "\n".join(f"- {limit}" for limit in card["limits"])
         + f"\n\n## Software\n\n{_settings(card['versions'])}\n"
     )
-    return _write(card, text, version)
 
 
 def _joint_output(run: Run, rbp: str) -> dict[str, Any]:
