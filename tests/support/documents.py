@@ -83,6 +83,8 @@ def refreshed(shown: list[str], output: list[str]) -> tuple[list[str], list[str]
 
     >>> refreshed(["AUROC 0.9", "...", "wrote a"], ["AUROC 0.8", "MCC 0.5", "wrote a"])
     (['AUROC 0.8', '...', 'wrote a'], [])
+    >>> refreshed(["    ]", "]"], ["  ]", "    ]", "]"])
+    (['    ]', ']'], [])
     """
     fresh, lost, at = [], [], 0
     for line in shown:
@@ -97,10 +99,15 @@ def refreshed(shown: list[str], output: list[str]) -> tuple[list[str], list[str]
     return fresh, lost
 
 
-def _likeness(line: str, other: str) -> tuple[float, float]:
-    """Returns how alike two lines are but for their numbers, and with them; 0 to 1."""
+def _likeness(line: str, other: str) -> tuple[float, float, bool]:
+    """Returns how alike two lines are.
+
+    But for their numbers, and with them, from 0 to 1; and whether they are the same,
+    indentation included.
+    """
     words, others = (re.sub(r"[\d.,]+", "0", text).split() for text in (line, other))
-    return _ratio(words, others), _ratio(line.split(), other.split())
+    alike = _ratio(line.split(), other.split())
+    return _ratio(words, others), alike, line == other
 
 
 def _ratio(words: list[str], others: list[str]) -> float:
