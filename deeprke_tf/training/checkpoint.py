@@ -102,15 +102,17 @@ class TrainingState:
         Raises:
           UserError: Its file is missing or damaged.
         """
-        return self._load(self.n_epochs, compile=True) if self.history else None
+        if not self.history:
+            return None
+        return keras.models.load_model(self._whole_file(self.n_epochs))
 
-    def load_best_model(self) -> keras.Model:
-        """Returns the network of the best epoch, uncompiled.
+    def load_best_weights(self, model: keras.Model) -> None:
+        """Gives a network the weights of the best epoch.
 
         Raises:
-          UserError: Its file is missing or damaged.
+          UserError: Their file is missing or damaged.
         """
-        return self._load(self.best_epoch, compile=False)
+        model.load_weights(self._whole_file(self.best_epoch))
 
     def end_epoch(self, row: dict[str, Any], model: keras.Model) -> None:
         """Saves an epoch: its row of the history, weights and optimizer."""
@@ -141,13 +143,14 @@ class TrainingState:
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise UserError(f"{path} holds no history of a training.") from error
 
-    def _load(self, epoch: int, compile: bool) -> keras.Model:
+    def _whole_file(self, epoch: int) -> Path:
+        """Returns the file of an epoch's network, checked against its digest."""
         path = self._model(epoch)
         with resuming(self._directory.parent):
             if not path.exists():
                 raise UserError(f"{path} is missing.")
             require_digest(path, self._sha256.get(path.name))
-        return keras.models.load_model(path, compile=compile)
+        return path
 
     def _write_history(self) -> None:
         with files.written_aside(self._history_path) as file:

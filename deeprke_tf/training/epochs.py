@@ -81,7 +81,10 @@ def fit(
         log.flush()  # So that a run that is killed has it.
         _logger.info("%s", _epoch_line(row, settings, state.best_epoch == epoch))
     log.close()
-    return float32_copy(state.load_best_model(), task, run_config.model, vectors)
+    # Built anew: float32, whatever the precision of the training was.
+    best = _built(run_config.model, vectors, task)
+    state.load_best_weights(best)
+    return best
 
 
 def _no_measures() -> dict[str, float]:
@@ -142,15 +145,6 @@ def _built(model_config: ModelConfig, vectors: Vectors, task: Task) -> keras.Mod
         task.bound_fraction,
         vectors.get("kmer_weights"),
     )
-
-
-def float32_copy(
-    model: keras.Model, task: Task, model_config: ModelConfig, vectors: Vectors
-) -> keras.Model:
-    """Returns an uncompiled float32 network of the same weights."""
-    copy = _built(model_config, vectors, task)
-    copy.set_weights(model.get_weights())
-    return copy
 
 
 def train_epoch(

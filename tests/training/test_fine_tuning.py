@@ -55,7 +55,7 @@ def test_the_body_stays_then_learns_and_an_interruption_changes_nothing(
         interrupt_after_first_epoch(patch)
         assert train.main(resumed) == 130
     state = TrainingState(tmp_path / "two" / layout.STATE, tmp_path / "history.csv")
-    frozen = state.load_best_model()
+    frozen = state.load_model()
     assert train.main(resumed) == 0
     histories = [(tmp_path / out / "history.csv").read_text() for out in ("one", "two")]
     assert histories[0] == histories[1]
