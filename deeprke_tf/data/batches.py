@@ -41,6 +41,8 @@ class JointLabels(NamedTuple):
     weights: np.ndarray
 
 
+# AutoGraph would look through the source of each function below for nothing.
+@tf.autograph.experimental.do_not_convert
 def read_split(
     info: Dataset,
     split: str,
@@ -131,8 +133,6 @@ def _batches(
     lengths = features["sequence_kmers"].row_lengths()
     # Stable: sites of one length keep the order that shuffling gave them.
     order = tf.argsort(lengths, stable=True)
-    inputs = {name: tf.gather(features[name], order) for name in views}
-    of_sites = {name: tf.gather(features[name], order) for name in facts}
     n_batches = (tf.size(order, tf.int64) + batch_size - 1) // batch_size
     indices = tf.range(n_batches)
     if shuffle_seed is not None:
@@ -141,10 +141,10 @@ def _batches(
     def cut(
         index: tf.Tensor,
     ) -> tuple[dict[str, tf.RaggedTensor], dict[str, tf.Tensor]]:
-        some = slice(index * batch_size, (index + 1) * batch_size)
+        sites = order[index * batch_size : (index + 1) * batch_size]
         return (
-            {name: ids[some] for name, ids in inputs.items()},
-            {name: values[some] for name, values in of_sites.items()},
+            {name: tf.gather(features[name], sites) for name in views},
+            {name: tf.gather(features[name], sites) for name in facts},
         )
 
     return tf.data.Dataset.from_tensor_slices(indices).map(cut)
