@@ -59,6 +59,15 @@ def graphs_are_run_as_traced():
 
 
 @pytest.fixture(scope="session", autouse=True)
+def modules_are_no_garbage():
+    """Takes what was imported out of what each collection of garbage looks through.
+
+    Keras collects after each of several trainings: for seconds, without this.
+    """
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
 def networks_are_loaded_once():
     """Loads and compiles the network of a run once for all tests of a process."""
     if "tensorflow" not in sys.modules:
@@ -70,17 +79,37 @@ def networks_are_loaded_once():
         yield
 
 
-@pytest.fixture(autouse=True)
-def figures_are_empty(request, monkeypatch):
+class Figures:
+    """Whether figures are drawn: for tests marked `draws` and their fixtures."""
+
+    are_drawn = False
+
+
+@pytest.fixture(scope="session", autouse=True)
+def figures_are_empty():
     """Leaves the drawing of figures out where no test marked `draws` looks at them.
 
     It would take as long as the training of a small network.
     """
-    if "draws" not in request.keywords:
-        monkeypatch.setattr(
-            "matplotlib.figure.Figure.savefig",
-            lambda _figure, path, **_settings: pathlib.Path(path).touch(),
-        )
+    from matplotlib.figure import Figure
+
+    draw = Figure.savefig
+
+    def savefig(figure, path, **settings):
+        if Figures.are_drawn:
+            draw(figure, path, **settings)
+        else:
+            pathlib.Path(path).touch()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", savefig)
+        yield
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    # Before fixtures of modules, which are made for the first test that needs them.
+    Figures.are_drawn = "draws" in item.keywords
 
 
 def pytest_collection_modifyitems(items):

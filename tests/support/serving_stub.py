@@ -120,7 +120,8 @@ class Stub:
         except tf.errors.InvalidArgumentError as error:
             raise RefusedError(invalid, error.message) from error
         self.batches.append(len(next(iter(inputs.values()))))
-        return {name: output.numpy() for name, output in outputs.items()}
+        # TensorFlow's order of the outputs differs between exports.
+        return {name: output.numpy() for name, output in sorted(outputs.items())}
 
     def fault(self):
         """Returns the name of the fault of this request, or None."""
