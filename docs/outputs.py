@@ -14,6 +14,7 @@ import contextlib
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -58,12 +59,15 @@ def _bash(command: str, directory: Path) -> subprocess.Popen:
 
 
 def _run(command: str, directory: Path) -> list[str]:
-    """Runs a command to its end; returns the lines that it prints."""
+    """Runs a command to its end; returns the lines that it prints.
+
+    The machine is called "lab" in them.
+    """
     ended = _bash(command, directory)
     output = ended.communicate()[0]
     if ended.returncode:
         sys.exit(f"$ {command}\n{output}\nended with status {ended.returncode}")
-    return documents.printed(output)
+    return documents.printed(output.replace(socket.gethostname(), "lab"))
 
 
 @contextlib.contextmanager
