@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 from side_by_side import deeprke, machine, versions
 
+from deeprke_tf.explaining.known import compare, read_known
 from deeprke_tf.explaining.meme import KnownMotif, read_meme
 from deeprke_tf.system.files import write_json, written_aside
 
@@ -83,7 +84,8 @@ def main():
         explained = explain(number, known, flags)
         measured = json.loads((_run(number, flags.out) / "metrics.json").read_text())
         contents = json.loads((explained / "explain.json").read_text())
-        rows.append(row_of(number, measured, contents))
+        own = own_hit(explained, known, EXPERIMENTS[number].names)
+        rows.append({**row_of(number, measured, contents), "own": own})
     write_tables(rows, flags)
 
 
@@ -212,6 +214,33 @@ def rank_of(hits: Sequence[dict[str, Any]], names: frozenset[str]) -> int | None
     return None
 
 
+def own_hit(
+    explained: Path, known: Path, names: frozenset[str]
+) -> dict[str, Any] | None:
+    """Returns how like a protein's motif the first motif of a model is.
+
+    Args:
+      explained: Directory of `deeprke explain`.
+      known: The known motifs.
+      names: Of the protein and its closest paralogs.
+
+    Returns:
+      `name`; `rank` among the proteins, 1 for the most similar, and `n_similar`
+      proteins with q < 0.05; `q_value`. None if there is no motif.
+    """
+    motifs, all_known = read_meme(explained / "motifs.meme"), read_known(known)
+    for hits in compare(motifs[:1], all_known, most=len(all_known)):
+        own = [hit.name.split()[-1] in names for hit in hits]
+        hit = hits[own.index(True)]
+        return {
+            "name": hit.name,
+            "rank": own.index(True) + 1,
+            "q_value": hit.q_value,
+            "n_similar": sum(hit.q_value < _SIMILAR for hit in hits),
+        }
+    return None
+
+
 def _structure_of(motif: dict[str, Any]) -> dict[str, Any]:
     """Returns a motif's loops, what the model makes of them, and if both agree."""
     loop, preference = motif["preferred_loop"], motif["structure_preference"]
@@ -258,6 +287,9 @@ def _cells(row: dict[str, Any]) -> dict[str, str]:
         "first": row["consensuses"][0] if row["consensuses"] else "",
         "hits": "; ".join(f"{h['name']} {h['q_value']:.2g}" for h in row["hits"]),
         "found": "yes" if row["is_found"] else "no",
+        "own": "{name} {q_value:.2g}, {rank} of {n_similar}".format_map(row["own"])
+        if row["own"]
+        else "",
         "loop": row.get("preferred_loop") or "",
         "difference": _interval(row.get("difference")),
         **{way: _interval(effects.get(way)) for way in ("hairpin", "stem", "unpaired")},

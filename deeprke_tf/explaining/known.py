@@ -52,8 +52,12 @@ def _require_tomtom() -> None:
         ) from error
 
 
-def compare(motifs: Sequence[Motif], known: Sequence[KnownMotif]) -> list[list[Hit]]:
-    """Returns the five best hits of each motif, the best first.
+def compare(
+    motifs: Sequence[Motif | KnownMotif],
+    known: Sequence[KnownMotif],
+    most: int = _MOST_HITS,
+) -> list[list[Hit]]:
+    """Returns the best hits of each motif, the best first.
 
     A known motif's alternative name is that of its protein: of several motifs of one
     protein, the best is a hit.
@@ -62,6 +66,7 @@ def compare(motifs: Sequence[Motif], known: Sequence[KnownMotif]) -> list[list[H
       motifs: Of the model.
       known: To compare with; p-values depend on all of them, and mean little if they
         are fewer than 25.
+      most: Number of hits, at most.
 
     Raises:
       UserError: memelite is not installed.
@@ -80,16 +85,16 @@ def compare(motifs: Sequence[Motif], known: Sequence[KnownMotif]) -> list[list[H
             reverse_complement=False,
             n_jobs=1,
         )
-    return [_hits(np.clip(row, 0, 1), known) for row in np.asarray(p_values)]
+    return [_hits(np.clip(row, 0, 1), known, most) for row in np.asarray(p_values)]
 
 
-def _hits(p_values: np.ndarray, known: Sequence[KnownMotif]) -> list[Hit]:
+def _hits(p_values: np.ndarray, known: Sequence[KnownMotif], most: int) -> list[Hit]:
     q_values = stats.false_discovery_control(p_values)
     hits: dict[str, Hit] = {}
     for i in np.argsort(p_values, kind="stable"):
         name = f"{known[i].name} {known[i].alternative}".strip()
         protein = known[i].alternative or name
         hits.setdefault(protein, Hit(name, float(p_values[i]), float(q_values[i])))
-        if len(hits) == _MOST_HITS:
+        if len(hits) == most:
             break
     return list(hits.values())
