@@ -3,6 +3,8 @@ import gzip
 import json
 import random
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -180,6 +182,30 @@ def test_thousands_of_sites_stream_in_order(sequence_run, tmp_path):
         values = list(map(float, probabilities))
         assert max(values) - min(values) < 2e-6
     assert len({values[0] for values in of_sequence.values()}) > 1
+
+
+def test_few_sites_are_scored_without_tensorflow(run, sites_files, tmp_path):
+    """Loading it takes ten times as long as all the rest."""
+    out = tmp_path / "out.tsv"
+    argv = ["--model", str(run), "--sites", str(sites_files / "test.tsv")]
+    ended = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *argv, "--out", str(out)],
+        capture_output=True,
+        text=True,
+    )
+    assert ended.stdout == "{}\n", ended.stderr
+    expected = load_run(run).predict(sites_files / "test.tsv")["probability"]
+    found = [float(row["probability"]) for row in rows_of(out.read_text())]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+SCRIPT = """
+import sys
+from deeprke_tf import predict
+predict.main(sys.argv[1:])
+loaded = {"tensorflow", "keras", "jax"} & set(sys.modules)
+print(loaded or "{}")
+"""
 
 
 @pytest.mark.slow

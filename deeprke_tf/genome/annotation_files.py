@@ -6,7 +6,6 @@ only: those that matter here are few, and all of them are looked for.
 
 import contextlib
 import re
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -14,7 +13,7 @@ from urllib.parse import unquote
 
 from deeprke_tf.errors import UserError
 from deeprke_tf.rna.loci import Interval
-from deeprke_tf.system.streams import open_bytes
+from deeprke_tf.system.streams import DAMAGED, open_bytes
 
 Form = Literal["gtf", "bed12"]
 
@@ -102,7 +101,7 @@ def read_lines(path: Path, form: Form | None) -> Iterator[Line]:
                     yield from parsed(cells, n_lines)
     except OSError as error:
         raise UserError(f"Cannot read {path}: {error.strerror or error}.") from error
-    except (EOFError, IndexError, ValueError, zlib.error) as error:
+    except (*DAMAGED, IndexError, ValueError) as error:
         shown = {"gtf": "GTF or GFF3", "bed12": "BED12", None: "GTF, GFF3 or BED12"}
         cause = "too few columns" if isinstance(error, IndexError) else error
         raise UserError(

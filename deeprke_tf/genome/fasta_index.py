@@ -1,18 +1,17 @@
-"""Indexes of FASTA genomes, and plain gzip made into bgzip, in the cache directory.
+"""Indexes of FASTA genomes, and compressed files made into bgzip.
 
 Random access needs an index (`.fai`, and `.gzi` for bgzip), as `samtools faidx` makes
 it. It is made beside the genome; in the cache directory where the genome's folder
-cannot be written or has an index older than the genome. Plain gzip has no random access
-at all: it is recompressed once into the cache directory.
+cannot be written or has an index older than the genome. A file that is compressed in
+another way than by bgzip has no random access at all: it is recompressed once into the
+cache directory.
 """
 
 import contextlib
-import gzip
 import hashlib
 import io
 import logging
 import os
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -20,16 +19,16 @@ from typing import NamedTuple
 import pysam
 
 from deeprke_tf.errors import UserError
+from deeprke_tf.system import streams
 from deeprke_tf.system.cache import cache_directory
 from deeprke_tf.system.directories import make_directory
 from deeprke_tf.system.files import path_aside
-from deeprke_tf.system.streams import open_bytes
+from deeprke_tf.system.streams import DAMAGED, open_bytes
 
 logger = logging.getLogger(__name__)
 
 _BLOCK_SIZE = 1 << 22  # bytes
 _GZIP = b"\x1f\x8b"
-_DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error)
 
 
 class IndexedFasta(NamedTuple):
@@ -50,24 +49,24 @@ def indexed(path: Path) -> IndexedFasta:
     """Returns a FASTA genome with its index, which is made where it is missing.
 
     Args:
-      path: Plain, gzip or bgzip.
+      path: Plain, bgzip, or compressed in another way that `open_bytes` reads.
 
     Raises:
       UserError: The file cannot be read or indexed, or there is no place for the index.
     """
     try:
-        is_gzip = _head(path).startswith(_GZIP)
-        if is_gzip and not _is_bgzip(path):
+        is_compressed = streams.is_compressed(_head(path))
+        if is_compressed and not _is_bgzip(path):
             path = _as_bgzip(path)
         beside = _index_files(path, path.parent, path.name)
-        if _is_fresh(beside, is_gzip):
+        if _is_fresh(beside, is_compressed):
             return beside
-        is_stale = beside.fai.exists() or (is_gzip and beside.gzi.exists())
+        is_stale = beside.fai.exists() or (is_compressed and beside.gzi.exists())
         if not is_stale and os.access(path.parent, os.W_OK):
             place = beside
         else:
             place = _index_files(path, _cache(), _cache_name(path))
-        if not _is_fresh(place, is_gzip):
+        if not _is_fresh(place, is_compressed):
             _make_index(place)
         return place
     except OSError as error:
@@ -84,17 +83,18 @@ def _head(path: Path, size: int = 18) -> bytes:
 def _is_bgzip(path: Path) -> bool:
     """Tells whether the first gzip member has the extra field of bgzip."""
     head = _head(path)
-    return len(head) == 18 and head[3] & 4 != 0 and head[12:14] == b"BC"
+    is_gzip = len(head) == 18 and head.startswith(_GZIP)
+    return is_gzip and head[3] & 4 != 0 and head[12:14] == b"BC"
 
 
 def _index_files(fasta: Path, directory: Path, name: str) -> IndexedFasta:
     return IndexedFasta(fasta, directory / f"{name}.fai", directory / f"{name}.gzi")
 
 
-def _is_fresh(index: IndexedFasta, is_gzip: bool) -> bool:
+def _is_fresh(index: IndexedFasta, is_bgzip: bool) -> bool:
     """Tells whether the index is there and not older than the genome."""
     made = index.fasta.stat().st_mtime
-    files = (index.fai, index.gzi) if is_gzip else (index.fai,)
+    files = (index.fai, index.gzi) if is_bgzip else (index.fai,)
     return all(file.exists() and file.stat().st_mtime >= made for file in files)
 
 
@@ -153,7 +153,7 @@ def _refuse_odd_records(path: Path) -> None:
                         "be unique."
                     )
                 names.add(name)
-        except _DAMAGED as error:
+        except DAMAGED as error:
             raise UserError(
                 f"The genome {path} is cut off or damaged ({error})."
             ) from error
@@ -193,21 +193,22 @@ def _quiet_htslib() -> Iterator[None]:
 
 
 def _as_bgzip(path: Path) -> Path:
-    """Recompresses plain gzip; returns the file in the cache directory."""
+    """Recompresses a compressed file; returns the file in the cache directory."""
     target = _cache() / _cache_name(path)
     if target.exists():
         return target
     logger.info(
-        "%s is plain gzip, which cannot be read at any position; it is recompressed "
-        "once as bgzip: %s",
+        "%s is compressed, but not by bgzip, and cannot be read at any position; it is "
+        "recompressed once: %s",
         *(path, target),
     )
-    with path_aside(target) as partial, gzip.open(path) as source:
+    with path_aside(target) as partial, contextlib.ExitStack() as closing:
         try:
+            source = open_bytes(path, closing)
             with pysam.BGZFile(str(partial), "wb", None) as file:
                 while block := source.read(_BLOCK_SIZE):
                     file.write(block)
-        except _DAMAGED as error:
+        except DAMAGED as error:
             raise UserError(
                 f"The genome {path} is cut off or damaged ({error})."
             ) from error

@@ -21,7 +21,7 @@ class ExtractionFlags:
     peaks: tuple[Path, ...]
     """Peaks: BED with 3 to 12 columns, narrowPeak or broadPeak, plain or gzip."""
     genome: Path
-    """Genome: FASTA (plain, gzip or bgzip) or UCSC 2bit."""
+    """Genome: FASTA (plain, bgzip, gzip, bzip2 or xz) or UCSC 2bit."""
     out: Path
     """Directory to make."""
     gtf: Path | None = None

@@ -97,9 +97,9 @@ def open_genome(path: str | Path) -> Genome:
     """Opens a genome.
 
     Args:
-      path: FASTA, plain, gzip or bgzip, or UCSC 2bit; recognized from the content. A
-        missing index is made, beside the file or in the cache directory; plain gzip is
-        recompressed there, once.
+      path: FASTA, plain, bgzip, gzip, bzip2 or xz, or UCSC 2bit; recognized from the
+        content. A missing index is made, beside the file or in the cache directory;
+        what is compressed, but not by bgzip, is recompressed there, once.
 
     Raises:
       UserError: The file cannot be read, or is neither.

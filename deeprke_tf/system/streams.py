@@ -18,7 +18,9 @@ _UTF8_MARK = b"\xef\xbb\xbf"
 _BUFFER_SIZE = 1 << 17  # bytes
 _LONGEST_LINE = 1 << 20  # bytes; a binary file may have no line end at all
 _MOST_COMPRESSIONS = 3
-_DAMAGED = (EOFError, OSError, zlib.error, lzma.LZMAError)
+# What reading compressed data that are cut off or damaged raises; bzip2 an OSError.
+DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError)
+_DAMAGED = (*DAMAGED, OSError)
 
 
 @runtime_checkable
@@ -152,6 +154,15 @@ def unreadable(
     line = getattr(error, "line", None) or (lines and lines.line_of(error))
     place = f" from line {line} on" if line else ""
     return UserError(f"{name} cannot be read{place}: {cause}.")
+
+
+def is_compressed(head: bytes) -> bool:
+    """Tells by the first bytes of a file whether `open_bytes` decompresses it.
+
+    >>> is_compressed(gzip.compress(b">site")), is_compressed(b">site")
+    (True, False)
+    """
+    return any(head.startswith(magic) for magic in _OPENERS)
 
 
 def replay(head: bytes, rest: io.BufferedIOBase) -> io.BufferedReader:

@@ -1,4 +1,6 @@
+import bz2
 import gzip
+import lzma
 import os
 import random
 
@@ -17,6 +19,9 @@ RECORDS = {
 }
 
 
+COMPRESSED = {"gzip": gzip.compress, "bzip2": bz2.compress, "xz": lzma.compress}
+
+
 def text_of(records, width=60, line_end="\n"):
     lines = []
     for name, letters in records.items():
@@ -31,14 +36,14 @@ def write(path, kind):
     elif kind == "bgzip":
         with pysam.BGZFile(str(path), "wb", None) as file:
             file.write(text_of(RECORDS))
-    elif kind == "gzip":
-        path.write_bytes(gzip.compress(text_of(RECORDS)))
+    elif kind in COMPRESSED:
+        path.write_bytes(COMPRESSED[kind](text_of(RECORDS)))
     else:
         path.write_bytes(text_of(RECORDS, line_end="\r\n" if kind == "CRLF" else "\n"))
     return path
 
 
-@pytest.mark.parametrize("kind", ["plain", "CRLF", "gzip", "bgzip", "2bit"])
+@pytest.mark.parametrize("kind", ["plain", "CRLF", *COMPRESSED, "bgzip", "2bit"])
 def test_all_formats_give_the_same_letters(kind, tmp_path):
     rng = random.Random(2)
     for _again in range(2):  # with an index, the second time
@@ -129,6 +134,7 @@ def test_another_genome_of_the_same_name_is_indexed_again(tmp_path, cache):
         (b">chr1\nACGT\nACGTA\nACG\n", "all lines of a record .* same length"),
         (b">chr1\nACGT\n\nACG\n", "same length"),
         (gzip.compress(text_of(RECORDS))[:300], "cut off or damaged"),
+        (b"\xfd7zXZ\0damaged, not a stream", "cut off or damaged"),
         (b"\x43\x27\x41\x1a damaged", "2bit file is damaged"),
         (b"PK\x03\x04", "zip archive"),
     ],

@@ -179,6 +179,7 @@ GTFS = {
     "GFF3 with a sequence": exon(150, 300, "Parent=t") + "##FASTA\n" + GENOME,
     "not text": b"\xff\xfe\x00\x01",
     "damaged gzip": gzip.compress(exon(150, 300).encode() * 50)[:40],
+    "damaged xz": b"\xfd7zXZ\0damaged, not a stream",
 }
 
 
