@@ -81,8 +81,8 @@ class PredictFlags:
     """Runs or ensembles of `deeprke train`, or names that `deeprke models` lists: one,
     or several to average."""
     rbp: tuple[str, ...] = ()
-    """Of a joint run: the RBPs to predict, by default all. The table then has the
-    column `rbp` and a row for each site and RBP."""
+    """Of a joint run, also a served one: the RBPs to predict, by default all. The table
+    then has the column `rbp` and a row for each site and RBP."""
     wide: bool = False
     """Of a joint run: a row for each site, with the probability of each RBP in a column
     of its own."""
@@ -163,7 +163,9 @@ def predict(flags: PredictFlags, beam_flags: Sequence[str] = ()) -> None:
         )
         called = ""
         if predictor.rbps:
-            called = f", {len(predictor.rbps)} RBPs, {written.n_bound} called bound"
+            called = f", {len(predictor.rbps)} RBPs"
+            if flags.server is None or flags.threshold is not None:
+                called += f", {written.n_bound} called bound"
         elif predictor.threshold is not None:
             called = f", {written.n_bound} called bound at {predictor.threshold:.4f}"
     print(
@@ -251,11 +253,12 @@ def _predictor(
 ) -> contextlib.AbstractContextManager[Predictor]:
     require_positive(max_length=flags.max_length, batch_size=flags.batch_size)
     calling = _calling(flags)
+    is_one = len(flags.rbp) == 1 and not flags.wide
     if flags.server is not None:
         return predictor_of_server(
-            flags.server, flags.requests, flags.fold, flags.batch_size, flags.threshold
+            *(flags.server, flags.requests, flags.fold, flags.batch_size),
+            *(flags.threshold, flags.rbp, is_one),
         )
-    is_one = len(flags.rbp) == 1 and not flags.wide
     run = api.load_run(*flags.model, rbp=flags.rbp[0] if is_one else None)
     if isinstance(run, api.JointRun):
         predictor = joint_predictor_of(

@@ -6,6 +6,8 @@ from typing import Any, TypeAlias
 from deeprke_tf.errors import UserError
 
 SIGNATURE = "serving_default"
+# Of a joint model: gives the names of its RBPs.
+RBPS_SIGNATURE = "rbps"
 PROBABILITY = "probability"
 CALIBRATED = "calibrated_probability"
 SD = "probability_sd"
@@ -58,11 +60,6 @@ def describe_model(signatures: Any, url: str) -> tuple[bool, tuple[str, ...]]:
     # Early exports lack the calibrated probability; only ensembles have a standard
     # deviation.
     asked = [PROBABILITY, *(name for name in (CALIBRATED, SD) if name in outputs)]
-    if "rbps" in signatures:
-        raise UserError(
-            f"{url} serves a joint model, and `server` takes a model of one RBP; "
-            "export one with --rbp."
-        )
     if inputs != texts or any(outputs.get(name) != "DT_FLOAT" for name in asked):
         raise UserError(
             f"{url} does not serve a model of `deeprke export`: {SIGNATURE} takes "
@@ -72,33 +69,56 @@ def describe_model(signatures: Any, url: str) -> tuple[bool, tuple[str, ...]]:
     return structure, tuple(asked)
 
 
-def checked(answer: Any, n_sites: int, url: str) -> list[float]:
-    """Returns the probabilities of one output; NaN for rows that are no valid site.
+def checked(answer: Any, n_sites: int, url: str, n_rbps: int = 1) -> list[list[float]]:
+    """Returns the rows of one output; NaN in rows that are no valid site.
 
     >>> checked([[0.25], [float("nan")]], n_sites=2, url="")
-    [0.25, nan]
+    [[0.25], [nan]]
 
     Raises:
-      UserError: The output does not have one probability for each site.
+      UserError: The output does not have one probability for each site and RBP.
     """
     rows = answer if isinstance(answer, list) else []
-    probabilities = [
-        row[0]
+    is_right = len(rows) == n_sites and all(
+        isinstance(row, list)
+        and len(row) == n_rbps
+        and all(type(value) in (int, float) for value in row)
         for row in rows
-        if isinstance(row, list) and len(row) == 1 and type(row[0]) in (int, float)
-    ]
-    if not len(probabilities) == len(rows) == n_sites:
+    )
+    if not is_right:
+        many = f"{n_rbps} probabilities" if n_rbps > 1 else "one probability"
         raise UserError(
             f"{url} answered {shorten(str(answer))} for {n_sites} sites; expected "
-            "rows of one probability, as many as sites."
+            f"rows of {many}, as many as sites."
         )
-    for probability in probabilities:
-        # Not isnan, which fails for integers of hundreds of digits.
-        if not (0 <= probability <= 1 or probability != probability):
-            raise UserError(
-                f"{url} answered a probability of {shorten(str(probability))}."
-            )
-    return probabilities
+    for row in rows:
+        for probability in row:
+            # Not isnan, which fails for integers of hundreds of digits.
+            if not (0 <= probability <= 1 or probability != probability):
+                raise UserError(
+                    f"{url} answered a probability of {shorten(str(probability))}."
+                )
+    return rows
+
+
+def checked_names(answer: Any, url: str) -> tuple[str, ...]:
+    """Returns the names of the RBPs of a joint model.
+
+    >>> checked_names([["QKI", "PUM2"]], url="")
+    ('QKI', 'PUM2')
+
+    Raises:
+      UserError: The answer is no row of different names.
+    """
+    row = answer[0] if isinstance(answer, list) and len(answer) == 1 else None
+    names = row if isinstance(row, list) else []
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise UserError(
+            f"{url} answered {shorten(str(answer))}; expected the names of its RBPs."
+        )
+    if len(set(names)) < len(names):
+        raise UserError(f"{url} has two RBPs of one name: {shorten(str(names))}.")
+    return tuple(names)
 
 
 def too_large(url: str) -> UserError:

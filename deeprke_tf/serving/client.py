@@ -14,17 +14,19 @@ sends letters to the signature `serving_default`; the server computes the k-mers
 import concurrent.futures
 import itertools
 import math
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, TypeAlias
 
 from deeprke_tf.rna.folding import FoldingPool
 from deeprke_tf.rna.sites import Site, SkippedSite, skip_site
 from deeprke_tf.serving.answers import (
     CALIBRATED,
     PROBABILITY,
+    RBPS_SIGNATURE,
     SD,
     Inputs,
     checked,
+    checked_names,
     describe_model,
 )
 from deeprke_tf.serving.protocol import Client, RequestSettings
@@ -44,6 +46,7 @@ class ServedModel:
       reads_structure: Whether the model takes a dot-bracket with each sequence.
       outputs: Names of the outputs to ask for: `probability`, `calibrated_probability`
         unless the export is too old, and `probability_sd` of an ensemble.
+      rbps: Of a joint model: the names of the RBPs, in the order of its outputs.
 
     Raises:
       UserError: The URL has another form, the server cannot be reached, or it serves a
@@ -56,6 +59,9 @@ class ServedModel:
         self._client = _client(url, settings)
         self.version, signatures = self._client.describe()
         self.reads_structure, self.outputs = describe_model(signatures, url)
+        self.rbps: tuple[str, ...] = ()
+        if RBPS_SIGNATURE in signatures:
+            self.rbps = checked_names(self._client.ask_names(), url)
 
     def __enter__(self) -> "ServedModel":
         return self
@@ -68,6 +74,7 @@ class ServedModel:
         sites: Iterable[Site | SkippedSite],
         pool: FoldingPool | None,
         batch_size: int = 256,
+        rbps: Sequence[str] = (),
     ) -> Iterator["ScoredSite"]:
         """Scores sites as they come, some thousand at a time.
 
@@ -78,10 +85,12 @@ class ServedModel:
           pool: Folds with the settings of the training data; may be None for a model
             without structure.
           batch_size: Sites in a request; servers have a limit.
+          rbps: Of a joint model, names of its RBPs; all by default.
 
         Yields:
-          Each site in order with its probabilities. A site that the server cannot
-          score becomes a skipped site; skipped sites have NaN.
+          Each site in order with its probabilities, of a joint model once for each
+          RBP. A site that the server cannot score becomes a skipped site; skipped sites
+          have NaN.
 
         Raises:
           UserError: The server refuses, fails on every try, or sends no valid answer.
@@ -91,11 +100,16 @@ class ServedModel:
         chunks = iter(lambda: list(itertools.islice(stream, SITES_AT_ONCE)), [])
         asked = (self._ask(chunk, pool, batch_size, threads) for chunk in chunks)
         try:
-            scored = itertools.chain.from_iterable(map(_scored, _one_ahead(asked)))
-            for row, (site, answer) in enumerate(scored, start=1):
-                if isinstance(site, Site) and math.isnan(answer[0]):
+            n_rbps = len(self.rbps) or 1
+            scored = itertools.chain.from_iterable(
+                _scored(some, n_rbps) for some in _one_ahead(asked)
+            )
+            for row, (site, answers) in enumerate(scored, start=1):
+                if isinstance(site, Site) and math.isnan(answers[0][0]):
                     site = skip_site(site.name, row, NOT_SCORED, _NOT_SCORED_DETAIL)
-                yield ScoredSite(site, *answer)
+                for rbp in rbps or self.rbps or ("",):
+                    place = self.rbps.index(rbp) if rbp else 0
+                    yield ScoredSite(site, *answers[place], rbp)
         finally:
             threads.shutdown(cancel_futures=True)
 
@@ -128,18 +142,25 @@ class ServedModel:
             inputs["dot_bracket"] = pool.structures_of(sites)
         return inputs
 
-    def _probabilities(self, inputs: Inputs) -> list[tuple[float, ...]]:
-        """Returns the probabilities of a `ScoredSite` for each site of a batch."""
-        n_sites = len(inputs["sequence"])
-        answer = self._client.ask(inputs, self.outputs)
-        unknown = [math.nan] * n_sites
-        columns = [
-            checked(answer[name], n_sites, self.url)
+    def _probabilities(self, inputs: Inputs) -> list["Answers"]:
+        """Returns the probabilities of a batch, site by site."""
+        n_sites, n_rbps = len(inputs["sequence"]), len(self.rbps) or 1
+        answer = self._client.ask(inputs, self.outputs, n_rbps)
+        unknown = [[math.nan] * n_rbps] * n_sites
+        outputs = [
+            checked(answer[name], n_sites, self.url, n_rbps)
             if name in self.outputs
             else unknown
             for name in (PROBABILITY, CALIBRATED, SD)
         ]
-        return list(zip(*columns, strict=True))
+        return [
+            list(zip(*of_site, strict=True))
+            for of_site in zip(outputs[0], outputs[1], outputs[2], strict=True)
+        ]
+
+
+# The probabilities of a `ScoredSite` for each RBP.
+Answers: TypeAlias = list[tuple[float, float, float]]
 
 
 class ScoredSite(NamedTuple):
@@ -150,12 +171,14 @@ class ScoredSite(NamedTuple):
       probability: In [0, 1]; NaN for a skipped site.
       calibrated_probability: In [0, 1]; NaN also where the model lacks this output.
       probability_sd: At least 0; NaN also where the model is no ensemble.
+      rbp: Of a joint model, the RBP; else empty.
     """
 
     site: Site | SkippedSite
     probability: float
     calibrated_probability: float = math.nan
     probability_sd: float = math.nan
+    rbp: str = ""
 
 
 class _Asked(NamedTuple):
@@ -167,14 +190,13 @@ class _Asked(NamedTuple):
     """
 
     sites: list[Site | SkippedSite]
-    requests: list[tuple[list[int], concurrent.futures.Future[list[tuple[float, ...]]]]]
+    requests: list[tuple[list[int], concurrent.futures.Future[list[Answers]]]]
 
 
-def _scored(
-    asked: _Asked,
-) -> Iterator[tuple[Site | SkippedSite, tuple[float, ...]]]:
+def _scored(asked: _Asked, n_rbps: int) -> Iterator[tuple[Site | SkippedSite, Answers]]:
     """Yields sites with their outputs; NaN for skipped sites."""
-    answers: list[tuple[float, ...]] = [(math.nan,)] * len(asked.sites)
+    unknown = [(math.nan, math.nan, math.nan)] * n_rbps
+    answers: list[Answers] = [unknown] * len(asked.sites)
     for places, future in asked.requests:
         for place, answer in zip(places, future.result(), strict=True):
             answers[place] = answer

@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import grpc
@@ -14,6 +14,7 @@ from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2
 from deeprke_tf.errors import UserError
 from deeprke_tf.serving.answers import (
     LARGEST_ANSWER,
+    RBPS_SIGNATURE,
     SIGNATURE,
     Inputs,
     matched_url,
@@ -93,9 +94,24 @@ class GrpcClient:
         self._spec = {"name": self._spec["name"], "version": {"value": version}}
         return version, by_name.get("signature_def")
 
-    def ask(self, inputs: Inputs, outputs: Sequence[str]) -> dict[str, Any]:
+    def ask(
+        self, inputs: Inputs, outputs: Sequence[str], n_rbps: int = 1
+    ) -> dict[str, Any]:
         """Returns the named outputs for a batch, as nested lists."""
-        spec = {**self._spec, "signature_name": SIGNATURE}
+        found = self._predicted(SIGNATURE, inputs, outputs)
+        shape = [len(inputs["sequence"]), n_rbps]
+        return {name: self._rows(found[name], shape) for name in outputs}
+
+    def ask_names(self) -> Any:
+        """Returns the names of the RBPs of a joint model, in a list of one list."""
+        tensor = self._predicted(RBPS_SIGNATURE, {"any": [""]}, ["rbp"])["rbp"]
+        return [[name.decode(errors="replace") for name in tensor.string_val]]
+
+    def _predicted(
+        self, signature: str, inputs: Inputs, outputs: Sequence[str]
+    ) -> Mapping[str, Any]:
+        """Returns the named outputs, as tensor messages."""
+        spec = {**self._spec, "signature_name": signature}
         request = predict_pb2.PredictRequest(model_spec=spec, output_filter=outputs)
         for name, values in inputs.items():
             request.inputs[name].CopyFrom(tf.make_tensor_proto(values, tf.string))
@@ -103,27 +119,26 @@ class GrpcClient:
         for name in outputs:
             if name not in answer.outputs:
                 raise UserError(f"{self._url} answered without the output {name}.")
-        n_sites = len(inputs["sequence"])
-        return {name: self._rows(answer.outputs[name], n_sites) for name in outputs}
+        return answer.outputs
 
     def close(self) -> None:
         """Closes the channel."""
         self._channel.close()
 
-    def _rows(self, tensor: Any, n_sites: int) -> list[list[float]]:
+    def _rows(self, tensor: Any, expected: list[int]) -> list[list[float]]:
         """Returns an output as nested lists.
 
         Raises:
-          UserError: It does not hold one float for each site.
+          UserError: It does not hold floats of the expected shape.
         """
         shape = [dim.size for dim in tensor.tensor_shape.dim]
         # First the shape: a few bytes can claim one that no memory would hold.
-        if shape == [n_sites, 1] and tensor.dtype == tf.float32.as_datatype_enum:
+        if shape == expected and tensor.dtype == tf.float32.as_datatype_enum:
             with contextlib.suppress(ValueError):  # fewer or more values than that
                 return tf.make_ndarray(tensor).tolist()
         raise UserError(
             f"{self._url} answered a tensor of shape {shorten(str(shape))} that does "
-            f"not hold the probabilities of {n_sites} sites."
+            f"not hold the probabilities of {expected[0]} sites."
         )
 
     def _answer(self, method: str, request: Message, answer: Answer) -> Answer:

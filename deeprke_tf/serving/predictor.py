@@ -1,10 +1,12 @@
 """A predictor that asks a server, used like the predictor of a run."""
 
 import contextlib
+import dataclasses
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from deeprke_tf.config import FoldSettings
+from deeprke_tf.errors import UserError
 from deeprke_tf.rna.folding import FoldingPool
 from deeprke_tf.rna.sites import Site, SkippedSite
 from deeprke_tf.runs.predictor import Predictor, prediction_of
@@ -23,6 +25,8 @@ def predictor_of_server(
     fold: FoldSettings,
     batch_size: int,
     threshold: float | None,
+    rbps: Sequence[str] = (),
+    as_one: bool = False,
 ) -> Iterator[Predictor]:
     """Connects to a served model.
 
@@ -32,11 +36,19 @@ def predictor_of_server(
       fold: How the training sites of the model were folded.
       batch_size: Sites in a request.
       threshold: Probability from which a site is called bound; None: not known.
+      rbps: Of a joint model, names of RBPs; all by default.
+      as_one: Whether the one name in `rbps` makes it a model of one RBP.
 
     Raises:
-      UserError: The server cannot be reached, or serves another kind of model.
+      UserError: The server cannot be reached, serves another kind of model, or one
+        without such an RBP.
     """
     with ServedModel(url, settings) as served:
+        names = tuple(dict.fromkeys(rbps)) or served.rbps
+        for name in names:
+            if name not in served.rbps:
+                has = ", ".join(served.rbps) or "one RBP only: leave `rbp` out"
+                raise UserError(f"{url} has no RBP {name!r}; it has {has}.")
         logger.info("asking %s, version %s", url, served.version)
         chosen = "not known: a server reports none, give --threshold"
         if threshold is not None:
@@ -50,8 +62,10 @@ def predictor_of_server(
         def score(
             sites: Iterable[Site | SkippedSite], pool: FoldingPool | None
         ) -> Iterator[Prediction]:
-            for scored in served.score(sites, pool, batch_size):
-                yield prediction_of(*scored, threshold)
+            for site, *scores, rbp in served.score(sites, pool, batch_size, names):
+                probability, calibrated, sd = scores
+                prediction = prediction_of(site, probability, calibrated, sd, threshold)
+                yield dataclasses.replace(prediction, rbp=rbp)
 
         yield Predictor(
             score,
@@ -64,4 +78,5 @@ def predictor_of_server(
             fold=fold if served.reads_structure else None,
             threshold=threshold,
             has_sd=SD in served.outputs,
+            rbps=() if as_one else names,
         )

@@ -49,8 +49,13 @@ class Client(Protocol):
         Signatures are SignatureDef messages as JSON.
         """
 
-    def ask(self, inputs: Inputs, outputs: Sequence[str]) -> dict[str, Any]:
+    def ask(
+        self, inputs: Inputs, outputs: Sequence[str], n_rbps: int = 1
+    ) -> dict[str, Any]:
         """Returns the named outputs for a batch, as nested lists."""
+
+    def ask_names(self) -> Any:
+        """Returns the names of the RBPs of a joint model, in a list of one list."""
 
     def close(self) -> None:
         """Closes all connections."""

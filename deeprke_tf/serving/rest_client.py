@@ -14,6 +14,7 @@ from requests.adapters import HTTPAdapter
 from deeprke_tf.errors import UserError
 from deeprke_tf.serving.answers import (
     LARGEST_ANSWER,
+    RBPS_SIGNATURE,
     SIGNATURE,
     Inputs,
     matched_url,
@@ -69,10 +70,21 @@ class RestClient:
         self._url = f"{self._model}/versions/{version}"
         return version, signatures
 
-    def ask(self, inputs: Inputs, outputs: Sequence[str]) -> dict[str, Any]:
+    def ask(
+        self, inputs: Inputs, outputs: Sequence[str], n_rbps: int = 1
+    ) -> dict[str, Any]:
         """Returns the named outputs for a batch, as nested lists."""
+        return self._predicted(SIGNATURE, inputs, outputs)
+
+    def ask_names(self) -> Any:
+        """Returns the names of the RBPs of a joint model, in a list of one list."""
+        return self._predicted(RBPS_SIGNATURE, {"any": [""]}, ["rbp"])["rbp"]
+
+    def _predicted(
+        self, signature: str, inputs: Inputs, outputs: Sequence[str]
+    ) -> dict[str, Any]:
         url = f"{self._url}:predict"
-        body = {"signature_name": SIGNATURE, "inputs": inputs}
+        body = {"signature_name": signature, "inputs": inputs}
         answer = self._answer("POST", url, body)
         found = answer.get("outputs") if isinstance(answer, dict) else None
         if isinstance(found, list) and len(outputs) == 1:

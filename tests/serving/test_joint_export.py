@@ -7,6 +7,9 @@ import pytest
 import tensorflow as tf
 
 import deeprke_tf as dk
+from deeprke_tf.serving.answers import checked_names
+from tests.support import serving_stub
+from tests.support.served_run import rows_of, run_predict
 
 pytest_plugins = ["tests.support.run_fixtures"]
 
@@ -30,6 +33,67 @@ def test_a_served_joint_model_gives_the_probabilities_of_all_rbps(version, joint
         )
     names = loaded.signatures["rbps"](any=tf.constant(["", ""]))["rbp"].numpy()
     assert names.tolist() == [[b"A", b"B"]] * 2
+
+
+@pytest.fixture(scope="module")
+def sites(tmp_path_factory):
+    path = tmp_path_factory.mktemp("sites") / "rnas.txt"
+    path.write_text("".join(f">{i}\n{rna}\n" for i, rna in enumerate([*RNAS, "NNNNN"])))
+    return path
+
+
+@pytest.fixture(scope="module")
+def urls(version):
+    with serving_stub.urls(serving_stub.Stub(version.parent)) as urls:
+        yield urls
+
+
+@pytest.mark.parametrize("protocol", ["REST", "gRPC"])
+@pytest.mark.parametrize(
+    "flags",
+    [[], ["--rbp", "B", "A"], ["--rbp", "B"], ["--wide"], ["--wide", "--rbp", "B"]],
+    ids=" ".join,
+)
+def test_a_server_gives_the_table_of_the_joint_run(
+    urls, protocol, flags, joint_run, sites, tmp_path
+):
+    flags = [*flags, "--threshold", "0.4"]
+    assert run_predict(sites, tmp_path / "local", "--model", joint_run, *flags) == 0
+    asked = [*flags, "--server", urls[protocol], "--batch-size", "2"]
+    assert run_predict(sites, tmp_path / "served", *asked) == 0
+    found, expected = rows_of(tmp_path / "served"), rows_of(tmp_path / "local")
+    assert [list(row) for row in found] == [list(row) for row in expected]
+    for row, like in zip(found, expected, strict=True):
+        for column, text in like.items():
+            if column == "skipped":
+                assert bool(row[column]) == bool(text)
+            elif text.startswith("0.") or text.startswith("1."):
+                assert float(row[column]) == pytest.approx(float(text), abs=1e-5)
+            else:
+                assert row[column] == text
+
+
+def test_an_rbp_that_the_served_model_lacks_is_named(urls, sites, tmp_path, capsys):
+    flags = ["--server", urls["REST"], "--rbp", "C"]
+    assert run_predict(sites, tmp_path / "out", *flags) == 1
+    assert "has no RBP 'C'; it has A, B." in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ([], "expected the names"),
+        ([["A"], ["B"]], "expected the names"),
+        ([["A", ""]], "expected the names"),
+        ([["A", 3]], "expected the names"),
+        ("A", "expected the names"),
+        ([["A", "A"]], "two RBPs of one name"),
+    ],
+)
+def test_odd_names_of_a_server_are_refused(answer, message):
+    with pytest.raises(dk.UserError, match=message):
+        checked_names(answer, "http://host:8501/v1/models/M")
 
 
 def test_the_card_names_threshold_and_measures_of_each_rbp(version, joint_run):

@@ -22,7 +22,6 @@ import time
 from pathlib import Path
 
 import grpc
-import numpy as np
 import tensorflow as tf
 from google.protobuf import json_format
 from tensorflow.core.protobuf import saved_model_pb2
@@ -237,6 +236,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 def _shortest(values):
     """Nested lists of the shortest decimals of float32, as TF Serving writes them."""
+    if values.dtype == object:
+        return [[text.decode() for text in row] for row in values]
     return [[float(str(value)) for value in row] for row in values]
 
 
@@ -312,7 +313,7 @@ class _Servicer(service.PredictionServiceServicer):
             context.abort(error.code, str(error))
         answer = predict_pb2.PredictResponse()
         for name in request.output_filter or outputs:
-            values = np.asarray(outputs[name], np.float32)
+            values = outputs[name]
             answer.outputs[name].CopyFrom(tf.make_tensor_proto(values))
         return answer
 
