@@ -211,6 +211,8 @@ def _predict_with_beam(flags: PredictFlags, beam_flags: Sequence[str]) -> None:
         fold_cache=flags.fold_cache,
         strict=flags.strict,
         overwrite=flags.beam.overwrite,
+        rbps=flags.rbp,
+        wide=flags.wide,
         **_calling(flags),
     )
     lines = [
@@ -220,11 +222,17 @@ def _predict_with_beam(flags: PredictFlags, beam_flags: Sequence[str]) -> None:
     for model in contents["models"]:
         n_shards = len(model["shards"])
         lines.append(
-            f"{model['name']}: {model['n_bound']} called bound at "
-            f"{model['threshold']:.4f}, {sum(model['skipped'].values())} skipped, "
+            f"{model['name']}: {model['n_bound']} called bound{_at(model)}, "
+            f"{sum(model['skipped'].values())} skipped, "
             f"{n_shards} shard{'s' if n_shards > 1 else ''}"
         )
     print(*lines, f"wrote {flags.out}", sep="\n", file=sys.stderr)
+
+
+def _at(model: dict[str, Any]) -> str:
+    if "threshold" in model:
+        return f" at {model['threshold']:.4f}"
+    return f" of {len(model['thresholds'])} RBPs"
 
 
 def _check(flags: PredictFlags) -> None:

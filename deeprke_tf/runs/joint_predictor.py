@@ -85,6 +85,7 @@ def joint_predictor_of(
         note="; ".join(f"{n}: {c.doubt}" for n, c in callings.items() if c.doubt),
         longest_site=run.longest_site,
         rbps=names,
+        thresholds=tuple(thresholds),
     )
 
 

@@ -42,6 +42,7 @@ class Predictor:
       note: Why the threshold may miss its target; may be empty.
       longest_site: Longest training site, in nucleotides; None: not known.
       rbps: Of a joint run: each site has a prediction for each of these.
+      thresholds: Of a joint run: of each of these.
     """
 
     score: Score
@@ -53,6 +54,7 @@ class Predictor:
     note: str = ""
     longest_site: int | None = None
     rbps: tuple[str, ...] = ()
+    thresholds: tuple[float, ...] = ()
 
 
 def predictor_of(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from deeprke_tf import config
+from deeprke_tf import api, config
 from deeprke_tf.data.encoding import Encoding
 from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation.calling import GIVEN, OF_MODEL, Calling
@@ -27,8 +27,8 @@ _OUTPUTS = ("probability", "calibrated_probability", "probability_sd")
 _VIEWS = ("sequence_kmers", "structure_kmers")
 
 # From encoded sites, the k-mer ids of each by view, to the outputs of a model, float
-# [n_sites, n_outputs]: probability, calibrated probability, and for an ensemble the
-# standard deviation.
+# [n_sites, n_rbps, n_outputs]: probability, calibrated probability, and for an ensemble
+# the standard deviation.
 Scorer = Callable[[Sequence[dict[str, np.ndarray]]], np.ndarray]
 
 
@@ -42,10 +42,12 @@ class Model:
       encoding: How its k-mer ids are made.
       views: The features of a site that it reads.
       has_sd: Whether it is an ensemble.
-      threshold: Probability from which a site is called bound.
+      thresholds: Probability from which a site is called bound, for each RBP.
       comments: Model, threshold and calibration, one line each.
       sha256: Digest of the weights.
       load: Loads the network; its argument is the batch size.
+      rbps: Of a joint model: the RBPs of its tables, which have a row for each site and
+        RBP.
     """
 
     name: str
@@ -53,14 +55,16 @@ class Model:
     encoding: Encoding
     views: tuple[str, ...]
     has_sd: bool
-    threshold: float
+    thresholds: tuple[float, ...]
     comments: tuple[str, ...]
     sha256: str | None
     load: Callable[[int], Scorer]
+    rbps: tuple[str, ...] = ()
 
 
 def find(
     path: str,
+    rbps: Sequence[str] = (),
     threshold: float | None = None,
     target: Target | None = None,
     prior: float | None = None,
@@ -71,20 +75,23 @@ def find(
     Args:
       path: A run or an ensemble, or its name; a version of an exported model, or the
         directory of all versions, for the newest.
+      rbps: Of a joint model: names of RBPs, all by default. With one, the table is that
+        of a model of one RBP.
       threshold: Decision threshold; None: that of the model.
       target: For a run, the target of its threshold; see `predictor.target_of`.
       prior: For a run, the fraction of bound sites to expect.
       calibrate: For a run, whether to apply the calibration.
 
     Raises:
-      UserError: There is no model, it cannot be read, or an exported model is asked for
-        a target, a prior or no calibration.
+      UserError: There is no model, or no such RBP, it cannot be read, or an exported
+        model is asked for a target, a prior or no calibration.
     """
     path = path.rstrip("/")
     if "://" not in path:
         path = str(catalog.resolve(path))
     if "://" not in path and (Path(path) / layout.MANIFEST).is_file():
-        return _run(Path(path).resolve(), threshold, target, prior, calibrate)
+        calling = (threshold, target, prior, calibrate)
+        return _run(Path(path).resolve(), tuple(rbps), *calling)
     card = files.BeamFile(f"{path}/{_CARD}")
     if not card.exists():
         versions = [name for name in files.names_in(path) if name.isdecimal()]
@@ -102,40 +109,64 @@ def find(
             "run."
         )
     try:
-        return _export(path, card, threshold)
+        return _export(path, card, rbps, threshold)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{card} cannot be read ({error}); export the model again."
         ) from error
 
 
-def _run(path: Path, threshold, target, prior, calibrate) -> Model:
+def _run(path: Path, rbps, threshold, target, prior, calibrate) -> Model:
     tensorflow.import_tensorflow()
+    from deeprke_tf.runs.joint_predictor import joint_predictor_of
     from deeprke_tf.runs.predictor import predictor_of
-    from deeprke_tf.runs.run import Run
 
-    run = Run.load(path)
-    predictor = predictor_of(
-        run, threshold=threshold, target=target, prior=prior, calibrate=calibrate
-    )
+    run = _loaded(path, rbps)
+    calling = {"threshold": threshold, "target": target}
+    calling |= {"prior": prior, "calibrate": calibrate}
+    if isinstance(run, api.JointRun):
+        predictor = joint_predictor_of(run, rbps, **calling)
+        thresholds = predictor.thresholds
+    else:
+        predictor = predictor_of(run, **calling)
+        thresholds = (run.calling(threshold, target, prior).threshold,)
     return Model(
         *(run.name, str(path), run.encoding, run.views, predictor.has_sd),
-        threshold=run.calling(threshold, target, prior).threshold,
+        thresholds=thresholds,
         comments=tuple(predictor.comments),
-        sha256=run.model_sha256,
-        load=functools.partial(_load_run, path, predictor.has_sd, prior, calibrate),
+        sha256=run.manifest.get("model_sha256"),
+        load=functools.partial(
+            _load_run, path, rbps, predictor.has_sd, prior, calibrate
+        ),
+        rbps=predictor.rbps,
     )
 
 
-def _load_run(path: Path, has_sd, prior, calibrate, batch_size: int) -> Scorer:
+def _loaded(path: Path, rbps: Sequence[str]) -> "api.Run | api.JointRun":
+    """Loads a run; of a joint run, that of the one RBP that is named."""
+    run = api.load_run(path, rbp=rbps[0] if len(rbps) == 1 else None)
+    if len(rbps) > 1 and not isinstance(run, api.JointRun):
+        raise UserError("Several of `rbp` go with a joint run only.")
+    return run
+
+
+def _load_run(path: Path, rbps, has_sd, prior, calibrate, batch_size: int) -> Scorer:
     tensorflow.import_tensorflow()
-    from deeprke_tf.runs.run import Run
+    run = _loaded(path, rbps)
+    settings = {"prior": prior, "calibrate": calibrate}
+    names = {"names": rbps} if isinstance(run, api.JointRun) else {}
+    score = run.scorer(batch_size, **names, **settings)
 
-    score = Run.load(path).scorer(batch_size, prior, calibrate)
-    return lambda sites: np.stack(score(sites)[: 2 + has_sd], axis=1)
+    def scored(sites: Sequence[dict[str, np.ndarray]]) -> np.ndarray:
+        outputs = np.stack(score(sites)[: 2 + has_sd], axis=-1)
+        return outputs.reshape(len(sites), -1, 2 + has_sd)
+
+    return scored
 
 
-def _export(path: str, card: files.BeamFile, threshold: float | None) -> Model:
+def _export(
+    path: str, card: files.BeamFile, rbps: Sequence[str], threshold: float | None
+) -> Model:
     with card.open("rb") as opened:
         facts = json.loads(opened.read())
     # Found here in one line; on a worker, in hundreds of lines of each runner's own.
@@ -147,8 +178,20 @@ def _export(path: str, card: files.BeamFile, threshold: float | None) -> Model:
                 "Export the model again."
             )
     name, version = facts["name"], path.rpartition("/")[2]
-    chosen = OF_MODEL if threshold is None else GIVEN
-    calling = Calling(facts["threshold"] if threshold is None else threshold, chosen)
+    outputs = facts.get("rbps", [{"rbp": "", "threshold": facts.get("threshold")}])
+    names = [output["rbp"] for output in outputs]
+    for rbp in rbps:
+        if rbp not in names:
+            has = ", ".join(filter(None, names)) or "one RBP only: leave `rbp` out"
+            raise UserError(f"{path} has no RBP {rbp!r}; it has {has}.")
+    places = [names.index(rbp) for rbp in rbps or names]
+    chosen = [
+        Calling(outputs[place]["threshold"], OF_MODEL)
+        if threshold is None
+        else Calling(threshold, GIVEN)
+        for place in places
+    ]
+    is_joint = len(places) > 1
     views: tuple[str, ...] = _VIEWS if facts["model"]["structure"] else _VIEWS[:1]
     has_sd = "members" in facts
     return Model(
@@ -156,19 +199,33 @@ def _export(path: str, card: files.BeamFile, threshold: float | None) -> Model:
         config.from_dict(Encoding, facts["encoding"], f"{card}: encoding"),
         views,
         has_sd,
-        calling.threshold,
+        tuple(calling.threshold for calling in chosen),
         comments=(
             f"deeprke predict, model {name}, version {version}",
-            f"threshold {calling}",
+            _threshold_line([names[place] for place in places], chosen),
             "calibration as exported with the model",
         ),
         sha256=facts["model"]["sha256"],
-        load=functools.partial(_load_export, path, views, _OUTPUTS[: 2 + has_sd]),
+        load=functools.partial(
+            _load_export, path, views, _OUTPUTS[: 2 + has_sd], places
+        ),
+        rbps=tuple(names[place] for place in places) if is_joint else (),
     )
 
 
+def _threshold_line(names: Sequence[str], chosen: Sequence[Calling]) -> str:
+    if len(names) == 1:
+        return f"threshold {chosen[0]}"
+    pairs = zip(names, chosen, strict=True)
+    return "thresholds " + ", ".join(f"{n} {c.threshold:.4f}" for n, c in pairs)
+
+
 def _load_export(
-    path: str, views: Sequence[str], outputs: Sequence[str], batch_size: int
+    path: str,
+    views: Sequence[str],
+    outputs: Sequence[str],
+    places: Sequence[int],
+    batch_size: int,
 ) -> Scorer:
     tensorflow.import_tensorflow()
     import tensorflow as tf
@@ -180,11 +237,11 @@ def _load_export(
     def score(sites: Sequence[dict[str, np.ndarray]]) -> np.ndarray:
         # Keeps `saved`: a signature lives only as long as its model.
         signature = saved.signatures["ids"]
-        scores = np.zeros((len(sites), len(outputs)), np.float32)
+        scores = np.zeros((len(sites), len(places), len(outputs)), np.float32)
         for some, batch in batched_by_length(sites, batch_size):
             given = signature(**{view: tf.constant(batch[view]) for view in views})
             for column, name in enumerate(outputs):
-                scores[some, column] = given[name].numpy()[:, 0]
+                scores[some, :, column] = given[name].numpy()[:, places]
         return scores
 
     return score

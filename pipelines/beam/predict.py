@@ -49,6 +49,8 @@ def predict(
     fold_cache: Path | None = None,
     strict: bool = False,
     overwrite: bool = False,
+    rbps: Sequence[str] = (),
+    wide: bool = False,
     **calling: Any,
 ) -> dict[str, Any]:
     """Scores sites with each model; the directory appears when it is complete.
@@ -69,6 +71,8 @@ def predict(
       fold_cache: File of known folds on each worker; None: that of its user.
       strict: Refuse sites that would be skipped.
       overwrite: Whether predictions at `out` are replaced.
+      rbps: Of joint models: the RBPs to predict; all by default.
+      wide: Of joint models: tables with a row for each site and a column for each RBP.
       **calling: `threshold`, `target`, `prior` and `calibrate`, as for `models.find`.
 
     Returns:
@@ -79,10 +83,11 @@ def predict(
         `strict`, something else lies at `out`, or the job failed.
     """
     plan = Plan(
-        tuple(find(path, **calling) for path in model),
+        tuple(find(path, rbps, **calling) for path in model),
         tuple(files.matching(sites)),
         *(format, sites_per_shard, sites_per_piece, max_length, batch_size, fold_cache),
         strict=strict,
+        wide=wide,
     )
     _check(plan)
     with files.directory_aside(out, overwrite, SCORES) as directory:
@@ -108,6 +113,8 @@ def _check(plan: Plan) -> None:
     )
     first, names = plan.models[0], [model.name for model in plan.models]
     for model in plan.models:
+        if plan.wide and not model.rbps:
+            raise UserError(f"`wide` is for joint models, and {model.name} is none.")
         if names.count(model.name) > 1:
             raise UserError(f"Two models are called {model.name}; give one of them.")
         if (model.encoding, model.views) != (first.encoding, first.views):
@@ -219,7 +226,7 @@ def _described_model(model: Model, tables: list[dict[str, Any]]) -> dict[str, An
         "name": model.name,
         "path": model.path,
         "model_sha256": model.sha256,
-        "threshold": model.threshold,
+        **_thresholds(model),
         "n_bound": sum(table["n_bound"] for table in tables),
         "skipped": dict(skipped),
         "shards": [
@@ -227,3 +234,9 @@ def _described_model(model: Model, tables: list[dict[str, Any]]) -> dict[str, An
             for table in tables
         ],
     }
+
+
+def _thresholds(model: Model) -> dict[str, Any]:
+    if model.rbps:
+        return {"thresholds": dict(zip(model.rbps, model.thresholds, strict=True))}
+    return {"threshold": model.thresholds[0]}

@@ -26,6 +26,9 @@ Scored: TypeAlias = tuple[Any, ...]
 # Input and its shard.
 Shard: TypeAlias = tuple[int, int]
 
+# Of a skipped site: calibrated probability, its standard deviation, locus and gene.
+_UNKNOWN = (None, None, None, "")
+
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
@@ -41,6 +44,7 @@ class Plan:
     fold_cache: Path | None
     strict: bool = False
     with_places: bool = False
+    wide: bool = False
 
 
 class _Scorers:
@@ -93,9 +97,9 @@ class Score(beam.DoFn):
         self._n_scored.inc(len(usable))
         self._n_skipped.inc(len(rows) - len(usable))
         for index, score in enumerate(self._scorers.all):
-            threshold = self._plan.models[index].threshold
+            model = self._plan.models[index]
             scores = iter(score(encoded).tolist())
-            scored = [_scored(row, scores, threshold) for row in rows]
+            scored = [one for row in rows for one in _scored(row, scores, model)]
             yield (index, shard), (number, scored)
 
     def _encoded(self, rows: list[Row], folds: Mapping[str, str]) -> list[dict]:
@@ -117,13 +121,20 @@ def _unless_failed(row: Row, failed: Mapping[str, str]) -> Row:
     return name, "", None, f"{Reason.NOT_FOLDED}: {failed[sequence]}", None, ""
 
 
-def _scored(row: Row, scores: Iterator[list[float]], threshold: float) -> Scored:
+def _scored(
+    row: Row, scores: Iterator[list[list[float]]], model: Model
+) -> Iterator[Scored]:
+    """Yields the prediction of a site for each RBP of a model."""
     name, _sequence, _dot_bracket, reason, locus, gene = row
+    rbps = model.rbps or ("",)
     if reason:
-        return name, None, None, reason
-    probability, calibrated, *sd = next(scores)
-    others = calibrated, sd[0] if sd else None, locus, gene
-    return name, probability, probability >= threshold, "", *others
+        yield from ((name, None, None, reason, *_UNKNOWN, rbp) for rbp in rbps)
+        return
+    for rbp, threshold, (probability, calibrated, *sd) in zip(
+        rbps, model.thresholds, next(scores), strict=True
+    ):
+        others = calibrated, sd[0] if sd else None, locus, gene, rbp
+        yield name, probability, probability >= threshold, "", *others
 
 
 def write_shard(
@@ -136,19 +147,26 @@ def write_shard(
     (index, (source, shard)), pieces = group
     model = plan.models[index]
     rows = [Prediction(*row) for _number, piece in sorted(pieces) for row in piece]
-    write = tables.WRITERS[plan.format]
-    contents = write(rows, model.comments, model.has_sd, plan.with_places)
+    if plan.wide:
+        write_wide = tables.WIDE_WRITERS[plan.format]
+        contents = write_wide(rows, model.comments, model.rbps)
+    else:
+        write = tables.WRITERS[plan.format]
+        columns = (model.has_sd, plan.with_places, bool(model.rbps))
+        contents = write(rows, model.comments, *columns)
     n_shards = {
         facts["input"]: -(-facts["n_sites"] // plan.sites_per_shard) for facts in inputs
     }
     number = shard + sum(n for other, n in n_shards.items() if other < source)
     name = f"{model.name}-{number:05d}-of-{sum(n_shards.values()):05d}.{plan.format}"
     files.write(directory, name, contents)
-    skipped = (row.skipped.partition(":")[0] for row in rows if row.skipped)
+    n_rbps = len(model.rbps) or 1
+    of_sites = rows[::n_rbps]
+    skipped = (row.skipped.partition(":")[0] for row in of_sites if row.skipped)
     return {
         "model": index,
         "file": name,
-        "n_sites": len(rows),
+        "n_sites": len(of_sites),
         "sha256": hashlib.sha256(contents).hexdigest(),
         "n_bound": sum(bool(row.bound) for row in rows),
         "skipped": collections.Counter(skipped),

@@ -12,7 +12,7 @@ pytest.importorskip("apache_beam", reason="Apache Beam is not installed")
 
 import pyarrow.parquet
 
-from deeprke_tf import export, predict
+from deeprke_tf import export, load_run, predict
 from pipelines.beam import folding
 from pipelines.beam import predict as beam_predict
 from pipelines.beam.job import BeamJob
@@ -197,6 +197,63 @@ def test_several_models_fold_once_and_an_rna_that_does_not_fold_is_listed(
         ]
         assert len([row for row in rows if row["probability"]]) == 59
     assert "counted sequences_folded: 19" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def served_joint(joint_run, tmp_path_factory):
+    """A joint model, exported."""
+    return load_run(joint_run).export(tmp_path_factory.mktemp("joint") / "AB").parent
+
+
+@pytest.mark.parametrize("flags", [[], ["--rbp", "B", "A"], ["--rbp", "B"], ["--wide"]])
+def test_a_joint_model_has_the_tables_of_predict(
+    flags, joint_run, served_joint, sites, tmp_path
+):
+    given = ["--sites", sites, *flags]
+    local = ["--model", joint_run, *given, "--out", tmp_path / "local.tsv"]
+    assert predict.main([*map(str, local)]) == 0
+    expected = rows_of(tmp_path / "local.tsv")
+    for number, model in enumerate((joint_run, served_joint)):
+        run_beam("--model", model, *given, "--out", tmp_path / str(number))
+        (table,) = (tmp_path / str(number)).glob("*.tsv")
+        rows = rows_of(table)
+        assert [list(row) for row in rows] == [list(row) for row in expected]
+        for row, wanted in zip(rows, expected, strict=True):
+            for column, text in wanted.items():
+                if column in ("name", "rbp", "bound", "skipped") or not text:
+                    assert row[column] == text
+                else:
+                    assert float(row[column]) == pytest.approx(float(text), abs=1e-5)
+    if flags:
+        return
+    contents = json.loads((tmp_path / "0" / "scores.json").read_text())
+    assert list(contents["models"][0]["thresholds"]) == ["A", "B"]
+    (shard,) = contents["models"][0]["shards"]
+    assert shard["n_sites"] == 62
+    run_beam(
+        *("--model", served_joint, *given, "--wide", "--format", "parquet"),
+        *("--out", tmp_path / "wide"),
+    )
+    (path,) = (tmp_path / "wide").glob("*.parquet")
+    table = pyarrow.parquet.read_table(path)
+    assert table.column_names == ["name", "A", "B", "skipped"]
+    of_a = [row["probability"] for row in expected if row["rbp"] == "A"]
+    assert table["A"].to_pylist() == pytest.approx(
+        [float(text) if text else None for text in of_a], abs=1e-5
+    )
+
+
+def test_rbps_that_a_model_lacks_are_named(
+    served, served_joint, joint_run, sites, tmp_path, capsys
+):
+    flags = ["--sites", sites, "--out", tmp_path / "out"]
+    for model in (joint_run, served_joint):
+        error = error_of(capsys, "--model", model, *flags, "--rbp", "A", "C")
+        assert "has no RBP 'C'; it has" in error
+    error = error_of(capsys, "--model", served, *flags, "--rbp", "A")
+    assert "it has one RBP only" in error
+    error = error_of(capsys, "--model", served, *flags, "--wide")
+    assert "--wide is for joint models, and QKI is none" in error
 
 
 def test_sites_that_end_early_leave_nothing(served_sequence, tmp_path, capsys):
