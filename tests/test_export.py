@@ -219,8 +219,9 @@ def test_wrong_flags_end_with_one_line(flags, message, run, tmp_path, capsys):
 def test_a_full_disk_is_named_and_leaves_no_version(sequence_run, tmp_path):
     out = tmp_path / "served"
     words = rf"^Cannot write {out / '1'}: .*File too large"
-    with full_disk(100_000), pytest.raises(UserError, match=words):
+    with full_disk(100_000), pytest.raises(UserError, match=words) as error:
         export_run(Run.load(sequence_run), out)
+    assert "{{" not in str(error.value) and "[Op" not in str(error.value)
     assert list(out.iterdir()) == []
 
 
