@@ -14,10 +14,6 @@ class Estimate(NamedTuple):
     low: float
     high: float
 
-    def excludes_zero(self) -> bool:
-        """Tells whether the interval lies on one side of 0."""
-        return self.low > 0 or self.high < 0
-
     def __str__(self) -> str:
         return f"{self.mean:.3g} ({self.low:.3g} to {self.high:.3g})"
 

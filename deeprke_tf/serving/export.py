@@ -48,8 +48,8 @@ def export_run(
             _write(run, directory.resolve().name, partial, license_name)
             os.replace(partial, path)
         except tf.errors.OpError as error:
-            # TensorFlow's own error of a full disk or of a lost one, without the names of
-            # its operations.
+            # TensorFlow's own error of a full disk or of a lost one, without the names
+            # of its operations.
             cause = re.sub(r"\{\{.*?\}\}\s*|\s*\[Op:\w+\]", "", error.message)
             raise UserError(f"Cannot write {path}: {cause}.") from error
         finally:
