@@ -66,10 +66,10 @@ def rows_of(path):
     return list(csv.DictReader(lines, dialect="excel-tab"))
 
 
-def predicted(run, sites, directory):
+def predicted(run, sites, directory, *flags):
     out = directory / "predicted.tsv"
-    flags = ["--model", str(run), "--sites", str(sites), "--out", str(out)]
-    assert predict.main(flags) == 0
+    given = ["--model", str(run), "--sites", str(sites), "--out", str(out)]
+    assert predict.main([*given, *flags]) == 0
     return rows_of(out)
 
 
@@ -205,18 +205,14 @@ def served_joint(joint_run, tmp_path_factory):
     return load_run(joint_run).export(tmp_path_factory.mktemp("joint") / "AB").parent
 
 
-@pytest.mark.parametrize("flags", [[], ["--rbp", "B", "A"], ["--rbp", "B"], ["--wide"]])
 def test_a_joint_model_has_the_tables_of_predict(
-    flags, joint_run, served_joint, sites, tmp_path
+    joint_run, served_joint, sites, tmp_path
 ):
-    given = ["--sites", sites, *flags]
-    local = ["--model", joint_run, *given, "--out", tmp_path / "local.tsv"]
-    assert predict.main([*map(str, local)]) == 0
-    expected = rows_of(tmp_path / "local.tsv")
-    for number, model in enumerate((joint_run, served_joint)):
-        run_beam("--model", model, *given, "--out", tmp_path / str(number))
-        (table,) = (tmp_path / str(number)).glob("*.tsv")
-        rows = rows_of(table)
+    both = ["--model", joint_run, served_joint, "--sites", sites]
+    run_beam(*both, "--rbp", "B", "A", "--out", tmp_path / "long")
+    expected = predicted(joint_run, sites, tmp_path, "--rbp", "B", "A")
+    for name in ("joint_run", "AB"):
+        rows = rows_of(tmp_path / "long" / f"{name}-00000-of-00001.tsv")
         assert [list(row) for row in rows] == [list(row) for row in expected]
         for row, wanted in zip(rows, expected, strict=True):
             for column, text in wanted.items():
@@ -224,23 +220,23 @@ def test_a_joint_model_has_the_tables_of_predict(
                     assert row[column] == text
                 else:
                     assert float(row[column]) == pytest.approx(float(text), abs=1e-5)
-    if flags:
-        return
-    contents = json.loads((tmp_path / "0" / "scores.json").read_text())
-    assert list(contents["models"][0]["thresholds"]) == ["A", "B"]
-    (shard,) = contents["models"][0]["shards"]
-    assert shard["n_sites"] == 62
-    run_beam(
-        *("--model", served_joint, *given, "--wide", "--format", "parquet"),
-        *("--out", tmp_path / "wide"),
-    )
-    (path,) = (tmp_path / "wide").glob("*.parquet")
-    table = pyarrow.parquet.read_table(path)
-    assert table.column_names == ["name", "A", "B", "skipped"]
-    of_a = [row["probability"] for row in expected if row["rbp"] == "A"]
-    assert table["A"].to_pylist() == pytest.approx(
-        [float(text) if text else None for text in of_a], abs=1e-5
-    )
+    contents = json.loads((tmp_path / "long" / "scores.json").read_text())
+    for model in contents["models"]:
+        assert list(model["thresholds"]) == ["B", "A"]
+        assert model["shards"][0]["n_sites"] == 62
+
+
+def test_a_joint_model_has_wide_tables(joint_run, served_joint, sites, tmp_path):
+    flags = ["--model", joint_run, served_joint, "--sites", sites, "--wide"]
+    run_beam(*flags, "--format", "parquet", "--out", tmp_path / "wide")
+    expected = predicted(joint_run, sites, tmp_path, "--wide")
+    for name in ("joint_run", "AB"):
+        path = tmp_path / "wide" / f"{name}-00000-of-00001.parquet"
+        table = pyarrow.parquet.read_table(path)
+        assert table.column_names == ["name", "A", "B", "skipped"]
+        for rbp in "AB":
+            wanted = [float(row[rbp]) if row[rbp] else None for row in expected]
+            assert table[rbp].to_pylist() == pytest.approx(wanted, abs=1e-5)
 
 
 def test_rbps_that_a_model_lacks_are_named(

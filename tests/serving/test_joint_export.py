@@ -48,11 +48,14 @@ def urls(version):
         yield urls
 
 
-@pytest.mark.parametrize("protocol", ["REST", "gRPC"])
 @pytest.mark.parametrize(
-    "flags",
-    [[], ["--rbp", "B", "A"], ["--rbp", "B"], ["--wide"], ["--wide", "--rbp", "B"]],
-    ids=" ".join,
+    ("protocol", "flags"),
+    [
+        ("REST", ["--rbp", "B", "A"]),
+        ("REST", ["--rbp", "B"]),
+        ("REST", ["--wide"]),
+        ("gRPC", []),
+    ],
 )
 def test_a_server_gives_the_table_of_the_joint_run(
     urls, protocol, flags, joint_run, sites, tmp_path
