@@ -14,12 +14,14 @@ explain.json       settings, measures and all findings; the last file
 """
 
 import dataclasses
+import logging
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from deeprke_tf.errors import UserError
 from deeprke_tf.explaining import figures, tracks
 from deeprke_tf.explaining.attributions import Attributions
 from deeprke_tf.explaining.file_names import (
@@ -39,6 +41,7 @@ from deeprke_tf.system.processes import command_line
 
 if TYPE_CHECKING:
     from deeprke_tf.explaining.result import Explanation, MotifFindings
+logger = logging.getLogger(__name__)
 
 EXPLANATION = directories.Kind(
     "explanation",
@@ -49,7 +52,7 @@ EXPLANATION = directories.Kind(
 
 
 def write(explanation: "Explanation", out: Path, overwrite: bool) -> list[str]:
-    """Writes all files but the report, as `Explanation.write` describes."""
+    """Writes all files, as `Explanation.write` describes."""
     with directories.directory_aside(out, overwrite, EXPLANATION) as partial:
         write_arrays(arrays_of(explanation), partial / ATTRIBUTIONS)
         write_meme([f.motif for f in explanation.findings], partial / MEME)
@@ -61,9 +64,22 @@ def write(explanation: "Explanation", out: Path, overwrite: bool) -> list[str]:
         names = [ATTRIBUTIONS, MEME, TABLE, f"{LOGOS}/"]
         names += tracks.write_tracks(explanation, partial)
         if not explanation.run.given:
-            names.append(REPORT)  # which `Explanation.write` makes of all others
+            names.append(REPORT)
         write_json(partial / MANIFEST, contents_of(explanation, names))
+        if REPORT in names:
+            _write_report(explanation, partial, out)
     return [*names, MANIFEST]
+
+
+def _write_report(explanation: "Explanation", partial: Path, out: Path) -> None:
+    """Makes the report of all other files."""
+    from deeprke_tf.explaining.report import write_report
+
+    try:
+        write_report(explanation.run.directory, partial / REPORT, explain=partial)
+    except UserError as error:
+        # Wrong files beside the model spoil no explanation.
+        logger.warning("%s was not written: %s", out / REPORT, error)
 
 
 def arrays_of(explanation: "Explanation") -> dict[str, np.ndarray]:

@@ -2,13 +2,11 @@
 
 import dataclasses
 import functools
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deeprke_tf.errors import UserError
 from deeprke_tf.explaining.attributions import Attributions
 from deeprke_tf.explaining.counterfactual import Counterfactual, Spacing
 from deeprke_tf.explaining.known import Hit
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _N_EXAMPLES = 3
-
-logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -119,18 +115,8 @@ class Explanation:
           UserError: `out` is not empty, or cannot be written to.
         """
         from deeprke_tf.explaining import files
-        from deeprke_tf.explaining.file_names import REPORT
-        from deeprke_tf.explaining.report import write_report
 
-        out = Path(out)
-        names = files.write(self, out, overwrite)
-        if REPORT in names:
-            try:
-                write_report(self.run.directory, out / REPORT, explain=out)
-            except UserError as error:
-                # Wrong files beside the model spoil no explanation.
-                logger.warning("%s was not written: %s", out / REPORT, error)
-        return names
+        return files.write(self, Path(out), overwrite)
 
 
 _COLUMNS = [

@@ -1,6 +1,7 @@
 """Calls a function in a new process, which may crash without harm to this one."""
 
 import contextlib
+import errno
 import logging
 import logging.handlers
 import signal
@@ -10,6 +11,10 @@ from typing import Any
 
 from deeprke_tf.errors import UserError
 from deeprke_tf.system.processes import SpawnContext, end_with_parent
+
+# How the failure of what found the disk full begins.
+NO_ROOM = "there is no room on the disk"
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def failure_of(function: Callable[..., object], *arguments: Any) -> str:
@@ -76,13 +81,23 @@ def _call(
     answer.send(failure_here(function, *arguments))
 
 
+def _is_full_disk(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 def failure_here(function: Callable[..., object], *arguments: Any) -> str:
     """Calls a function in this process; returns why it failed, or an empty string."""
     try:
         function(*arguments)
-    except UserError as error:
-        return str(error)
     except Exception as error:  # A trial that fails must not end the search.
+        if _is_full_disk(error):
+            return f"{NO_ROOM}: {error}"
+        if isinstance(error, UserError):
+            return str(error)
         name = type(error).__name__
         if isinstance(error, MemoryError) or name == "ResourceExhaustedError":
             name = "out of memory"  # of the machine, or of TensorFlow's device

@@ -36,7 +36,8 @@ def run_trial(plan: SearchPlan, trial: str, run_config: RunConfig) -> TrialResul
       run_config: Its settings, with the seed of its first execution.
 
     Raises:
-      UserError: Its directory belongs to a trial of other settings.
+      UserError: Its directory belongs to a trial of other settings, or the disk is
+        full.
     """
     directory = results.trial_directory(plan.out, trial)
     _claim(directory, run_config)
@@ -53,6 +54,12 @@ def run_trial(plan: SearchPlan, trial: str, run_config: RunConfig) -> TrialResul
     except KeyboardInterrupt:
         (directory / _STARTS).unlink()  # An interrupt is not the fault of the trial.
         raise
+    if message.startswith(process.NO_ROOM):
+        (directory / _STARTS).unlink()  # Nor is a full disk.
+        raise UserError(
+            f"Trial {trial} could not go on: {message}. Make room, and give "
+            "the same command again."
+        )
     result = _result(plan, trial, message, time.monotonic() - started)
     results.write_result(plan.out, result)
     return result

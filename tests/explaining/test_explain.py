@@ -1,5 +1,6 @@
 """`deeprke explain` from sites to files, with small runs."""
 
+import errno
 import json
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 import deeprke_tf as dk
 from deeprke_tf import explain
+from deeprke_tf.explaining import report
 from deeprke_tf.explaining.meme import read_meme
 from deeprke_tf.rna.structure import loop_contexts
 
@@ -81,6 +83,23 @@ def test_tracks_have_the_attribution_of_each_nucleotide_on_its_strand(explained)
         first = site.locus.end - 1 if site.locus.strand == "-" else site.locus.start
         assert by_place[first] == pytest.approx(of_site[0], abs=1e-3)
     assert len(by_place) == 12 * 35
+
+
+def test_an_explanation_without_room_for_its_report_leaves_nothing(
+    explained, tmp_path, monkeypatch
+):
+    found, _out = explained
+
+    def fill(*_arguments, **_settings):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(report, "write_report", fill)
+        with pytest.raises((OSError, dk.UserError), match="No space left"):
+            found.write(tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+    assert "report.html" in found.write(tmp_path / "out")
+    assert (tmp_path / "out" / "report.html").exists()
 
 
 def test_an_ensemble_has_a_spread(ensemble, data):

@@ -1,4 +1,5 @@
 import dataclasses
+import errno
 import re
 
 import numpy as np
@@ -136,6 +137,21 @@ def test_a_training_that_fails_is_a_failed_trial(plan, here, monkeypatch):
     result = run_trial(plan)
     assert result.failed and result.message == "training diverged"
     assert results.read_result(plan.out, "0") == result
+
+
+def test_a_full_disk_is_not_held_against_the_trial(plan, here, pretended, monkeypatch):
+    def fill(*_arguments, **_settings):
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        except OSError as error:
+            raise UserError("Cannot write epoch-0002.keras.") from error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train_run, "train_run", fill)
+        for _ in range(5):
+            with pytest.raises(UserError, match="no room on the disk: Cannot write"):
+                run_trial(plan)
+    assert not run_trial(plan).failed
 
 
 def interrupted(plan, monkeypatch, interruption, n_times, on_start=lambda run: None):
