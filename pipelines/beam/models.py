@@ -9,6 +9,7 @@ import functools
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -178,20 +179,7 @@ def _export(
                 "Export the model again."
             )
     name, version = facts["name"], path.rpartition("/")[2]
-    outputs = facts.get("rbps", [{"rbp": "", "threshold": facts.get("threshold")}])
-    names = [output["rbp"] for output in outputs]
-    for rbp in rbps:
-        if rbp not in names:
-            has = ", ".join(filter(None, names)) or "one RBP only: leave `rbp` out"
-            raise UserError(f"{path} has no RBP {rbp!r}; it has {has}.")
-    places = [names.index(rbp) for rbp in rbps or names]
-    chosen = [
-        Calling(outputs[place]["threshold"], OF_MODEL)
-        if threshold is None
-        else Calling(threshold, GIVEN)
-        for place in places
-    ]
-    is_joint = len(places) > 1
+    names, places, chosen = _chosen(path, facts, rbps, threshold)
     views: tuple[str, ...] = _VIEWS if facts["model"]["structure"] else _VIEWS[:1]
     has_sd = "members" in facts
     return Model(
@@ -202,15 +190,40 @@ def _export(
         tuple(calling.threshold for calling in chosen),
         comments=(
             f"deeprke predict, model {name}, version {version}",
-            _threshold_line([names[place] for place in places], chosen),
+            _threshold_line(names, chosen),
             "calibration as exported with the model",
         ),
         sha256=facts["model"]["sha256"],
         load=functools.partial(
             _load_export, path, views, _OUTPUTS[: 2 + has_sd], places
         ),
-        rbps=tuple(names[place] for place in places) if is_joint else (),
+        rbps=tuple(names) if len(places) > 1 else (),
     )
+
+
+def _chosen(
+    path: str, facts: dict[str, Any], rbps: Sequence[str], threshold: float | None
+) -> tuple[list[str], list[int], list[Calling]]:
+    """Returns what an export's card says of the RBPs to predict.
+
+    Returns:
+      Their names, empty for a model of one RBP; places among the outputs; thresholds.
+
+    Raises:
+      UserError: The export has no such RBP.
+    """
+    outputs = facts.get("rbps", [{"rbp": "", "threshold": facts.get("threshold")}])
+    every = [output["rbp"] for output in outputs]
+    for rbp in rbps:
+        if rbp not in every:
+            has = ", ".join(filter(None, every)) or "one RBP only: leave `rbp` out"
+            raise UserError(f"{path} has no RBP {rbp!r}; it has {has}.")
+    names = list(rbps or every)
+    places = [every.index(name) for name in names]
+    if threshold is not None:
+        return names, places, [Calling(threshold, GIVEN)] * len(places)
+    of_model = [Calling(outputs[place]["threshold"], OF_MODEL) for place in places]
+    return names, places, of_model
 
 
 def _threshold_line(names: Sequence[str], chosen: Sequence[Calling]) -> str:
