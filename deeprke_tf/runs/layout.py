@@ -65,10 +65,11 @@ STATE = "state"
 LOGS = "logs"
 RBPS = "rbps"
 
-# What Keras and others raise for files that training did not write.
+# What Keras and others raise for files that training did not write; Keras 3.12, of
+# Python 3.10, has assertions.
 DAMAGED = (
     *(AttributeError, ImportError, OSError, RuntimeError, TypeError, ValueError),
-    zipfile.BadZipFile,
+    *(AssertionError, zipfile.BadZipFile),
 )
 
 
