@@ -182,8 +182,11 @@ def _unwrap_help(flags_class: type) -> None:
     """Removes line breaks from docstrings of fields, of which tyro keeps some."""
     import docstring_parser  # takes time to load
 
-    documented = docstring_parser.parse_from_object(flags_class).params
-    texts = {param.arg_name: param.description or "" for param in documented}
+    texts = {
+        param.arg_name: param.description or ""
+        for ancestor in filter(dataclasses.is_dataclass, flags_class.__mro__)
+        for param in docstring_parser.parse_from_object(ancestor).params
+    }
     for field in dataclasses.fields(flags_class):
         if field.name in texts:
             help_text = {"help": _unwrapped(texts[field.name])}

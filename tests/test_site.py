@@ -36,6 +36,7 @@ def test_the_page_of_a_command_has_the_flags_of_its_help(command, capsys):
     shown = set(re.findall(r"^\W+(?:-h, )?(--\w[\w-]*)", plain, re.M))
     page = pages.command_page(command)
     assert set(re.findall(r"^`(--[\w-]+)", page, re.M)) == shown - {"--help"}
+    assert not re.findall(r"^`(.+)`\n:\s*$", page, re.M), "flags without a description"
 
 
 def test_links_out_of_the_folder_lead_to_pages_of_the_site():
