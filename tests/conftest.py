@@ -31,6 +31,13 @@ pytest.register_assert_rewrite(
 )
 
 
+def pytest_xdist_auto_num_workers():
+    """One process more than there are cores, as some tests wait for other processes."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0)) + 1
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.fixture(scope="session", autouse=True)
 def fold_cache_of_the_session(tmp_path_factory):
     """Tests fold into a cache of their own: the user's is never read or filled."""

@@ -72,14 +72,14 @@ def in_order_of_work(pages):
 @pytest.fixture(autouse=True)
 def networks_are_small(monkeypatch):
     """Gives presets a few units in each layer, and few steps: all that pages need."""
+    one_layer = {"filters": (4,), "kernel_sizes": (4,), "lstm_units": 0}
     deeprke = dataclasses.replace(
-        CONFIGS["positions, narrow union, k-mer counts"], lstm_units=0
+        CONFIGS["positions, narrow union, k-mer counts"], **one_layer
     )
-    of_sequence = {"structure": False, "filters": (4,), "kernel_sizes": (4,)}
     for name, network in (
-        ("paper", CONFIGS["cnn-only"]),
+        ("paper", dataclasses.replace(CONFIGS["cnn-only"], **one_layer)),
         ("deeprke", deeprke),
-        ("deeprke-no-structure", dataclasses.replace(deeprke, **of_sequence)),
+        ("deeprke-no-structure", dataclasses.replace(deeprke, structure=False)),
     ):
         settings = presets.preset(name)
         train = dataclasses.replace(settings.train, min_steps=0)
