@@ -66,6 +66,7 @@ class Model:
 def find(
     path: str,
     rbps: Sequence[str] = (),
+    as_one: bool = False,
     threshold: float | None = None,
     target: Target | None = None,
     prior: float | None = None,
@@ -76,8 +77,8 @@ def find(
     Args:
       path: A run or an ensemble, or its name; a version of an exported model, or the
         directory of all versions, for the newest.
-      rbps: Of a joint model: names of RBPs, all by default. With one, the table is that
-        of a model of one RBP.
+      rbps: Of a joint model: names of RBPs, all by default.
+      as_one: Whether the one name in `rbps` makes it a model of one RBP.
       threshold: Decision threshold; None: that of the model.
       target: For a run, the target of its threshold; see `predictor.target_of`.
       prior: For a run, the fraction of bound sites to expect.
@@ -92,7 +93,7 @@ def find(
         path = str(catalog.resolve(path))
     if "://" not in path and (Path(path) / layout.MANIFEST).is_file():
         calling = (threshold, target, prior, calibrate)
-        return _run(Path(path).resolve(), tuple(rbps), *calling)
+        return _run(Path(path).resolve(), tuple(rbps), as_one, *calling)
     card = files.BeamFile(f"{path}/{_CARD}")
     if not card.exists():
         versions = [name for name in files.names_in(path) if name.isdecimal()]
@@ -110,19 +111,19 @@ def find(
             "run."
         )
     try:
-        return _export(path, card, rbps, threshold)
+        return _export(path, card, rbps, as_one, threshold)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{card} cannot be read ({error}); export the model again."
         ) from error
 
 
-def _run(path: Path, rbps, threshold, target, prior, calibrate) -> Model:
+def _run(path: Path, rbps, as_one, threshold, target, prior, calibrate) -> Model:
     tensorflow.import_tensorflow()
     from deeprke_tf.runs.joint_predictor import joint_predictor_of
     from deeprke_tf.runs.predictor import predictor_of
 
-    run = _loaded(path, rbps)
+    run = _loaded(path, rbps, as_one)
     calling = {"threshold": threshold, "target": target}
     calling |= {"prior": prior, "calibrate": calibrate}
     if isinstance(run, api.JointRun):
@@ -137,23 +138,25 @@ def _run(path: Path, rbps, threshold, target, prior, calibrate) -> Model:
         comments=tuple(predictor.comments),
         sha256=run.manifest.get("model_sha256"),
         load=functools.partial(
-            _load_run, path, rbps, predictor.has_sd, prior, calibrate
+            _load_run, path, rbps, as_one, predictor.has_sd, prior, calibrate
         ),
         rbps=predictor.rbps,
     )
 
 
-def _loaded(path: Path, rbps: Sequence[str]) -> "api.Run | api.JointRun":
-    """Loads a run; of a joint run, that of the one RBP that is named."""
-    run = api.load_run(path, rbp=rbps[0] if len(rbps) == 1 else None)
-    if len(rbps) > 1 and not isinstance(run, api.JointRun):
-        raise UserError("Several of `rbp` go with a joint run only.")
+def _loaded(path: Path, rbps: Sequence[str], as_one: bool) -> "api.Run | api.JointRun":
+    """Loads a run; of a joint run, all, or that of the one RBP that is named."""
+    run = api.load_run(path, rbp=rbps[0] if as_one else None)
+    if rbps and not as_one and not isinstance(run, api.JointRun):
+        raise UserError("`wide` and several of `rbp` go with a joint run only.")
     return run
 
 
-def _load_run(path: Path, rbps, has_sd, prior, calibrate, batch_size: int) -> Scorer:
+def _load_run(
+    path: Path, rbps, as_one, has_sd, prior, calibrate, batch_size: int
+) -> Scorer:
     tensorflow.import_tensorflow()
-    run = _loaded(path, rbps)
+    run = _loaded(path, rbps, as_one)
     settings = {"prior": prior, "calibrate": calibrate}
     names = {"names": rbps} if isinstance(run, api.JointRun) else {}
     score = run.scorer(batch_size, **names, **settings)
@@ -166,7 +169,11 @@ def _load_run(path: Path, rbps, has_sd, prior, calibrate, batch_size: int) -> Sc
 
 
 def _export(
-    path: str, card: files.BeamFile, rbps: Sequence[str], threshold: float | None
+    path: str,
+    card: files.BeamFile,
+    rbps: Sequence[str],
+    as_one: bool,
+    threshold: float | None,
 ) -> Model:
     with card.open("rb") as opened:
         facts = json.loads(opened.read())
@@ -197,7 +204,7 @@ def _export(
         load=functools.partial(
             _load_export, path, views, _OUTPUTS[: 2 + has_sd], places
         ),
-        rbps=tuple(names) if len(places) > 1 else (),
+        rbps=tuple(names) if "rbps" in facts and not as_one else (),
     )
 
 

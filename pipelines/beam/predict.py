@@ -82,8 +82,9 @@ def predict(
       UserError: A model or the sites cannot be read, a site is skipped in spite of
         `strict`, something else lies at `out`, or the job failed.
     """
+    as_one = len(rbps) == 1 and not wide
     plan = Plan(
-        tuple(find(path, rbps, **calling) for path in model),
+        tuple(find(path, rbps, as_one, **calling) for path in model),
         tuple(files.matching(sites)),
         *(format, sites_per_shard, sites_per_piece, max_length, batch_size, fold_cache),
         strict=strict,

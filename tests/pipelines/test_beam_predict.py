@@ -228,6 +228,10 @@ def test_a_joint_model_has_the_tables_of_predict(
 
 def test_a_joint_model_has_wide_tables(joint_run, served_joint, sites, tmp_path):
     flags = ["--model", joint_run, served_joint, "--sites", sites, "--wide"]
+    run_beam(*flags, "--rbp", "B", "--out", tmp_path / "one")
+    for name in ("joint_run", "AB"):
+        (row, *_) = rows_of(tmp_path / "one" / f"{name}-00000-of-00001.tsv")
+        assert list(row) == ["name", "B", "skipped"]
     run_beam(*flags, "--format", "parquet", "--out", tmp_path / "wide")
     expected = predicted(joint_run, sites, tmp_path, "--wide")
     for name in ("joint_run", "AB"):
