@@ -41,8 +41,6 @@ class JointLabels(NamedTuple):
     weights: np.ndarray
 
 
-# AutoGraph would look through the source of each function below for nothing.
-@tf.autograph.experimental.do_not_convert
 def read_split(
     info: Dataset,
     split: str,

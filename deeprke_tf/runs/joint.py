@@ -9,7 +9,7 @@ import numpy as np
 from deeprke_tf.errors import UserError
 from deeprke_tf.runs import batching, ensemble, layout, onnx_scorer
 from deeprke_tf.runs.ensemble import Scores
-from deeprke_tf.runs.joint_network import JointNetwork, Output
+from deeprke_tf.runs.joint_network import JointNetwork, Output, require_rbps
 from deeprke_tf.runs.run import Run
 
 if TYPE_CHECKING:
@@ -140,11 +140,7 @@ class JointRun(Generic[AnyRun]):
         Raises:
           UserError: There is no such RBP.
         """
-        if unknown := [name for name in names if name not in self._runs]:
-            raise UserError(
-                f"{self.name} has no RBP {unknown[0]!r}; it has: "
-                f"{', '.join(self.names)}."
-            )
+        require_rbps(self.name, self.names, names)
 
     @property
     def name(self) -> str:

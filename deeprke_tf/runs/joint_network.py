@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,23 @@ def directory_of(directory: Path, rbp: str | None) -> Path:
         asked = f"has no RBP {rbp!r}" if rbp else "is a joint run: name one with `rbp`"
         raise UserError(f"{directory} {asked}; it has: {', '.join(names)}.")
     return directory / layout.RBPS / rbp
+
+
+def require_rbps(model: str, known: Sequence[str], asked: Iterable[str]) -> None:
+    """Refuses names that are not those of a model's RBPs.
+
+    Args:
+      model: What the model is called in the error.
+      known: Names of its RBPs; none for a model of one RBP.
+      asked: The names.
+
+    Raises:
+      UserError: There is no such RBP.
+    """
+    for name in asked:
+        if name not in known:
+            has = f"has: {', '.join(known)}" if known else "is no joint model"
+            raise UserError(f"{model} has no RBP {name!r}; it {has}.")
 
 
 @dataclasses.dataclass

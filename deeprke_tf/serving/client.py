@@ -104,11 +104,12 @@ class ServedModel:
             scored = itertools.chain.from_iterable(
                 _scored(some, n_rbps) for some in _one_ahead(asked)
             )
+            names = rbps or self.rbps
+            outputs = [(name, self.rbps.index(name)) for name in names] or [("", 0)]
             for row, (site, answers) in enumerate(scored, start=1):
                 if isinstance(site, Site) and math.isnan(answers[0][0]):
                     site = skip_site(site.name, row, NOT_SCORED, _NOT_SCORED_DETAIL)
-                for rbp in rbps or self.rbps or ("",):
-                    place = self.rbps.index(rbp) if rbp else 0
+                for rbp, place in outputs:
                     yield ScoredSite(site, *answers[place], rbp)
         finally:
             threads.shutdown(cancel_futures=True)

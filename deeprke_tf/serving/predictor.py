@@ -6,9 +6,9 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 
 from deeprke_tf.config import FoldSettings
-from deeprke_tf.errors import UserError
 from deeprke_tf.rna.folding import FoldingPool
 from deeprke_tf.rna.sites import Site, SkippedSite
+from deeprke_tf.runs.joint_network import require_rbps
 from deeprke_tf.runs.predictor import Predictor, prediction_of
 from deeprke_tf.runs.table import Prediction
 from deeprke_tf.serving.answers import CALIBRATED, SD
@@ -45,10 +45,7 @@ def predictor_of_server(
     """
     with ServedModel(url, settings) as served:
         names = tuple(dict.fromkeys(rbps)) or served.rbps
-        for name in names:
-            if name not in served.rbps:
-                has = ", ".join(served.rbps) or "one RBP only: leave `rbp` out"
-                raise UserError(f"{url} has no RBP {name!r}; it has {has}.")
+        require_rbps(url, served.rbps, names)
         logger.info("asking %s, version %s", url, served.version)
         chosen = "not known: a server reports none, give --threshold"
         if threshold is not None:

@@ -19,6 +19,7 @@ from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation.calling import GIVEN, OF_MODEL, Calling
 from deeprke_tf.evaluation.thresholds import Target
 from deeprke_tf.runs import catalog, layout
+from deeprke_tf.runs.joint_network import require_rbps
 from deeprke_tf.system import tensorflow
 from deeprke_tf.system.files import sha256 as digest_of
 from pipelines.beam import files
@@ -221,10 +222,7 @@ def _chosen(
     """
     outputs = facts.get("rbps", [{"rbp": "", "threshold": facts.get("threshold")}])
     every = [output["rbp"] for output in outputs]
-    for rbp in rbps:
-        if rbp not in every:
-            has = ", ".join(filter(None, every)) or "one RBP only: leave `rbp` out"
-            raise UserError(f"{path} has no RBP {rbp!r}; it has {has}.")
+    require_rbps(path, [*filter(None, every)], rbps)
     names = list(rbps or every)
     places = [every.index(name) for name in names]
     if threshold is not None:

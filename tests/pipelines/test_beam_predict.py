@@ -251,7 +251,7 @@ def test_rbps_that_a_model_lacks_are_named(
         error = error_of(capsys, "--model", model, *flags, "--rbp", "A", "C")
         assert "has no RBP 'C'; it has" in error
     error = error_of(capsys, "--model", served, *flags, "--rbp", "A")
-    assert "it has one RBP only" in error
+    assert "it is no joint model" in error
     error = error_of(capsys, "--model", served, *flags, "--wide")
     assert "--wide is for joint models, and QKI is none" in error
 

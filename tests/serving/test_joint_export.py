@@ -79,7 +79,7 @@ def test_a_server_gives_the_table_of_the_joint_run(
 def test_an_rbp_that_the_served_model_lacks_is_named(urls, sites, tmp_path, capsys):
     flags = ["--server", urls["REST"], "--rbp", "C"]
     assert run_predict(sites, tmp_path / "out", *flags) == 1
-    assert "has no RBP 'C'; it has A, B." in capsys.readouterr().err
+    assert "has no RBP 'C'; it has: A, B." in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
