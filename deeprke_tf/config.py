@@ -197,7 +197,8 @@ class TrainConfig:
     epochs: Count = 30
     """Maximum number of epochs."""
     min_steps: OptionalCount = 0
-    """Minimum number of steps: on few sites, `epochs` is raised to reach it."""
+    """Minimum number of steps: on few sites, `epochs` is raised to reach it, and an
+    epoch passes over the sites several times."""
     patience: Count = 5
     """Early stopping: epochs without a better validation AUROC."""
     min_epochs: Count = 10

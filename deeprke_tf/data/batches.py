@@ -48,6 +48,7 @@ def read_split(
     batch_size: int,
     *,
     shuffle_seed: int | None = None,
+    n_passes: int = 1,
     class_weights: tuple[float, float] = (1.0, 1.0),
     targets: tuple[float, float] = (0.0, 1.0),
     joint: JointLabels | None = None,
@@ -63,6 +64,8 @@ def read_split(
       batch_size: Sites in a batch, over all devices together.
       shuffle_seed: Fixes a random order of sites; None keeps the order of the shards,
         apart from sorting by length.
+      n_passes: How often each site comes; with `shuffle_seed`, in another order each
+        time.
       class_weights: Weight in the loss of a background and of a bound site.
       targets: What stands for the label of a background and of a bound site.
       joint: For the sites of `joint_sites`: targets and weights of each RBP, in place
@@ -87,9 +90,15 @@ def read_split(
     if shuffle_seed is not None:
         np.random.default_rng(shuffle_seed).shuffle(files)
     dataset = tf.data.TFRecordDataset(files, compression_type="GZIP")
-    if shuffle_seed is not None:
-        dataset = dataset.batch(SITES_PER_SHUFFLE)
-        dataset = dataset.map(lambda records: _shuffled(records, shuffle_seed))
+    if shuffle_seed is None:
+        dataset = dataset.repeat(n_passes)
+    else:
+        chunks = dataset.batch(SITES_PER_SHUFFLE)
+        dataset = tf.data.Dataset.range(n_passes).flat_map(
+            lambda number: chunks.map(
+                lambda records: _shuffled(records, shuffle_seed, number)
+            )
+        )
         dataset = dataset.unbatch()
     # Whole windows of serialized records: one call parses them all.
     dataset = dataset.batch(batch_size * BATCHES_PER_WINDOW)
@@ -109,7 +118,7 @@ def read_split(
         num_parallel_calls=_PARALLEL_CALLS,
     )
     # Says how long an epoch is, and fails where a shard lacks sites.
-    n_batches = -(-info.split(split).n_sites // batch_size)
+    n_batches = -(-n_passes * info.split(split).n_sites // batch_size)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(n_batches))
     options = tf.data.Options()
     # One process reads all shards; a strategy splits each batch among its devices.
@@ -204,10 +213,10 @@ def _padded(
     )
 
 
-def _shuffled(values: tf.Tensor, seed: int) -> tf.Tensor:
-    """Returns the rows of a tensor in an order that depends on the seed alone.
+def _shuffled(values: tf.Tensor, seed: int, number: Any = 0) -> tf.Tensor:
+    """Returns the rows of a tensor in an order that depends on seed and number alone.
 
     `tf.data.Dataset.shuffle` would mix the global seed of TensorFlow in.
     """
-    keys = tf.random.stateless_uniform(tf.shape(values)[:1], [seed, 0])
+    keys = tf.random.stateless_uniform(tf.shape(values)[:1], [seed, number])
     return tf.gather(values, tf.argsort(keys, stable=True))

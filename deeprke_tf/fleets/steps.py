@@ -12,6 +12,7 @@ import numpy as np
 
 from deeprke_tf.config import RunConfig, TrainConfig
 from deeprke_tf.data.kmers import PAD_ID
+from deeprke_tf.errors import UserError
 from deeprke_tf.fleets.data import LabelledIds, Splits
 from deeprke_tf.fleets.schedule import Steps, extended, steps_of
 from deeprke_tf.networks.deeprke import build_model
@@ -55,6 +56,8 @@ class Fleet:
 
     def __init__(self, config: RunConfig, members: Sequence[Member]):
         self._members = members
+        for one in members:
+            _require_long_epochs(config.train, len(one.splits["train"].labels))
         self.settings = [
             objective.for_sites(
                 dataclasses.replace(config.train, seed=one.seed),
@@ -132,6 +135,14 @@ class Fleet:
         scored = np.concatenate([np.asarray(part) for part in parts], axis=1)
         counts = [len(one.splits[split].labels) for one in self._members]
         return [row[:n] for row, n in zip(scored, counts, strict=True)]
+
+
+def _require_long_epochs(settings: TrainConfig, n_sites: int) -> None:
+    if objective.passes_per_epoch(settings, n_sites) > 1:
+        raise UserError(
+            f"A fleet needs more than {n_sites} training sites for epochs of one pass "
+            "over them; train with `deeprke train`."
+        )
 
 
 def _built(

@@ -154,16 +154,19 @@ def train_epoch(
     epoch: int,
     progress: Progress = no_progress,
 ) -> float:
-    """Passes over the training sites once; returns the mean loss."""
+    """Trains for one epoch; returns the mean loss."""
     settings = run_config.train
+    n_passes = objective.passes_per_epoch(settings, task.n_sites)
+    n_sites = n_passes * task.n_sites
     _seed_dropout(model, settings.seed, epoch)
     batches = task.batches(
         settings,
         shuffle_seed=objective.epoch_seed(settings.seed, epoch),
+        n_passes=n_passes,
         n_devices=model.distribute_strategy.num_replicas_in_sync,
     )
-    with progress(task.n_sites, "site", f"epoch {epoch}") as bar:
-        shown = _BatchProgress(bar, task.n_sites, settings.batch_size)
+    with progress(n_sites, "site", f"epoch {epoch}") as bar:
+        shown = _BatchProgress(bar, n_sites, settings.batch_size)
         history = model.fit(
             batches,
             shuffle=False,  # The batches are shuffled already.
@@ -212,7 +215,10 @@ def _require_finite(row: dict[str, Any]) -> None:
 def _plan_line(asked: TrainConfig, settings: TrainConfig, task: Task) -> str:
     """Says how long training may last, and why."""
     n_steps = objective.steps_per_epoch(asked, task.n_sites)
+    n_passes = objective.passes_per_epoch(asked, task.n_sites)
     line = f"training up to {settings.epochs} epochs of {n_steps} steps"
+    if n_passes > 1:
+        line += f" ({n_passes} passes over the sites)"
     if settings.epochs > asked.epochs:
         line += (
             f": {asked.epochs} epochs are too few for `min_steps`, {asked.min_steps}"

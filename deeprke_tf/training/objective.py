@@ -16,6 +16,7 @@ import numpy as np
 from deeprke_tf.config import TrainConfig
 from deeprke_tf.evaluation import metrics
 
+_MOST_EPOCHS = 32  # to reach `min_steps`
 
 def for_sites(settings: TrainConfig, n_sites: int) -> TrainConfig:
     """Returns the settings with `epochs` raised to reach `min_steps`.
@@ -35,13 +36,26 @@ def for_sites(settings: TrainConfig, n_sites: int) -> TrainConfig:
         settings,
         epochs=max(settings.epochs, epochs),
         min_epochs=max(settings.min_epochs, epochs // 2),
-        min_steps=0,
     )
 
 
 def steps_per_epoch(settings: TrainConfig, n_sites: int) -> int:
     """Returns the number of batches in an epoch over `n_sites` training sites."""
+    n_sites *= passes_per_epoch(settings, n_sites)
     return -(-n_sites // settings.batch_size)
+
+
+def passes_per_epoch(settings: TrainConfig, n_sites: int) -> int:
+    """Returns how often an epoch passes over `n_sites` training sites.
+
+    It is once, unless that would take many short epochs to reach `min_steps`: after
+    each, the validation sites are scored and the state is saved.
+
+    >>> passes_per_epoch(TrainConfig(min_steps=1600, batch_size=128), 100)
+    64
+    """
+    sites = -(-settings.min_steps // _MOST_EPOCHS) * settings.batch_size
+    return max(1, -(-sites // n_sites))
 
 
 def learning_rate(

@@ -37,6 +37,17 @@ def test_every_site_is_delivered_once(
     assert max(sizes) <= batch_size
 
 
+@pytest.mark.parametrize("shuffle_seed", [None, 3])
+def test_several_passes_deliver_every_site_as_often(tmp_path, shuffle_seed):
+    sites = made_up_sites(33)
+    info = write_dataset(tmp_path / "data", {"train": sites}, n_shards=2)
+    batches = dataset.read_split(
+        info, "train", VIEWS, 10, shuffle_seed=shuffle_seed, n_passes=3
+    )
+    assert sorted(delivered(batches)) == sorted(3 * sites)
+    assert len(list(batches)) == len(batches) == 10  # full ones, but for the last
+
+
 def test_the_views_of_a_site_and_its_label_stay_together(info):
     batches = dataset.read_split(info, "train", VIEWS, 4, shuffle_seed=1)
     sequences = delivered(batches, "sequence_kmers")

@@ -108,3 +108,16 @@ def test_balanced_class_weights_give_both_classes_half_of_the_loss(
     settings = TrainConfig(class_weights=class_weights)
     weights = objective.class_weights(settings, n_sites=30, n_positive=10)
     assert weights == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("n_sites", "n_passes", "epochs"),
+    [(100, 64, 32), (1_000, 7, 30), (6_399, 2, 16), (6_400, 1, 32), (50_000, 1, 8)],
+)
+def test_few_sites_have_few_epochs_of_several_passes(n_sites, n_passes, epochs):
+    asked = TrainConfig(epochs=8, min_steps=1_600, batch_size=128)
+    settings = objective.for_sites(asked, n_sites)
+    assert objective.passes_per_epoch(settings, n_sites) == n_passes
+    assert settings.epochs == epochs
+    assert epochs * objective.steps_per_epoch(settings, n_sites) >= 1_600
+    assert objective.for_sites(settings, n_sites) == settings
