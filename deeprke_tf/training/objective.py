@@ -18,6 +18,7 @@ from deeprke_tf.evaluation import metrics
 
 _MOST_EPOCHS = 32  # to reach `min_steps`
 
+
 def for_sites(settings: TrainConfig, n_sites: int) -> TrainConfig:
     """Returns the settings with `epochs` raised to reach `min_steps`.
 

@@ -1,0 +1,363 @@
+"""Learning curves: how good models of few sites of an RBP get, by what they start from.
+
+    python benchmarks/few_sites.py --data-dir DATA --out OUT
+
+For six experiments of RBP-31, 100, 300, 1,000, 3,000 and all training sites are drawn
+three times. Of each draw `deeprke preprocess` takes a tenth as validation, and three
+models are trained on the rest:
+
+    scratch        preset deeprke-no-structure
+    trunk          the same from a joint network, `train --init-from`
+    position-kmer  the linear baseline of `deeprke benchmark`
+
+The joint network is trained before, on the experiments of RBP-31 without these six RBPs
+and their replicates (`train --joint --hold-out`), with the settings of
+`joint_network.py`. Two more models cost no training of a network: `fixed trunk`, a
+logistic regression of the last layer but one of the joint network, and `mean`, of the
+log odds of `scratch` and `trunk`. Sites that share 38 letters with a test site of their
+experiment are left out before drawing. A site is drawn for all larger numbers, too.
+
+The test split of RBP-31 is scored; no choice is made on it, and the AUROC on the
+validation sites is kept beside. What is there is not made again. With `--shard 1/2`
+and `2/2` two processes share the work; `--report` writes few_sites.json and
+few_sites.png of what is there.
+"""
+
+import argparse
+import itertools
+import json
+import logging
+import shlex
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from joint_network import SETTINGS, make_datasets
+from scipy import special
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from deeprke_tf import train
+from deeprke_tf.benchmarking import linear_baselines
+from deeprke_tf.benchmarking.linear_baselines import Labelled
+from deeprke_tf.data import description, stored_sites
+from deeprke_tf.data.description import Dataset
+from deeprke_tf.data.overlap import minimizers
+from deeprke_tf.evaluation import metrics
+from deeprke_tf.runs import batching
+from deeprke_tf.runs.joint_network import JointNetwork
+from deeprke_tf.runs.run import Run
+from deeprke_tf.system import files, locks, plotting, tensorflow
+from pipelines import preprocess
+
+# From sharp motifs to diffuse preferences; which RBPs are withheld from the joint
+# network for each: HNRNPLL is a paralog of HNRNPL and has its motif.
+WITHHELD = {
+    "PUM2": ("PUM2",),
+    "QKI": ("QKI",),
+    "NSUN2": ("NSUN2",),
+    "MOV10": ("MOV10",),
+    "HNRNPL-HeLa": ("HNRNPL-HeLa", "HNRNPL-U266", "HNRNPLL"),
+    "IGF2BP1-3": ("IGF2BP1-3",),
+}
+SIZES = (100, 300, 1_000, 3_000, None)  # None: all
+N_DRAWS = 3
+SHARED_LETTERS = 38
+MODELS = ("position-kmer", "fixed trunk", "scratch", "trunk", "mean")
+_STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+
+
+class Draw(NamedTuple):
+    """Some training sites of an experiment, and where what is made of them goes."""
+
+    rbp: str
+    n_sites: int | None
+    number: int
+    out: Path
+
+    @property
+    def directory(self) -> Path:
+        """Dataset, runs and results of this draw."""
+        return self.out / "draws" / f"{self.rbp}.{self.n_sites or 'all'}.{self.number}"
+
+
+class Scored(NamedTuple):
+    """Labels and probabilities of the validation and the test sites."""
+
+    validation: tuple[np.ndarray, np.ndarray]
+    test: tuple[np.ndarray, np.ndarray]
+
+
+# === Data ===
+
+
+def write_draw(draw: Draw, whole: Dataset) -> Dataset:
+    """Draws sites of the training split and preprocesses them, unless they are there.
+
+    The validation split has both classes: where it has not, it is drawn again.
+    """
+    directory = draw.directory / "data"
+    if (directory / description.FILE_NAME).exists():
+        return description.read(directory)
+    fasta = _write_fasta(draw, whole)
+    flags = ["--sites", fasta, "--no-structure", "--validation-groups", "overlap"]
+    # By the seed of the whole dataset, its own validation sites would be drawn again.
+    for seed in range(100 * draw.number + 1, 100 * draw.number + 20):
+        more = ["--seed", seed, "--out", directory]
+        if preprocess.main(list(map(str, [*flags, *more]))) == 0:
+            return description.read(directory)
+    raise SystemExit(f"{draw} could not be preprocessed.")
+
+
+def _write_fasta(draw: Draw, whole: Dataset) -> Path:
+    sequences = _letters(whole, "train")
+    labels = stored_sites.sample_labels(whole, "train", -1)
+    # The order of records in shards is that of a hash, the same on all machines.
+    order = np.random.default_rng(draw.number).permutation(len(sequences))
+    seen = np.unique(minimizers(_letters(whole, "test"), SHARED_LETTERS)[0])
+    codes, owners = minimizers(sequences, SHARED_LETTERS)
+    overlaps = np.zeros(len(sequences), bool)
+    overlaps[owners[np.isin(codes, seen)]] = True
+    chosen = order[~overlaps[order]][: draw.n_sites]
+    path = draw.directory / "sites.fa"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(
+        "".join(f">{i}; class:{labels[i]}\n{sequences[i]}\n" for i in chosen)
+    )
+    return path
+
+
+def _letters(info: Dataset, split: str) -> list[str]:
+    kmers = stored_sites.sample_kmers(info, split, "sequence_kmers", -1)
+    return linear_baselines.letters_of(kmers, info.encoding.sequence_vocabulary)
+
+
+def _labelled(info: Dataset, split: str) -> Labelled:
+    labels = stored_sites.sample_labels(info, split, -1)
+    return Labelled(_letters(info, split), labels)
+
+
+# === Models ===
+
+
+def train_trunk(data: dict[str, Path], out: Path) -> Path:
+    """Trains the joint network without the six RBPs; returns its run."""
+    run = out / "trunk"
+    if (run / "manifest.json").exists():
+        return run
+    replicates = out / "replicates.tsv"
+    rows = [(name, rbp) for rbp, names in WITHHELD.items() for name in names]
+    replicates.write_text("".join(f"{name}\t{rbp}\n" for name, rbp in rows))
+    flags = ["--joint", "--data", *map(str, data.values()), "--out", str(run)]
+    flags += ["--hold-out", *WITHHELD, "--replicates", str(replicates)]
+    if train.main([*flags, *shlex.split(SETTINGS)]):
+        raise SystemExit("Training of the joint network failed.")
+    return run
+
+
+def trained(draw: Draw, data: Dataset, test: Dataset, trunk: Path | None) -> Scored:
+    """Trains a network on a draw, from a run or from scratch, and scores its sites."""
+    import keras
+
+    keras.utils.clear_session()
+    run = draw.directory / ("trunk" if trunk else "scratch")
+    if not (run / "manifest.json").exists():
+        start = (
+            ["--init-from", trunk] if trunk else ["--preset", "deeprke-no-structure"]
+        )
+        flags = ["--data", data.directory, "--out", run, "--seed", draw.number, *start]
+        if train.main([*map(str, flags), "--mixed-precision"]):
+            raise SystemExit(f"Training of {run} failed.")
+    score = Run.load(run).network_scorer
+
+    def scored(info: Dataset, split: str) -> tuple[np.ndarray, np.ndarray]:
+        labels = stored_sites.sample_labels(info, split, -1)
+        return labels, batching.score_sites(score, _inputs(info, split), 512)
+
+    return Scored(scored(data, "validation"), scored(test, "test"))
+
+
+def _inputs(info: Dataset, split: str) -> list[dict[str, np.ndarray]]:
+    kmers = stored_sites.sample_kmers(info, split, "sequence_kmers", -1)
+    return [{"sequence_kmers": ids} for ids in kmers]
+
+
+def linear(draw: Draw, data: Dataset, test: Dataset) -> Scored:
+    """Fits the linear baseline to a draw."""
+    splits = (_labelled(data, "train"), _labelled(data, "validation"))
+    score, _chosen = linear_baselines.fit("position-kmer", *splits, draw.number)
+    tested = _labelled(test, "test")
+    return Scored(
+        (splits[1].labels, score(splits[1].sequences)),
+        (tested.labels, score(tested.sequences)),
+    )
+
+
+def fixed_trunk(features: Any, data: Dataset, test: Dataset) -> Scored:
+    """Fits a logistic regression to what the joint network computes before its outputs.
+
+    Its strength is the one with the highest AUROC on validation.
+    """
+    found = {
+        split: (
+            features(_inputs(info, split)),
+            stored_sites.sample_labels(info, split, -1),
+        )
+        for info, split in ((data, "train"), (data, "validation"), (test, "test"))
+    }
+    candidates = []
+    for strength in _STRENGTHS:
+        model = make_pipeline(
+            StandardScaler(), LogisticRegression(C=strength, max_iter=1_000)
+        ).fit(*found["train"])
+        scored = Scored(
+            *(
+                (labels, model.predict_proba(x)[:, 1])
+                for x, labels in (found["validation"], found["test"])
+            )
+        )
+        candidates.append((metrics.auroc(*scored.validation), scored))
+    return max(candidates, key=lambda candidate: candidate[0])[1]
+
+
+def feature_function(trunk: Path) -> Any:
+    """Returns a function from sites to the input of the output layer, [n_sites, n]."""
+    import keras
+
+    network = JointNetwork.load(trunk).model
+    before = keras.Model(network.inputs, network.get_layer("log_odds").input)
+
+    def features(sites: list[dict[str, np.ndarray]]) -> np.ndarray:
+        parts = []
+        for first in range(0, len(sites), 512):
+            ids = [site["sequence_kmers"] for site in sites[first : first + 512]]
+            padded = np.zeros((len(ids), max(map(len, ids))), np.int64)
+            for row, one in zip(padded, ids, strict=True):
+                row[: len(one)] = one
+            parts.append(np.asarray(before({"sequence_kmers": padded})))
+        return np.concatenate(parts)
+
+    return features
+
+
+# === Results ===
+
+
+def run_draw(draw: Draw, whole: Dataset, trunk: Path, features: Any) -> None:
+    """Trains and scores all models of a draw, and writes their AUROCs."""
+    data = write_draw(draw, whole)
+    seconds, scored = {}, {}
+    for model, make in {
+        "position-kmer": lambda: linear(draw, data, whole),
+        "fixed trunk": lambda: fixed_trunk(features, data, whole),
+        "scratch": lambda: trained(draw, data, whole, None),
+        "trunk": lambda: trained(draw, data, whole, trunk),
+    }.items():
+        started = time.monotonic()
+        scored[model] = make()
+        seconds[model] = time.monotonic() - started
+    scored["mean"] = Scored(
+        *(
+            (of_one[0], special.logit(of_one[1]) + special.logit(of_other[1]))
+            for of_one, of_other in zip(scored["scratch"], scored["trunk"], strict=True)
+        )
+    )
+    splits = {name: data.split(name) for name in ("train", "validation")}
+    result = {
+        "rbp": draw.rbp,
+        "asked": draw.n_sites,
+        "draw": draw.number,
+        "n_sites": {name: split.n_sites for name, split in splits.items()},
+        "n_positive": {name: split.n_positive for name, split in splits.items()},
+        "seconds": seconds,
+        "auroc": {m: metrics.auroc(*scored[m].test) for m in MODELS},
+        "validation_auroc": {m: metrics.auroc(*scored[m].validation) for m in MODELS},
+    }
+    files.write_json(draw.directory / "result.json", result)
+
+
+def draws(out: Path) -> Iterator[Draw]:
+    """Yields all draws, the first of each number of sites before the second."""
+    for number in range(1, N_DRAWS + 1):
+        for n_sites, rbp in itertools.product(SIZES, WITHHELD):
+            yield Draw(rbp, n_sites, number, out)
+
+
+def report(out: Path) -> dict[str, Any]:
+    """Writes table and figure of the results that are there."""
+    paths = [draw.directory / "result.json" for draw in draws(out)]
+    results = [json.loads(path.read_text()) for path in paths if path.exists()]
+    summary = {"settings_of_joint_network": SETTINGS, "results": results, "means": []}
+    for asked in SIZES:
+        some = [found for found in results if found["asked"] == asked]
+        if some:
+            means = {m: float(np.mean([r["auroc"][m] for r in some])) for m in MODELS}
+            summary["means"].append({"asked": asked, "n": len(some)} | means)
+    files.write_json(out / "few_sites.json", summary)
+    draw_curves(results, out / "few_sites.png")
+    return summary
+
+
+def draw_curves(results: list[dict[str, Any]], path: Path) -> None:
+    """Draws the AUROC of each model by the number of sites, a panel for each RBP."""
+    colors = dict(
+        zip(
+            ("position-kmer", "scratch", "trunk", "mean"),
+            ("0.5", plotting.VERMILION, plotting.BLUE, plotting.GREEN),
+            strict=True,
+        )
+    )
+    figure = plotting.new_figure(7.5, 5.0)
+    panels = figure.subplots(2, 3, sharex=True).ravel()
+    for axes, rbp in zip(panels, WITHHELD, strict=True):
+        of_rbp = [found for found in results if found["rbp"] == rbp]
+        for model, color in colors.items():
+            by_size: dict[int, list[float]] = {}
+            for found in of_rbp:
+                size = found["asked"] or sum(found["n_sites"].values())
+                by_size.setdefault(size, []).append(found["auroc"][model])
+            sizes = sorted(by_size)
+            means = [np.mean(by_size[size]) for size in sizes]
+            axes.plot(sizes, means, "o-", color=color, label=model, markersize=3)
+            for size in sizes:
+                ends = min(by_size[size]), max(by_size[size])
+                axes.plot([size, size], ends, color=color, linewidth=0.8)
+        axes.set_xscale("log")
+        axes.set_title(rbp, fontsize=9)
+    panels[0].legend(fontsize=7)
+    panels[3].set_xlabel("Sites, training and validation")
+    panels[3].set_ylabel("Test AUROC")
+    plotting.write(figure, path)
+
+
+def main() -> None:
+    """Makes what is not there yet, and prints the means."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--shard", default="1/1")
+    parser.add_argument("--report", action="store_true", help="train nothing")
+    flags = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if not flags.report:
+        tensorflow.import_tensorflow()
+        names = make_datasets(flags.data_dir, flags.out / "data")
+        data = {name: flags.out / "data" / name for name in names}
+        with locks.held((flags.out / "trunk").resolve(), seconds=-1):
+            trunk = train_trunk(data, flags.out)
+        features = feature_function(trunk)
+        first, step = map(int, flags.shard.split("/"))
+        for draw in itertools.islice(draws(flags.out), first - 1, None, step):
+            if not (draw.directory / "result.json").exists():
+                whole = description.read(data[draw.rbp])
+                run_draw(draw, whole, trunk, features)
+    for row in report(flags.out)["means"]:
+        print(row)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
