@@ -35,6 +35,7 @@ from deeprke_tf.networks.blocks import (
     kmer_inputs,
     masked_pooling,
 )
+from deeprke_tf.networks.fused_lstm import FusedLSTM
 
 POOL = 3  # positions that iDeepV and iDeepS take the maximum of
 N_PARTS = 32
@@ -89,7 +90,7 @@ def _ideeps(views: list[Any], mask: Any, config: ModelConfig) -> Any:
         x, pooled_mask = _max_pooled(x, mask)
         modules.append(layers.Dropout(config.dropout, name=f"{name}_dropout")(x))
     x = layers.Concatenate(name="union")(modules)  # [batch, n_kmers / 3, 2 filters]
-    lstm = layers.LSTM(config.lstm_units, name="lstm")
+    lstm = FusedLSTM(config.lstm_units, name="lstm")
     x = layers.Bidirectional(lstm, name="bilstm")(x, mask=pooled_mask)
     x = layers.Dropout(0.1, name="lstm_dropout")(x)
     return layers.Dense(config.dense_units, activation="relu", name="dense")(x)

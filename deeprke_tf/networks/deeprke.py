@@ -32,6 +32,7 @@ from deeprke_tf.networks.blocks import (
     masked_mean,
     masked_pooling,
 )
+from deeprke_tf.networks.fused_lstm import FusedLSTM
 from deeprke_tf.networks.kmer_counts import KmerCounts
 from deeprke_tf.networks.positions import PositionalEmbedding
 from deeprke_tf.rna.sites import NUCLEOTIDES
@@ -150,7 +151,7 @@ def union_log_odds(
 
     # === BiLSTM over positions, or pooling ===
     if config.lstm_units:
-        lstm = layers.LSTM(config.lstm_units, name="lstm")
+        lstm = FusedLSTM(config.lstm_units, name="lstm")
         x = layers.Bidirectional(lstm, name="bilstm")(x, mask=mask)  # [batch, 2 units]
     else:
         x = masked_pooling(x, mask)  # [batch, 2 filters]

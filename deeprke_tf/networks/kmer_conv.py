@@ -100,9 +100,12 @@ class KmerConv1D(layers.Layer):
         vectors = ops.where(is_kmer[:, None], self.vectors.embeddings, 0)
         kernel = ops.reshape(ops.transpose(self.convolution.kernel, [1, 0, 2]), [n, -1])
         products = ops.reshape(ops.matmul(vectors, kernel), [n_ids, size, -1])
-        table = ops.transpose(products, [1, 0, 2])
+        # The bias is added here, once for each id, not at all positions of the batch.
+        is_own = ops.one_hot((size - 1) // 2, size, dtype=self.compute_dtype)
+        bias = is_own[:, None, None] * self.convolution.bias
+        table = ops.transpose(products, [1, 0, 2]) + bias
         sum_rows = _row_sum(*table.shape, keras.backend.standardize_dtype(table.dtype))
-        return sum_rows(table, ops.cast(ids, "int32")) + self.convolution.bias
+        return sum_rows(table, ops.cast(ids, "int32"))
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments that make an equal layer."""
