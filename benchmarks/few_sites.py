@@ -35,13 +35,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from joint_network import SETTINGS, make_datasets
+from joint_network import SETTINGS, make_datasets, train_run
 from scipy import special
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from deeprke_tf import train
 from deeprke_tf.benchmarking import linear_baselines
 from deeprke_tf.benchmarking.linear_baselines import Labelled
 from deeprke_tf.data import description, stored_sites
@@ -146,17 +145,12 @@ def _labelled(info: Dataset, split: str) -> Labelled:
 
 def train_trunk(data: dict[str, Path], out: Path) -> Path:
     """Trains the joint network without the six RBPs; returns its run."""
-    run = out / "trunk"
-    if (run / "manifest.json").exists():
-        return run
     replicates = out / "replicates.tsv"
     rows = [(name, rbp) for rbp, names in WITHHELD.items() for name in names]
     replicates.write_text("".join(f"{name}\t{rbp}\n" for name, rbp in rows))
-    flags = ["--joint", "--data", *map(str, data.values()), "--out", str(run)]
-    flags += ["--hold-out", *WITHHELD, "--replicates", str(replicates)]
-    if train.main([*flags, *shlex.split(SETTINGS)]):
-        raise SystemExit("Training of the joint network failed.")
-    return run
+    flags = ("--joint", "--data", *data.values(), *shlex.split(SETTINGS))
+    withheld = ("--hold-out", *WITHHELD, "--replicates", replicates)
+    return train_run(out / "trunk", *flags, *withheld)
 
 
 def trained(draw: Draw, data: Dataset, test: Dataset, trunk: Path | None) -> Scored:
@@ -164,14 +158,12 @@ def trained(draw: Draw, data: Dataset, test: Dataset, trunk: Path | None) -> Sco
     import keras
 
     keras.utils.clear_session()
-    run = draw.directory / ("trunk" if trunk else "scratch")
-    if not (run / "manifest.json").exists():
-        start = (
-            ["--init-from", trunk] if trunk else ["--preset", "deeprke-no-structure"]
-        )
-        flags = ["--data", data.directory, "--out", run, "--seed", draw.number, *start]
-        if train.main([*map(str, flags), "--mixed-precision"]):
-            raise SystemExit(f"Training of {run} failed.")
+    start = ("--init-from", trunk) if trunk else ("--preset", "deeprke-no-structure")
+    run = train_run(
+        draw.directory / ("trunk" if trunk else "scratch"),
+        *("--data", data.directory, "--seed", draw.number, *start),
+        "--mixed-precision",
+    )
     score = Run.load(run).network_scorer
 
     def scored(info: Dataset, split: str) -> tuple[np.ndarray, np.ndarray]:

@@ -8,12 +8,16 @@ settings were chosen before the test splits were read. Single networks are the t
 results of `deeprke benchmark`, preset `deeprke`, protocol `grouped`, seed 1, such as
 docs/results/rbp31/results. At the end the time of one pass is compared with that of a
 network of one RBP.
+
+`--seeds 1 2 3` trains more joint networks (`run-2`, `run-3`); the comparison is that of
+seed 1, with the mean of each seed beside. `--fine-tune` trains a network of each
+experiment from the joint one (`fine-tuned/NAME`, `train --init-from` with its
+defaults).
 """
 
 import argparse
 import json
 import shlex
-import sys
 import time
 from pathlib import Path
 
@@ -29,7 +33,7 @@ from pipelines import preprocess
 
 SETTINGS = (
     "--preset deeprke-no-structure --epochs 8 --batch-size 256 --dense-units 128 "
-    "--dropout 0.2 --mixed-precision --seed 1"
+    "--dropout 0.2 --mixed-precision"
 )
 
 
@@ -60,6 +64,26 @@ def measured(run: Path, datasets: list[Path]) -> dict[str, dict]:
         evaluated.write(evaluated.usual_place)
         kept = {name: of.measures for name, of in evaluated.evaluations.items()}
     return kept
+
+
+def train_run(out: Path, *arguments: object) -> Path:
+    """Trains a run unless it is there."""
+    is_done = (out / "manifest.json").exists()
+    if not is_done and train.main([*map(str, arguments), "--out", str(out)]):
+        raise SystemExit(f"Training of {out} failed.")
+    return out
+
+
+def fine_tuned(joint: Path, dataset: Path, out: Path) -> float:
+    """Returns the test AUROC of a network that starts from the joint one."""
+    arguments = ("--data", dataset, "--init-from", joint, "--mixed-precision")
+    run = train_run(out / dataset.name, *arguments)
+    found = json.loads((run / "metrics.json").read_text())
+    if found["split"] != "test":
+        evaluated = api.load_run(run).evaluate(dataset)
+        evaluated.write(evaluated.usual_place)
+        found = evaluated.measures
+    return float(found["auroc"])
 
 
 def compared(
@@ -141,18 +165,27 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--single", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1])
+    parser.add_argument("--fine-tune", action="store_true")
     flags = parser.parse_args()
     tensorflow.import_tensorflow()
     of_rbps = make_datasets(flags.data_dir, flags.out / "data")
     datasets = [flags.out / "data" / name for name in of_rbps]
-    run = flags.out / "run"
-    if not (run / "manifest.json").exists():
-        arguments = ["--joint", "--data", *map(str, datasets), "--out", str(run)]
-        if train.main([*arguments, *shlex.split(SETTINGS)]):
-            sys.exit("Training failed.")
+    means = {}
+    for seed in sorted(flags.seeds, reverse=True):  # `run` and `measures`: the first
+        run = flags.out / ("run" if seed == 1 else f"run-{seed}")
+        arguments = ("--joint", "--data", *datasets, *shlex.split(SETTINGS))
+        measures = measured(train_run(run, *arguments, "--seed", seed), datasets)
+        means[seed] = float(np.mean([of["auroc"] for of in measures.values()]))
     manifest = json.loads((run / "manifest.json").read_text())
-    result = compared(measured(run, datasets), of_rbps, flags.single, manifest)
+    result = compared(measures, of_rbps, flags.single, manifest)
     result |= {"settings": SETTINGS, "joint": manifest["joint"]}
+    result["mean_auroc_of_seeds"] = means
+    if flags.fine_tune:
+        for row, dataset in zip(result["rbps"], datasets, strict=True):
+            row["fine_tuned_auroc"] = fine_tuned(run, dataset, flags.out / "fine-tuned")
+        aurocs = [row["fine_tuned_auroc"] for row in result["rbps"]]
+        result["mean_fine_tuned_auroc"] = float(np.mean(aurocs))
     result |= time_of_a_pass(run)
     files.write_json(flags.out / "joint.json", result)
     draw(result, flags.out / "joint.png")
