@@ -339,7 +339,7 @@ def main() -> None:
         tensorflow.import_tensorflow()
         names = make_datasets(flags.data_dir, flags.out / "data")
         data = {name: flags.out / "data" / name for name in names}
-        with locks.held((flags.out / "trunk").resolve(), seconds=-1):
+        with locks.held((flags.out / "data").resolve(), seconds=-1):
             trunk = train_trunk(data, flags.out)
         features = feature_function(trunk)
         first, step = map(int, flags.shard.split("/"))
