@@ -8,7 +8,7 @@ from keras import layers
 
 from deeprke_tf.networks.fused_lstm import FusedLSTM
 
-_LENGTHS = [13, 1, 7, 12]
+_LENGTHS = [13, 1, 0, 7, 12]
 
 
 @pytest.fixture(scope="module")
