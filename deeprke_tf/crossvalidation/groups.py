@@ -124,8 +124,6 @@ def read_records(info: Dataset) -> Iterator[Any]:
     Raises:
       UserError: A shard is missing.
     """
-    import tensorflow as tf
-
     from deeprke_tf.data import stored_sites
 
     paths = [
@@ -134,7 +132,7 @@ def read_records(info: Dataset) -> Iterator[Any]:
         if split in info.splits
         for path in stored_sites.shard_paths(info, split)
     ]
-    yield from tf.data.TFRecordDataset(paths, compression_type="GZIP").batch(4_096)
+    yield from stored_sites.open_records(paths).batch(4_096)
 
 
 def _chromosome(locus: str) -> str:

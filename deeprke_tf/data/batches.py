@@ -16,6 +16,7 @@ from deeprke_tf.data.description import Dataset
 from deeprke_tf.data.stored_sites import (
     DESCRIPTIONS,
     OF_RBPS,
+    open_records,
     parse,
     shard_paths,
 )
@@ -23,8 +24,7 @@ from deeprke_tf.data.stored_sites import (
 SITES_PER_SHUFFLE = 20_000
 BATCHES_PER_WINDOW = 16
 
-# Threads, and batches ready ahead. Autotuning would choose them, and wakes up once a
-# minute: a training was seen to wait for as long, with the whole pipeline idle.
+# Threads, and batches ready ahead, which autotuning would choose (`open_records`).
 _PARALLEL_CALLS = min(4, os.cpu_count() or 1)
 _BATCHES_AHEAD = 8
 
@@ -89,7 +89,7 @@ def read_split(
     files = shard_paths(info, split)
     if shuffle_seed is not None:
         np.random.default_rng(shuffle_seed).shuffle(files)
-    dataset = tf.data.TFRecordDataset(files, compression_type="GZIP")
+    dataset = open_records(files)
     if shuffle_seed is None:
         dataset = dataset.repeat(n_passes)
     else:
@@ -125,7 +125,6 @@ def read_split(
     options.experimental_distribute.auto_shard_policy = (
         tf.data.experimental.AutoShardPolicy.OFF
     )
-    options.autotune.enabled = False
     return dataset.prefetch(_BATCHES_AHEAD).with_options(options)
 
 

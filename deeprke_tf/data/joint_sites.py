@@ -157,8 +157,7 @@ def _read(info: Dataset, split: str) -> Iterator[tuple[list[str], np.ndarray]]:
 
 
 def _records(info: Dataset, split: str) -> tf.data.Dataset:
-    paths = stored_sites.shard_paths(info, split)
-    return tf.data.TFRecordDataset(paths, compression_type="GZIP")
+    return stored_sites.open_records(stored_sites.shard_paths(info, split))
 
 
 def _counts(

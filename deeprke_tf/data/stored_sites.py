@@ -1,7 +1,7 @@
 """The sites that the shards of a dataset hold, as they are stored."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,19 @@ def shard_paths(info: Dataset, split: str) -> list[str]:
     return [str(path) for path in paths]
 
 
+def open_records(paths: Sequence[str]) -> tf.data.Dataset:
+    """Returns the records of some shards, string [].
+
+    Autotuning is off. It would choose threads and buffers; and a thread of it sleeps
+    longer and longer, up to a minute, while whoever ends the reading waits for it: for
+    as long again as the reading took.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    records = tf.data.TFRecordDataset(list(paths), compression_type="GZIP")
+    return records.with_options(options)
+
+
 def verify_shards(info: Dataset, split: str) -> None:
     """Checks the shards of a split against `dataset.json`.
 
@@ -95,7 +108,7 @@ def verify_shards(info: Dataset, split: str) -> None:
 def _counted_labels(paths: list[str]) -> dict[int, int]:
     """Counts the sites of each label in some shards."""
     counts = {0: 0, 1: 0}
-    records = tf.data.TFRecordDataset(paths, compression_type="GZIP")
+    records = open_records(paths)
     try:
         for some in records.batch(_SITES_AT_ONCE):
             labels = parse(some, ["label"])["label"].numpy()
@@ -185,6 +198,6 @@ def as_texts(texts: tf.Tensor) -> list[str]:
 
 def _features(info: Dataset, split: str, n_sites: int) -> Iterator[dict[str, Any]]:
     """Yields the features of sites, a thousand at a time."""
-    records = tf.data.TFRecordDataset(shard_paths(info, split), compression_type="GZIP")
+    records = open_records(shard_paths(info, split))
     for some in records.take(n_sites).batch(1_000):
         yield parse(some)
