@@ -126,7 +126,10 @@ def deeprke_training(
     settings = dataclasses.replace(
         settings,
         train=dataclasses.replace(
-            settings.train, batch_size=batch_size, mixed_precision=mixed_precision
+            settings.train,
+            batch_size=batch_size,
+            mixed_precision=mixed_precision,
+            min_steps=0,  # so that an epoch is one pass over the sites
         ),
     )
     with tempfile.TemporaryDirectory() as scratch:
