@@ -28,6 +28,13 @@ def test_parse_is_the_inverse_of_serialize():
     assert list(rows) == sites
 
 
+def test_whoever_ends_a_reading_does_not_wait_for_autotuning(info):
+    paths = stored_sites.shard_paths(info, "train")
+    read = stored_sites.open_records(paths).batch(2).take(1)
+    assert len(next(iter(read))) > 0
+    assert read.options().autotune.enabled is False
+
+
 # === Damage ===
 
 
