@@ -241,18 +241,22 @@ def load_joint_network(
     return network
 
 
-def _loaded(path: Path, manifest: dict[str, Any], config: RunConfig) -> "keras.Model":
-    tensorflow.require_tensorflow()
-    import keras
-
-    # Keras looks their layers up by name.
+def register_layers() -> None:
+    """Imports the layers that Keras looks up by name when it loads a network."""
     from deeprke_tf.networks import (
+        fused_lstm,  # noqa: F401
         kmer_conv,  # noqa: F401
         kmer_counts,  # noqa: F401
         positions,  # noqa: F401
         vmap_layers,  # noqa: F401
     )
 
+
+def _loaded(path: Path, manifest: dict[str, Any], config: RunConfig) -> "keras.Model":
+    tensorflow.require_tensorflow()
+    import keras
+
+    register_layers()
     if files.sha256(path) != manifest["model_sha256"]:
         raise ValueError(f"{MODEL} is not the file that training wrote.")
     with keras_files.readable(path) as readable:
