@@ -19,12 +19,13 @@ from deeprke_tf.data.stored_sites import (
     open_records,
     parse,
     shard_paths,
+    without_autotuning,
 )
 
 SITES_PER_SHUFFLE = 20_000
 BATCHES_PER_WINDOW = 16
 
-# Threads, and batches ready ahead, which autotuning would choose (`open_records`).
+# Threads, and batches ready ahead: autotuning, which would choose them, is off.
 _PARALLEL_CALLS = min(4, os.cpu_count() or 1)
 _BATCHES_AHEAD = 8
 
@@ -86,20 +87,7 @@ def read_split(
       UserError: The dataset has no such split or no such view, or a shard is missing.
     """
     info.require_views(views)
-    files = shard_paths(info, split)
-    if shuffle_seed is not None:
-        np.random.default_rng(shuffle_seed).shuffle(files)
-    dataset = open_records(files)
-    if shuffle_seed is None:
-        dataset = dataset.repeat(n_passes)
-    else:
-        chunks = dataset.batch(SITES_PER_SHUFFLE)
-        dataset = tf.data.Dataset.range(n_passes).flat_map(
-            lambda number: chunks.map(
-                lambda records: _shuffled(records, shuffle_seed, number)
-            )
-        )
-        dataset = dataset.unbatch()
+    dataset = _ordered(shard_paths(info, split), shuffle_seed, n_passes)
     # Whole windows of serialized records: one call parses them all.
     dataset = dataset.batch(batch_size * BATCHES_PER_WINDOW)
     facts = (*(OF_RBPS if joint else ["label"]), *(DESCRIPTIONS if described else ()))
@@ -120,12 +108,28 @@ def read_split(
     # Says how long an epoch is, and fails where a shard lacks sites.
     n_batches = -(-n_passes * info.split(split).n_sites // batch_size)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(n_batches))
-    options = tf.data.Options()
+    options = without_autotuning()
     # One process reads all shards; a strategy splits each batch among its devices.
     options.experimental_distribute.auto_shard_policy = (
         tf.data.experimental.AutoShardPolicy.OFF
     )
     return dataset.prefetch(_BATCHES_AHEAD).with_options(options)
+
+
+def _ordered(
+    files: list[str], shuffle_seed: int | None, n_passes: int
+) -> tf.data.Dataset:
+    """Returns the records of the files, in the orders that `read_split` describes."""
+    if shuffle_seed is None:
+        return open_records(files).repeat(n_passes)
+    np.random.default_rng(shuffle_seed).shuffle(files)
+    chunks = open_records(files).batch(SITES_PER_SHUFFLE)
+    passes = tf.data.Dataset.range(n_passes).flat_map(
+        lambda number: chunks.map(
+            lambda records: _shuffled(records, shuffle_seed, number)
+        )
+    )
+    return passes.unbatch()
 
 
 def _batches(

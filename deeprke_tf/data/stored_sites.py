@@ -68,16 +68,21 @@ def shard_paths(info: Dataset, split: str) -> list[str]:
 
 
 def open_records(paths: Sequence[str]) -> tf.data.Dataset:
-    """Returns the records of some shards, string [].
+    """Returns the records of some shards, string []."""
+    records = tf.data.TFRecordDataset(list(paths), compression_type="GZIP")
+    return records.with_options(without_autotuning())
 
-    Autotuning is off. It would choose threads and buffers; and a thread of it sleeps
-    longer and longer, up to a minute, while whoever ends the reading waits for it: for
-    as long again as the reading took.
+
+def without_autotuning() -> tf.data.Options:
+    """Returns options for reading; a dataset within `flat_map` does not hand them on.
+
+    Autotuning would choose threads and buffers. A thread of it sleeps longer and
+    longer, up to a minute, and whoever ends the reading waits for it: for as long again
+    as the reading took.
     """
     options = tf.data.Options()
     options.autotune.enabled = False
-    records = tf.data.TFRecordDataset(list(paths), compression_type="GZIP")
-    return records.with_options(options)
+    return options
 
 
 def verify_shards(info: Dataset, split: str) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from deeprke_tf.networks.backends import is_tensorflow_on_cpu
+
 
 @keras.saving.register_keras_serializable("deeprke_tf")
 class FusedLSTM(layers.LSTM):
@@ -30,7 +32,7 @@ class FusedLSTM(layers.LSTM):
           mask: bool [batch, length], True in the first positions, those of the site.
           training: Not used.
         """
-        if mask is None or not _is_on_cpu():
+        if mask is None or not is_tensorflow_on_cpu():
             return super().inner_loop(sequences, initial_state, mask, training)
         import tensorflow as tf
 
@@ -72,11 +74,3 @@ def _reordered(weights: Any) -> Any:
 
     gates = tf.split(tf.cast(weights, tf.float32), 4, axis=-1)
     return tf.concat([gates[0], gates[2], gates[1], gates[3]], axis=-1)
-
-
-def _is_on_cpu() -> bool:
-    if keras.backend.backend() != "tensorflow":
-        return False
-    import tensorflow as tf
-
-    return not tf.config.list_physical_devices("GPU")

@@ -14,6 +14,7 @@ import numpy as np
 from keras import layers, ops
 
 from deeprke_tf.data.kmers import PAD_ID
+from deeprke_tf.networks.backends import is_tensorflow_on_cpu
 from deeprke_tf.networks.vmap_layers import Conv1D
 
 # With more ids, making the table costs more than it saves.
@@ -84,13 +85,8 @@ class KmerConv1D(layers.Layer):
 
     def has_table(self) -> bool:
         """Returns whether `call` uses the table."""
-        if keras.backend.backend() != "tensorflow":
-            return False
-        import tensorflow as tf
-
         # Not measured on GPUs, which are fast at matrix products.
-        has_gpu = bool(tf.config.list_physical_devices("GPU"))
-        return self._shape["n_ids"] <= MOST_IDS and not has_gpu
+        return self._shape["n_ids"] <= MOST_IDS and is_tensorflow_on_cpu()
 
     def _by_table(self, ids: Any) -> Any:
         size, n_ids, n = (

@@ -33,6 +33,9 @@ def test_whoever_ends_a_reading_does_not_wait_for_autotuning(info):
     read = stored_sites.open_records(paths).batch(2).take(1)
     assert len(next(iter(read))) > 0
     assert read.options().autotune.enabled is False
+    for seed in (None, 1):
+        read = batches.read_split(info, "train", VIEWS, 2, shuffle_seed=seed)
+        assert read.options().autotune.enabled is False
 
 
 # === Damage ===
