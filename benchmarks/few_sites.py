@@ -14,7 +14,7 @@ The joint network is trained before, on the experiments of RBP-31 without these 
 and their replicates (`train --joint --hold-out`), with the settings of
 `joint_network.py`. Two more models cost no training of a network: `fixed trunk`, a
 logistic regression of the last layer but one of the joint network, and `mean`, of the
-log odds of `scratch` and `trunk`. Sites that share 38 letters with a test site of their
+probabilities of `scratch` and `trunk`, as `predict` averages runs. Sites that share 38 letters with a test site of their
 experiment are left out before drawing. A site is drawn for all larger numbers, too.
 
 The test split of RBP-31 is scored; no choice is made on it, and the AUROC on the
@@ -36,7 +36,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from joint_network import SETTINGS, make_datasets, train_run
-from scipy import special
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -47,7 +46,7 @@ from deeprke_tf.data import description, stored_sites
 from deeprke_tf.data.description import Dataset
 from deeprke_tf.data.overlap import minimizers
 from deeprke_tf.evaluation import metrics
-from deeprke_tf.runs import batching
+from deeprke_tf.runs import batching, scorer
 from deeprke_tf.runs.joint_network import JointNetwork
 from deeprke_tf.runs.run import Run
 from deeprke_tf.system import files, locks, plotting, tensorflow
@@ -221,19 +220,10 @@ def feature_function(trunk: Path) -> Any:
     import keras
 
     network = JointNetwork.load(trunk).model
-    before = keras.Model(network.inputs, network.get_layer("log_odds").input)
-
-    def features(sites: list[dict[str, np.ndarray]]) -> np.ndarray:
-        parts = []
-        for first in range(0, len(sites), 512):
-            ids = [site["sequence_kmers"] for site in sites[first : first + 512]]
-            padded = np.zeros((len(ids), max(map(len, ids))), np.int64)
-            for row, one in zip(padded, ids, strict=True):
-                row[: len(one)] = one
-            parts.append(np.asarray(before({"sequence_kmers": padded})))
-        return np.concatenate(parts)
-
-    return features
+    inputs = {ids.name: ids for ids in network.inputs}
+    before = keras.Model(inputs, network.get_layer("log_odds").input)
+    score, n = scorer.scorer(before), before.output_shape[-1]
+    return lambda sites: batching.score_sites(score, sites, 512, n)
 
 
 # === Results ===
@@ -254,7 +244,7 @@ def run_draw(draw: Draw, whole: Dataset, trunk: Path, features: Any) -> None:
         seconds[model] = time.monotonic() - started
     scored["mean"] = Scored(
         *(
-            (of_one[0], special.logit(of_one[1]) + special.logit(of_other[1]))
+            (of_one[0], (of_one[1] + of_other[1]) / 2)
             for of_one, of_other in zip(scored["scratch"], scored["trunk"], strict=True)
         )
     )
