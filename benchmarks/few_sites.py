@@ -14,8 +14,9 @@ The joint network is trained before, on the experiments of RBP-31 without these 
 and their replicates (`train --joint --hold-out`), with the settings of
 `joint_network.py`. Two more models cost no training of a network: `fixed trunk`, a
 logistic regression of the last layer but one of the joint network, and `mean`, of the
-probabilities of `scratch` and `trunk`, as `predict` averages runs. Sites that share 38 letters with a test site of their
-experiment are left out before drawing. A site is drawn for all larger numbers, too.
+probabilities of `scratch` and `trunk`, as `predict` averages runs. Sites that share 38
+letters with a test site of their experiment are left out before drawing. A site is
+drawn for all larger numbers, too.
 
 The test split of RBP-31 is scored; no choice is made on it, and the AUROC on the
 validation sites is kept beside. What is there is not made again. With `--shard 1/2`
@@ -35,10 +36,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from fixed_network import Features, feature_function, regression, site_inputs
 from joint_network import SETTINGS, make_datasets, train_run
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from deeprke_tf.benchmarking import linear_baselines
 from deeprke_tf.benchmarking.linear_baselines import Labelled
@@ -46,7 +45,7 @@ from deeprke_tf.data import description, stored_sites
 from deeprke_tf.data.description import Dataset
 from deeprke_tf.data.overlap import minimizers
 from deeprke_tf.evaluation import metrics
-from deeprke_tf.runs import batching, scorer
+from deeprke_tf.runs import batching
 from deeprke_tf.runs.joint_network import JointNetwork
 from deeprke_tf.runs.run import Run
 from deeprke_tf.system import files, locks, plotting, tensorflow
@@ -65,8 +64,8 @@ WITHHELD = {
 SIZES = (100, 300, 1_000, 3_000, None)  # None: all
 N_DRAWS = 3
 SHARED_LETTERS = 38
+VIEWS = ("sequence_kmers",)
 MODELS = ("position-kmer", "fixed trunk", "scratch", "trunk", "mean")
-_STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 
 
 class Draw(NamedTuple):
@@ -167,14 +166,9 @@ def trained(draw: Draw, data: Dataset, test: Dataset, trunk: Path | None) -> Sco
 
     def scored(info: Dataset, split: str) -> tuple[np.ndarray, np.ndarray]:
         labels = stored_sites.sample_labels(info, split, -1)
-        return labels, batching.score_sites(score, _inputs(info, split), 512)
+        return labels, batching.score_sites(score, site_inputs(info, split, VIEWS), 512)
 
     return Scored(scored(data, "validation"), scored(test, "test"))
-
-
-def _inputs(info: Dataset, split: str) -> list[dict[str, np.ndarray]]:
-    kmers = stored_sites.sample_kmers(info, split, "sequence_kmers", -1)
-    return [{"sequence_kmers": ids} for ids in kmers]
 
 
 def linear(draw: Draw, data: Dataset, test: Dataset) -> Scored:
@@ -189,41 +183,21 @@ def linear(draw: Draw, data: Dataset, test: Dataset) -> Scored:
 
 
 def fixed_trunk(features: Any, data: Dataset, test: Dataset) -> Scored:
-    """Fits a logistic regression to what the joint network computes before its outputs.
-
-    Its strength is the one with the highest AUROC on validation.
-    """
-    found = {
-        split: (
-            features(_inputs(info, split)),
+    """Fits a logistic regression to what the joint network computes."""
+    train, validation, tested = (
+        Features(
+            features(site_inputs(info, split, VIEWS)),
             stored_sites.sample_labels(info, split, -1),
         )
         for info, split in ((data, "train"), (data, "validation"), (test, "test"))
-    }
-    candidates = []
-    for strength in _STRENGTHS:
-        model = make_pipeline(
-            StandardScaler(), LogisticRegression(C=strength, max_iter=1_000)
-        ).fit(*found["train"])
-        scored = Scored(
-            *(
-                (labels, model.predict_proba(x)[:, 1])
-                for x, labels in (found["validation"], found["test"])
-            )
+    )
+    model = regression(train, validation)
+    return Scored(
+        *(
+            (of.labels, model.predict_proba(of.values)[:, 1])
+            for of in (validation, tested)
         )
-        candidates.append((metrics.auroc(*scored.validation), scored))
-    return max(candidates, key=lambda candidate: candidate[0])[1]
-
-
-def feature_function(trunk: Path) -> Any:
-    """Returns a function from sites to the input of the output layer, [n_sites, n]."""
-    import keras
-
-    network = JointNetwork.load(trunk).model
-    inputs = {ids.name: ids for ids in network.inputs}
-    before = keras.Model(inputs, network.get_layer("log_odds").input)
-    score, n = scorer.scorer(before), before.output_shape[-1]
-    return lambda sites: batching.score_sites(score, sites, 512, n)
+    )
 
 
 # === Results ===
@@ -331,7 +305,7 @@ def main() -> None:
         data = {name: flags.out / "data" / name for name in names}
         with locks.held((flags.out / "data").resolve(), seconds=-1):
             trunk = train_trunk(data, flags.out)
-        features = feature_function(trunk)
+        features = feature_function(JointNetwork.load(trunk).model)
         first, step = map(int, flags.shard.split("/"))
         for draw in itertools.islice(draws(flags.out), first - 1, None, step):
             if not (draw.directory / "result.json").exists():
