@@ -65,14 +65,21 @@ class TrainingState:
     Args:
       directory: Directory of the state, in the run directory; made if it is not there.
       history_path: CSV file that shows the history.
+      choice: How the best epoch is chosen.
 
     Raises:
       UserError: The history is damaged.
     """
 
-    def __init__(self, directory: Path, history_path: Path):
+    def __init__(
+        self,
+        directory: Path,
+        history_path: Path,
+        choice: objective.EpochChoice = objective.BY_AUROC,
+    ):
         self._directory = directory
         self._history_path = history_path
+        self.choice = choice
         self.history: list[dict[str, Any]] = []
         self._sha256: dict[str, str] = {}
         directory.mkdir(parents=True, exist_ok=True)
@@ -90,11 +97,11 @@ class TrainingState:
     @property
     def best_epoch(self) -> int:
         """The epoch that is best on validation, from 1; see `objective.best_epoch`."""
-        return objective.best_epoch(self.history)
+        return objective.best_epoch(self.history, self.choice)
 
     def is_finished(self, settings: TrainConfig) -> bool:
         """Whether all epochs are done, or early stopping applies."""
-        return objective.is_finished(self.history, settings)
+        return objective.is_finished(self.history, settings, self.choice)
 
     def load_model(self) -> keras.Model | None:
         """Returns the network of the last epoch with its optimizer, if there is one.

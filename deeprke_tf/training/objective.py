@@ -8,7 +8,7 @@ import dataclasses
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -142,12 +142,52 @@ def validation_measures(
     }
 
 
-def best_epoch(history: Sequence[Mapping[str, Any]]) -> int:
-    """Returns the epoch with the highest validation AUROC, from 1.
+class EpochChoice(NamedTuple):
+    """How the best epoch of a training is chosen on validation.
 
-    Of ties it is the one with the lowest validation loss: of few sites, or easy ones,
-    an AUROC of 1 comes early, long before the classes are far apart. Without validation
-    it is the last epoch.
+    Attributes:
+      measure: "val_auroc", the highest, or "val_loss", the lowest.
+      n_frozen: First epochs that count only while there is no other.
+    """
+
+    measure: str = "val_auroc"
+    n_frozen: int = 0
+
+
+BY_AUROC = EpochChoice()
+
+
+def epoch_choice(settings: TrainConfig, n_of_smaller_class: int) -> EpochChoice:
+    """Returns how to choose the best epoch.
+
+    The AUROC of very few sites has few values, and what is best by it is luck; the loss
+    is steadier (docs/results/experiments.md). Epochs that train the output alone,
+    before all weights are trained, are a start and not a result.
+
+    >>> epoch_choice(TrainConfig(), n_of_smaller_class=1_000)
+    EpochChoice(measure='val_auroc', n_frozen=0)
+    >>> epoch_choice(TrainConfig(frozen_epochs=2, body_rate=0.1), 8)
+    EpochChoice(measure='val_loss', n_frozen=2)
+    >>> epoch_choice(TrainConfig(frozen_epochs=2, body_rate=0), 8).n_frozen
+    0
+
+    Args:
+      settings: Settings of the training.
+      n_of_smaller_class: Bound or background validation sites, whichever are fewer.
+    """
+    is_luck = n_of_smaller_class < metrics.MIN_SITES_FOR_INTERVAL
+    n_frozen = settings.frozen_epochs if settings.body_rate else 0
+    return EpochChoice("val_loss" if is_luck else "val_auroc", n_frozen)
+
+
+def best_epoch(
+    history: Sequence[Mapping[str, Any]], choice: EpochChoice = BY_AUROC
+) -> int:
+    """Returns the best epoch on validation, from 1.
+
+    Of ties in AUROC it is the one with the lowest loss: of easy sites an AUROC of 1
+    comes early, long before the classes are far apart. Without validation it is the
+    last epoch.
 
     >>> tied = [{"val_auroc": 1, "val_loss": 0.6}, {"val_auroc": 1, "val_loss": 0.2}]
     >>> best_epoch(tied)
@@ -157,14 +197,22 @@ def best_epoch(history: Sequence[Mapping[str, Any]]) -> int:
     """
     if history and not any("val_auroc" in row for row in history):
         return len(history)
-    ranks = [(row["val_auroc"], -row["val_loss"]) for row in history]
-    return ranks.index(max(ranks)) + 1
+    n_left_out = choice.n_frozen if len(history) > choice.n_frozen else 0
+    ranks = [
+        (row["val_auroc"] if choice.measure == "val_auroc" else 0.0, -row["val_loss"])
+        for row in history[n_left_out:]
+    ]
+    return n_left_out + ranks.index(max(ranks)) + 1
 
 
-def is_finished(history: Sequence[Mapping[str, Any]], settings: TrainConfig) -> bool:
+def is_finished(
+    history: Sequence[Mapping[str, Any]],
+    settings: TrainConfig,
+    choice: EpochChoice = BY_AUROC,
+) -> bool:
     """Returns whether all epochs are done, or early stopping applies."""
     if not history:
         return False
-    stalled = len(history) - best_epoch(history) >= settings.patience
+    stalled = len(history) - best_epoch(history, choice) >= settings.patience
     may_stop = len(history) >= settings.min_epochs
     return len(history) >= settings.epochs or (may_stop and stalled)

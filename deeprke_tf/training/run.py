@@ -13,7 +13,15 @@ from deeprke_tf.evaluation import figures
 from deeprke_tf.runs import layout
 from deeprke_tf.system import tables
 from deeprke_tf.system.progress import Progress, no_progress
-from deeprke_tf.training import devices, epochs, network_files, report, start, vectors
+from deeprke_tf.training import (
+    devices,
+    epochs,
+    network_files,
+    objective,
+    report,
+    start,
+    vectors,
+)
 from deeprke_tf.training.checkpoint import TrainingState
 from deeprke_tf.training.fine_tuning import Source
 from deeprke_tf.training.task import SingleTask
@@ -60,7 +68,12 @@ def train_run(
     start.prepare(out, run_config, info, vectors_from, overwrite)
     _logger.info("data %s: %s", data, _split_sizes(info))
     kmer_vectors = vectors.make_vectors(info, out, run_config, given)
-    state = TrainingState(out / layout.STATE, out / layout.HISTORY)
+    validation = info.split("validation")
+    n_background = validation.n_sites - validation.n_positive
+    choice = objective.epoch_choice(
+        run_config.train, min(validation.n_positive, n_background)
+    )
+    state = TrainingState(out / layout.STATE, out / layout.HISTORY, choice)
     if state.n_epochs:
         _logger.info("resuming after epoch %d", state.n_epochs)
     started = time.monotonic()
@@ -76,9 +89,11 @@ def train_run(
         own["init_from"] = source.directory.name
     report.write_manifest(out, info, run_config, measured, own)
     state.remove()
+    by_loss = " by validation loss" if choice.measure == "val_loss" else ""
+    best = f"{state.best_epoch} of {state.n_epochs}{by_loss}, {seconds:.0f} s"
     summary = [
         ["weights", f"{model.count_params():,}"],
-        ["best epoch", f"{state.best_epoch} of {state.n_epochs}, {seconds:.0f} s"],
+        ["best epoch", best],
         *report.measure_rows(measured),
         ["wrote", str(out)],
     ]

@@ -65,6 +65,41 @@ def test_training_stops_after_patience_but_not_before_min_epochs(
         assert state.best_epoch == best_epoch
 
 
+@pytest.mark.parametrize(
+    ("body_rate", "n_epochs", "best_epoch"),
+    [
+        (0.1, 4, 4),  # of those after the frozen ones
+        (0.1, 2, 1),  # there are no others yet
+        (0, 4, 1),  # the body stays as it is: all epochs are alike
+    ],
+)
+def test_an_epoch_that_trains_the_output_alone_is_not_the_best(
+    body_rate, n_epochs, best_epoch, tmp_path
+):
+    settings = TrainConfig(
+        frozen_epochs=2, body_rate=body_rate, patience=3, min_epochs=1
+    )
+    choice = objective.epoch_choice(settings, n_of_smaller_class=1_000)
+    state = TrainingState(tmp_path / "state", tmp_path / "history.csv", choice)
+    rows = [{"val_auroc": a, "val_loss": 0.6} for a in (0.9, 0.8, 0.6, 0.7)]
+    state.history = rows[:n_epochs]
+    assert state.best_epoch == best_epoch
+    assert state.is_finished(settings) == (best_epoch <= n_epochs - 3)
+
+
+@pytest.mark.parametrize(("n_sites", "best_epoch"), [(9, 1), (10, 2)])
+def test_of_few_sites_of_a_class_the_loss_chooses(n_sites, best_epoch, tmp_path):
+    settings = TrainConfig(patience=1, min_epochs=1)
+    choice = objective.epoch_choice(settings, n_sites)
+    state = TrainingState(tmp_path / "state", tmp_path / "history.csv", choice)
+    state.history = [
+        {"val_auroc": 0.8, "val_loss": 0.4},
+        {"val_auroc": 0.9, "val_loss": 0.5},
+    ]
+    assert state.best_epoch == best_epoch
+    assert state.is_finished(settings) == (best_epoch == 1)
+
+
 def test_the_state_keeps_the_best_and_the_last_epoch(tmp_path):
     model = keras.Sequential([keras.Input([1]), keras.layers.Dense(1, use_bias=False)])
     model.compile("sgd", "mse")
