@@ -36,14 +36,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from fixed_network import Features, feature_function, regression, site_inputs
+import split_sites
+from fixed_network import Features, feature_function, regression
 from joint_network import SETTINGS, make_datasets, train_run
 
 from deeprke_tf.benchmarking import linear_baselines
 from deeprke_tf.benchmarking.linear_baselines import Labelled
-from deeprke_tf.data import description, stored_sites
+from deeprke_tf.data import description
 from deeprke_tf.data.description import Dataset
-from deeprke_tf.data.overlap import minimizers
 from deeprke_tf.evaluation import metrics
 from deeprke_tf.runs import batching
 from deeprke_tf.runs.joint_network import JointNetwork
@@ -63,7 +63,6 @@ WITHHELD = {
 }
 SIZES = (100, 300, 1_000, 3_000, None)  # None: all
 N_DRAWS = 3
-SHARED_LETTERS = 38
 VIEWS = ("sequence_kmers",)
 MODELS = (
     *("position-kmer", "fixed trunk", "scratch", "trunk"),
@@ -114,14 +113,12 @@ def write_draw(draw: Draw, whole: Dataset) -> Dataset:
 
 
 def _write_fasta(draw: Draw, whole: Dataset) -> Path:
-    sequences = _letters(whole, "train")
-    labels = stored_sites.sample_labels(whole, "train", -1)
+    sequences = split_sites.letters(whole, "train")
+    labels = split_sites.labels(whole, "train")
     # The order of records in shards is that of a hash, the same on all machines.
     order = np.random.default_rng(draw.number).permutation(len(sequences))
-    seen = np.unique(minimizers(_letters(whole, "test"), SHARED_LETTERS)[0])
-    codes, owners = minimizers(sequences, SHARED_LETTERS)
-    overlaps = np.zeros(len(sequences), bool)
-    overlaps[owners[np.isin(codes, seen)]] = True
+    of_test = split_sites.stretches(split_sites.letters(whole, "test"))
+    overlaps = split_sites.overlapping(sequences, of_test)
     chosen = order[~overlaps[order]][: draw.n_sites]
     path = draw.directory / "sites.fa"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -131,27 +128,28 @@ def _write_fasta(draw: Draw, whole: Dataset) -> Path:
     return path
 
 
-def _letters(info: Dataset, split: str) -> list[str]:
-    kmers = stored_sites.sample_kmers(info, split, "sequence_kmers", -1)
-    return linear_baselines.letters_of(kmers, info.encoding.sequence_vocabulary)
-
-
 def _labelled(info: Dataset, split: str) -> Labelled:
-    labels = stored_sites.sample_labels(info, split, -1)
-    return Labelled(_letters(info, split), labels)
+    return Labelled(split_sites.letters(info, split), split_sites.labels(info, split))
 
 
 # === Models ===
 
 
-def train_trunk(data: dict[str, Path], out: Path) -> Path:
-    """Trains the joint network without the six RBPs; returns its run."""
+def prepare(data_dir: Path, out: Path) -> tuple[dict[str, Path], Path]:
+    """Makes all datasets, and trains the joint network without the six RBPs.
+
+    Returns:
+      The dataset of each experiment, and the joint run.
+    """
+    names = make_datasets(data_dir, out / "data")
+    data = {name: out / "data" / name for name in names}
     replicates = out / "replicates.tsv"
     rows = [(name, rbp) for rbp, names in WITHHELD.items() for name in names]
     replicates.write_text("".join(f"{name}\t{rbp}\n" for name, rbp in rows))
     flags = ("--joint", "--data", *data.values(), *shlex.split(SETTINGS))
     withheld = ("--hold-out", *WITHHELD, "--replicates", replicates)
-    return train_run(out / "trunk", *flags, *withheld)
+    with locks.held((out / "data").resolve(), seconds=-1):
+        return data, train_run(out / "trunk", *flags, *withheld)
 
 
 def trained(
@@ -166,8 +164,10 @@ def trained(
     score = Run.load(run).network_scorer
 
     def scored(info: Dataset, split: str) -> tuple[np.ndarray, np.ndarray]:
-        labels = stored_sites.sample_labels(info, split, -1)
-        return labels, batching.score_sites(score, site_inputs(info, split, VIEWS), 512)
+        labels = split_sites.labels(info, split)
+        return labels, batching.score_sites(
+            score, split_sites.inputs(info, split, VIEWS), 512
+        )
 
     return Scored(scored(data, "validation"), scored(test, "test"))
 
@@ -187,8 +187,8 @@ def fixed_trunk(features: Any, data: Dataset, test: Dataset) -> Scored:
     """Fits a logistic regression to what the joint network computes."""
     train, validation, tested = (
         Features(
-            features(site_inputs(info, split, VIEWS)),
-            stored_sites.sample_labels(info, split, -1),
+            features(split_sites.inputs(info, split, VIEWS)),
+            split_sites.labels(info, split),
         )
         for info, split in ((data, "train"), (data, "validation"), (test, "test"))
     )
@@ -305,10 +305,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if not flags.report:
         tensorflow.import_tensorflow()
-        names = make_datasets(flags.data_dir, flags.out / "data")
-        data = {name: flags.out / "data" / name for name in names}
-        with locks.held((flags.out / "data").resolve(), seconds=-1):
-            trunk = train_trunk(data, flags.out)
+        data, trunk = prepare(flags.data_dir, flags.out)
         features = feature_function(JointNetwork.load(trunk).model)
         first, step = map(int, flags.shard.split("/"))
         for draw in itertools.islice(draws(flags.out), first - 1, None, step):

@@ -10,13 +10,11 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from split_sites import Site
 
-from deeprke_tf.data import stored_sites
-from deeprke_tf.data.description import Dataset
 from deeprke_tf.evaluation import metrics
 from deeprke_tf.runs import batching, scorer
 
-Site = dict[str, np.ndarray]
 _STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 
 
@@ -25,12 +23,6 @@ class Features(NamedTuple):
 
     values: np.ndarray
     labels: np.ndarray
-
-
-def site_inputs(info: Dataset, split: str, views: tuple[str, ...]) -> list[Site]:
-    """Returns the k-mer ids of the sites of a split."""
-    columns = [stored_sites.sample_kmers(info, split, view, -1) for view in views]
-    return [dict(zip(views, ids, strict=True)) for ids in zip(*columns, strict=True)]
 
 
 def feature_function(network: Any) -> Callable[[list[Site]], np.ndarray]:

@@ -23,20 +23,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fixed_network import Features, feature_function, regression, site_inputs
+import split_sites
+from fixed_network import Features, feature_function, regression
 from scipy.cluster import hierarchy
 
 from deeprke_tf.benchmarking import linear_baselines
 from deeprke_tf.benchmarking.linear_baselines import Labelled
 from deeprke_tf.benchmarking.names import short_names
-from deeprke_tf.data import description, stored_sites
-from deeprke_tf.data.overlap import minimizers
+from deeprke_tf.data import description
 from deeprke_tf.evaluation import metrics
 from deeprke_tf.runs.run import Run
 from deeprke_tf.system import files, plotting, tensorflow
 
 N_FITTED, N_CHOOSING, N_DRAWS = 300, 100, 3
-SHARED_LETTERS = 38
 
 
 class Experiment:
@@ -62,8 +61,8 @@ class Experiment:
 
     def _sites(self, split: str) -> Labelled:
         """Returns ids and labels of a split."""
-        labels = stored_sites.sample_labels(self._info, split, -1)
-        return Labelled(site_inputs(self._info, split, self.views), labels)
+        sites = split_sites.inputs(self._info, split, self.views)
+        return Labelled(sites, split_sites.labels(self._info, split))
 
     def letters(self, sites: Labelled) -> list[str]:
         """Returns the sequences of sites."""
@@ -74,9 +73,9 @@ class Experiment:
     @functools.cached_property
     def stretches(self) -> np.ndarray:
         """Stretches of letters of all sites that the network was made with."""
-        splits = (self._sites("train"), self.validation)
-        letters = [letters for sites in splits for letters in self.letters(sites)]
-        return np.unique(minimizers(letters, SHARED_LETTERS)[0])
+        splits = ("train", "validation")
+        letters = [split_sites.letters(self._info, split) for split in splits]
+        return split_sites.stretches([one for some in letters for one in some])
 
     @functools.cached_property
     def linear_scores(self) -> list[np.ndarray]:
@@ -92,10 +91,7 @@ class Experiment:
     def unseen_by(self, other: "Experiment") -> np.ndarray:
         """Returns which validation sites the network of another one has not seen."""
         letters = self.letters(self.validation)
-        codes, owners = minimizers(letters, SHARED_LETTERS)
-        unseen = np.ones(len(letters), bool)
-        unseen[owners[np.isin(codes, other.stretches)]] = False
-        return unseen
+        return ~split_sites.overlapping(letters, other.stretches)
 
 
 def _some(sites: Labelled, places: np.ndarray) -> Labelled:
