@@ -11,8 +11,8 @@ more than 300 sites of one's own. It is the mean of three draws.
 
 The network has seen no site that counts: a validation site that shares 38 letters with
 a training or validation site of the network is left out, for both models. No test site
-is read. Networks that share experiments are read once: `--shard 1/2` and `2/2` divide
-the networks; the last one to end writes transfer.json and transfer.png.
+is read. `--shard 1/2` and `2/2` divide the networks; what is there is not made again,
+and the last one to end writes transfer.json and transfer.png.
 """
 
 import argparse
@@ -36,6 +36,7 @@ from deeprke_tf.runs.run import Run
 from deeprke_tf.system import files, plotting, tensorflow
 
 N_FITTED, N_CHOOSING, N_DRAWS = 300, 100, 3
+LEAST_OF_A_CLASS = 50
 
 
 class Experiment:
@@ -107,10 +108,15 @@ def _halves(sites: Any) -> tuple[Any, Any]:
     )
 
 
-def gain(features: Any, giver: Experiment, taker: Experiment) -> dict[str, Any]:
-    """Returns the AUROCs of both models of a pair, and the sites behind them."""
+def gain(features: Any, giver: Experiment, taker: Experiment) -> dict[str, Any] | None:
+    """Returns the AUROCs of both models of a pair, and the sites behind them.
+
+    None: the network has seen nearly all validation sites, such as its own.
+    """
     unseen = taker.unseen_by(giver)
     labels = taker.validation.labels[unseen]
+    if min(labels.sum(), len(labels) - labels.sum()) < LEAST_OF_A_CLASS:
+        return None
     tested = features(
         [s for s, u in zip(taker.validation.sequences, unseen, strict=True) if u]
     )
@@ -141,7 +147,7 @@ def draw(names: list[str], gains: np.ndarray, path: Path) -> None:
     cells = axes.pcolormesh(
         gains[np.ix_(rows, columns)], cmap="RdBu_r", vmin=-most, vmax=most
     )
-    axes.set_facecolor("0.85")  # the pairs of an experiment with itself
+    axes.set_facecolor("0.85")  # pairs without a measure
     places = np.arange(len(names)) + 0.5
     axes.set_xticks(places, [names[i] for i in columns], rotation=90, fontsize=7)
     axes.set_yticks(places, [names[i] for i in rows], fontsize=7)
@@ -182,8 +188,12 @@ def _report(everyone: list[Experiment], paths: list[Path], out: Path) -> None:
     found = [json.loads(path.read_text()) for path in paths]
     short = short_names([of.name for of in everyone])
     names = [short[of.name] for of in everyone]
-    gains = np.array([[of_one[t.name]["gain"] for of_one in found] for t in everyone])
-    np.fill_diagonal(gains, np.nan)
+    gains = np.array(
+        [
+            [(of_one[taker.name] or {}).get("gain", np.nan) for of_one in found]
+            for taker in everyone
+        ]
+    )
     pairs = {
         name: {short[taker]: of_pair for taker, of_pair in of_one.items()}
         for name, of_one in zip(names, found, strict=True)
