@@ -6,6 +6,7 @@ python -m deeprke_tf.train --data 'tfrecords/*' --joint --out runs/all
 """
 
 import dataclasses
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,10 +20,13 @@ from deeprke_tf.config import (
     VectorConfig,
 )
 from deeprke_tf.data import description
+from deeprke_tf.data.encoding import Encoding
 from deeprke_tf.errors import UserError
 from deeprke_tf.system import shards, tables
 from deeprke_tf.system.progress import progress_bar
 from deeprke_tf.training.settings import SAMPLE, defaults_of
+
+_FEW_SITES = 3_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,9 +117,10 @@ def train(flags: TrainFlags) -> None:
     (data,) = flags.data
     if flags.shard:
         raise UserError(f"`shard` is for several datasets; `data` names one, {data}.")
+    out = flags.out or Path("runs") / f"{data.resolve().name}-{flags.settings_name}"
     api.fit(
         data,
-        flags.out or Path("runs") / f"{data.resolve().name}-{flags.settings_name}",
+        out,
         config=flags.run_config,
         vectors_from=flags.vectors_from,
         init_from=flags.init_from,
@@ -123,6 +128,24 @@ def train(flags: TrainFlags) -> None:
         devices=flags.devices,
         overwrite=flags.overwrite,
         progress=True,
+    )
+    if not flags.init_from and data != SAMPLE:
+        print(_note_on_few_sites(data, out), end="")
+
+
+def _note_on_few_sites(data: Path, out: Path) -> str:
+    """Returns what else to train on few sites; empty for many."""
+    info = description.read(data)
+    n_sites = info.split("train").n_sites
+    if n_sites >= _FEW_SITES or info.encoding.k != Encoding().k:
+        return ""
+    data_path, run, other = map(shlex.quote, map(str, (data, out, f"{out}-rbp31")))
+    return (
+        f"note: {n_sites:,} training sites are few. A second network that starts from "
+        "the packaged one, and the mean of both, is likely to be better "
+        "(docs/joint.md):\n"
+        f"  deeprke train --data {data_path} --init-from rbp31 --out {other}\n"
+        f"  deeprke predict --model {run} {other} --sites SITES --out TABLE\n"
     )
 
 

@@ -1,8 +1,10 @@
 """The flags of `deeprke train`."""
 
+import shlex
+
 import pytest
 
-from deeprke_tf import presets, train
+from deeprke_tf import api, presets, train
 from deeprke_tf.config import RunConfig
 from deeprke_tf.training import epochs
 from tests.support.small_runs import ONE_EPOCH, QUICK
@@ -57,6 +59,22 @@ def test_epochs_that_are_given_are_not_raised_to_reach_the_minimum_of_steps(
     assert train.main([*flags, *deeprke, "--min-steps", "11"]) == 130
     plan = "training up to 2 epochs of 10 steps: 1 epochs are too few for --min-steps"
     assert plan in capsys.readouterr().out
+
+
+def test_few_sites_get_a_note_with_commands_that_work(
+    data, tmp_path, capsys, monkeypatch
+):
+    asked = []
+    monkeypatch.setattr(api, "fit", lambda *given, **_more: asked.append(given))
+    flags = ["--data", str(data), "--out", str(tmp_path / "my run")]
+    assert train.main(flags) == 0
+    note, second, _predict = capsys.readouterr().out.splitlines()
+    assert note.startswith("note: 141 training sites are few.")
+    name, command, *more = shlex.split(second)
+    assert (name, command) == ("deeprke", "train")
+    assert train.main(more) == 0
+    assert not capsys.readouterr().out  # once is enough
+    assert asked == [(data, tmp_path / out) for out in ("my run", "my run-rbp31")]
 
 
 def test_flags_override_a_config_file(run, monkeypatch):
