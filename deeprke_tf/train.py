@@ -71,7 +71,8 @@ class TrainFlags:
     datasets of one RBP are held out together."""
     ensemble: int = 1
     """Number of runs to train and average as one model, with --seed and the seeds that
-    follow it. Finished ones in --out are not trained again."""
+    follow it. Finished ones in --out are not trained again. With --init-from every
+    second one starts there, the others from scratch."""
     devices: int | None = None
     """Number of GPUs, by default all; without a GPU, number of logical CPU devices."""
     overwrite: bool = False
@@ -139,13 +140,12 @@ def _note_on_few_sites(data: Path, out: Path) -> str:
     n_sites = info.split("train").n_sites
     if n_sites >= _FEW_SITES or info.encoding.k != Encoding().k:
         return ""
-    data_path, run, other = map(shlex.quote, map(str, (data, out, f"{out}-rbp31")))
+    given, other = map(shlex.quote, map(str, (data, f"{out}-with-rbp31")))
     return (
-        f"note: {n_sites:,} training sites are few. A second network that starts from "
-        "the packaged one, and the mean of both, is likely to be better "
-        "(docs/joint.md):\n"
-        f"  deeprke train --data {data_path} --init-from rbp31 --out {other}\n"
-        f"  deeprke predict --model {run} {other} --sites SITES --out TABLE\n"
+        f"note: {n_sites:,} training sites are few. The mean of two networks, one of "
+        "which starts from the packaged one, is likely to be better "
+        "(docs/few-sites.md):\n"
+        f"  deeprke train --data {given} --init-from rbp31 --ensemble 2 --out {other}\n"
     )
 
 

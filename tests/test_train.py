@@ -61,20 +61,20 @@ def test_epochs_that_are_given_are_not_raised_to_reach_the_minimum_of_steps(
     assert plan in capsys.readouterr().out
 
 
-def test_few_sites_get_a_note_with_commands_that_work(
+def test_few_sites_get_a_note_with_a_command_that_works(
     data, tmp_path, capsys, monkeypatch
 ):
     asked = []
     monkeypatch.setattr(api, "fit", lambda *given, **_more: asked.append(given))
     flags = ["--data", str(data), "--out", str(tmp_path / "my run")]
     assert train.main(flags) == 0
-    note, second, _predict = capsys.readouterr().out.splitlines()
+    note, second = capsys.readouterr().out.splitlines()
     assert note.startswith("note: 141 training sites are few.")
     name, command, *more = shlex.split(second)
     assert (name, command) == ("deeprke", "train")
     assert train.main(more) == 0
     assert not capsys.readouterr().out  # once is enough
-    assert asked == [(data, tmp_path / out) for out in ("my run", "my run-rbp31")]
+    assert asked == [(data, tmp_path / out) for out in ("my run", "my run-with-rbp31")]
 
 
 def test_flags_override_a_config_file(run, monkeypatch):

@@ -57,7 +57,8 @@ def fit(
         network without the output, and its k-mer vectors. Without `preset` or `config`,
         the network has its settings, `frozen_epochs` is 2 and `body_rate` 0.1.
       ensemble: Number of runs to train and average as one model, with the given seed
-        and those that follow it. Finished ones in `out` are not trained again.
+        and those that follow it. Finished ones in `out` are not trained again. With
+        `init_from`, every second one starts there, the others from scratch.
       devices: Number of GPUs to use, by default all; without a GPU, logical CPU devices
         (by default one).
       overwrite: Delete the run that `out` holds, and start again.
@@ -83,10 +84,9 @@ def fit(
 
     source = None
     if init_from is not None:
-        if vectors_from is not None or ensemble > 1:
+        if vectors_from is not None:
             raise UserError(
-                "`init_from` brings its k-mer vectors and trains one run: give neither "
-                "`vectors_from` nor `ensemble` with it."
+                "`init_from` brings its k-mer vectors: do not give `vectors_from`."
             )
         source = fine_tuning.read(catalog.resolve(init_from))
         if preset is None and config is None:
@@ -100,12 +100,13 @@ def fit(
         "n_devices": devices,
         "overwrite": overwrite,
         "progress": as_progress(progress),
+        "source": source,
     }
     with _only_trainer(out):
         if ensemble > 1:
             train_ensemble(directory, out, chosen, ensemble, **options)
         else:
-            train_run(directory, out, chosen, source=source, **options)
+            train_run(directory, out, chosen, **options)
     return load_single(out)
 
 

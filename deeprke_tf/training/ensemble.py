@@ -1,4 +1,9 @@
-"""Trains an ensemble: runs of consecutive seeds in one directory, read as one model."""
+"""Trains an ensemble: runs of consecutive seeds in one directory, read as one model.
+
+Of an ensemble that starts from another run, every second member does; the others are
+trained from scratch. On few sites their mean is better than that of members that are
+all alike (docs/few-sites.md).
+"""
 
 import contextlib
 import dataclasses
@@ -6,7 +11,7 @@ import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 
@@ -19,9 +24,24 @@ from deeprke_tf.runs.ensemble import combined_sha256, mean_validation
 from deeprke_tf.system import directories, tables
 from deeprke_tf.system.progress import Progress, no_progress
 from deeprke_tf.training import report, start
+from deeprke_tf.training.fine_tuning import Source
 from deeprke_tf.training.run import train_run
 
 _logger = logging.getLogger(__name__)
+
+
+class Member(NamedTuple):
+    """What a member is trained with.
+
+    Attributes:
+      config: All settings.
+      vectors_from: Directory of ready k-mer vectors, or None to train them.
+      source: The run to start from, if any.
+    """
+
+    config: RunConfig
+    vectors_from: Path | None = None
+    source: Source | None = None
 
 
 def train_ensemble(
@@ -34,6 +54,7 @@ def train_ensemble(
     n_devices: int | None = None,
     overwrite: bool = False,
     progress: Progress = no_progress,
+    source: Source | None = None,
 ) -> dict[str, Any]:
     """Trains the members that are not finished yet, one after the other, and joins all.
 
@@ -43,17 +64,17 @@ def train_ensemble(
     """
     info, _vectors = start.checked(data, run_config, vectors_from)
 
-    def train_member(directory: Path, member: RunConfig) -> None:
+    def train_member(directory: Path, member: Member) -> None:
         train_run(
-            *(data, directory, member),
-            vectors_from=vectors_from,
+            *(data, directory, member.config),
+            vectors_from=member.vectors_from,
             n_devices=n_devices,
             progress=progress,
+            source=member.source,
         )
 
-    members = train_members(
-        *(out, run_config, n_members, info, vectors_from, overwrite, train_member)
-    )
+    planned = planned_members(run_config, n_members, vectors_from, source)
+    members = train_members(out, run_config, info, planned, overwrite, train_member)
     measured = join(out, run_config, info, members)
     shutil.rmtree(out / layout.STATE)
     of_members = layout.read_manifest(out)["members"]
@@ -70,22 +91,20 @@ def train_ensemble(
 def train_members(
     out: Path,
     run_config: RunConfig,
-    n_members: int,
     info: Dataset,
-    vectors_from: Path | None,
+    planned: Mapping[str, Member],
     overwrite: bool,
-    train_member: Callable[[Path, RunConfig], Any],
+    train_member: Callable[[Path, Member], Any],
 ) -> dict[str, Path]:
     """Trains the members that are not finished yet, one after the other.
 
     Args:
       out: Directory of the ensemble.
-      run_config: Settings of the first member.
-      n_members: Number of members.
+      run_config: Settings of the ensemble.
       info: The dataset, to know finished members by.
-      vectors_from: Directory of ready k-mer vectors, or None.
+      planned: Result of `planned_members`.
       overwrite: Delete the ensemble that `out` holds, and start again.
-      train_member: Trains one of them to a directory, with its settings.
+      train_member: Trains one of them to a directory.
 
     Returns:
       The directories of the members by their names.
@@ -94,22 +113,27 @@ def train_members(
       UserError: `out` holds something else, a finished member is not one that would be
         trained now, or another process trains one.
     """
-    settings = member_configs(run_config, n_members)
-    with _members_held(out, list(settings)) if overwrite else contextlib.nullcontext():
-        start.prepare(out, run_config, info, vectors_from, overwrite, tuple(settings))
-    finished = [name for name in settings if (out / name / layout.MANIFEST).exists()]
+
+    def require_same(name: str) -> None:
+        member = planned[name]
+        start.require_same(out / name, member.config, info, member.vectors_from)
+
+    vectors_from = next(iter(planned.values())).vectors_from
+    with _members_held(out, list(planned)) if overwrite else contextlib.nullcontext():
+        start.prepare(out, run_config, info, vectors_from, overwrite, tuple(planned))
+    finished = [name for name in planned if (out / name / layout.MANIFEST).exists()]
     for name in finished:
-        start.require_same(out / name, settings[name], info, vectors_from)
+        require_same(name)
     elsewhere = []
-    for number, (name, member) in enumerate(settings.items(), start=1):
+    for number, (name, member) in enumerate(planned.items(), start=1):
         before = ", finished before" if name in finished else ""
-        _logger.info("member %d of %d: %s%s", number, len(settings), out / name, before)
+        _logger.info("member %d of %d: %s%s", number, len(planned), out / name, before)
         with directories.only_process(out / name) as is_free:
             if not is_free:
                 _logger.info("another process is training it")
                 elsewhere.append(name)
             elif (out / name / layout.MANIFEST).exists():
-                start.require_same(out / name, member, info, vectors_from)
+                require_same(name)
             else:
                 train_member(out / name, member)
                 # Keras keeps graphs of networks, which the next member does not need.
@@ -119,7 +143,7 @@ def train_members(
             f"{' and '.join(elsewhere)} of {out} are being trained by other processes; "
             "give the command again when they are done."
         )
-    return {name: out / name for name in settings}
+    return {name: out / name for name in planned}
 
 
 @contextlib.contextmanager
@@ -139,20 +163,35 @@ def _members_held(out: Path, names: list[str]) -> Iterator[None]:
         yield
 
 
-def member_configs(run_config: RunConfig, n_members: int) -> dict[str, RunConfig]:
-    """Returns the settings of each member by the name of its directory.
+def planned_members(
+    run_config: RunConfig,
+    n_members: int,
+    vectors_from: Path | None,
+    source: Source | None = None,
+) -> dict[str, Member]:
+    """Returns what each member is trained with, by the name of its directory.
 
-    >>> configs = member_configs(RunConfig(), 2)
-    >>> {name: config.train.seed for name, config in configs.items()}
+    >>> members = planned_members(RunConfig(), 2, None)
+    >>> {name: member.config.train.seed for name, member in members.items()}
     {'seed-1': 1, 'seed-2': 2}
+
+    Args:
+      run_config: Settings of the ensemble, with the seed of the first member.
+      n_members: Number of members.
+      vectors_from: Directory of ready k-mer vectors, or None.
+      source: The run that every second member starts from.
     """
-    first = run_config.train.seed
-    return {
-        f"seed-{seed}": dataclasses.replace(
-            run_config, train=dataclasses.replace(run_config.train, seed=seed)
-        )
-        for seed in range(first, first + n_members)
-    }
+    planned = {}
+    for i in range(n_members):
+        train = dataclasses.replace(run_config.train, seed=run_config.train.seed + i)
+        member = Member(dataclasses.replace(run_config, train=train), vectors_from)
+        if source is not None and i % 2:
+            member = member._replace(vectors_from=source.directory, source=source)
+        elif source is not None:
+            whole = dataclasses.replace(train, frozen_epochs=0, body_rate=1.0)
+            member = Member(dataclasses.replace(run_config, train=whole))
+        planned[f"seed-{train.seed}"] = member
+    return planned
 
 
 def join(

@@ -49,17 +49,18 @@ def train_joint_ensemble(
     datasets = checked(data, run_config, joint, replicates)
     together = as_one(datasets, joint)
 
-    def train_member(directory: Path, member: RunConfig) -> None:
+    def train_member(directory: Path, member: ensemble.Member) -> None:
         train_joint(
-            *(data, directory, member, joint),
+            *(data, directory, member.config, joint),
             replicates=replicates,
-            vectors_from=vectors_from,
+            vectors_from=member.vectors_from,
             n_devices=n_devices,
             progress=progress,
         )
 
+    planned = ensemble.planned_members(run_config, n_members, vectors_from)
     members = ensemble.train_members(
-        *(out, run_config, n_members, together, vectors_from, overwrite, train_member)
+        *(out, run_config, together, planned, overwrite, train_member)
     )
     of_rbps = {
         name: _join_rbp(out / layout.RBPS / name, run_config, info, members)

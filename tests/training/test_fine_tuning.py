@@ -106,6 +106,30 @@ def test_the_body_learns_at_a_lower_rate_after_its_frozen_steps():
     np.testing.assert_allclose([head for _, head in moved], [0.1] * 3, rtol=1e-4)
 
 
+def test_every_second_member_of_an_ensemble_starts_from_the_run(
+    joint_run, flags, tmp_path, capsys
+):
+    out = tmp_path / "both"
+    # A member may be there, trained on another machine.
+    assert train.main([*flags, "--seed", "2", "--out", str(out / "seed-2")]) == 0
+    both = [*flags, "--ensemble", "2", "--out", str(out)]
+    assert train.main(both) == 0
+    members = Run.load(out).members
+    assert [m.manifest.get("init_from") for m in members] == [None, joint_run.name]
+    assert [m.config.train.frozen_epochs for m in members] == [0, 1]
+    assert [m.config.train.body_rate for m in members] == [1, 0.1]
+    vectors = [
+        np.load(d / "sequence_vectors.npy") for d in (*members_of(out), joint_run)
+    ]
+    assert np.array_equal(vectors[1], vectors[2])
+    assert not np.array_equal(vectors[0], vectors[2])
+    assert "seed-2, finished before" in capsys.readouterr().out
+
+
+def members_of(out):
+    return [out / name for name in ("seed-1", "seed-2")]
+
+
 def test_what_cannot_be_started_from_is_refused(
     joint_run, ensemble, run, new_data, tmp_path
 ):
@@ -114,8 +138,8 @@ def test_what_cannot_be_started_from_is_refused(
 
     with pytest.raises(UserError, match="is an ensemble; `init_from` takes a member"):
         fit(init_from=ensemble)
-    with pytest.raises(UserError, match="give neither `vectors_from` nor `ensemble`"):
-        fit(init_from=joint_run, ensemble=2)
+    with pytest.raises(UserError, match="brings its k-mer vectors"):
+        fit(init_from=joint_run, vectors_from=run)
     with pytest.raises(UserError, match="has another shape than the one to train"):
         fit(init_from=joint_run, dense_units=9, epochs=1)
     with pytest.raises(UserError, match="holds no structures"):
