@@ -63,6 +63,8 @@ def train_ensemble(
     or not, each trained as a run of its own.
     """
     info, _vectors = start.checked(data, run_config, vectors_from)
+    if source is not None:
+        info.require_encoding(source.encoding, run_config.model.views)
 
     def train_member(directory: Path, member: Member) -> None:
         train_run(

@@ -142,5 +142,13 @@ def test_what_cannot_be_started_from_is_refused(
         fit(init_from=joint_run, vectors_from=run)
     with pytest.raises(UserError, match="has another shape than the one to train"):
         fit(init_from=joint_run, dense_units=9, epochs=1)
-    with pytest.raises(UserError, match="holds no structures"):
-        fit(init_from=run)
+    for n in (1, 2):
+        with pytest.raises(UserError, match="holds no structures"):
+            fit(init_from=run, ensemble=n)
+    other_k = make_data(
+        *(tmp_path / "k2", "--sites", new_data.parent / "sites.tsv"),
+        *("--no-structure", "--k", "2"),
+    )
+    with pytest.raises(UserError, match="was preprocessed with k 2, but"):
+        dk.fit(other_k, tmp_path / "both", init_from=joint_run, ensemble=2)
+    assert not (tmp_path / "both").exists()  # nothing was trained in vain
