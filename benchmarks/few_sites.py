@@ -264,31 +264,32 @@ def report(out: Path) -> dict[str, Any]:
 
 def draw_curves(results: list[dict[str, Any]], path: Path) -> None:
     """Draws the AUROC of each model by the number of sites, a panel for each RBP."""
-    colors = dict(
-        zip(
-            ("position-kmer", "scratch", "trunk", "scratch and trunk"),
-            ("0.5", plotting.VERMILION, plotting.BLUE, plotting.GREEN),
-            strict=True,
-        )
-    )
-    figure = plotting.new_figure(7.5, 5.0)
+    lines = {
+        "position-kmer": ("position-kmer", "0.5"),
+        "scratch": ("from scratch", plotting.VERMILION),
+        "trunk": ("from a joint network", plotting.BLUE),
+        "scratch and trunk": ("the mean of both", plotting.GREEN),
+    }
+    figure = plotting.new_figure(7.5, 5.2)
     panels = figure.subplots(2, 3, sharex=True).ravel()
     for axes, rbp in zip(panels, WITHHELD, strict=True):
         of_rbp = [found for found in results if found["rbp"] == rbp]
-        for model, color in colors.items():
+        for model, (label, color) in lines.items():
             by_size: dict[int, list[float]] = {}
             for found in of_rbp:
                 size = found["asked"] or sum(found["n_sites"].values())
                 by_size.setdefault(size, []).append(found["auroc"][model])
             sizes = sorted(by_size)
             means = [np.mean(by_size[size]) for size in sizes]
-            axes.plot(sizes, means, "o-", color=color, label=model, markersize=3)
+            axes.plot(sizes, means, "o-", color=color, label=label, markersize=3)
             for size in sizes:
                 ends = min(by_size[size]), max(by_size[size])
                 axes.plot([size, size], ends, color=color, linewidth=0.8)
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.set_title(rbp, fontsize=9)
-    panels[0].legend(fontsize=7)
+    handles = panels[0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside upper center", ncols=len(lines), fontsize=8)
     panels[3].set_xlabel("Sites, training and validation")
     panels[3].set_ylabel("Test AUROC")
     plotting.write(figure, path)
