@@ -33,8 +33,9 @@ _FEW_SITES = 3_000
 class TrainFlags:
     """Trains a model of one RBP; an interrupted run is resumed by the same command.
 
-    Training stops when the AUROC on the validation split no longer rises; the model of
-    the best epoch is kept. The test split is never read.
+    Training stops when the AUROC on the validation split no longer rises, or with very
+    few validation sites when their loss no longer falls; the model of the best epoch is
+    kept. The test split is never read.
 
     Several datasets, named by --data or by a pattern such as 'tfrecords/*', are trained
     one after the other, each to a run of its own, OUT/<data>-<preset>; finished runs

@@ -40,8 +40,9 @@ def fit(
 ) -> Run:
     """Trains a model of one RBP; a run that was interrupted is resumed.
 
-    Training stops when the AUROC on the validation split no longer rises; the model of
-    the best epoch is kept. The test split is never read.
+    Training stops when the AUROC on the validation split no longer rises, or with very
+    few validation sites when their loss no longer falls; the model of the best epoch is
+    kept. The test split is never read.
 
     Args:
       data: A dataset, or the directory of one.

@@ -39,7 +39,7 @@ def fit(
     n_epochs: int | None = None,
     source: Source | None = None,
 ) -> keras.Model:
-    """Trains until the validation AUROC no longer rises, from `state` on.
+    """Trains until validation no longer improves, from `state` on.
 
     Args:
       task: What to train on.

@@ -135,7 +135,6 @@ def facts(
     """
     return {
         "best_epoch": state.best_epoch,
-        "best_epoch_by": state.choice.measure,
         "n_epochs": state.n_epochs,
         "devices": devices.names(strategy),
         **network_files.digests(out),

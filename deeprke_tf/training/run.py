@@ -68,14 +68,7 @@ def train_run(
     start.prepare(out, run_config, info, vectors_from, overwrite)
     _logger.info("data %s: %s", data, _split_sizes(info))
     kmer_vectors = vectors.make_vectors(info, out, run_config, given)
-    validation = info.split("validation")
-    n_background = validation.n_sites - validation.n_positive
-    choice = objective.epoch_choice(
-        run_config.train, min(validation.n_positive, n_background)
-    )
-    state = TrainingState(out / layout.STATE, out / layout.HISTORY, choice)
-    if state.n_epochs:
-        _logger.info("resuming after epoch %d", state.n_epochs)
+    state = _state(out, info, run_config)
     started = time.monotonic()
     model = epochs.fit(
         *(SingleTask(info, run_config), run_config, kmer_vectors, strategy, state),
@@ -85,21 +78,35 @@ def train_run(
     seconds = time.monotonic() - started
     measured = _write_results(out, model, info, run_config, state)
     own = report.facts(out, state, strategy, kmer_vectors, vectors_from)
+    own["best_epoch_by"] = state.choice.measure
     if source is not None:
         own["init_from"] = source.directory.name
     report.write_manifest(out, info, run_config, measured, own)
     state.remove()
-    by_loss = " by validation loss" if choice.measure == "val_loss" else ""
-    best = f"{state.best_epoch} of {state.n_epochs}{by_loss}, {seconds:.0f} s"
+    by_loss = " by validation loss" if state.choice.measure == "val_loss" else ""
     summary = [
         ["weights", f"{model.count_params():,}"],
-        ["best epoch", best],
+        [
+            "best epoch",
+            f"{state.best_epoch} of {state.n_epochs}{by_loss}, {seconds:.0f} s",
+        ],
         *report.measure_rows(measured),
         ["wrote", str(out)],
     ]
     _logger.info("%s", tables.text_table(summary))
     _warn(model, info, run_config, measured, state)
     return measured
+
+
+def _state(out: Path, info: Dataset, run_config: RunConfig) -> TrainingState:
+    """Returns the state of the run, and says where it resumes."""
+    split = info.split("validation")
+    n_of_smaller_class = min(split.n_positive, split.n_sites - split.n_positive)
+    choice = objective.epoch_choice(run_config.train, n_of_smaller_class)
+    state = TrainingState(out / layout.STATE, out / layout.HISTORY, choice)
+    if state.n_epochs:
+        _logger.info("resuming after epoch %d", state.n_epochs)
+    return state
 
 
 def _write_results(

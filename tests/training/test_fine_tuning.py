@@ -79,6 +79,7 @@ def test_the_body_stays_then_learns_and_an_interruption_changes_nothing(
     assert not all(same_arrays(before, body_of(run.model)))
     assert run.manifest["init_from"] == joint_run.name
     assert run.config.train.body_rate == 0.1
+    assert run.manifest["best_epoch_by"] == "val_loss"  # of 7 bound sites
 
 
 def test_an_rbp_of_a_joint_run_is_a_start_as_the_joint_run_is(joint_run):
