@@ -58,11 +58,6 @@ class BenchmarkFlags:
     """Table of published AUROCs to compare with, or the folder that holds it."""
     report_only: bool = False
     """Train nothing; report existing results, only of --experiments if given."""
-    plan: Path | None = None
-    """Train nothing; write to this directory what `deeprke fleet` needs to train the
-    networks on a GPU."""
-    trained: Path | None = None
-    """Take networks from this directory, the --out of `deeprke fleet`; train none."""
     ensembles: bool = False
     """Also measure the mean over all seeds of a preset, as `<preset>-x<seeds>`."""
     workers: int | None = None
@@ -108,9 +103,6 @@ def benchmark(flags: BenchmarkFlags) -> None:
     for one in chosen:
         if one.missing:
             print(f"missing: {one.name} has no {one.missing}")
-    if flags.plan:
-        _plan(flags, flags.plan, planned)
-        return
     failed = {} if flags.report_only else _run(flags, planned)
     restricted = flags.report_only and flags.experiments
     only = [one.name for one in chosen] if restricted else None
@@ -133,22 +125,9 @@ def _run(flags: BenchmarkFlags, tasks: "Sequence[Task]") -> dict[str, str]:
     return run.run_tasks(
         tasks,
         Datasets(flags.out, flags.workers, flags.fold_cache),
-        trained=flags.trained,
         ensembles=flags.ensembles,
         progress=progress_bar,
     )
-
-
-def _plan(flags: BenchmarkFlags, plan: Path, tasks: "Sequence[Task]") -> None:
-    from deeprke_tf.system import tensorflow
-
-    tensorflow.import_tensorflow(verbose=False)
-    from deeprke_tf.benchmarking import fleet_plan
-    from deeprke_tf.benchmarking.data import Datasets
-
-    datasets = Datasets(flags.out, flags.workers, flags.fold_cache)
-    n = fleet_plan.make_plan(tasks, datasets, plan, progress_bar)
-    print(f"wrote {plan}: {n} trainings; next, `deeprke fleet --plan {plan} --out DIR`")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -67,9 +67,6 @@ GROUPS = {
         "report": ("deeprke_tf.report", "write a web page about a model"),
         "benchmark": ("deeprke_tf.benchmark", "run RBP-31 or RBP-24 and report"),
     },
-    "scale": {
-        "fleet": ("deeprke_tf.fleet_train", "train many networks at once, on JAX"),
-    },
     "this machine": {
         "doctor": ("deeprke_tf.doctor", "show devices, versions and speed"),
         "completion": ("deeprke_tf.completion", "print a script of shell completion"),

@@ -38,7 +38,6 @@ GUIDES = {
     "explain": "explaining.md",
     "export": "serving.md",
     "extract": "extract.md",
-    "fleet": "benchmark.md",
     "models": "models.md",
     "panel": "panel.md",
     "predict": "threshold.md",

@@ -17,9 +17,6 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     for name in ("TF_NUM_INTRAOP_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
         os.environ.setdefault(name, "1")
 
-# JAX compiles tiny networks in half the time, and they need no more.
-os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-
 # A network leaves objects by the ten thousand: collecting garbage as often as Python
 # does would be a tenth of all the time.
 gc.set_threshold(100_000, 20, 20)

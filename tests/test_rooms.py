@@ -21,7 +21,6 @@ FLOORS = (
     ("networks",),
     ("runs",),
     ("training", "scanning", "explaining", "serving", "auditing"),
-    ("fleets",),
     ("tuning", "benchmarking", "diagnostics", "crossvalidation", "panels"),
     ("api",),
     ("workflow",),
@@ -36,7 +35,6 @@ IMPORTED_BY = {
     "onnxruntime": "deeprke_tf.runs.onnx_scorer",
     "keras_tuner": "deeprke_tf.tuning",
     "apache_beam": "pipelines.beam",
-    "jax": "deeprke_tf.fleets",
 }
 
 

@@ -16,17 +16,18 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from deeprke_tf import __version__
+from deeprke_tf import __version__, config
 from deeprke_tf.benchmarking import training
 from deeprke_tf.benchmarking.data import Datasets
 from deeprke_tf.benchmarking.tasks import Task
 from deeprke_tf.benchmarking.training import Scored, Trained
+from deeprke_tf.config import RunConfig
 from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation import metrics
-from deeprke_tf.fleets import plan
 from deeprke_tf.runs.ensemble import mean_and_sd
 from deeprke_tf.system import arrays, files, locks, processes
 from deeprke_tf.system.files import sha256
@@ -39,7 +40,6 @@ def run_tasks(
     tasks: Sequence[Task],
     datasets: Datasets,
     *,
-    trained: Path | None = None,
     ensembles: bool = False,
     progress: Progress = no_progress,
 ) -> dict[str, str]:
@@ -48,7 +48,6 @@ def run_tasks(
     Args:
       tasks: All tasks.
       datasets: Their datasets, and the directory of the results.
-      trained: Results of `deeprke fleet` to take networks from; None: train them here.
       ensembles: Also measure the mean probability over the seeds of each preset.
       progress: Reports progress.
 
@@ -61,7 +60,7 @@ def run_tasks(
     with progress(len(tasks), "task", "benchmark") as bar:
         for task in tasks:
             try:
-                n_elsewhere += not _run_alone(task, datasets, trained)
+                n_elsewhere += not _run_alone(task, datasets)
             except UserError as error:
                 failed[task.name] = str(error)
             bar.update()
@@ -75,7 +74,7 @@ def run_tasks(
     return failed
 
 
-def _run_alone(task: Task, datasets: Datasets, trained: Path | None) -> bool:
+def _run_alone(task: Task, datasets: Datasets) -> bool:
     """Runs a task without a result; returns False if another process runs it."""
     if is_done(task, datasets.out):
         return True
@@ -84,7 +83,7 @@ def _run_alone(task: Task, datasets: Datasets, trained: Path | None) -> bool:
         # Another process may have finished it before the lock was free.
         if is_held and not is_done(task, datasets.out):
             started = time.monotonic()
-            model = training.train(task, datasets.of(task), trained, datasets.out)
+            model = training.train(task, datasets.of(task), datasets.out)
             model.facts["seconds"] = round(time.monotonic() - started, 1)
             _write_result(task, model, datasets.out)
         return is_held
@@ -101,12 +100,19 @@ def is_done(task: Task, out: Path) -> bool:
         return False
     result = files.read_json(path)
     # Results of linear baselines have no settings.
-    if "config" in result and not plan.is_of(result, task.settings):
+    if "config" in result and not _is_of(result, task.settings):
         raise UserError(
             f"{path} was trained with other settings than {task.preset} has now; "
             "delete it to train again, or name another `out`."
         )
     return True
+
+
+def _is_of(result: dict[str, Any], settings: RunConfig) -> bool:
+    try:
+        return config.from_dict(RunConfig, result["config"], "config") == settings
+    except (KeyError, UserError):
+        return False  # By another version.
 
 
 def _write_result(task: Task, model: Trained, out: Path) -> None:

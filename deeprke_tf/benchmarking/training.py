@@ -1,4 +1,4 @@
-"""The models of a benchmark's tasks: trained here or by a fleet, and scored."""
+"""The models of a benchmark's tasks: trained and scored."""
 
 import dataclasses
 import time
@@ -12,9 +12,7 @@ from deeprke_tf.benchmarking.data import site_order
 from deeprke_tf.benchmarking.linear_baselines import Labelled
 from deeprke_tf.benchmarking.tasks import Task
 from deeprke_tf.data.description import Dataset
-from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation import metrics
-from deeprke_tf.fleets import plan
 from deeprke_tf.runs import layout
 from deeprke_tf.runs.run import Run
 
@@ -60,22 +58,19 @@ class Trained:
         )
 
 
-def train(task: Task, dataset: Dataset, trained: Path | None, out: Path) -> Trained:
+def train(task: Task, dataset: Dataset, out: Path) -> Trained:
     """Trains a task's model and scores its sites.
 
     Args:
       task: What to train.
       dataset: Its data.
-      trained: Results of `deeprke fleet` to take networks from; None: train them here.
       out: Directory of the results.
 
     Raises:
-      UserError: The training fails, or the fleet has no result of it on these data.
+      UserError: The training fails.
     """
     if task.is_linear:
         model = _train_linear(task, dataset)
-    elif trained:
-        model = _trained_by_fleet(task, dataset, trained)
     else:
         model = train_network(task, dataset, task.run_path(out))
     facts = {
@@ -166,42 +161,3 @@ def train_network(task: Task, dataset: Dataset, directory: Path) -> Trained:
         "training_seconds": time.monotonic() - started,
     }
     return Trained(scored("validation"), scored("test"), facts)
-
-
-def _trained_by_fleet(task: Task, dataset: Dataset, trained: Path) -> Trained:
-    path = trained / task.experiment.name / f"{task.label}.npz"
-    if not path.exists():
-        raise UserError(
-            f"{path} is not there; train it with `deeprke fleet`, or leave `trained` "
-            "out to train it here."
-        )
-    arrays, facts = plan.read_result(path)
-    other = {
-        "data": facts["dataset_sha256"] != dataset.sha256,
-        f"settings of {task.preset}": not plan.is_of(facts, task.settings),
-    }
-    if any(other.values()):
-        what = " and ".join(name for name, is_other in other.items() if is_other)
-        raise UserError(
-            f"{path} was trained with other {what}; make the plan again, and run "
-            "`deeprke fleet` again."
-        )
-    history = facts["history"]
-    validation, test = (
-        Scored(arrays[f"{split}_labels"], arrays[f"{split}_probabilities"])
-        for split in ("validation", "test")
-    )
-    return Trained(
-        validation,
-        test,
-        {name: facts[name] for name in ("config", "model_sha256", "best_epoch")}
-        | {
-            "n_epochs": len(history),
-            "validation_auroc": history[facts["best_epoch"] - 1]["val_auroc"],
-            # Its part of the time that all networks of the fleet took together.
-            "training_seconds": facts["seconds"] / facts["n_together"],
-            "fleet": {
-                name: facts[name] for name in ("device", "n_together", "versions")
-            },
-        },
-    )

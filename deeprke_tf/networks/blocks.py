@@ -14,7 +14,6 @@ from keras import layers, ops
 from deeprke_tf.config import ModelConfig
 from deeprke_tf.data.kmers import PAD_ID
 from deeprke_tf.networks.kmer_conv import KmerConv1D
-from deeprke_tf.networks.vmap_layers import Conv1D, HalvingMaxPooling1D
 
 
 def kmer_inputs(config: ModelConfig) -> tuple[dict[str, Any], Any]:
@@ -84,11 +83,14 @@ def cnn_module(
     shapes = zip(*config.shape_of(module), strict=True)
     for i, (filters, kernel_size) in enumerate(shapes, start=1):
         if i > 1 or not first_done:
-            x = Conv1D(filters, kernel_size, name=f"{name}_conv_{i}")(x)
+            x = layers.Conv1D(
+                filters, kernel_size, padding="same", name=f"{name}_conv_{i}"
+            )(x)
         if config.batch_norm:
             x = layers.BatchNormalization(name=f"{name}_norm_{i}")(x, mask=mask)
         valid = as_channel(mask, x.dtype)
-        pool = HalvingMaxPooling1D(name=f"{name}_pool_{i}")
+        # Of a single last position alone if the length is odd.
+        pool = layers.MaxPooling1D(2, padding="same", name=f"{name}_pool_{i}")
         x, mask = pool(x * valid), ops.squeeze(pool(valid), -1) > 0
         # ReLU after pooling gives the same as before it, on half as many positions.
         x = layers.ReLU(name=f"{name}_relu_{i}")(x)

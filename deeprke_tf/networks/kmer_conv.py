@@ -15,7 +15,6 @@ from keras import layers, ops
 
 from deeprke_tf.data.kmers import PAD_ID
 from deeprke_tf.networks.backends import is_tensorflow_on_cpu
-from deeprke_tf.networks.vmap_layers import Conv1D
 
 # With more ids, making the table costs more than it saves.
 MOST_IDS = 4_096
@@ -63,8 +62,12 @@ class KmerConv1D(layers.Layer):
             dtype=self.dtype_policy,
             name="vectors",
         )
-        self.convolution = Conv1D(
-            filters, kernel_size, dtype=self.dtype_policy, name="convolution"
+        self.convolution = layers.Conv1D(
+            filters,
+            kernel_size,
+            padding="same",
+            dtype=self.dtype_policy,
+            name="convolution",
         )
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
@@ -78,7 +81,7 @@ class KmerConv1D(layers.Layer):
         return self._by_table(ids) if self.has_table() else self.convolved(ids)
 
     def convolved(self, ids: Any) -> Any:
-        """Returns the same without the table, on any backend of Keras."""
+        """Returns the same without the table."""
         x = self.vectors(ids)
         is_kmer = ops.cast(ops.not_equal(ids, PAD_ID), x.dtype)
         return self.convolution(x * ops.expand_dims(is_kmer, -1))

@@ -242,13 +242,22 @@ def load_joint_network(
 
 
 def register_layers() -> None:
-    """Imports the layers that Keras looks up by name when it loads a network."""
+    """Lets Keras find the layers that it looks up by name when it loads a network."""
+    import keras
+
     from deeprke_tf.networks import (
         fused_lstm,  # noqa: F401
         kmer_conv,  # noqa: F401
         kmer_counts,  # noqa: F401
         positions,  # noqa: F401
-        vmap_layers,  # noqa: F401
+    )
+
+    # As networks name them that were saved before 2026-11-30.
+    keras.saving.get_custom_objects().update(
+        {
+            "deeprke_tf>Conv1D": keras.layers.Conv1D,
+            "deeprke_tf>HalvingMaxPooling1D": keras.layers.MaxPooling1D,
+        }
     )
 
 

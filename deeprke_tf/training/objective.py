@@ -1,8 +1,4 @@
-"""Loss weights and targets, learning rate and early stopping, on any Keras backend.
-
-Shared by the training of one run (`deeprke_tf.training.epochs`) and of many at once
-(`deeprke_tf.fleets.fleet`).
-"""
+"""Loss weights and targets, learning rate, and early stopping."""
 
 import dataclasses
 import hashlib

@@ -1,1 +1,0 @@
-"""Many networks trained at once on one GPU, on JAX; for benchmarks alone."""
