@@ -58,6 +58,8 @@ class BenchmarkFlags:
     """Table of published AUROCs to compare with, or the folder that holds it."""
     report_only: bool = False
     """Train nothing; report existing results, only of --experiments if given."""
+    mixed_precision: bool = False
+    """Train networks in bfloat16 and float32: faster on GPUs, and on CPUs with AMX."""
     ensembles: bool = False
     """Also measure the mean over all seeds of a preset, as `<preset>-x<seeds>`."""
     workers: int | None = None
@@ -99,6 +101,7 @@ def benchmark(flags: BenchmarkFlags) -> None:
         flags.seeds,
         [name for name in PROTOCOLS if name in flags.protocols],
         flags.masks,
+        flags.mixed_precision,
     )
     for one in chosen:
         if one.missing:

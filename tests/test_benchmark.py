@@ -142,6 +142,17 @@ def test_a_result_of_other_settings_is_neither_done_nor_a_member_of_an_ensemble(
     assert names == {f"small.frozen.seed{seed}.none.json" for seed in (1, 2)}
 
 
+def test_precision_is_a_setting_but_no_other_task(
+    small_preset, rbp_data, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(training, "train_network", drawn)
+    flags = ["--presets", "small", "--mixed-precision"]
+    results = run("rbp31", rbp_data, tmp_path, *flags)
+    (result,) = results.values()
+    assert result["config"]["train"]["mixed_precision"] is True
+    assert run("rbp31", rbp_data, tmp_path, "--presets", "small") == results
+
+
 def test_an_experiment_whose_files_have_changed_is_refused(rbp_data, tmp_path, capsys):
     data = shutil.copytree(rbp_data, tmp_path / "data")
     out = tmp_path / "out"

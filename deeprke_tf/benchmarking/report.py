@@ -1,7 +1,7 @@
 """The report of a benchmark: Markdown, a self-contained HTML page, and figures."""
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -171,17 +171,33 @@ def _how(results: Sequence[Mapping[str, Any]]) -> list[str]:
         [
             *(str(preset), str(protocol), str(of["experiment"].nunique())),
             ", ".join(map(str, sorted(of["seed"].unique()))),
+            _precision(of.get("config", [])),
         ]
         for (preset, protocol), of in made
     ]
     return [
         *("## How", "", _PROTOCOLS, ""),
-        *(markdown_table(["method", "protocol", "experiments", "seeds"], rows), ""),
+        markdown_table(
+            ["method", "protocol", "experiments", "seeds", "precision"], rows
+        ),
+        "",
         f"- {len(results)} results, from {times[0]} to {times[-1]}",
         *(f"- command: `{text}`" for text in commands if text),
         *(f"- versions: `{text}`" for text in versions if text),
         "",
     ]
+
+
+def _precision(configs: Iterable[Any]) -> str:
+    """Returns that of the networks, "mixed" for bfloat16 and float32.
+
+    Args:
+      configs: Settings of networks; NaN for other models.
+    """
+    networks = [found["train"] for found in configs if isinstance(found, Mapping)]
+    names = {False: "float32", True: "mixed"}
+    found = {names[train["mixed_precision"]] for train in networks}
+    return ", ".join(sorted(found)) or "-"
 
 
 def _files(results: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> list[str]:

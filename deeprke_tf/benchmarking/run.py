@@ -110,9 +110,14 @@ def is_done(task: Task, out: Path) -> bool:
 
 def _is_of(result: dict[str, Any], settings: RunConfig) -> bool:
     try:
-        return config.from_dict(RunConfig, result["config"], "config") == settings
+        of_result = config.from_dict(RunConfig, result["config"], "config")
     except (KeyError, UserError):
         return False  # By another version.
+    # Precision is a matter of the machine: a network of the other one is done as well.
+    train = dataclasses.replace(
+        of_result.train, mixed_precision=settings.train.mixed_precision
+    )
+    return dataclasses.replace(of_result, train=train) == settings
 
 
 def _write_result(task: Task, model: Trained, out: Path) -> None:

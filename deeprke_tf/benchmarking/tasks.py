@@ -36,6 +36,7 @@ class Task:
       protocol: How validation is split off: "frozen" or "grouped".
       seed: Training seed.
       mask: Which bases of the sites are masked; see `experiments.MASKS`.
+      mixed_precision: Whether a network is trained in bfloat16 and float32.
     """
 
     benchmark: Benchmark
@@ -44,6 +45,7 @@ class Task:
     protocol: Protocol
     seed: int
     mask: str
+    mixed_precision: bool = False
 
     @property
     def label(self) -> str:
@@ -74,9 +76,10 @@ class Task:
     def settings(self) -> RunConfig:
         """The settings of the network."""
         settings = preset(SHUFFLED.get(self.preset, self.preset))
-        return dataclasses.replace(
-            settings, train=dataclasses.replace(settings.train, seed=self.seed)
+        train = dataclasses.replace(
+            settings.train, seed=self.seed, mixed_precision=self.mixed_precision
         )
+        return dataclasses.replace(settings, train=train)
 
     @property
     def k(self) -> int:
@@ -111,6 +114,7 @@ def plan(
     seeds: Sequence[int],
     protocols: Sequence[Protocol],
     masks: Sequence[str],
+    mixed_precision: bool = False,
 ) -> list[Task]:
     """Returns all tasks, experiment by experiment.
 
@@ -124,7 +128,7 @@ def plan(
         if name not in known:
             raise UserError(f"No preset {name!r}; there are: {', '.join(known)}.")
     return [
-        Task(benchmark, experiment, preset, protocol, seed, mask)
+        Task(benchmark, experiment, preset, protocol, seed, mask, mixed_precision)
         for experiment in experiments
         for mask in masks
         for preset in presets

@@ -67,8 +67,20 @@ def test_aurocs_are_means_over_seeds_beside_the_published_ones(tmp_path, publish
     assert (
         "| no-structure | DeepRKE, published | 8 | 0.788 / 0.810 | 2 | 0 | 6 |" in text
     )
-    assert "seeds" in text and "| paper | frozen | 8 | 1, 2 |" in text
+    assert "seeds" in text and "| paper | frozen | 8 | 1, 2 | - |" in text
     assert "python 3.11" in text
+
+
+def test_the_report_tells_the_precision_of_each_method(tmp_path):
+    for preset, precisions in {"paper": [True], "deeprke": [False, True]}.items():
+        for seed, mixed in enumerate(precisions):
+            config = {"train": {"mixed_precision": mixed}}
+            write_results(tmp_path, {preset: 0.8}, seeds=(seed,), config=config)
+    write_results(tmp_path, {"oli": 0.7}, seeds=(1,))
+    _paths, text = reported(tmp_path)
+    assert "| oli | frozen | 8 | 1 | - |" in text
+    assert "| paper | frozen | 8 | 0 | mixed |" in text
+    assert "| deeprke | frozen | 8 | 0, 1 | float32, mixed |" in text
 
 
 def test_the_report_begins_with_the_means(tmp_path, published):
