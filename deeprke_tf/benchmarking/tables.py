@@ -58,7 +58,7 @@ def _mean(column: pd.Series) -> tuple[str, str]:
     interval = mean_difference(known, known * 0)
     text = f"{known.mean():.3f}"
     if interval is not None:
-        text += f" ({interval.low:.3f} to {min(interval.high, 1):.3f})"
+        text += f" ({max(interval.low, 0):.3f} to {min(interval.high, 1):.3f})"
     return str(len(known)), text
 
 

@@ -71,6 +71,13 @@ def test_aurocs_are_means_over_seeds_beside_the_published_ones(tmp_path, publish
     assert "python 3.11" in text
 
 
+def test_an_interval_of_auroc_stays_within_0_and_1(tmp_path):
+    for n, base in ((2, 0.2), (1, 0.9)):
+        write_results(tmp_path, {"paper": base}, n=n, seeds=(1,))
+    _paths, text = reported(tmp_path)
+    assert "| **paper** | 2 | 0.557 (0.000 to 1.000) |" in text
+
+
 def test_the_report_tells_the_precision_of_each_method(tmp_path):
     for preset, precisions in {"paper": [True], "deeprke": [False, True]}.items():
         for seed, mixed in enumerate(precisions):
