@@ -12,6 +12,7 @@ import pandas as pd
 
 from deeprke_tf.config import TrainConfig
 from deeprke_tf.errors import UserError
+from deeprke_tf.runs import layout
 from deeprke_tf.system import files
 from deeprke_tf.training import objective
 
@@ -111,6 +112,7 @@ class TrainingState:
         """
         if not self.history:
             return None
+        layout.register_layers()
         return keras.models.load_model(self._whole_file(self.n_epochs))
 
     def load_best_weights(self, model: keras.Model) -> None:
