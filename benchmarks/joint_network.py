@@ -133,7 +133,7 @@ def draw(result: dict, path: Path) -> None:
         axes.scatter(values, places, s=22, color=color, label=label, zorder=2)
     axes.set_yticks(places, [row["rbp"] for row in rows], fontsize=7)
     axes.set_xlabel("Test AUROC")
-    axes.legend(loc="lower left", fontsize=8)
+    figure.legend(loc="outside upper center", ncols=2, fontsize=8)
     plotting.write(figure, path)
 
 
