@@ -198,11 +198,19 @@ def _report(everyone: list[Experiment], paths: list[Path], out: Path) -> None:
         name: {short[taker]: of_pair for taker, of_pair in of_one.items()}
         for name, of_one in zip(names, found, strict=True)
     }
-    files.write_json(out / "transfer.json", {"by_network": pairs})
+    known = gains[~np.isnan(gains)]
+    summary = {
+        "n_pairs": len(known),
+        "mean_gain": float(known.mean()),
+        "n_that_gain_0.02": int((known > 0.02).sum()),
+        "n_that_lose_0.02": int((known < -0.02).sum()),
+    }
+    files.write_json(out / "transfer.json", summary | {"by_network": pairs})
     draw(names, gains, out / "transfer.png")
     best = np.nanargmax(gains, axis=1)
     for name, row, giver in zip(names, gains, best, strict=True):
         print(f"{name:22}{np.nanmean(row):+.3f}  best {names[giver]} {row[giver]:+.3f}")
+    print(summary)
 
 
 if __name__ == "__main__":

@@ -189,13 +189,9 @@ def _how(results: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _precision(configs: Iterable[Any]) -> str:
-    """Returns that of the networks, "mixed" for bfloat16 and float32.
-
-    Args:
-      configs: Settings of networks; NaN for other models.
-    """
+    """Returns that of the networks; other models have NaN in place of settings."""
     networks = [found["train"] for found in configs if isinstance(found, Mapping)]
-    names = {False: "float32", True: "mixed"}
+    names = {False: "float32", True: "mixed bfloat16"}
     found = {names[train["mixed_precision"]] for train in networks}
     return ", ".join(sorted(found)) or "-"
 

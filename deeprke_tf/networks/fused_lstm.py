@@ -8,9 +8,10 @@ rounding.
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import layers, ops
 
-from deeprke_tf.networks.backends import is_tensorflow_on_cpu
+from deeprke_tf.networks.devices import is_on_cpu
 
 
 @keras.saving.register_keras_serializable("deeprke_tf")
@@ -32,10 +33,8 @@ class FusedLSTM(layers.LSTM):
           mask: bool [batch, length], True in the first positions, those of the site.
           training: Not used.
         """
-        if mask is None or not is_tensorflow_on_cpu():
+        if mask is None or not is_on_cpu():
             return super().inner_loop(sequences, initial_state, mask, training)
-        import tensorflow as tf
-
         lengths = tf.reduce_sum(tf.cast(mask, tf.int32), axis=1)
         x, output, state = (
             tf.cast(tensor, tf.float32) for tensor in (sequences, *initial_state)

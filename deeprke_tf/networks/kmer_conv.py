@@ -11,10 +11,11 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import layers, ops
 
 from deeprke_tf.data.kmers import PAD_ID
-from deeprke_tf.networks.backends import is_tensorflow_on_cpu
+from deeprke_tf.networks.devices import is_on_cpu
 
 # With more ids, making the table costs more than it saves.
 MOST_IDS = 4_096
@@ -89,7 +90,7 @@ class KmerConv1D(layers.Layer):
     def has_table(self) -> bool:
         """Returns whether `call` uses the table."""
         # Not measured on GPUs, which are fast at matrix products.
-        return self._shape["n_ids"] <= MOST_IDS and is_tensorflow_on_cpu()
+        return self._shape["n_ids"] <= MOST_IDS and is_on_cpu()
 
     def _by_table(self, ids: Any) -> Any:
         size, n_ids, n = (
@@ -116,14 +117,11 @@ def _row_sum(kernel_size: int, n_ids: int, filters: int, dtype: str) -> Any:
     """Returns a function that sums, at each position, the rows of the ids around it.
 
     From a table, float [kernel_size, n_ids, filters], zero for padding, and ids, int32
-    [batch, n_kmers], to float [batch, n_kmers, filters]; on TensorFlow.
+    [batch, n_kmers], to float [batch, n_kmers, filters].
 
     TensorFlow never forgets a gradient that was written for a graph, nor the graph: in
     one function for all networks it is written once, and their memory is freed.
     """
-    # Not at the top: other backends of Keras do without it.
-    import tensorflow as tf
-
     before = (kernel_size - 1) // 2  # as padding="same" has it
     offsets = np.arange(kernel_size, dtype=np.int32)[:, np.newaxis]
 

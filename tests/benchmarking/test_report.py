@@ -86,8 +86,8 @@ def test_the_report_tells_the_precision_of_each_method(tmp_path):
     write_results(tmp_path, {"oli": 0.7}, seeds=(1,))
     _paths, text = reported(tmp_path)
     assert "| oli | frozen | 8 | 1 | - |" in text
-    assert "| paper | frozen | 8 | 0 | mixed |" in text
-    assert "| deeprke | frozen | 8 | 0, 1 | float32, mixed |" in text
+    assert "| paper | frozen | 8 | 0 | mixed bfloat16 |" in text
+    assert "| deeprke | frozen | 8 | 0, 1 | float32, mixed bfloat16 |" in text
 
 
 def test_the_report_begins_with_the_means(tmp_path, published):

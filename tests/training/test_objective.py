@@ -1,5 +1,8 @@
 """Learning rate, early stopping, class weights; the state of a training."""
 
+import json
+import zipfile
+
 import keras
 import numpy as np
 import pandas as pd
@@ -98,6 +101,34 @@ def test_of_few_sites_of_a_class_the_loss_chooses(n_sites, best_epoch, tmp_path)
     ]
     assert state.best_epoch == best_epoch
     assert state.is_finished(settings) == (best_epoch == 1)
+
+
+def test_a_state_that_names_layers_of_earlier_versions_is_loaded(tmp_path, monkeypatch):
+    model = keras.Sequential([keras.Input([8, 1]), keras.layers.MaxPooling1D(2)])
+    model.compile("sgd", "mse")
+    state = TrainingState(tmp_path / "state", tmp_path / "history.csv")
+    row = {"epoch": 1, "loss": 0.6, "val_auroc": 0.6, "val_loss": 0.6}
+    state.end_epoch(row, model)
+    # As version 0.1.0 wrote it, without digests.
+    (tmp_path / "state" / "progress.json").write_text(json.dumps([row]))
+    (path,) = (tmp_path / "state").glob("*.keras")
+    with zipfile.ZipFile(path) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    config = json.loads(contents["config.json"])
+    layer = config["config"]["layers"][1]
+    layer["module"] = "deeprke_tf.networks.vmap_layers"
+    layer["class_name"] = "HalvingMaxPooling1D"
+    layer["registered_name"] = "deeprke_tf>HalvingMaxPooling1D"
+    contents["config.json"] = json.dumps(config).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in contents.items():
+            archive.writestr(name, content)
+    for name in ("Conv1D", "HalvingMaxPooling1D"):  # of other tests
+        monkeypatch.delitem(
+            keras.saving.get_custom_objects(), f"deeprke_tf>{name}", raising=False
+        )
+    again = TrainingState(tmp_path / "state", tmp_path / "history.csv")
+    assert again.load_model().layers[0].pool_size == (2,)
 
 
 def test_the_state_keeps_the_best_and_the_last_epoch(tmp_path):
