@@ -1,6 +1,7 @@
 """The datasets of a benchmark's tasks, each preprocessed once for all its tasks."""
 
 import dataclasses
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -126,27 +127,46 @@ def _write_shuffled(dataset: Dataset, directory: Path) -> None:
     """Writes a dataset again, its structures permuted over sites of equal length."""
     from deeprke_tf.data import stored_sites
 
+    def shuffled(split: str) -> list[np.ndarray]:
+        ids = stored_sites.sample_kmers(dataset, split, "structure_kmers", -1)
+        return [ids[place] for place in permutation([*map(len, ids)], split)]
+
+    note = "structures permuted over the sites of equal length of each split"
+    write_with_structures(dataset, directory, shuffled, note)
+
+
+def write_with_structures(
+    dataset: Dataset,
+    directory: Path,
+    structures: Callable[[str], Sequence[np.ndarray]],
+    note: str,
+) -> None:
+    """Writes a dataset again with other structures.
+
+    Args:
+      dataset: Its sites, labels and splits stay.
+      directory: Where to write; made if it is missing.
+      structures: Gives the structure k-mer ids of the sites of a split, each
+        int64 [n_kmers], in the order of the shards.
+      note: What the structures are, for `dataset.json`.
+    """
+    from deeprke_tf.data import stored_sites
+
     directory.mkdir(parents=True, exist_ok=True)
     splits = dict(dataset.contents["splits"])
     for split in dataset.splits:
-        sequences, structures = (
-            stored_sites.sample_kmers(dataset, split, view, -1)
-            for view in ("sequence_kmers", "structure_kmers")
-        )
-        order = permutation([*map(len, structures)], split)
+        sequences = stored_sites.sample_kmers(dataset, split, "sequence_kmers", -1)
         sites = stored_sites.sites_of_split(dataset, split)
         path = directory / records.shard_name(split, 0, 1)
-        shuffled = [structures[place] for place in order]
         with records.ShardWriter(path) as writer:
             writer.write(
                 records.serialize_all(
-                    *(sites["name"], sequences, shuffled, sites["label"]),
+                    *(sites["name"], sequences, structures(split), sites["label"]),
                     *(sites["locus"], sites["gene"]),
                 )
             )
-        shard = {"file": path.name, "sha256": writer.sha256, "n_sites": len(order)}
+        shard = {"file": path.name, "sha256": writer.sha256, "n_sites": len(sequences)}
         splits[split] = splits[split] | {"shards": [shard]}
-    note = "structures permuted over the sites of equal length of each split"
     contents = dataset.contents | {"splits": splits, "structures": note}
     description.write(directory, contents)
 
