@@ -210,15 +210,15 @@ def report(out: Path) -> dict[str, Any]:
                 if {(name, seed, form), (name, seed, other)} <= aurocs.keys()
             ]
             if found:
-                of_sets[name] = _mean_and_interval(found) | {"of_seeds": found}
-        overall = _mean_and_interval([of["mean"] for of in of_sets.values()])
+                of_sets[name] = mean_and_interval(found) | {"of_seeds": found}
+        overall = mean_and_interval([of["mean"] for of in of_sets.values()])
         difference = {"sets": of_sets, "over_sets": overall}
         summary["differences"][f"{form} - {other}"] = difference
     files.write_json(out / "flank_structure.json", summary)
     return summary
 
 
-def _mean_and_interval(values: list[float]) -> dict[str, Any]:
+def mean_and_interval(values: list[float]) -> dict[str, Any]:
     """Returns a mean, with the 95 % interval of a t-test."""
     if len(values) < 2:
         return {"mean": float(np.mean(values)), "interval": None}

@@ -79,11 +79,12 @@ def energy(
 
 @functools.lru_cache
 def model_details(settings: FoldSettings) -> RNA.md:
-    """Returns fold settings as ViennaRNA takes them."""
-    return _new_details(settings)
+    """Returns fold settings as ViennaRNA takes them, not to be changed."""
+    return new_model_details(settings)
 
 
-def _new_details(settings: FoldSettings) -> RNA.md:
+def new_model_details(settings: FoldSettings) -> RNA.md:
+    """Returns the same as an object of the caller's own."""
     details = RNA.md()
     details.temperature = settings.temperature
     details.noLP = int(not settings.lonely_pairs)
