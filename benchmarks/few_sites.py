@@ -22,7 +22,8 @@ left out before drawing. A site is drawn for all larger numbers, too.
 The test split of RBP-31 is scored; no choice is made on it, and the AUROC on the
 validation sites is kept beside. What is there is not made again. With `--shard 1/2`
 and `2/2` two processes share the work; `--report` writes few_sites.json and
-few_sites.png of what is there.
+few_sites.png of what is there. `--known` names a few_sites.json of another machine,
+whose results are not made again.
 """
 
 import argparse
@@ -31,7 +32,7 @@ import json
 import logging
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -247,10 +248,17 @@ def draws(out: Path) -> Iterator[Draw]:
             yield Draw(rbp, n_sites, number, out)
 
 
-def report(out: Path) -> dict[str, Any]:
-    """Writes table and figure of the results that are there."""
+def _key(result: dict[str, Any]) -> tuple[Any, ...]:
+    """Returns the draw of a result, as the first fields of `Draw`."""
+    return result["rbp"], result["asked"], result["draw"]
+
+
+def report(out: Path, known: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+    """Writes table and figure of the results that are there, and of known ones."""
     paths = [draw.directory / "result.json" for draw in draws(out)]
-    results = [json.loads(path.read_text()) for path in paths if path.exists()]
+    made = [json.loads(path.read_text()) for path in paths if path.exists()]
+    found_for = {_key(result): result for result in (*known, *made)}
+    results = [found_for[draw[:3]] for draw in draws(out) if draw[:3] in found_for]
     summary = {"settings_of_joint_network": SETTINGS, "results": results, "means": []}
     for asked in SIZES:
         some = [found for found in results if found["asked"] == asked]
@@ -301,19 +309,23 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--shard", default="1/1")
+    parser.add_argument("--known", type=Path)
     parser.add_argument("--report", action="store_true", help="train nothing")
     flags = parser.parse_args()
+    known = json.loads(flags.known.read_text())["results"] if flags.known else []
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if not flags.report:
         tensorflow.import_tensorflow()
         data, trunk = prepare(flags.data_dir, flags.out)
         features = feature_function(JointNetwork.load(trunk).model)
         first, step = map(int, flags.shard.split("/"))
-        for draw in itertools.islice(draws(flags.out), first - 1, None, step):
+        are_known = set(map(_key, known))
+        wanted = [draw for draw in draws(flags.out) if draw[:3] not in are_known]
+        for draw in itertools.islice(wanted, first - 1, None, step):
             if not (draw.directory / "result.json").exists():
                 whole = description.read(data[draw.rbp])
                 run_draw(draw, whole, trunk, features)
-    for row in report(flags.out)["means"]:
+    for row in report(flags.out, known)["means"]:
         print(row)
 
 

@@ -18,12 +18,13 @@ _PUBLISHED = "DeepRKE, published"
 _PANELS = (
     (_PUBLISHED, "deeprke", "deeprke"),
     ("paper", "deeprke", "Our changes"),
+    ("deeprke-no-structure", "deeprke", "Structure"),
     (_PUBLISHED, "paper", "paper"),
     ("no-structure", "paper", "Structure"),
     ("one-hot", "no-structure", "k-mer vectors"),
     ("cnn-only", "paper", "BiLSTM"),
 )
-_PANELS_PER_ROW = 3
+_MOST_IN_A_ROW = 3
 
 
 def bars(ours: pd.DataFrame, published: pd.DataFrame, path: Path) -> None:
@@ -109,8 +110,8 @@ def pairs(ours: pd.DataFrame, published: pd.DataFrame, path: Path) -> bool:
     panels = [one for one in panels if (one[0].notna() & one[1].notna()).any()]
     if not panels:
         return False
-    n_rows = -(-len(panels) // _PANELS_PER_ROW)
-    n_columns = min(len(panels), _PANELS_PER_ROW)
+    n_rows = -(-len(panels) // _MOST_IN_A_ROW)
+    n_columns = -(-len(panels) // n_rows)
     figure = plotting.new_figure(4.0 * n_columns, 4.4 * n_rows)
     places = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
     for axes, panel in zip(places, panels, strict=False):
