@@ -25,7 +25,8 @@ class RunFlags(ExtractionFlags):
     """
 
     preset: str | None = None
-    """Settings of training to start from, as for `deeprke train`."""
+    """Settings of training to start from, as for `deeprke train`;
+    deeprke-no-structure folds nothing."""
     config: Path | None = None
     """File of settings such as a run's config.json, in place of a preset."""
     epochs: int | None = None

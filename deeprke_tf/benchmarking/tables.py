@@ -37,8 +37,10 @@ def means(table: pd.DataFrame, published: pd.DataFrame | None) -> list[str]:
         if found is not None:
             p = "too few" if found.p is None else f"{found.p:.2g}"
             cells = [
-                _difference(mean_difference(columns[first], columns[name])),
-                f"{found.wins} of {found.n}",
+                # Of like methods, three digits would hide it.
+                _difference(mean_difference(columns[first], columns[name]), 4),
+                f"{found.wins} of {found.n}"
+                + (f", {found.ties} equal" if found.ties else ""),
                 p,
             ]
         rows.append([name, *_mean(columns[name]), *cells])
@@ -46,8 +48,8 @@ def means(table: pd.DataFrame, published: pd.DataFrame | None) -> list[str]:
     header += [f"{first} is better by", "on", "p"]
     note = (
         "Intervals are of a t-test over the experiments. Differences are over the "
-        f"experiments that both have; {_P}. *Published* numbers are as printed, the "
-        "others were trained here."
+        f"experiments that both have, equal is to three decimals; {_P}. *Published* "
+        "numbers are as printed, the others were trained here."
     )
     return [markdown_table(header, rows), "", note, ""]
 
@@ -141,7 +143,8 @@ def parts(
     return ["## Effect of each component", "", note, "", table_text, ""]
 
 
-def _difference(cell: Difference | None) -> str:
+def _difference(cell: Difference | None, digits: int = 3) -> str:
     if cell is None:
         return "-"
-    return f"{cell.mean:+.3f} ({cell.low:+.3f} to {cell.high:+.3f})"
+    mean, low, high = (f"{x:+.{digits}f}" for x in (cell.mean, cell.low, cell.high))
+    return f"{mean} ({low} to {high})"

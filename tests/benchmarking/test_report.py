@@ -100,7 +100,7 @@ def test_the_report_begins_with_the_means(tmp_path, published):
     ends = f"({0.838 - half_width:.3f} to {0.838 + half_width:.3f})"
     assert f"| **paper** | 8 | 0.838 {ends} |" in text
     # Two-sided, eight of eight: 2 / 2^8.
-    better = "+0.050 (+0.050 to +0.050) | 8 of 8 | 0.0078 |"
+    better = "+0.0500 (+0.0500 to +0.0500) | 8 of 8 | 0.0078 |"
     assert f"| no-structure | 8 | 0.788 {ends_of(0.788, half_width)} | {better}" in text
     assert "| DeepRKE, published | 8 | 0.810" in text
 
