@@ -36,6 +36,7 @@ from deeprke_tf.system import directories, files
 from deeprke_tf.system.damage import one_line_if_damaged
 from deeprke_tf.system.paths import PathLike, optional_path
 from deeprke_tf.system.progress import Progress, as_progress
+from deeprke_tf.training.settings import run_config
 from deeprke_tf.workflow.machine import Machine
 from deeprke_tf.workflow.request import MANIFEST, Request, require_same
 from deeprke_tf.workflow.summary import summary_of
@@ -105,7 +106,8 @@ def run_workflow(
       out: Directory to make.
       gtf: Annotation, GTF, GFF3 or BED12.
       blacklist: BED; peaks that overlap it are left out.
-      preset: Settings of training to start from, as for `fit`.
+      preset: Settings of training to start from, as for `fit`. For a model that does
+        not read structure, no site is folded.
       config: File of settings in place of a preset.
       epochs: Number of epochs at most, if not the preset's.
       ensemble: Number of runs to train and average as one model.
@@ -131,6 +133,7 @@ def run_workflow(
         *(Path(genome), optional_path(gtf), optional_path(blacklist)),
     )
     preset = preset or (None if config else presets.DEFAULT)
+    reads_structure = run_config(preset, config).model.structure
     training = {"preset": preset, "config": config, "epochs": epochs}
     request = Request(
         inputs,
@@ -140,7 +143,7 @@ def run_workflow(
         optional_path(known),
     )
     out = Path(out)
-    steps = _Steps(request, out, machine, as_progress(progress))
+    steps = _Steps(request, out, reads_structure, machine, as_progress(progress))
     markers = _MARKERS | ({"explain": file_names.MANIFEST} if explain else {})
     with directories.only_process(out) as is_free:
         if not is_free:
@@ -210,6 +213,7 @@ class _Steps:
 
     request: Request
     out: Path
+    reads_structure: bool
     machine: Machine
     progress: Progress
 
@@ -222,12 +226,17 @@ class _Steps:
         logger.info(found.summary())
 
     def audit(self, directory: Path) -> None:
-        found = api.audit_sites(self._table, **self._folding, progress=self.progress)
+        settings = self._folding | ({} if self.reads_structure else {"max_folded": 0})
+        found = api.audit_sites(self._table, **settings, progress=self.progress)
         found.write(directory)
 
     def dataset(self, directory: Path) -> None:
         api.preprocess(
-            self._table, out=directory, **self._folding, progress=self.progress
+            self._table,
+            out=directory,
+            structure=self.reads_structure,
+            **self._folding,
+            progress=self.progress,
         )
 
     def model(self, directory: Path) -> None:

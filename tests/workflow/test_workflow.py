@@ -61,9 +61,13 @@ def test_every_step_leaves_its_files_and_the_summary_says_what_came_out(finished
     page = (finished / "report.html").read_text()
     assert f"{finished.name} – DeepRKE model report" in page
     assert f"AUROC {measured['auroc']:.3f}" in page
-    splits = json.loads((finished / "dataset" / "dataset.json").read_text())["splits"]
-    n_sites = {name: split["n_sites"] for name, split in splits.items()}
+    dataset = json.loads((finished / "dataset" / "dataset.json").read_text())
+    n_sites = {name: split["n_sites"] for name, split in dataset["splits"].items()}
     assert 30 < n_sites["test"] < 90 and 15 < n_sites["validation"] < 60
+    # The model does not read structure: nothing is folded.
+    assert dataset["structure"] is False
+    audit = json.loads((finished / "audit" / "audit.json").read_text())
+    assert audit["n_folded"] == 0
 
 
 def test_a_second_call_does_nothing_again(finished, flags, capsys):
