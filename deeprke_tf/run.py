@@ -25,8 +25,8 @@ class RunFlags(ExtractionFlags):
     """
 
     preset: str | None = None
-    """Settings of training to start from, as for `deeprke train`;
-    deeprke-no-structure folds nothing."""
+    """Settings of training to start from, as for `deeprke train`; with
+    deeprke-no-structure no site is folded."""
     config: Path | None = None
     """File of settings such as a run's config.json, in place of a preset."""
     epochs: int | None = None

@@ -56,7 +56,7 @@ class TrainFlags:
     preset: str = presets.DEFAULT
     """Settings to start from: deeprke, deeprke-no-structure, paper, no-structure,
     one-hot, cnn-only, deepbind, ideepv, ideeps. On RBP-31 deeprke-no-structure is as
-    good as deeprke, and folds nothing."""
+    good as deeprke, and needs no folding."""
     config: Path | None = None
     """File of settings such as a run's config.json, in place of a preset."""
     vectors_from: Path | None = None

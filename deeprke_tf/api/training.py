@@ -49,8 +49,8 @@ def fit(
       out: Directory to make.
       preset: Settings to start from: "deeprke" (the default), "deeprke-no-structure",
         "paper", "no-structure", "one-hot", "cnn-only", "deepbind", "ideepv" or
-        "ideeps". On RBP-31 "deeprke-no-structure" is as good as "deeprke", and folds
-        nothing.
+        "ideeps". On RBP-31 "deeprke-no-structure" is as good as "deeprke", and needs
+        no folding.
       config: In place of a preset: settings, or a file of them such as the
         `config.json` of a run.
       vectors_from: Directory of `deeprke vectors`; by default the k-mer vectors are
