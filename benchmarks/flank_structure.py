@@ -228,15 +228,21 @@ def mean_and_interval(values: list[float]) -> dict[str, Any]:
     return {"mean": float(np.mean(values)), "interval": [float(low), float(high)]}
 
 
-def main() -> None:
-    """Trains what is not there yet, and prints means and differences."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def flags_parser(description: str) -> argparse.ArgumentParser:
+    """Returns a parser with the flags of the scripts that ask about structure."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--shard", default="1/1")
     parser.add_argument("--workers", type=int, default=1, help="folding processes")
     parser.add_argument("--fold-cache", type=Path)
     parser.add_argument("--report", action="store_true", help="train nothing")
+    return parser
+
+
+def main() -> None:
+    """Trains what is not there yet, and prints means and differences."""
+    parser = flags_parser(__doc__)
     flags = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if not flags.report:

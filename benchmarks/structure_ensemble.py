@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 import RNA
 import split_sites
-from flank_structure import mean_and_interval
+from flank_structure import flags_parser, mean_and_interval
 
 from deeprke_tf.benchmarking import experiments
 from deeprke_tf.benchmarking.data import Datasets, write_with_structures
@@ -202,14 +202,8 @@ def report(tasks: Sequence[Task], flags: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> None:
     """Trains what is not there yet, and prints the differences."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data-dir", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
+    parser = flags_parser(__doc__)
     parser.add_argument("--single", type=Path)
-    parser.add_argument("--shard", default="1/1")
-    parser.add_argument("--workers", type=int, default=1, help="folding processes")
-    parser.add_argument("--fold-cache", type=Path)
-    parser.add_argument("--report", action="store_true", help="train nothing")
     flags = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     flags.single = flags.single or flags.out / "rbp31" / "results"

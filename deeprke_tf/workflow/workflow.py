@@ -151,15 +151,20 @@ def run_workflow(
                 f"Another process is writing {out}; wait for it, or name another `out`."
             )
         _do_steps(steps, markers, out, request.described())
-        found = {name: files.read_json(out / path) for name, path in _FACTS.items()}
-        with one_line_if_damaged(
-            out, "delete the directory of its step, and give the same command again"
-        ):
-            summary = summary_of(**found)
-        with files.written_aside(out / SUMMARY) as file:
-            file.write(summary + "\n")
-        write_report(out / "model", out / REPORT)
-    return Workflow(out, summary)
+        return Workflow(out, _write_results(out))
+
+
+def _write_results(out: Path) -> str:
+    """Writes summary and report of the finished steps; returns the summary."""
+    found = {name: files.read_json(out / path) for name, path in _FACTS.items()}
+    with one_line_if_damaged(
+        out, "delete the directory of its step, and give the same command again"
+    ):
+        summary = summary_of(**found)
+    with files.written_aside(out / SUMMARY) as file:
+        file.write(summary + "\n")
+    write_report(out / "model", out / REPORT)
+    return summary
 
 
 def _with_splits(settings: Settings) -> Settings:

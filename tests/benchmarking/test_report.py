@@ -105,6 +105,12 @@ def test_the_report_begins_with_the_means(tmp_path, published):
     assert "| DeepRKE, published | 8 | 0.810" in text
 
 
+def test_the_means_count_experiments_that_are_equal(tmp_path):
+    write_results(tmp_path, {"paper": 0.8, "no-structure": 0.8004})
+    _paths, text = reported(tmp_path)
+    assert "| -0.0004 (-0.0004 to -0.0004) | 0 of 8, 8 equal |" in text
+
+
 def ends_of(mean, half_width):
     return f"({mean - half_width:.3f} to {mean + half_width:.3f})"
 

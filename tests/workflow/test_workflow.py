@@ -150,3 +150,14 @@ def test_a_setting_that_does_not_exist_is_named(simulated, tmp_path):
             out=tmp_path / "RBP",
             windows_length=51,
         )
+
+
+def test_an_unknown_preset_is_refused_before_work(simulated, tmp_path):
+    with pytest.raises(dk.UserError, match="'deeprk'"):
+        dk.run_workflow(
+            *(simulated.peaks,),
+            genome=simulated.fasta,
+            out=tmp_path / "RBP",
+            preset="deeprk",
+        )
+    assert not (tmp_path / "RBP").exists()
