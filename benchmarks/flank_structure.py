@@ -10,11 +10,11 @@ letters of the site alone:
     alone   and loop contexts of the site, folded alone
     flanks  and loop contexts of the site, folded with its flanks
 
-For the sets of PUM2, QKI, IGF2BP1-3 and ELAVL1 (PAR-CLIP), a fifth of the training
-sites is split off for validation; no 38 letters of a validation site and its flanks
-occur in a training site and its flanks. Networks are trained with seeds 1 to 3: preset
-deeprke, and deeprke-no-structure for `none`. The measure is the AUROC of the kept epoch
-on the validation sites. The test sites of RBP-24 are not read.
+For the sets of PUM2, QKI, IGF2BP1-3 and ELAVL1 (PAR-CLIP), about a sixth of the
+training sites is split off for validation; no 38 letters of a validation site and its
+flanks occur in a training site and its flanks. Networks are trained with seeds 1 to 3:
+preset deeprke, and deeprke-no-structure for `none`. The measure is the AUROC of the
+kept epoch on the validation sites. The test sites of RBP-24 are not read.
 
 What is there is not made again. With `--shard 1/2` and `2/2` two processes share the
 work; `--report` writes flank_structure.json of what is there.
