@@ -16,6 +16,10 @@ flanks occur in a training site and its flanks. Networks are trained with seeds 
 preset deeprke, and deeprke-no-structure for `none`. The measure is the AUROC of the
 kept epoch on the validation sites. The test sites of RBP-24 are not read.
 
+The bases at the edges of these sites tell the label, and a fold within the flanks
+depends on them. With `--mask-edges` they are N in the flanks, as in `deeprke benchmark
+rbp24 --masks both-edges`, and those of the site are left out of it.
+
 What is there is not made again. With `--shard 1/2` and `2/2` two processes share the
 work; `--report` writes flank_structure.json of what is there.
 """
@@ -36,6 +40,7 @@ from scipy import stats
 
 from deeprke_tf.benchmarking import experiments
 from deeprke_tf.benchmarking.data import write_with_structures
+from deeprke_tf.benchmarking.edge_masking import NEIGHBORS, masked
 from deeprke_tf.data import description, stored_sites
 from deeprke_tf.data.description import Dataset
 from deeprke_tf.rna.folding import FoldingPool
@@ -68,6 +73,12 @@ class Flanked(NamedTuple):
         """The letters of the site."""
         return self.sequence[self.start : self.end]
 
+    def without_edges(self) -> "Flanked":
+        """Returns the site without the bases that tell the label, which are N then."""
+        whole = Site("", self.sequence, viewpoint=(self.start, self.end))
+        ends = self.start + NEIGHBORS, self.end - 1 - NEIGHBORS
+        return Flanked(masked(whole, "both-edges"), *ends, self.label)
+
 
 # === Data ===
 
@@ -94,14 +105,16 @@ def make_datasets(name: str, flags: argparse.Namespace) -> dict[str, Dataset]:
     directory = flags.out / name
     directory.mkdir(parents=True, exist_ok=True)
     with locks.held(directory.resolve(), seconds=-1):
-        sites = read_sites(name, flags.data_dir)
+        sites = whole = read_sites(name, flags.data_dir)
+        if flags.mask_edges:
+            sites = {n: site.without_edges() for n, site in whole.items()}
         alone, flanks = directory / "alone", directory / "flanks"
         if not (alone / description.FILE_NAME).exists():
-            splits = _splits(sites, directory)
+            splits = _splits(whole, directory)
             rows = [
                 (site_name, site.letters, site.label, splits[site_name])
                 for site_name, site in sites.items()
-                if site_name in splits
+                if site_name in splits and len(site.letters) >= K
             ]
             table = [("name", "sequence", "label", "split"), *rows]
             path = directory / "sites.tsv"
@@ -188,14 +201,14 @@ def trained(directory: Path, form: str, seed: int, data: Dataset) -> dict[str, A
 # === Results ===
 
 
-def report(out: Path) -> dict[str, Any]:
+def report(out: Path, sets: Sequence[str]) -> dict[str, Any]:
     """Writes all results that are there, means and differences."""
-    wanted = itertools.product(SETS, FORMS, SEEDS)
+    wanted = itertools.product(sets, FORMS, SEEDS)
     paths = [out / name / f"{form}.seed{seed}.json" for name, form, seed in wanted]
     results = [json.loads(path.read_text()) for path in paths if path.exists()]
     aurocs = {(r["set"], r["seed"], r["form"]): r["auroc"] for r in results}
     summary: dict[str, Any] = {"means": {}, "differences": {}, "results": results}
-    for name in SETS:
+    for name in sets:
         summary["means"][name] = {
             form: float(np.mean(found))
             for form in FORMS
@@ -203,7 +216,7 @@ def report(out: Path) -> dict[str, Any]:
         }
     for form, other in (("alone", "none"), ("flanks", "none"), ("flanks", "alone")):
         of_sets = {}
-        for name in SETS:
+        for name in sets:
             found = [
                 aurocs[name, seed, form] - aurocs[name, seed, other]
                 for seed in SEEDS
@@ -243,17 +256,19 @@ def flags_parser(description: str) -> argparse.ArgumentParser:
 def main() -> None:
     """Trains what is not there yet, and prints means and differences."""
     parser = flags_parser(__doc__)
+    parser.add_argument("--sets", nargs="+", default=SETS)
+    parser.add_argument("--mask-edges", action="store_true")
     flags = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if not flags.report:
         tensorflow.import_tensorflow()
         first, step = map(int, flags.shard.split("/"))
         # All forms and sets of one seed before the next.
-        wanted = itertools.product(SEEDS, SETS, FORMS)
+        wanted = itertools.product(SEEDS, flags.sets, FORMS)
         for seed, name, form in itertools.islice(wanted, first - 1, None, step):
             data = make_datasets(name, flags)[FORMS[form][0]]
             trained(flags.out / name, form, seed, data)
-    summary = report(flags.out)
+    summary = report(flags.out, flags.sets)
     for name, means in summary["means"].items():
         print(name, {form: round(auroc, 4) for form, auroc in means.items()})
     for pair, found in summary["differences"].items():
