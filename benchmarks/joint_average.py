@@ -9,8 +9,10 @@ validated on the same sites, which decide whether averaging is worth it; the tes
 are scored once, after that. Separate networks are trained on sites that overlap with
 test sites, as the published protocol has it, and the joint network is not; so the test
 sites are also taken without those that share 38 letters with a training site.
-`--joint` names another joint run of `joint_network.py` than the packaged one. OUT gets
-a dataset of each experiment (`data/NAME`) and joint_average.json.
+`--joint` names another joint run of `joint_network.py` than the packaged one. With
+`--seeds 1 2 3` of the separate networks, on experiments that have them all, three are
+averaged, too, with the joint network and without. OUT gets a dataset of each experiment
+(`data/NAME`) and joint_average.json.
 """
 
 import argparse
@@ -29,24 +31,34 @@ from deeprke_tf.evaluation import metrics
 from deeprke_tf.runs import batching
 from deeprke_tf.system import files, tensorflow
 
-SINGLE = "deeprke-no-structure.grouped.seed1.none"
-MODELS = ("separate", "joint", "averaged")
+RUN = "deeprke-no-structure.grouped.seed{seed}.none"
 SITES = ("validation", "test", "test without overlaps")
 
 
-def measured(data: Path, run: Path, joint: api.JointRun) -> dict:
-    """Returns AUROCs of the separate and the joint network of an RBP, and of both."""
+def scores_of(
+    runs: list[Path], joint: api.JointRun, name: str, sites: list[split_sites.Site]
+) -> dict[str, np.ndarray]:
+    """Returns probabilities of separate networks, of the joint one, and means."""
+    separate = [
+        batching.score_sites(api.load_run(run).network_scorer, sites, 512)
+        for run in runs
+    ]
+    of_joint = joint.scorer(512)(sites).probability[:, joint.names.index(name)]
+    one = separate[0]
+    scores = {"separate": one, "joint": of_joint, "averaged": (one + of_joint) / 2}
+    if len(runs) > 1:
+        scores["several separate"] = np.mean(separate, axis=0)
+        scores["several and joint"] = np.mean([*separate, of_joint], axis=0)
+    return scores
+
+
+def measured(data: Path, runs: list[Path], joint: api.JointRun) -> dict:
+    """Returns the AUROCs of all networks of an RBP and of their means."""
     info = description.read(data)
-    score_alone, score_all = api.load_run(run).network_scorer, joint.scorer(512)
-    place = joint.names.index(data.name)
     row = {"rbp": data.name, "auroc": {}}
     for split in ("validation", "test"):
         sites = split_sites.inputs(info, split, ("sequence_kmers",))
-        alone = batching.score_sites(score_alone, sites, 512)
-        of_joint = score_all(sites).probability[:, place]
-        scores = dict(
-            zip(MODELS, (alone, of_joint, (alone + of_joint) / 2), strict=True)
-        )
+        scores = scores_of(runs, joint, data.name, sites)
         labels = split_sites.labels(info, split)
         row["auroc"][split] = _aurocs(labels, scores)
     trained = split_sites.stretches(split_sites.letters(info, "train"))
@@ -62,10 +74,13 @@ def _aurocs(labels: np.ndarray, scores: dict[str, np.ndarray]) -> dict[str, floa
 
 def summary(rows: list[dict], sites: str) -> dict:
     """Returns the means on some sites, and the differences from separate networks."""
-    found = {m: np.array([row["auroc"][sites][m] for row in rows]) for m in MODELS}
-    result = {"means": {model: float(values.mean()) for model, values in found.items()}}
-    for model in MODELS[1:]:
-        differences = found[model] - found["separate"]
+    models = rows[0]["auroc"][sites]
+    found = {m: np.array([row["auroc"][sites][m] for row in rows]) for m in models}
+    separate = found.pop("separate")
+    means = {m: float(of.mean()) for m, of in ({"separate": separate} | found).items()}
+    result: dict = {"means": means}
+    for model, values in found.items():
+        differences = values - separate
         result[f"{model} - separate"] = mean_and_interval(differences.tolist()) | {
             "n_better": int((differences > 0).sum()),
             "wilcoxon_p": float(stats.wilcoxon(differences).pvalue),
@@ -80,14 +95,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--single", type=Path, required=True)
     parser.add_argument("--joint", default="rbp31")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1])
     flags = parser.parse_args()
     tensorflow.import_tensorflow()
     joint = api.load_run(flags.joint)
     rows = []
     for name, experiment in make_datasets(flags.data_dir, flags.out / "data").items():
-        run = flags.single / "rbp31" / "runs" / experiment / SINGLE
-        rows.append(measured(flags.out / "data" / name, run, joint))
-        print(rows[-1], flush=True)
+        directory = flags.single / "rbp31" / "runs" / experiment
+        runs = [directory / RUN.format(seed=seed) for seed in flags.seeds]
+        if all((run / "manifest.json").exists() for run in runs):
+            rows.append(measured(flags.out / "data" / name, runs, joint))
+            print(rows[-1], flush=True)
     result = {sites: summary(rows, sites) for sites in SITES}
     files.write_json(flags.out / "joint_average.json", result | {"rbps": rows})
     print(*result.items(), sep="\n")

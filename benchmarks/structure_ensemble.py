@@ -1,14 +1,16 @@
 """Asks on validation sites what structures of the Boltzmann ensemble are worth.
 
-    deeprke benchmark rbp31 --data-dir DATA --out OUT --presets deeprke \
-        --protocols grouped --seeds 1 2 3 --experiments 2 9 13 15 18 22 25 27
+    deeprke benchmark rbp31 --data-dir DATA --out OUT --protocols grouped \
+        --presets deeprke deeprke-no-structure --seeds 1 2 3 \
+        --experiments 2 9 13 15 18 22 25 27
     python benchmarks/structure_ensemble.py --data-dir DATA --out OUT
 
 In place of the one MFE structure of a site, 20 structures are sampled by their
 Boltzmann weights. At each position, preset deeprke reads the mean of the vectors of the
 samples' k-mers; vectors, sequence, sites, splits and seeds are those of the networks of
-`deeprke benchmark`, which read the MFE structure and are compared with. The measure is
-the AUROC of the kept epoch on the validation sites. Test sites are not sampled.
+`deeprke benchmark`, which read the MFE structure or none and are compared with. The
+measure is the AUROC of the kept epoch on the validation sites. Test sites are not
+sampled.
 
 What is there is not made again. With `--shard 1/2` and `2/2` two processes share the
 work; `--report` writes structure_ensemble.json of what is there. `--single` names the
@@ -49,6 +51,7 @@ EXPERIMENTS = ("2", "9", "13", "15", "18", "22", "25", "27")
 SEEDS = (1, 2, 3)
 N_SAMPLES = 20
 SPLITS = ("train", "validation")
+OTHERS = {"none": "deeprke-no-structure", "mfe": "deeprke"}  # presets
 
 
 # === Structures ===
@@ -177,27 +180,46 @@ def run_task(task: Task, flags: argparse.Namespace) -> None:
 
 
 def report(tasks: Sequence[Task], flags: argparse.Namespace) -> dict[str, Any]:
-    """Writes the results that are there beside those of the MFE structure."""
+    """Writes the results that are there beside those of MFE and of no structure."""
     names = short_names([task.experiment.name for task in tasks])
-    results, of_rbps = [], {}
-    for task in tasks:
-        name = task.experiment.name
-        ours = flags.out / "structure_ensemble" / name / f"seed{task.seed}.json"
-        single = flags.single / name / f"{task.label}.json"
-        if ours.exists() and single.exists():
-            sampled = json.loads(ours.read_text())["validation_auroc"]
-            mfe = json.loads(single.read_text())["validation_auroc"]
-            facts = {"rbp": names[name], "seed": task.seed}
-            results.append(facts | {"mfe": mfe, "sampled": sampled})
-            of_rbps.setdefault(names[name], []).append(sampled - mfe)
-    means = {rbp: mean_and_interval(found) for rbp, found in of_rbps.items()}
-    summary = {
-        "differences": means,
-        "over_experiments": mean_and_interval([of["mean"] for of in means.values()]),
-        "results": results,
+    results = [
+        {"rbp": names[task.experiment.name], "seed": task.seed} | found
+        for task in tasks
+        if (found := validation_aurocs(task, flags))
+    ]
+    pairs = itertools.combinations((*OTHERS, "sampled"), 2)
+    differences = {
+        f"{form} - {other}": difference(results, form, other) for other, form in pairs
     }
+    summary = {"differences": differences, "results": results}
     files.write_json(flags.out / "structure_ensemble.json", summary)
     return summary
+
+
+def validation_aurocs(task: Task, flags: argparse.Namespace) -> dict[str, float]:
+    """Returns the AUROC with each structure; nothing if one is not there yet."""
+    name = task.experiment.name
+    paths = {
+        form: flags.single / name / f"{dataclasses.replace(task, preset=of).label}.json"
+        for form, of in OTHERS.items()
+    }
+    paths["sampled"] = flags.out / "structure_ensemble" / name / f"seed{task.seed}.json"
+    if not all(path.exists() for path in paths.values()):
+        return {}
+    found = {form: json.loads(path.read_text()) for form, path in paths.items()}
+    return {form: measures["validation_auroc"] for form, measures in found.items()}
+
+
+def difference(
+    results: Sequence[dict[str, Any]], form: str, other: str
+) -> dict[str, Any]:
+    """Returns by how much one structure is better than another, by RBP and in all."""
+    of_rbps: dict[str, list[float]] = {}
+    for result in results:
+        of_rbps.setdefault(result["rbp"], []).append(result[form] - result[other])
+    means = {rbp: mean_and_interval(found) for rbp, found in of_rbps.items()}
+    overall = mean_and_interval([of["mean"] for of in means.values()])
+    return {"over_experiments": overall, "rbps": means}
 
 
 def main() -> None:
@@ -218,10 +240,10 @@ def main() -> None:
         first, step = map(int, flags.shard.split("/"))
         for task in itertools.islice(tasks, first - 1, None, step):
             run_task(task, flags)
-    summary = report(tasks, flags)
-    for rbp, difference in summary["differences"].items():
-        print(f"{rbp:24} {difference['mean']:+.4f} {difference['interval']}")
-    print(summary["over_experiments"])
+    for pair, found in report(tasks, flags)["differences"].items():
+        print(pair, found["over_experiments"])
+        for rbp, of_rbp in found["rbps"].items():
+            print(f"    {rbp:24} {of_rbp['mean']:+.4f} {of_rbp['interval']}")
 
 
 if __name__ == "__main__":
