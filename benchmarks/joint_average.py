@@ -33,6 +33,13 @@ from deeprke_tf.system import files, tensorflow
 
 RUN = "deeprke-no-structure.grouped.seed{seed}.none"
 SITES = ("validation", "test", "test without overlaps")
+PAIRS = (
+    ("joint", "separate"),
+    ("averaged", "separate"),
+    ("several separate", "separate"),
+    ("averaged", "several separate"),
+    ("several and joint", "several separate"),
+)
 
 
 def scores_of(
@@ -73,18 +80,17 @@ def _aurocs(labels: np.ndarray, scores: dict[str, np.ndarray]) -> dict[str, floa
 
 
 def summary(rows: list[dict], sites: str) -> dict:
-    """Returns the means on some sites, and the differences from separate networks."""
+    """Returns the means on some sites, and differences with intervals."""
     models = rows[0]["auroc"][sites]
     found = {m: np.array([row["auroc"][sites][m] for row in rows]) for m in models}
-    separate = found.pop("separate")
-    means = {m: float(of.mean()) for m, of in ({"separate": separate} | found).items()}
-    result: dict = {"means": means}
-    for model, values in found.items():
-        differences = values - separate
-        result[f"{model} - separate"] = mean_and_interval(differences.tolist()) | {
-            "n_better": int((differences > 0).sum()),
-            "wilcoxon_p": float(stats.wilcoxon(differences).pvalue),
-        }
+    result: dict = {"means": {m: float(values.mean()) for m, values in found.items()}}
+    for model, other in PAIRS:
+        if {model, other} <= found.keys():
+            differences = found[model] - found[other]
+            result[f"{model} - {other}"] = mean_and_interval(differences.tolist()) | {
+                "n_better": int((differences > 0).sum()),
+                "wilcoxon_p": float(stats.wilcoxon(differences).pvalue),
+            }
     return result
 
 
