@@ -12,10 +12,11 @@ sites are also taken without those that share 38 letters with a training site.
 `--joint` names another joint run of `joint_network.py` than the packaged one. With
 `--seeds 1 2 3` of the separate networks, on experiments that have them all, three are
 averaged, too, with the joint network and without. OUT gets a dataset of each experiment
-(`data/NAME`) and joint_average.json.
+(`data/NAME`) and joint_average.json, which `--report` summarizes anew.
 """
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -83,7 +84,7 @@ def summary(rows: list[dict], sites: str) -> dict:
     """Returns the means on some sites, and differences with intervals."""
     models = rows[0]["auroc"][sites]
     found = {m: np.array([row["auroc"][sites][m] for row in rows]) for m in models}
-    result: dict = {"means": {m: float(values.mean()) for m, values in found.items()}}
+    result: dict = {"means": {m: mean_and_interval([*of]) for m, of in found.items()}}
     for model, other in PAIRS:
         if {model, other} <= found.keys():
             differences = found[model] - found[other]
@@ -102,7 +103,19 @@ def main() -> None:
     parser.add_argument("--single", type=Path, required=True)
     parser.add_argument("--joint", default="rbp31")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
+    parser.add_argument("--report", action="store_true", help="score nothing")
     flags = parser.parse_args()
+    path = flags.out / "joint_average.json"
+    rows = json.loads(path.read_text())["rbps"] if flags.report else scored(flags)
+    result = {sites: summary(rows, sites) for sites in SITES}
+    others = [row for row in rows if "MNase" not in row["rbp"]]
+    result["test without MNase"] = summary(others, "test")
+    files.write_json(path, result | {"rbps": rows})
+    print(*result.items(), sep="\n")
+
+
+def scored(flags: argparse.Namespace) -> list[dict]:
+    """Scores all experiments whose separate networks are there."""
     tensorflow.import_tensorflow()
     joint = api.load_run(flags.joint)
     rows = []
@@ -112,9 +125,7 @@ def main() -> None:
         if all((run / "manifest.json").exists() for run in runs):
             rows.append(measured(flags.out / "data" / name, runs, joint))
             print(rows[-1], flush=True)
-    result = {sites: summary(rows, sites) for sites in SITES}
-    files.write_json(flags.out / "joint_average.json", result | {"rbps": rows})
-    print(*result.items(), sep="\n")
+    return rows
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ Boltzmann weights. At each position, preset deeprke reads the mean of the vector
 samples' k-mers; vectors, sequence, sites, splits and seeds are those of the networks of
 `deeprke benchmark`, which read the MFE structure or none and are compared with. The
 measure is the AUROC of the kept epoch on the validation sites. Test sites are not
-sampled.
+sampled; the report has the mean test AUROC of the other networks by seed, too.
 
 What is there is not made again. With `--shard 1/2` and `2/2` two processes share the
 work; `--report` writes structure_ensemble.json of what is there. `--single` names the
@@ -191,7 +191,8 @@ def report(tasks: Sequence[Task], flags: argparse.Namespace) -> dict[str, Any]:
     differences = {
         f"{form} - {other}": difference(results, form, other) for other, form in pairs
     }
-    summary = {"differences": differences, "results": results}
+    tests = test_means(tasks, flags)
+    summary = {"differences": differences, "test_means": tests, "results": results}
     files.write_json(flags.out / "structure_ensemble.json", summary)
     return summary
 
@@ -208,6 +209,23 @@ def validation_aurocs(task: Task, flags: argparse.Namespace) -> dict[str, float]
         return {}
     found = {form: json.loads(path.read_text()) for form, path in paths.items()}
     return {form: measures["validation_auroc"] for form, measures in found.items()}
+
+
+def test_means(tasks: Sequence[Task], flags: argparse.Namespace) -> dict[str, Any]:
+    """Returns the mean test AUROC of the networks of `deeprke benchmark`, by seed."""
+    found: dict[str, dict[int, list[float]]] = {
+        preset: {} for preset in OTHERS.values()
+    }
+    for task, preset in itertools.product(tasks, OTHERS.values()):
+        label = dataclasses.replace(task, preset=preset).label
+        path = flags.single / task.experiment.name / f"{label}.json"
+        if path.exists():
+            auroc = json.loads(path.read_text())["auroc"]
+            found[preset].setdefault(task.seed, []).append(auroc)
+    return {
+        preset: {seed: float(np.mean(aurocs)) for seed, aurocs in of_seeds.items()}
+        for preset, of_seeds in found.items()
+    }
 
 
 def difference(
@@ -240,7 +258,9 @@ def main() -> None:
         first, step = map(int, flags.shard.split("/"))
         for task in itertools.islice(tasks, first - 1, None, step):
             run_task(task, flags)
-    for pair, found in report(tasks, flags)["differences"].items():
+    summary = report(tasks, flags)
+    print("mean test AUROC by seed:", summary["test_means"])
+    for pair, found in summary["differences"].items():
         print(pair, found["over_experiments"])
         for rbp, of_rbp in found["rbps"].items():
             print(f"    {rbp:24} {of_rbp['mean']:+.4f} {of_rbp['interval']}")
