@@ -29,8 +29,8 @@ from side_by_side import (
     seconds,
 )
 
-from deeprke_tf.rna.folding import n_cores
 from deeprke_tf.system import tensorflow
+from deeprke_tf.system.processes import n_cores
 
 MODEL_GOAL = 3.0  # times PyTorch
 

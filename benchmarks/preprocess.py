@@ -34,10 +34,10 @@ import synthetic
 from side_by_side import Figure, alternate, deeprke, flags_parser, report, seconds
 
 from deeprke_tf.config import FoldSettings
-from deeprke_tf.rna.folding import n_cores
 from deeprke_tf.rna.site_files import SitesFile
 from deeprke_tf.rna.sites import Site
 from deeprke_tf.rna.structure import model_details
+from deeprke_tf.system.processes import n_cores
 
 FLOOR_GOAL = 0.95
 WARM_GOAL = 50_000  # sites/s

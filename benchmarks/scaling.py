@@ -29,8 +29,8 @@ from train import deeprke_training
 
 from deeprke_tf import presets
 from deeprke_tf.data import description
-from deeprke_tf.rna.folding import n_cores
 from deeprke_tf.system import tensorflow
+from deeprke_tf.system.processes import n_cores
 
 READING_GOAL = 5.0  # times what training consumes
 

@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from deeprke_tf.rna.folding import n_cores
+from deeprke_tf.system.processes import n_cores
 
 PACKAGES = ("deeprke_tf", "tensorflow", "keras", "numpy", "viennarna", "torch")
 

@@ -23,8 +23,8 @@ from side_by_side import Figure, InOwnProcess, alternate, flags_parser, report
 
 from deeprke_tf import presets
 from deeprke_tf.data import description
-from deeprke_tf.rna.folding import n_cores
 from deeprke_tf.system import tensorflow
+from deeprke_tf.system.processes import n_cores
 
 GOALS = {"paper": 3.0, "deeprke": 2.0}  # times PyTorch
 PRECISIONS = ("float32", "bfloat16")

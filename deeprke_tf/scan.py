@@ -96,7 +96,8 @@ class ScanFlags:
     batch_size: int = 256
     """Windows scored at once."""
     workers: int | None = None
-    """Folding processes; all cores by default."""
+    """Processes that fold windows, or score those of a model of the sequence alone; all
+    cores by default."""
     fold_cache: Path | None = None
     """File of known folds, if not the one in the user's cache directory."""
     strict: bool = False

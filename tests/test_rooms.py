@@ -30,6 +30,7 @@ FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # Each in one module, or one folder, alone: they are heavy, or extras.
 IMPORTED_BY = {
     "RNA": "deeprke_tf.rna.structure",
+    "h5py": "deeprke_tf.networks.saved_weights",
     "gensim": "deeprke_tf.networks.word2vec",
     "onnx": "deeprke_tf.networks.onnx_graph",
     "onnxruntime": "deeprke_tf.runs.onnx_scorer",

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import shutil
+import subprocess
 import sys
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 from deeprke_tf import load_run, predict, scan
 from deeprke_tf.evaluation import calling
 from deeprke_tf.runs import layout
-from deeprke_tf.scanning import files, job, scorer
+from deeprke_tf.scanning import files, scorer
 from deeprke_tf.scanning.settings import ScanSettings
 from deeprke_tf.scanning.store import ScoreStore
 from deeprke_tf.system import directories
@@ -258,7 +259,8 @@ def test_another_threshold_needs_no_new_scoring(run, rnas, tmp_path, monkeypatch
     assert run_scan(run, rnas, out, "--threshold", "1") == 0
     assert "\ntx" not in (out / "sites.bed").read_text()
     (out / "tx.bed").write_text("chr1\t7\t207\ttx1\t0\t-\t7\t207\t0\t1\t200\t0\n")
-    monkeypatch.setattr(job, "score_rnas", None)
+    monkeypatch.setattr(scorer.WindowScorer, "score", None)
+    monkeypatch.setattr(scorer.WindowScorer, "shared", None)
     again = ("--threshold", "0", "--bed12", out / "tx.bed", "--plot", "tx1")
     assert run_scan(run, rnas, out, *again) == 0
     (mapped,) = [
@@ -470,6 +472,36 @@ def test_an_rna_is_scored_alike_alone_and_among_others(run, tmp_path):
         windows = table(tmp_path / path.stem / "windows.tsv")
         rows.append([float(r["probability"]) for r in windows if r["name"] == "tx1"])
     assert rows[0] == pytest.approx(rows[1], abs=2e-6)
+
+
+def test_a_model_without_structure_scans_without_tensorflow(
+    sequence_run, rnas, tmp_path
+):
+    """However much there is to scan."""
+    argv = ["--model", str(sequence_run), "--fasta", str(rnas), *TILING]
+    ended = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *argv, "--out", str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+    )
+    assert ended.stdout.endswith("\n{}\n"), ended.stderr
+    assert run_scan(sequence_run, rnas, tmp_path / "few") == 0
+    found, few = (
+        pd.read_csv(tmp_path / out / "windows.tsv", sep="\t", comment="#")
+        for out in ("out", "few")
+    )
+    pd.testing.assert_frame_equal(found, few, atol=2e-6)
+
+
+SCRIPT = """
+import sys
+from deeprke_tf import scan
+from deeprke_tf.scanning import job
+job.FEW_NT = 0
+scan.main(sys.argv[1:])
+loaded = {"tensorflow", "keras", "jax"} & set(sys.modules)
+print(loaded or "{}")
+"""
 
 
 def test_a_model_without_structure_folds_nothing(

@@ -200,7 +200,8 @@ class PredictingRun(run.Run):
           bed12: The same from a BED12 file.
           plot: Name of an RNA to draw, or several.
           batch_size: Windows that the network scores at once.
-          workers: Folding processes; all cores by default.
+          workers: Processes that fold windows, or score those of a model of the
+            sequence alone; all cores by default.
           fold_cache: File of known folds, if not the one in the user's cache directory.
           strict: Raise an error if an RNA cannot be scanned, before any is, instead of
             listing it in `skipped.tsv`.

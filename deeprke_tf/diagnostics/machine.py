@@ -12,7 +12,7 @@ from pathlib import Path
 
 from deeprke_tf import __version__
 from deeprke_tf.rna import structure
-from deeprke_tf.rna.folding import n_cores
+from deeprke_tf.system.processes import n_cores
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "gensim", "keras-tuner")
 SITE_LENGTH = 101  # nucleotides, as the windows of RBP-31

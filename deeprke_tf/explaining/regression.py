@@ -4,7 +4,8 @@ import numpy as np
 from keras import ops
 
 from deeprke_tf.explaining.letters import ids_of
-from deeprke_tf.networks.kmer_counts import PER_KMERS, KmerCounts, lengths, places
+from deeprke_tf.networks.counted_kmers import PER_KMERS, lengths
+from deeprke_tf.networks.kmer_counts import KmerCounts, places
 
 
 def regression_attributions(

@@ -7,6 +7,8 @@ the networks of this package a quarter of the operations. Rounding is that of fl
 
 import numpy as np
 
+from deeprke_tf.networks.workspace import Workspace
+
 
 class FourierConv1D:
     """A convolution with stride 1 and padding "same", then pooling of pairs and ReLU.
@@ -22,6 +24,7 @@ class FourierConv1D:
 
     def __init__(self, kernel: np.ndarray, bias: np.ndarray, length: int):
         self._bias, self.pooled_length = bias, (length + 1) // 2
+        self._workspace = Workspace()
         size = len(kernel)
         before = (size - 1) // 2  # as padding="same" has it
         # The transform is periodic: as many positions as a window, and the larger
@@ -44,26 +47,30 @@ class FourierConv1D:
         self._imaginary = transformed.imag.astype(np.float32)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Returns float32 [pooled_length, batch, filters].
+        """Returns float32 [pooled_length, batch, filters], valid until the next call.
 
         Args:
           x: float32 [length, batch, channels].
         """
         length, batch, channels = x.shape
-        x = (self._forward @ x.reshape(length, -1)).reshape(-1, batch, channels)
-        half = len(x) // 2
-        real, imaginary = x[:half], x[half:]
-        n_filters = len(self._bias)
-        y = np.empty((2 * half, batch, n_filters), np.float32)
-        product = np.empty((half, batch, n_filters), np.float32)
+        n_filters, half = len(self._bias), len(self._forward) // 2
+        array = self._workspace.array
+        waves = array("waves", 2 * half, batch, channels)
+        np.matmul(self._forward, x.reshape(length, -1), out=waves.reshape(2 * half, -1))
+        real, imaginary = waves[:half], waves[half:]
+        y = array("products", 2 * half, batch, n_filters)
+        product = array("product", half, batch, n_filters)
         np.matmul(real, self._real, out=y[:half])
         y[:half] -= np.matmul(imaginary, self._imaginary, out=product)
         np.matmul(real, self._imaginary, out=y[half:])
         y[half:] += np.matmul(imaginary, self._real, out=product)
-        y = (self._backward @ y.reshape(2 * half, -1)).reshape(length, batch, -1)
-        pooled = np.empty((self.pooled_length, batch, n_filters), np.float32)
+        whole = array("whole", length, batch, n_filters)
+        np.matmul(
+            self._backward, y.reshape(2 * half, -1), out=whole.reshape(length, -1)
+        )
+        pooled = array("pooled", self.pooled_length, batch, n_filters)
         n_pairs = length // 2
-        np.maximum(y[: 2 * n_pairs : 2], y[1::2], out=pooled[:n_pairs])
-        pooled[n_pairs:] = y[2 * n_pairs :]
+        np.maximum(whole[: 2 * n_pairs : 2], whole[1::2], out=pooled[:n_pairs])
+        pooled[n_pairs:] = whole[2 * n_pairs :]
         pooled += self._bias
         return np.maximum(pooled, 0, out=pooled)

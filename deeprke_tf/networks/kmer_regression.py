@@ -7,7 +7,8 @@ from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
 from deeprke_tf.data.kmers import PAD_ID
-from deeprke_tf.networks.kmer_counts import PER_KMERS, n_weights, places
+from deeprke_tf.networks.counted_kmers import PER_KMERS, n_weights
+from deeprke_tf.networks.kmer_counts import places
 
 # Inverse strength of L2: small, since most k-mers carry no signal.
 _C = 0.003

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from deeprke_tf.data.kmers import FIRST_KMER_ID
-from deeprke_tf.networks import kmer_counts
+from deeprke_tf.networks import counted_kmers
 from deeprke_tf.networks.onnx_blocks import END, places_of
 from deeprke_tf.networks.onnx_graph import FLOAT, Graph, ints
 from deeprke_tf.rna.sites import NUCLEOTIDES
@@ -24,7 +24,7 @@ def with_kmer_counts(
     of_kmers, of_letters = _places(graph, ids, lengths, layer.k)
     counted = _summed(graph, weights, graph.add("Concat", *of_kmers, axis=1))
     n_kmers = graph.add("Cast", lengths, to=FLOAT)
-    counted = graph.add("Mul", counted, np.float32(kmer_counts.PER_KMERS))
+    counted = graph.add("Mul", counted, np.float32(counted_kmers.PER_KMERS))
     regression = graph.add(
         "Sum",
         graph.add("Div", counted, n_kmers),
@@ -47,7 +47,7 @@ def _places(graph: Graph, ids: str, lengths: str, k: int) -> tuple[list[str], st
     is_known = graph.add("GreaterOrEqual", numbers, np.int64(0))
     of_kmers = []
     first = 1
-    for length in kmer_counts.lengths(k):
+    for length in counted_kmers.lengths(k):
         more = length - k
         n_more = np.int64(_N_LETTERS**more)
         later = graph.add("Pad", numbers, ints(0, 0, 0, more), np.int64(-1))
@@ -60,7 +60,7 @@ def _places(graph: Graph, ids: str, lengths: str, k: int) -> tuple[list[str], st
         of_kmers.append(graph.add("Where", known, longer, np.int64(0)))
         first += _N_LETTERS**length
     center = graph.add("Div", lengths, ints(2))
-    reach = np.int64(kmer_counts.REACH)
+    reach = np.int64(counted_kmers.REACH)
     offsets = graph.add("Sub", places_of(graph, ids), center)
     offsets = graph.add("Add", offsets, reach)
     near = graph.add("GreaterOrEqual", offsets, np.int64(0))

@@ -8,66 +8,82 @@ follows it. There convolutions go by Fourier transforms, as all windows have one
 Values are [length, batch, channels], so that a transform is one matrix product.
 """
 
-from typing import Any
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import special
 
 from deeprke_tf.config import ModelConfig
-from deeprke_tf.data.kmers import FIRST_KMER_ID, PAD_ID
-from deeprke_tf.networks import kmer_counts
+from deeprke_tf.data.kmers import FIRST_KMER_ID
+from deeprke_tf.networks import counted_kmers
 from deeprke_tf.networks.fourier_conv import FourierConv1D
+from deeprke_tf.networks.shared_convolution import SharedConvolution
 from deeprke_tf.rna.sites import NUCLEOTIDES
+
+if TYPE_CHECKING:
+    from deeprke_tf.networks.saved_weights import Weights
 
 # As large as tables of pairs of k-mers may be; see `onnx_tables`.
 _MOST_PAIRS = 5_000
-_ROWS_AT_ONCE = 256  # that stay in the processor's cache
 _N_LETTERS = len(NUCLEOTIDES)
 
 
 def window_network(
-    network: Any, config: ModelConfig, n_kmers: int, stride: int
+    weights: "Weights", config: ModelConfig, n_kmers: int, stride: int
 ) -> "WindowNetwork | None":
     """Returns a network for the windows of a scan; None: it must see each window alone.
 
     Args:
-      network: Result of `deeprke.build_model` with one output.
+      weights: Of a network of one RBP.
       config: Its shape.
       n_kmers: Of a window.
       stride: From one window to the next.
     """
     if config.network != "deeprke" or config.structure or config.batch_norm:
         return None
-    layer = network.get_layer("sequence_cnn_conv_1")
-    if layer.get_config()["n_ids"] ** 2 > _MOST_PAIRS:
+    (vectors,) = weights["sequence_cnn_conv_1/vectors"]
+    if len(vectors) ** 2 > _MOST_PAIRS:
         return None
-    return WindowNetwork(network, config, n_kmers, stride)
+    return WindowNetwork(weights, config, n_kmers, stride)
 
 
 class WindowNetwork:
-    """The probabilities of windows at regular distances; see `window_network`."""
+    """The probabilities of windows at regular distances; see `window_network`.
 
-    def __init__(self, network: Any, config: ModelConfig, n_kmers: int, stride: int):
+    One thread at a time may call it: it uses its arrays again.
+    """
+
+    def __init__(
+        self, weights: "Weights", config: ModelConfig, n_kmers: int, stride: int
+    ):
         self._config, self.n_kmers, self.stride = config, n_kmers, stride
-
-        def weights(name: str) -> list[np.ndarray]:
-            return network.get_layer(name).get_weights()
-
-        self._first = _FirstConvolution(network, config, n_kmers, stride)
-        length = (n_kmers + 1) // 2
-        n_more = len(config.shape_of("sequence")[0])
-        names = [f"sequence_cnn_conv_{i}" for i in range(2, n_more + 1)]
-        self._view, length = _convolutions([weights(name) for name in names], length)
-        self._narrow = weights("union_narrowed")[0] if config.union_size else None
+        n_more = len(config.shape_of("sequence")[0]) - 1
+        narrow = weights["union_narrowed"][0] if config.union_size else None
+        self._first = SharedConvolution(
+            *(weights, config, n_kmers, stride), narrow=None if n_more else narrow
+        )
+        self._narrow = narrow if n_more else None
+        names = [f"sequence_cnn_conv_{i + 2}" for i in range(n_more)]
+        self._view, length = _convolutions(
+            [weights[name] for name in names], (n_kmers + 1) // 2
+        )
         n_union = len(config.shape_of("union")[0])
         names = [f"union_cnn_conv_{i}" for i in range(1, n_union + 1)]
-        self._union, _length = _convolutions([weights(name) for name in names], length)
-        self._lstm = weights("bilstm") if config.lstm_units else None
-        self._dense, self._log_odds = weights("dense"), weights("log_odds")
+        self._union, _length = _convolutions([weights[name] for name in names], length)
+        self._bilstm = None
+        if config.lstm_units:
+            ways = ("forward", "backward")
+            self._bilstm = _BiLSTM(
+                *(weights[f"bilstm/{way}_layer/cell"] for way in ways)
+            )
+        self._dense, self._log_odds = weights["dense"], weights["log_odds"]
         self._counts = None
         if config.counts_kmers:
-            layer = network.get_layer("kmer_counts")
-            self._counts = _Counts(layer, n_kmers, stride)
+            n_ids = len(weights["sequence_cnn_conv_1/vectors"][0])
+            k = round(math.log(n_ids, _N_LETTERS))
+            (table,) = weights["kmer_counts"]
+            self._counts = _Counts(table, k, config.kmer_weight, n_kmers, stride)
 
     def __call__(self, ids: np.ndarray, n_windows: int) -> np.ndarray:
         """Returns the probabilities of windows, float32 [n_windows].
@@ -86,8 +102,8 @@ class WindowNetwork:
         union = x
         for convolution in self._union:
             x = convolution(x)
-        if self._lstm is not None:
-            x = _bilstm(x, self._lstm)
+        if self._bilstm is not None:
+            x = self._bilstm(x)
         else:
             x = np.concatenate([x.mean(axis=0), x.max(axis=0)], axis=1)
         kernel, bias = self._dense
@@ -98,11 +114,11 @@ class WindowNetwork:
         log_odds = (x @ kernel + bias)[:, 0]
         if self._counts is not None:
             log_odds = self._counts.mixed(log_odds, ids)
-        return special.expit(log_odds.astype(np.float32))
+        return np.exp(-np.logaddexp(0, -log_odds)).astype(np.float32)
 
 
 def _convolutions(
-    weights: list[list[np.ndarray]], length: int
+    weights: Sequence[Sequence[np.ndarray]], length: int
 ) -> tuple[list[FourierConv1D], int]:
     """Returns convolutions one after another, and the length behind them."""
     made: list[FourierConv1D] = []
@@ -112,130 +128,67 @@ def _convolutions(
     return made, length
 
 
-class _FirstConvolution:
-    """The first convolution, computed once for a stretch, then pooled by window."""
+class _BiLSTM:
+    """The last states of both directions, which are computed side by side.
 
-    def __init__(self, network: Any, config: ModelConfig, n_kmers: int, stride: int):
-        layer = network.get_layer("sequence_cnn_conv_1")
-        vectors = layer.vectors.get_weights()[0].copy()
-        vectors[PAD_ID] = 0
-        kernel, bias = layer.convolution.get_weights()
-        self._n_kmers, self._stride = n_kmers, stride
-        self._before = (len(kernel) - 1) // 2
-        self._after = len(kernel) - 1 - self._before
-        # Row i of table j: what k-mer i adds at the jth place of the kernel.
-        self._tables = vectors @ kernel  # [kernel_size, n_ids, filters]
-        n_offsets, n_ids, n_filters = self._tables.shape
-        self._pairs = [
-            np.repeat(self._tables[j], n_ids, axis=0)
-            + np.tile(self._tables[j + 1], (n_ids, 1))
-            for j in range(0, n_offsets - 1, 2)
-        ]
-        self._added = np.broadcast_to(bias, (n_kmers, n_filters))
-        if config.position_size:
-            places = np.arange(n_kmers)
-            start, end, mixed = network.get_layer("sequence_positions").get_weights()
-            last = len(start) - 1
-            vectors = start[np.minimum(places, last)]
-            vectors = vectors + end[np.minimum(n_kmers - 1 - places, last)]
-            self._added = vectors @ mixed + bias  # [n_kmers, filters]
-
-    def __call__(self, ids: np.ndarray, n_windows: int) -> np.ndarray:
-        """Returns the pooled convolution, float32 [n_kmers / 2, n_windows, filters]."""
-        n_kmers, filters = self._n_kmers, self._tables.shape[2]
-        whole = self._summed(ids)
-        row, column = whole.strides
-        by_place = np.lib.stride_tricks.as_strided(
-            *(whole, (n_kmers, n_windows, filters), (row, self._stride * row, column)),
-            writeable=False,
-        )
-        starts = self._stride * np.arange(n_windows)
-        pooled = np.empty(((n_kmers + 1) // 2, n_windows, filters), np.float32)
-        other = np.empty((n_windows, filters), np.float32)
-
-        def at(place: int, out: np.ndarray) -> None:
-            is_inner = self._before <= place < n_kmers - self._after
-            x = by_place[place] if is_inner else self._at_end(ids, starts, place)
-            np.add(x, self._added[place], out=out)
-
-        for half, out in enumerate(pooled):
-            at(2 * half, out)
-            if 2 * half + 1 < n_kmers:
-                at(2 * half + 1, other)
-                np.maximum(out, other, out=out)
-            np.maximum(out, 0, out=out)
-        return pooled
-
-    def _summed(self, ids: np.ndarray) -> np.ndarray:
-        """Returns the convolution of a stretch, without bias, float32 [n, filters]."""
-        n_offsets, n_ids, n_filters = self._tables.shape
-        padded = np.pad(ids, (self._before, self._after), constant_values=PAD_ID)
-        pairs = padded[:-1] * n_ids + padded[1:]
-        terms = [(table, pairs[2 * i :]) for i, table in enumerate(self._pairs)]
-        if n_offsets % 2:
-            terms.append((self._tables[-1], padded[n_offsets - 1 :]))
-        summed = np.empty((len(ids), n_filters), np.float32)
-        term = np.empty((_ROWS_AT_ONCE, n_filters), np.float32)
-        for start in range(0, len(ids), _ROWS_AT_ONCE):
-            out = summed[start : start + _ROWS_AT_ONCE]
-            for number, (table, rows) in enumerate(terms):
-                some = rows[start : start + len(out)]
-                into = term[: len(out)] if number else out
-                # "clip" writes into place; all rows are in the table.
-                np.take(table, some, axis=0, out=into, mode="clip")
-                if number:
-                    out += into
-        return summed
-
-    def _at_end(self, ids: np.ndarray, starts: np.ndarray, place: int) -> np.ndarray:
-        """Returns the same at one place of each window, whose kernel reads padding."""
-        first = place - self._before
-        offsets = [
-            j for j in range(len(self._tables)) if 0 <= first + j < self._n_kmers
-        ]
-        return sum(self._tables[j][ids[starts + first + j]] for j in offsets)
-
-
-def _bilstm(x: np.ndarray, weights: list[np.ndarray]) -> np.ndarray:
-    """Returns the last states of both directions, float32 [batch, 2 units].
+    The logistic function is computed by tanh, which does not overflow: s(x) = (tanh(x /
+    2) + 1) / 2. Halves are in the weights, so the states here are twice those of Keras.
 
     Args:
-      x: float32 [length, batch, channels].
-      weights: Kernel, recurrent kernel and bias, forward and backward.
+      forward: Kernel, recurrent kernel and bias.
+      backward: The same of the other direction.
     """
-    last = []
-    for first, order in ((0, 1), (3, -1)):
-        kernel, recurrent, bias = weights[first : first + 3]
-        units = len(recurrent)
-        state = np.zeros((x.shape[1], units), np.float32)
+
+    def __init__(self, forward: Sequence[np.ndarray], backward: Sequence[np.ndarray]):
+        kernels, recurrent, biases = zip(forward, backward, strict=True)
+        self._units = units = len(recurrent[0])
+        scale = np.full(4 * units, 0.5, np.float32)
+        scale[2 * units : 3 * units] = 1  # the candidate, by tanh alone
+        both = np.tile(scale, 2)
+        self._kernel = np.concatenate(kernels, axis=1) * both  # [channels, 8 units]
+        self._bias = np.concatenate(biases) * both
+        self._recurrent = np.stack(recurrent) * scale * np.float32(0.5)
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Returns float32 [batch, 2 units] of float32 [length, batch, channels]."""
+        units = self._units
+        inputs = x @ self._kernel
+        inputs += self._bias
+        state = np.zeros((2, x.shape[1], units), np.float32)
         memory = np.zeros_like(state)
-        for inputs in (x @ kernel + bias)[::order]:
-            gates = inputs + state @ recurrent
-            candidate = np.tanh(gates[:, 2 * units : 3 * units])
-            # The logistic function by tanh, which does not overflow.
-            opened = 0.5 * np.tanh(0.5 * gates) + 0.5
-            memory = opened[:, units : 2 * units] * memory
-            memory += opened[:, :units] * candidate
-            state = opened[:, 3 * units :] * np.tanh(memory)
-        last.append(state)
-    return np.concatenate(last, axis=1)
+        gates = np.empty((2, x.shape[1], 4 * units), np.float32)
+        of_input, of_memory, candidate, of_state = np.split(gates, 4, axis=2)
+        for ahead, behind in zip(inputs, inputs[::-1], strict=True):
+            np.matmul(state, self._recurrent, out=gates)
+            gates[0] += ahead[:, : 4 * units]
+            gates[1] += behind[:, 4 * units :]
+            np.tanh(gates, out=gates)
+            gates[:, :, : 2 * units] += 1
+            memory *= of_memory
+            memory += of_input * candidate
+            memory *= 0.5
+            np.tanh(memory, out=state)
+            of_state += 1
+            state *= of_state
+        return np.concatenate(list(state), axis=1) * np.float32(0.5)
 
 
 class _Counts:
     """The k-mer counts of windows, from sums along a stretch; see `kmer_counts`."""
 
-    def __init__(self, layer: Any, n_kmers: int, stride: int):
-        (table,) = layer.get_weights()
+    def __init__(
+        self, table: np.ndarray, k: int, share: float, n_kmers: int, stride: int
+    ):
         self._table = table.reshape(-1).astype(np.float64)
-        self._k, self._share = layer.k, layer.share
+        self._k, self._share = k, share
         self._n_kmers, self._stride = n_kmers, stride
-        first = 1 + sum(_N_LETTERS**n for n in kmer_counts.lengths(layer.k))
+        first = 1 + sum(_N_LETTERS**n for n in counted_kmers.lengths(k))
         by_offset = self._table[first:].reshape(-1, _N_LETTERS)
-        # By place in the window: what a letter adds there.
-        offsets = np.arange(n_kmers) - n_kmers // 2 + kmer_counts.REACH
-        self._letters = np.zeros((n_kmers, _N_LETTERS))
+        # By place in the window: what a letter adds there; the last one is unknown.
+        offsets = np.arange(n_kmers) - n_kmers // 2 + counted_kmers.REACH
+        self._letters = np.zeros((n_kmers, _N_LETTERS + 1))
         near = (offsets >= 0) & (offsets < len(by_offset))
-        self._letters[near] = by_offset[offsets[near]]
+        self._letters[near, :_N_LETTERS] = by_offset[offsets[near]]
 
     def mixed(self, log_odds: np.ndarray, ids: np.ndarray) -> np.ndarray:
         """Returns the log odds with those of the regression, float64 [n_windows]."""
@@ -243,7 +196,7 @@ class _Counts:
         starts = self._stride * np.arange(len(log_odds))
         total = np.zeros(len(log_odds))
         first = 1
-        for length in kmer_counts.lengths(self._k):
+        for length in counted_kmers.lengths(self._k):
             more = length - self._k
             n_more = _N_LETTERS**more
             earlier, later = numbers[: len(ids) - more], numbers[more:]
@@ -256,9 +209,10 @@ class _Counts:
             sums = np.concatenate([[0], np.cumsum(weights)])
             total += sums[starts + self._n_kmers - more] - sums[starts]
             first += _N_LETTERS**length
-        regression = self._table[0] + kmer_counts.PER_KMERS * total / self._n_kmers
-        letters = np.maximum(numbers, 0) // _N_LETTERS ** (self._k - 1)
-        for place, weights in enumerate(self._letters):
-            of_letter = weights[letters[starts + place]]
-            regression += np.where(numbers[starts + place] >= 0, of_letter, 0)
+        regression = self._table[0] + counted_kmers.PER_KMERS * total / self._n_kmers
+        letters = numbers // _N_LETTERS ** (self._k - 1)
+        letters = np.where(numbers >= 0, letters, _N_LETTERS)
+        windows = np.lib.stride_tricks.sliding_window_view(letters, self._n_kmers)
+        rows = windows[:: self._stride][: len(log_odds)]
+        regression += self._letters[np.arange(self._n_kmers), rows].sum(axis=1)
         return (1 - self._share) * log_odds + self._share * regression

@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import itertools
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -22,13 +21,6 @@ SECONDS_BETWEEN_WRITES = 2.0
 # Folding takes time with the square of the length, some second for this many squared
 # nucleotides: less than it takes to start processes.
 LITTLE_WORK = 2_000_000
-
-
-def n_cores() -> int:
-    """Returns the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class FoldingPool:
@@ -61,7 +53,7 @@ class FoldingPool:
         workers: int | None = None,
     ):
         require_positive(workers=workers)
-        self.workers = workers or n_cores()
+        self.workers = workers or processes.n_cores()
         self.cache = FoldCache(cache, settings)
         self._settings = settings
         self._pool: concurrent.futures.ProcessPoolExecutor | None = None

@@ -53,6 +53,8 @@ from deeprke_tf.system import files, tensorflow
 if TYPE_CHECKING:
     import keras
 
+    from deeprke_tf.networks.saved_weights import Weights
+
 CONFIG = "config.json"
 MANIFEST = "manifest.json"
 METRICS = "metrics.json"
@@ -209,6 +211,24 @@ def load_network(
     from deeprke_tf.networks.joint import single_output
 
     return single_output(network, config.model, of_joint["output"])
+
+
+def network_weights(directory: Path, manifest: dict[str, Any]) -> "Weights | None":
+    """Reads the weights of the network of `load_network`, without TensorFlow.
+
+    Returns:
+      None: an early Keras wrote the file, and it has to be loaded.
+
+    Raises:
+      ValueError: The file is not the one that training wrote.
+    """
+    from deeprke_tf.networks import saved_weights
+
+    require_digest(directory, manifest)
+    weights = saved_weights.read(_network_of(directory, manifest))
+    if weights is None or "network" not in manifest:
+        return weights
+    return saved_weights.of_output(weights, manifest["network"]["output"])
 
 
 def onnx_file(directory: Path, manifest: dict[str, Any]) -> Path | None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from deeprke_tf.evaluation.calling import Calling
     from deeprke_tf.evaluation.thresholds import Target
+    from deeprke_tf.networks.saved_weights import Weights
     from deeprke_tf.runs.batching import Scorer
 
 
@@ -259,6 +260,18 @@ class Run:
             return mean_network([member.model for member in self.members])
         with layout.damage_told(self.directory):
             return layout.load_network(self.directory, self.manifest, self.config)
+
+    @functools.cached_property
+    def weights(self) -> "Weights | None":
+        """The weights of a single training, read without TensorFlow, if they can be.
+
+        Raises:
+          UserError: The file is damaged.
+        """
+        if self._model is not None:
+            return None
+        with layout.damage_told(self.directory):
+            return layout.network_weights(self.directory, self.manifest)
 
     # === Threshold and calibration ===
 

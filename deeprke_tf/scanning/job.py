@@ -13,7 +13,6 @@ import numpy as np
 from deeprke_tf import __version__
 from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation.calling import Calling
-from deeprke_tf.rna.folding import FoldingPool
 from deeprke_tf.rna.sites import SkippedSite
 from deeprke_tf.runs import layout
 from deeprke_tf.runs.onnx_scorer import FEW_NT
@@ -23,7 +22,7 @@ from deeprke_tf.scanning import files as scan_files
 from deeprke_tf.scanning.fdr import call_at_fdr
 from deeprke_tf.scanning.files import ScanWriter
 from deeprke_tf.scanning.rnas import FastaRnas, Rnas
-from deeprke_tf.scanning.scorer import score_rnas
+from deeprke_tf.scanning.scorer import WindowScorer
 from deeprke_tf.scanning.settings import ScanSettings
 from deeprke_tf.scanning.sources import (
     Source,
@@ -118,7 +117,7 @@ class Job:
         self,
         lengths: Mapping[str, int],
         store: ScoreStore,
-        pool: FoldingPool | None,
+        scorer: WindowScorer,
         progress: Progress,
     ) -> dict[str, dict[str, float]]:
         """Scores the RNAs that the store lacks; returns how many nt, and how fast."""
@@ -130,7 +129,7 @@ class Job:
             prepare(source, self.run, self.tiling, store)
         (self.out / scan_files.MANIFEST).unlink(missing_ok=True)
         return {
-            source.origin: self._score(source, lengths, store, pool, progress)
+            source.origin: self._score(source, lengths, store, scorer, progress)
             for source in sources
         }
 
@@ -139,7 +138,7 @@ class Job:
         source: Source,
         lengths: Mapping[str, int],
         store: ScoreStore,
-        pool: FoldingPool | None,
+        scorer: WindowScorer,
         progress: Progress,
     ) -> dict[str, float]:
         run, done = self.run, store.last_row(source.origin)
@@ -155,10 +154,7 @@ class Job:
             what = "scanning" if source.origin == "scanned" else "scanning background"
             with progress(n_nt, "nt", what) as bar:
                 rnas = source.read(run.encoding.k, done)
-                for batch in score_rnas(
-                    *(run, rnas, self.tiling, pool, self.settings.batch_size),
-                    *(bar.update, few),
-                ):
+                for batch in scorer.score(rnas, bar.update, few):
                     store.add(source.origin, batch)
             store.finish(source.origin)
         seconds = time.monotonic() - started

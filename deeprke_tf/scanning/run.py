@@ -20,6 +20,7 @@ from deeprke_tf.scanning.genome_rnas import GenomeRnas
 from deeprke_tf.scanning.job import Job, tiling_of
 from deeprke_tf.scanning.result import Scan
 from deeprke_tf.scanning.rnas import FastaRnas, Rnas, rnas_of
+from deeprke_tf.scanning.scorer import WindowScorer
 from deeprke_tf.scanning.settings import ScanSettings
 from deeprke_tf.scanning.store import ScoreStore
 from deeprke_tf.scanning.tracks import safe_name
@@ -109,7 +110,10 @@ def _results(
         if job.run.reads_structure:
             pool = FoldingPool(job.run.encoding.fold, fold_cache, workers)
             closing.enter_context(pool)
-        speed = job.score(lengths, store, pool, progress)
+        batch_size = job.settings.batch_size
+        scorer = WindowScorer(job.run, job.tiling, batch_size, pool, workers)
+        closing.enter_context(scorer)
+        speed = job.score(lengths, store, scorer, progress)
         writer = job.writer(store)
         counts, files = _write_files(writer, job.rnas, annotation)
         if names:

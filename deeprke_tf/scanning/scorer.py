@@ -1,5 +1,8 @@
 """Scores RNAs of any length, each window as `predict` scores it alone."""
 
+import collections
+import contextlib
+import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -8,50 +11,131 @@ import numpy as np
 from deeprke_tf.rna.fasta import Rna
 from deeprke_tf.rna.folding import FoldingPool
 from deeprke_tf.rna.sites import Site, SkippedSite, clean_site
+from deeprke_tf.runs.ensemble import Scores
 from deeprke_tf.runs.predictor import encode_sites
 from deeprke_tf.runs.run import Run
-from deeprke_tf.scanning.shared_windows import shared_windows
+from deeprke_tf.scanning.shared_windows import Scored, SharedWindows, shared_windows
 from deeprke_tf.scanning.store import ScoredRna
 from deeprke_tf.scanning.windows import Tiling
 
 # Folded and scored together: enough to keep all cores busy, and few enough to hold.
 WINDOWS_AT_ONCE = 2_048
+# Of so many, for those that cannot be scored together TensorFlow need not be loaded.
+_FEW_LEFT = WINDOWS_AT_ONCE // 4
+# Being scored together, while the scores of earlier ones are taken.
+_BATCHES_AHEAD = 2
+
+Batch = list[Rna | SkippedSite]
 
 
-def score_rnas(
-    run: Run,
-    rnas: Iterable[Rna | SkippedSite],
-    tiling: Tiling,
-    pool: FoldingPool | None,
-    batch_size: int,
-    on_scored: Callable[[int], object],
-    few: bool = False,
-) -> Iterator[list[ScoredRna | SkippedSite]]:
-    """Scores a stream of RNAs, in batches that depend on the RNAs only.
-
-    A scan that stores whole batches can resume after the last one and gets the same
-    numbers to the last bit: networks round differently in batches of another shape.
+class WindowScorer:
+    """Scores the windows of RNAs. A context manager.
 
     Args:
       run: The model.
-      rnas: From `fasta.read_rnas`.
       tiling: Where the windows lie.
-      pool: Folds windows; None for a model that does not read structure.
       batch_size: Windows that the network scores at once.
-      on_scored: Called with the number of nucleotides just scored.
-      few: Whether so little is to be scored that onnxruntime is faster.
-
-    Yields:
-      Some RNAs in order; one alone if it has many windows.
+      pool: Folds windows; None for a model that does not read structure.
+      workers: Processes that score windows together; all cores if None.
     """
-    score = run.scorer(batch_size, calibrate=False, few=few)
-    shared = None if few else shared_windows(run, tiling)
 
-    def scored(windows: Iterator[Site | SkippedSite]) -> Iterator[tuple]:
+    def __init__(
+        self,
+        run: Run,
+        tiling: Tiling,
+        batch_size: int,
+        pool: FoldingPool | None = None,
+        workers: int | None = None,
+    ):
+        self.run, self.tiling, self.batch_size = run, tiling, batch_size
+        self.pool, self._workers = pool, workers
+        self._closing = contextlib.ExitStack()
+
+    def __enter__(self) -> "WindowScorer":
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._closing.close()
+
+    @functools.cached_property
+    def shared(self) -> SharedWindows | None:
+        """Scores windows together; None: the model does not allow it."""
+        shared = shared_windows(self.run, self.tiling, self._workers)
+        return self._closing.enter_context(shared) if shared else None
+
+    def score(
+        self,
+        rnas: Iterable[Rna | SkippedSite],
+        on_scored: Callable[[int], object],
+        few: bool = False,
+    ) -> Iterator[list[ScoredRna | SkippedSite]]:
+        """Scores a stream of RNAs, in batches that depend on the RNAs only.
+
+        A scan that stores whole batches can resume after the last one and gets the same
+        numbers to the last bit: networks round differently in batches of another shape.
+
+        Args:
+          rnas: From `fasta.read_rnas`.
+          on_scored: Called with the number of nucleotides just scored.
+          few: Whether so little is to be scored that onnxruntime is faster, and to
+            start no processes.
+
+        Yields:
+          Some RNAs in order; one alone if it has many windows.
+        """
+        compiled: dict[bool, Callable[..., Scores]] = {}
+        for batch, known in self._started(_batches(rnas, self.tiling), few):
+            usable = [rna for rna in batch if isinstance(rna, Rna)]
+            n_left = sum(int(np.isnan(of_rna[0]).sum()) for of_rna in known)
+            by_onnx = few or (self.shared is not None and n_left <= _FEW_LEFT)
+            if n_left and by_onnx not in compiled:
+                compiled[by_onnx] = self.run.scorer(
+                    self.batch_size, calibrate=False, few=by_onnx
+                )
+            windows = (
+                cut(rna, self.tiling, self.run.encoding.k, which=np.isnan(of_rna[0]))
+                for rna, of_rna in zip(usable, known, strict=True)
+            )
+            rows = self._alone(
+                itertools.chain.from_iterable(windows), compiled.get(by_onnx)
+            )
+            each = iter(known)
+            # Skipped RNAs keep their place.
+            yield [
+                rna
+                if isinstance(rna, SkippedSite)
+                else _scored(rna, self.tiling, *next(each), rows, on_scored)
+                for rna in batch
+            ]
+
+    def _started(
+        self, batches: Iterable[Batch], few: bool
+    ) -> Iterator[tuple[Batch, Scored]]:
+        """Yields batches with the scores of windows that were scored together."""
+        ahead: collections.deque[tuple[Batch, Callable[[], Scored]]]
+        ahead = collections.deque()
+        for batch in batches:
+            usable = [rna for rna in batch if isinstance(rna, Rna)]
+            if self.shared is None:
+                yield batch, _nothing_of(usable, self.tiling)
+                continue
+            ahead.append((batch, self.shared.start(usable, few)))
+            if len(ahead) > _BATCHES_AHEAD:
+                earliest, scores = ahead.popleft()
+                yield earliest, scores()
+        for batch, scores in ahead:
+            yield batch, scores()
+
+    def _alone(
+        self,
+        windows: Iterator[Site | SkippedSite],
+        score: Callable[..., Scores] | None,
+    ) -> Iterator[tuple]:
         """Yields probability, standard deviation and why there is none."""
         while some := list(itertools.islice(windows, WINDOWS_AT_ONCE)):
             usable = [window for window in some if isinstance(window, Site)]
-            scores = score(encode_sites(run, usable, pool))
+            assert score is not None
+            scores = score(encode_sites(self.run, usable, self.pool))
             rows = iter(zip(scores.probability, scores.probability_sd, strict=True))
             for window in some:
                 if isinstance(window, SkippedSite):
@@ -59,37 +143,16 @@ def score_rnas(
                 else:
                     yield *next(rows), ""
 
-    for batch in _batches(rnas, tiling):
-        usable = [rna for rna in batch if isinstance(rna, Rna)]
-        known = shared.score(usable) if shared else _nothing_of(usable, tiling)
-        windows = (
-            cut(rna, tiling, run.encoding.k, which=np.isnan(of_rna[0]))
-            for rna, of_rna in zip(usable, known, strict=True)
-        )
-        rows = scored(itertools.chain.from_iterable(windows))
-        each = iter(known)
-        # Skipped RNAs keep their place.
-        yield [
-            rna
-            if isinstance(rna, SkippedSite)
-            else _scored(rna, tiling, *next(each), rows, on_scored)
-            for rna in batch
-        ]
 
-
-def _nothing_of(
-    rnas: Sequence[Rna], tiling: Tiling
-) -> list[tuple[np.ndarray, np.ndarray]]:
+def _nothing_of(rnas: Sequence[Rna], tiling: Tiling) -> Scored:
     """Returns NaN for the windows of each RNA."""
     sizes = [len(tiling.place(len(rna.sequence))[0]) for rna in rnas]
     return [(np.full(size, np.nan), np.full(size, np.nan)) for size in sizes]
 
 
-def _batches(
-    rnas: Iterable[Rna | SkippedSite], tiling: Tiling
-) -> Iterator[list[Rna | SkippedSite]]:
+def _batches(rnas: Iterable[Rna | SkippedSite], tiling: Tiling) -> Iterator[Batch]:
     """Groups RNAs so that a group just reaches the number of windows held at once."""
-    batch: list[Rna | SkippedSite] = []
+    batch: Batch = []
     n_windows = 0
     for rna in rnas:
         batch.append(rna)

@@ -38,6 +38,13 @@ class SpawnContext(multiprocessing.context.SpawnContext):
     Process = _Process
 
 
+def n_cores() -> int:
+    """Returns the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def end_with_parent() -> None:
     """Ends this process when the one that started it is gone, even by kill -9.
 

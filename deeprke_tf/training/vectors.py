@@ -13,7 +13,7 @@ from deeprke_tf.config import RunConfig
 from deeprke_tf.data import kmers, stored_sites
 from deeprke_tf.data.description import Dataset
 from deeprke_tf.errors import UserError
-from deeprke_tf.networks import kmer_counts, kmer_regression, word2vec
+from deeprke_tf.networks import counted_kmers, kmer_regression, word2vec
 from deeprke_tf.runs import layout
 from deeprke_tf.system import files
 from deeprke_tf.system.files import sha256
@@ -222,7 +222,7 @@ def _load_kmer_weights(path: Path, k: int) -> np.ndarray:
     """
     try:
         weights = np.load(path, allow_pickle=False)
-        fits = weights.shape[:1] == (kmer_counts.n_weights(k),)
+        fits = weights.shape[:1] == (counted_kmers.n_weights(k),)
     except _UNREADABLE as error:
         raise UserError(f"Cannot read the k-mer weights {path}: {error}.") from error
     if not fits or weights.dtype != np.float32 or not np.isfinite(weights).all():

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from deeprke_tf.data.kmers import PAD_ID, KmerVocabulary
-from deeprke_tf.networks import kmer_counts, kmer_regression
+from deeprke_tf.networks import counted_kmers, kmer_counts, kmer_regression
+from deeprke_tf.networks.counted_kmers import PER_KMERS
 from deeprke_tf.networks.deeprke import without_kmer_counts
-from deeprke_tf.networks.kmer_counts import PER_KMERS, KmerCounts
+from deeprke_tf.networks.kmer_counts import KmerCounts
 from tests.support.small_models import (
     CONFIGS,
     batch_of,
@@ -39,7 +40,7 @@ def by_hand(weights, sequence, k):
     """The log odds, from the letters."""
     n_kmers = len(sequence) - k + 1
     total, first = 0.0, 1
-    for length in kmer_counts.lengths(k):
+    for length in counted_kmers.lengths(k):
         vocabulary = KmerVocabulary("ACGU", length)
         for i in range(len(sequence) - length + 1):
             (kmer,) = vocabulary.encode(sequence[i : i + length])
@@ -122,7 +123,7 @@ def test_the_position_of_a_letter_is_found():
 def test_sites_of_one_class_give_zero_weights():
     ids = [np.array([2, 3, 4]), np.array([5])]
     weights = kmer_regression.fit(ids, np.ones(2), 3, (1.0, 1.0))
-    assert weights.shape == (kmer_counts.n_weights(3),) and not weights.any()
+    assert weights.shape == (counted_kmers.n_weights(3),) and not weights.any()
 
 
 def test_the_layer_can_be_made_from_its_config():

@@ -6,7 +6,7 @@ import pytest
 
 from deeprke_tf import presets
 from deeprke_tf.config import ModelConfig
-from deeprke_tf.networks import kmer_counts, onnx_network
+from deeprke_tf.networks import counted_kmers, onnx_network
 from deeprke_tf.networks.deeprke import build_model
 from deeprke_tf.runs import onnx_scorer
 from tests.support.small_models import (
@@ -114,7 +114,7 @@ def test_a_layer_that_is_not_known_is_refused():
 
 
 def test_counts_reach_as_far_as_the_keras_layer():
-    far = 2 * kmer_counts.REACH + 50
+    far = 2 * counted_kmers.REACH + 50
     config = dataclasses.replace(CASES["deepbind"], network="deeprke", kmer_weight=1.0)
     model = moved(config)
     inputs = batch_of(random_sites([far]), config.views)

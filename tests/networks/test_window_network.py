@@ -1,9 +1,12 @@
 import dataclasses
 import functools
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from deeprke_tf.networks import saved_weights
 from deeprke_tf.networks.fourier_conv import FourierConv1D
 from deeprke_tf.networks.window_network import window_network
 from tests.support.small_models import CONFIGS, random_sites, tiny, tiny_model
@@ -31,6 +34,14 @@ def model_of(name):
     return tiny_model(SHAPES[name])
 
 
+@functools.cache
+def weights_of(name):
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "model.keras"
+        model_of(name).save(path)
+        return saved_weights.read(path)
+
+
 @pytest.mark.parametrize(("length", "size"), [(50, 16), (25, 16), (7, 3), (3, 8)])
 def test_a_fourier_convolution_is_a_convolution_pooled(length, size):
     rng = np.random.default_rng(length)
@@ -56,10 +67,10 @@ def test_windows_have_the_probabilities_that_they_have_alone(name, n_kmers, stri
         for start in range(0, 12 * stride, stride)
     ]
     expected = model(padded(alone, config.views), training=False)[:, 0]
-    network = window_network(model, config, n_kmers, stride)
+    network = window_network(weights_of(name), config, n_kmers, stride)
     np.testing.assert_allclose(network(ids, 12), expected, atol=2e-6)
 
 
 @pytest.mark.parametrize("name", ["paper", "batch-norm"])
 def test_other_networks_must_see_each_window_alone(name):
-    assert window_network(None, CONFIGS[name], 19, 5) is None
+    assert window_network({}, CONFIGS[name], 19, 5) is None

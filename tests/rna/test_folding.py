@@ -17,6 +17,7 @@ from deeprke_tf.rna.fold_cache import FoldCache
 from deeprke_tf.rna.folding import FoldingPool
 from deeprke_tf.rna.sites import Site
 from deeprke_tf.rna.structure import fold
+from deeprke_tf.system import processes
 
 SETTINGS = FoldSettings()
 
@@ -131,7 +132,7 @@ def test_a_script_needs_no_main_guard(tmp_path, cache):
 
 
 def test_all_cores_work_unless_told_otherwise(cache):
-    assert FoldingPool(SETTINGS, cache).workers == folding.n_cores() >= 1
+    assert FoldingPool(SETTINGS, cache).workers == processes.n_cores() >= 1
 
 
 @pytest.mark.parametrize("workers", [0, -2])

@@ -1,3 +1,4 @@
+import multiprocessing
 from pathlib import Path
 
 import numpy as np
@@ -5,7 +6,9 @@ import pytest
 
 from deeprke_tf.config import RunConfig
 from deeprke_tf.data.encoding import Encoding
+from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation.calibration import Calibration
+from deeprke_tf.networks import saved_weights
 from deeprke_tf.rna.fasta import Rna
 from deeprke_tf.rna.sites import NUCLEOTIDES
 from deeprke_tf.runs.run import Run
@@ -19,14 +22,19 @@ NAME = "no-structure"
 
 
 @pytest.fixture(scope="module")
-def run():
+def run(tmp_path_factory):
     manifest = {"model_sha256": ""}
     config = RunConfig(CONFIGS[NAME])
-    return Run(
+    model = trained_model(NAME)
+    run = Run(
         *(Path("hand-made"), config, Encoding(), manifest),
         calibration=Calibration("none", None),
-        model=trained_model(NAME),
+        model=model,
     )
+    path = tmp_path_factory.mktemp("network") / "model.keras"
+    model.save(path)
+    run.weights = saved_weights.read(path)
+    return run
 
 
 def letters(n, seed):
@@ -43,17 +51,18 @@ RNAS = [
 ]
 
 
-def scored(run, monkeypatch, *, together):
-    if not together:
-        monkeypatch.setattr(scorer, "shared_windows", lambda *_arguments: None)
+def scored(run, *, together, rnas=RNAS, workers=1):
     counted = []
-    (batch,) = scorer.score_rnas(run, RNAS, TILING, None, 16, counted.append)
-    return batch, sum(counted)
+    with scorer.WindowScorer(run, TILING, 16, workers=workers) as windows:
+        if not together:
+            windows.shared = None
+        batches = list(windows.score(rnas, counted.append))
+    return [rna for batch in batches for rna in batch], sum(counted)
 
 
-def test_windows_scored_together_are_as_those_scored_one_by_one(run, monkeypatch):
-    together, n_nt = scored(run, monkeypatch, together=True)
-    alone, n_nt_alone = scored(run, monkeypatch, together=False)
+def test_windows_scored_together_are_as_those_scored_one_by_one(run):
+    together, n_nt = scored(run, together=True)
+    alone, n_nt_alone = scored(run, together=False)
     assert n_nt == n_nt_alone == sum(len(rna.sequence) for rna in RNAS)
     for found, expected in zip(together, alone, strict=True):
         assert found.reasons == expected.reasons
@@ -63,7 +72,27 @@ def test_windows_scored_together_are_as_those_scored_one_by_one(run, monkeypatch
         assert np.isnan(found.probability_sds).all()
 
 
-def test_windows_with_unknown_letters_or_out_of_step_are_left_to_be_scored(run):
-    left = [np.isnan(of_rna[0]) for of_rna in shared_windows(run, TILING).score(RNAS)]
-    assert [of_rna.any() for of_rna in left] == [False, True, True, True, True]
-    assert np.flatnonzero(left[1]).tolist() == [len(left[1]) - 1]
+def test_processes_give_the_same_bits_as_one(run, monkeypatch):
+    rnas = [Rna(f"rna{i}", i, letters(300 + i, i)) for i in range(1, 90)]
+    monkeypatch.setattr(scorer, "WINDOWS_AT_ONCE", 500)
+    here, _n_nt = scored(run, together=True, rnas=rnas)
+    apart, _n_nt = scored(run, together=True, rnas=rnas, workers=2)
+    for found, expected in zip(apart, here, strict=True):
+        assert found.probabilities.tobytes() == expected.probabilities.tobytes()
+    later, _n_nt = scored(run, together=True, rnas=rnas[50:])
+    for found, expected in zip(later, here[50:], strict=True):
+        assert found.probabilities.tobytes() == expected.probabilities.tobytes()
+
+
+def test_a_process_that_dies_is_told(run):
+    with shared_windows(run, TILING, workers=2) as windows:
+        scores = windows.start([Rna("rna", 1, letters(50_000, 1))])
+        for child in multiprocessing.active_children():
+            child.kill()
+        with pytest.raises(UserError, match="scoring process died"):
+            scores()
+
+
+def test_windows_with_unknown_letters_and_short_rnas_are_left_to_be_scored(run):
+    left = [np.isnan(of_rna[0]) for of_rna in shared_windows(run, TILING).start(RNAS)()]
+    assert [of_rna.any() for of_rna in left] == [False, False, True, True, True]

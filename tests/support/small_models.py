@@ -10,7 +10,7 @@ import tensorflow as tf
 from deeprke_tf.config import ModelConfig
 from deeprke_tf.data import description, records
 from deeprke_tf.data.encoding import Encoding
-from deeprke_tf.networks import kmer_counts
+from deeprke_tf.networks import counted_kmers
 from deeprke_tf.networks.deeprke import build_model
 from deeprke_tf.networks.word2vec import one_hot_vectors
 from deeprke_tf.presets import preset
@@ -62,7 +62,7 @@ def random_vectors(n_ids, size=5):
 
 
 def random_kmer_weights(k=3):
-    weights = np.random.default_rng(k).normal(size=kmer_counts.n_weights(k))
+    weights = np.random.default_rng(k).normal(size=counted_kmers.n_weights(k))
     return weights.astype(np.float32)
 
 

@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score
 
 from deeprke_tf.config import ModelConfig, RunConfig
 from deeprke_tf.data import batches as dataset
-from deeprke_tf.networks import kmer_counts
+from deeprke_tf.networks import counted_kmers
 from deeprke_tf.runs import scorer
 from deeprke_tf.training import report
 from tests.support.small_models import CONFIGS, tiny_model, write_dataset
@@ -51,7 +51,7 @@ def test_kmer_counts_do_not_hide_a_network_at_chance_level(tmp_path):
     network = tiny_model(config)
     for weight in network.trainable_variables:
         weight.assign(0 * weight)
-    weights = np.zeros(kmer_counts.n_weights(3), np.float32)
+    weights = np.zeros(counted_kmers.n_weights(3), np.float32)
     weights[1 + 1] = 1.0  # the second k-mer
     network.get_layer("kmer_counts").set_weights([weights])
     warning = report.network_alone_warning(network, info, RunConfig(config))
