@@ -1,7 +1,8 @@
 """Networks over windows on all cores, in processes: threads of NumPy would wait."""
 
 import concurrent.futures
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import threadpoolctl
@@ -75,16 +76,12 @@ class WindowPool:
 
             return here
         pool = self._running()
-        started = [pool.submit(_in_worker, task) for task in tasks]
+        with _death_told():
+            started = [pool.submit(_in_worker, task) for task in tasks]
 
         def wait() -> np.ndarray:
-            try:
+            with _death_told():
                 each = [task.result() for task in started]
-            except concurrent.futures.BrokenExecutor as error:
-                raise UserError(
-                    "A scoring process died, most likely for lack of memory; use fewer "
-                    "`workers`. What was scored is kept."
-                ) from error
             return np.concatenate([nothing, *each], axis=1)[:, :n_windows]
 
         return wait
@@ -98,6 +95,17 @@ class WindowPool:
                 initargs=(self._networks,),
             )
         return self._pool
+
+
+@contextlib.contextmanager
+def _death_told() -> Iterator[None]:
+    try:
+        yield
+    except concurrent.futures.BrokenExecutor as error:
+        raise UserError(
+            "A scoring process died, most likely for lack of memory; use fewer "
+            "`workers`. What was scored is kept."
+        ) from error
 
 
 def probabilities(networks: Sequence[WindowNetwork], ids: np.ndarray) -> np.ndarray:

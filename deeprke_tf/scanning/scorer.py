@@ -83,21 +83,20 @@ class WindowScorer:
         Yields:
           Some RNAs in order; one alone if it has many windows.
         """
-        compiled: dict[bool, Callable[..., Scores]] = {}
+        compiled = functools.cache(
+            lambda few: self.run.scorer(self.batch_size, calibrate=False, few=few)
+        )
         for batch, known in self._started(_batches(rnas, self.tiling), few):
             usable = [rna for rna in batch if isinstance(rna, Rna)]
             n_left = sum(int(np.isnan(of_rna[0]).sum()) for of_rna in known)
             by_onnx = few or (self.shared is not None and n_left <= _FEW_LEFT)
-            if n_left and by_onnx not in compiled:
-                compiled[by_onnx] = self.run.scorer(
-                    self.batch_size, calibrate=False, few=by_onnx
-                )
             windows = (
                 cut(rna, self.tiling, self.run.encoding.k, which=np.isnan(of_rna[0]))
                 for rna, of_rna in zip(usable, known, strict=True)
             )
             rows = self._alone(
-                itertools.chain.from_iterable(windows), compiled.get(by_onnx)
+                itertools.chain.from_iterable(windows),
+                functools.partial(compiled, by_onnx),
             )
             each = iter(known)
             # Skipped RNAs keep their place.
@@ -129,13 +128,12 @@ class WindowScorer:
     def _alone(
         self,
         windows: Iterator[Site | SkippedSite],
-        score: Callable[..., Scores] | None,
+        compiled: Callable[[], Callable[..., Scores]],
     ) -> Iterator[tuple]:
         """Yields probability, standard deviation and why there is none."""
         while some := list(itertools.islice(windows, WINDOWS_AT_ONCE)):
             usable = [window for window in some if isinstance(window, Site)]
-            assert score is not None
-            scores = score(encode_sites(self.run, usable, self.pool))
+            scores = compiled()(encode_sites(self.run, usable, self.pool))
             rows = iter(zip(scores.probability, scores.probability_sd, strict=True))
             for window in some:
                 if isinstance(window, SkippedSite):

@@ -91,6 +91,8 @@ def test_a_process_that_dies_is_told(run):
             child.kill()
         with pytest.raises(UserError, match="scoring process died"):
             scores()
+        with pytest.raises(UserError, match="scoring process died"):
+            windows.start([Rna("rna", 1, letters(5_000, 1))])
 
 
 def test_windows_with_unknown_letters_and_short_rnas_are_left_to_be_scored(run):
