@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 class ScanFlags:
     """Finds the sites of an RBP in RNAs of any length, as tracks for genome browsers.
 
-    Windows as long as the training sites are folded and scored one by one; windows that
-    reach the threshold are called, and merged where they overlap. An interrupted scan
-    resumes; a finished one is not scored again when only threshold, annotation or plots
-    change.
+    Windows as long as the training sites are folded and scored, each by itself; windows
+    that reach the threshold are called, and merged where they overlap. An interrupted
+    scan resumes; a finished one is not scored again when only threshold, annotation or
+    plots change.
     """
 
     model: Path
@@ -94,7 +94,7 @@ class ScanFlags:
     plot: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     """Name of an RNA to draw; give it once for each RNA."""
     batch_size: int = 256
-    """Windows scored at once."""
+    """Windows scored at once, where they are not scored together (64)."""
     workers: int | None = None
     """Processes that fold windows, or score those of a model of the sequence alone; all
     cores by default."""

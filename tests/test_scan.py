@@ -504,6 +504,28 @@ print(loaded or "{}")
 """
 
 
+def test_wrong_workers_are_refused_before_anything_is_deleted(
+    sequence_run, rnas, tmp_path, capsys
+):
+    out = tmp_path / "scan"
+    assert run_scan(sequence_run, rnas, out) == 0
+    kept = contents(out)
+    flags = ("--overwrite", "--workers", "0")
+    assert run_scan(sequence_run, rnas, out, *flags) == 1
+    assert "--workers must be at least 1, got 0" in capsys.readouterr().err
+    assert contents(out) == kept
+
+
+def test_a_damaged_onnx_file_is_told_before_the_work(
+    sequence_run, rnas, tmp_path, capsys
+):
+    damaged = shutil.copytree(sequence_run, tmp_path / "damaged")
+    with open(damaged / "model.onnx", "ab") as file:
+        file.write(b"?")
+    assert run_scan(damaged, rnas, tmp_path / "scan") == 1
+    assert "model.onnx is not the file that training wrote" in capsys.readouterr().err
+
+
 def test_a_model_without_structure_folds_nothing(
     sequence_run, rnas, tmp_path, monkeypatch
 ):

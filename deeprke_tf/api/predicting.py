@@ -163,8 +163,8 @@ class PredictingRun(run.Run):
     ) -> "Scan":
         """Finds the sites of the RBP in RNAs of any length.
 
-        Windows are folded and scored one by one; those that reach the threshold are
-        called, and merged where they overlap.
+        Windows are folded and scored, each by itself; those that reach the threshold
+        are called, and merged where they overlap.
 
         Args:
           fasta: RNAs, plain or gzip; the first word of a header is the name.
@@ -199,7 +199,8 @@ class PredictingRun(run.Run):
             with `genome`, scan its transcripts.
           bed12: The same from a BED12 file.
           plot: Name of an RNA to draw, or several.
-          batch_size: Windows that the network scores at once.
+          batch_size: Windows that the network scores at once; those of a model of the
+            sequence alone are scored together, 64 at once.
           workers: Processes that fold windows, or score those of a model of the
             sequence alone; all cores by default.
           fold_cache: File of known folds, if not the one in the user's cache directory.

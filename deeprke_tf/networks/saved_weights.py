@@ -1,5 +1,6 @@
 """The weights of a saved network, read without Keras, which takes seconds to load."""
 
+import dataclasses
 import io
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -14,15 +15,31 @@ Weights = Mapping[str, Sequence[np.ndarray]]
 _FILE = "model.weights.h5"
 
 
-def read(path: Path) -> Weights | None:
-    """Returns the weights of a `.keras` file; nothing in it can run code.
+@dataclasses.dataclass(frozen=True)
+class SavedNetwork:
+    """Where the network of one RBP lies; small, so that processes are sent it.
 
-    Args:
-      path: Of a network whose layers hold no networks.
-
-    Returns:
-      None: it is from a Keras that did not write the names of layers.
+    Attributes:
+      path: A `.keras` file whose layers hold no networks.
+      output: Place of the RBP among the outputs of a joint network; None: it is of one.
     """
+
+    path: Path
+    output: int | None = None
+
+    def weights(self) -> Weights | None:
+        """Reads the weights; nothing in the file can run code.
+
+        Returns:
+          None: the file is from a Keras that did not write the names of layers.
+        """
+        weights = _read(self.path)
+        if weights is None or self.output is None:
+            return weights
+        return _of_output(weights, self.output)
+
+
+def _read(path: Path) -> Weights | None:
     found: dict[str, list[np.ndarray]] = {}
     with zipfile.ZipFile(path) as archive:
         contents = io.BytesIO(archive.read(_FILE))
@@ -35,13 +52,7 @@ def read(path: Path) -> Weights | None:
     return found
 
 
-def of_output(weights: Weights, output: int) -> Weights:
-    """Returns the weights of the network of one RBP of a joint network.
-
-    Args:
-      weights: Those of the joint network.
-      output: Place of the RBP among the outputs.
-    """
+def _of_output(weights: Weights, output: int) -> Weights:
     kernel, bias = weights["log_odds"]
     single = {**weights, "log_odds": [kernel[:, [output]], bias[[output]]]}
     if "kmer_counts" in weights:

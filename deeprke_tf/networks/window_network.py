@@ -26,32 +26,35 @@ if TYPE_CHECKING:
 
 # As large as tables of pairs of k-mers may be; see `onnx_tables`.
 _MOST_PAIRS = 5_000
+# Transforms of longer windows, which grow with the square of the length, do not pay.
+_MOST_KMERS = 1_000
 _N_LETTERS = len(NUCLEOTIDES)
 
 
-def window_network(
-    weights: "Weights", config: ModelConfig, n_kmers: int, stride: int
-) -> "WindowNetwork | None":
-    """Returns a network for the windows of a scan; None: it must see each window alone.
+def is_possible(weights: "Weights", config: ModelConfig, n_kmers: int) -> bool:
+    """Tells whether there is a `WindowNetwork`; else windows are to be seen alone.
+
+    Args:
+      weights: Of a network of one RBP.
+      config: Its shape.
+      n_kmers: Of a window.
+    """
+    if config.network != "deeprke" or config.structure or config.batch_norm:
+        return False
+    (vectors,) = weights["sequence_cnn_conv_1/vectors"]
+    return len(vectors) ** 2 <= _MOST_PAIRS and n_kmers <= _MOST_KMERS
+
+
+class WindowNetwork:
+    """The probabilities of windows at regular distances, where `is_possible`.
+
+    One thread at a time may call it: it uses its arrays again.
 
     Args:
       weights: Of a network of one RBP.
       config: Its shape.
       n_kmers: Of a window.
       stride: From one window to the next.
-    """
-    if config.network != "deeprke" or config.structure or config.batch_norm:
-        return None
-    (vectors,) = weights["sequence_cnn_conv_1/vectors"]
-    if len(vectors) ** 2 > _MOST_PAIRS:
-        return None
-    return WindowNetwork(weights, config, n_kmers, stride)
-
-
-class WindowNetwork:
-    """The probabilities of windows at regular distances; see `window_network`.
-
-    One thread at a time may call it: it uses its arrays again.
     """
 
     def __init__(
@@ -206,8 +209,9 @@ class _Counts:
                 0,
             )
             weights = np.where(places > 0, self._table[places], 0)
-            sums = np.concatenate([[0], np.cumsum(weights)])
-            total += sums[starts + self._n_kmers - more] - sums[starts]
+            if self._n_kmers > more:
+                sums = np.concatenate([[0], np.cumsum(weights)])
+                total += sums[starts + self._n_kmers - more] - sums[starts]
             first += _N_LETTERS**length
         regression = self._table[0] + counted_kmers.PER_KMERS * total / self._n_kmers
         letters = numbers // _N_LETTERS ** (self._k - 1)

@@ -2,20 +2,59 @@
 
 import concurrent.futures
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import threadpoolctl
 
+from deeprke_tf.config import ModelConfig
 from deeprke_tf.data.kmers import PAD_ID
-from deeprke_tf.errors import UserError, require_positive
+from deeprke_tf.errors import UserError
+from deeprke_tf.networks import window_network
 from deeprke_tf.networks.window_network import WindowNetwork
 from deeprke_tf.system import processes
 
+if TYPE_CHECKING:
+    from deeprke_tf.networks.saved_weights import SavedNetwork
+
 # Of one call of a network: its values stay in the cache of a core.
 _WINDOWS_AT_ONCE = 64
-# A task takes some hundredths of a second.
-_WINDOWS_PER_TASK = 8 * _WINDOWS_AT_ONCE
+
+
+@dataclasses.dataclass(frozen=True)
+class WindowNetworks:
+    """The networks of all trainings of a model, for windows of one length.
+
+    Small, as it is sent to processes: a process that died could not take much.
+
+    Attributes:
+      saved: Where each lies.
+      configs: The shape of each.
+      n_kmers: Of a window.
+    """
+
+    saved: tuple["SavedNetwork", ...]
+    configs: tuple[ModelConfig, ...]
+    n_kmers: int
+
+    def are_possible(self) -> bool:
+        """Tells whether there is a network over windows for each."""
+        for saved, config in zip(self.saved, self.configs, strict=True):
+            weights = saved.weights()
+            if weights is None:
+                return False
+            if not window_network.is_possible(weights, config, self.n_kmers):
+                return False
+        return True
+
+    def load(self, stride: int) -> list[WindowNetwork]:
+        """Reads the networks, for windows at this distance."""
+        return [
+            WindowNetwork(saved.weights() or {}, config, self.n_kmers, stride)
+            for saved, config in zip(self.saved, self.configs, strict=True)
+        ]
 
 
 class WindowPool:
@@ -24,17 +63,20 @@ class WindowPool:
     A context manager. The processes start when there is something for them to do.
 
     Args:
-      networks: For windows of one length and distance.
+      networks: Of all trainings; they are possible.
       workers: Processes; all cores if None.
 
-    Raises:
-      UserError: `workers` is below 1.
+    Attributes:
+      workers: Number of processes.
     """
 
-    def __init__(self, networks: Sequence[WindowNetwork], workers: int | None = None):
-        require_positive(workers=workers)
-        self._networks = tuple(networks)
-        self._workers = workers or processes.n_cores()
+    # A task takes some hundredths of a second.
+    windows_per_task = 8 * _WINDOWS_AT_ONCE
+
+    def __init__(self, networks: WindowNetworks, workers: int | None = None):
+        self.workers = workers or processes.n_cores()
+        self._networks = networks
+        self._here = _Loaded(networks)
         self._pool: concurrent.futures.ProcessPoolExecutor | None = None
 
     def __enter__(self) -> "WindowPool":
@@ -45,51 +87,54 @@ class WindowPool:
             self._pool.shutdown(cancel_futures=True)
 
     def start(
-        self, ids: np.ndarray, n_windows: int, few: bool = False
+        self, ids: np.ndarray, n_windows: int, stride: int, few: bool = False
     ) -> Callable[[], np.ndarray]:
-        """Starts to compute the probabilities of neighboring windows.
+        """Starts to compute the probabilities of windows at regular distances.
 
         Args:
           ids: Of neighboring k-mers, int64 [n]; see `WindowNetwork`. Where they end
             within the last windows, padding is added.
           n_windows: Number of windows.
+          stride: From one window to the next.
           few: Whether there are so few in all that this process does it alone, as
-            others take a second to start.
+            others take a while to start.
 
         Returns:
           A function that waits for the probabilities and returns them, float32
           [n_networks, n_windows]; it raises a UserError if a process died.
         """
-        stride, n_kmers = self._networks[0].stride, self._networks[0].n_kmers
-        ids = _padded(ids, (n_windows - 1) * stride + n_kmers)
+        n_kmers = self._networks.n_kmers
+        ids = _padded(ids, max(0, n_windows - 1) * stride + n_kmers)
+        each = self.windows_per_task
         tasks = [
-            ids[first * stride : (first + _WINDOWS_PER_TASK - 1) * stride + n_kmers]
-            for first in range(0, n_windows, _WINDOWS_PER_TASK)
+            ids[first * stride : (first + each - 1) * stride + n_kmers]
+            for first in range(0, n_windows, each)
         ]
-        nothing = np.zeros((len(self._networks), 0), np.float32)
-        if few or self._workers == 1:
+        nothing = np.zeros((len(self._networks.saved), 0), np.float32)
+        if few or self.workers == 1:
 
             def here() -> np.ndarray:
                 with threadpoolctl.threadpool_limits(1, user_api="blas"):
-                    each = [probabilities(self._networks, task) for task in tasks]
-                return np.concatenate([nothing, *each], axis=1)[:, :n_windows]
+                    found = [self._here.probabilities(task, stride) for task in tasks]
+                return np.concatenate([nothing, *found], axis=1)[:, :n_windows]
 
             return here
-        pool = self._running()
         with _death_told():
-            started = [pool.submit(_in_worker, task) for task in tasks]
+            started = [
+                self._running().submit(_in_worker, task, stride) for task in tasks
+            ]
 
         def wait() -> np.ndarray:
             with _death_told():
-                each = [task.result() for task in started]
-            return np.concatenate([nothing, *each], axis=1)[:, :n_windows]
+                found = [task.result() for task in started]
+            return np.concatenate([nothing, *found], axis=1)[:, :n_windows]
 
         return wait
 
     def _running(self) -> concurrent.futures.ProcessPoolExecutor:
         if self._pool is None:
             self._pool = concurrent.futures.ProcessPoolExecutor(
-                self._workers,
+                self.workers,
                 mp_context=processes.SpawnContext(),
                 initializer=_begin,
                 initargs=(self._networks,),
@@ -108,39 +153,48 @@ def _death_told() -> Iterator[None]:
         ) from error
 
 
-def probabilities(networks: Sequence[WindowNetwork], ids: np.ndarray) -> np.ndarray:
-    """Returns those of the windows that begin in `ids`, float32 [n_networks, n].
+class _Loaded:
+    """Networks that are read when windows at their distance are first asked for."""
 
-    Each call has as many windows, so that a window has the same probability to the last
-    bit wherever it lies.
-    """
-    stride, n_kmers = networks[0].stride, networks[0].n_kmers
-    step = _WINDOWS_AT_ONCE * stride
-    length = step - stride + n_kmers
-    calls = [
-        _padded(ids[start : start + length], length)
-        for start in range(0, len(ids) - n_kmers + 1, step)
-    ]
-    each = [
-        np.concatenate([network(call, _WINDOWS_AT_ONCE) for call in calls])
-        for network in networks
-    ]
-    return np.stack(each)
+    def __init__(self, networks: WindowNetworks):
+        self._networks = networks
+        self._by_stride: dict[int, list[WindowNetwork]] = {}
+
+    def probabilities(self, ids: np.ndarray, stride: int) -> np.ndarray:
+        """Returns those of the windows that begin in `ids`, float32 [n_networks, n].
+
+        Each call of a network has as many windows, as products of other shapes round
+        differently.
+        """
+        if stride not in self._by_stride:
+            self._by_stride[stride] = self._networks.load(stride)
+        n_kmers = self._networks.n_kmers
+        step = _WINDOWS_AT_ONCE * stride
+        length = step - stride + n_kmers
+        calls = [
+            _padded(ids[start : start + length], length)
+            for start in range(0, len(ids) - n_kmers + 1, step)
+        ]
+        each = [
+            np.concatenate([network(call, _WINDOWS_AT_ONCE) for call in calls])
+            for network in self._by_stride[stride]
+        ]
+        return np.stack(each)
 
 
 def _padded(ids: np.ndarray, length: int) -> np.ndarray:
     return np.pad(ids, (0, max(0, length - len(ids))), constant_values=PAD_ID)
 
 
-_networks: Sequence[WindowNetwork] = ()  # of a worker
+_loaded: _Loaded  # of a worker
 
 
-def _begin(networks: Sequence[WindowNetwork]) -> None:
-    global _networks
+def _begin(networks: WindowNetworks) -> None:
+    global _loaded
     processes.end_with_parent()
     threadpoolctl.threadpool_limits(1, user_api="blas")
-    _networks = networks
+    _loaded = _Loaded(networks)
 
 
-def _in_worker(ids: np.ndarray) -> np.ndarray:
-    return probabilities(_networks, ids)
+def _in_worker(ids: np.ndarray, stride: int) -> np.ndarray:
+    return _loaded.probabilities(ids, stride)

@@ -53,7 +53,7 @@ from deeprke_tf.system import files, tensorflow
 if TYPE_CHECKING:
     import keras
 
-    from deeprke_tf.networks.saved_weights import Weights
+    from deeprke_tf.networks.saved_weights import SavedNetwork
 
 CONFIG = "config.json"
 MANIFEST = "manifest.json"
@@ -213,22 +213,18 @@ def load_network(
     return single_output(network, config.model, of_joint["output"])
 
 
-def network_weights(directory: Path, manifest: dict[str, Any]) -> "Weights | None":
-    """Reads the weights of the network of `load_network`, without TensorFlow.
-
-    Returns:
-      None: an early Keras wrote the file, and it has to be loaded.
+def saved_network(directory: Path, manifest: dict[str, Any]) -> "SavedNetwork":
+    """Returns where the network of `load_network` lies, to be read without TensorFlow.
 
     Raises:
-      ValueError: The file is not the one that training wrote.
+      ValueError: A network's file is not the one that training wrote.
     """
-    from deeprke_tf.networks import saved_weights
+    from deeprke_tf.networks.saved_weights import SavedNetwork
 
     require_digest(directory, manifest)
-    weights = saved_weights.read(_network_of(directory, manifest))
-    if weights is None or "network" not in manifest:
-        return weights
-    return saved_weights.of_output(weights, manifest["network"]["output"])
+    onnx_file(directory, manifest)  # which may be needed late, and is checked here
+    output = manifest.get("network", {}).get("output")
+    return SavedNetwork(_network_of(directory, manifest), output)
 
 
 def onnx_file(directory: Path, manifest: dict[str, Any]) -> Path | None:

@@ -2,8 +2,9 @@
 
 On two cores TensorFlow takes some seconds to load, and then 0.6 times as long for a
 site of 101 nt as onnxruntime. So onnxruntime scores inputs of at most `FEW_NT`
-nucleotides, and TensorFlow all larger ones: how much there is to score, and nothing
-else, decides which of the two it is. Their probabilities differ by less than 1e-5.
+nucleotides, and TensorFlow all larger ones: the input, and nothing else, decides which
+of the two it is. Their probabilities differ by less than 1e-5. (A scan has less for
+them to do where windows are scored together; see `scanning.scorer`.)
 """
 
 import importlib.util

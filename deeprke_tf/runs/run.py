@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from deeprke_tf.evaluation.calling import Calling
     from deeprke_tf.evaluation.thresholds import Target
-    from deeprke_tf.networks.saved_weights import Weights
+    from deeprke_tf.networks.saved_weights import SavedNetwork
     from deeprke_tf.runs.batching import Scorer
 
 
@@ -262,8 +262,8 @@ class Run:
             return layout.load_network(self.directory, self.manifest, self.config)
 
     @functools.cached_property
-    def weights(self) -> "Weights | None":
-        """The weights of a single training, read without TensorFlow, if they can be.
+    def saved_network(self) -> "SavedNetwork | None":
+        """Where the network of a single training lies; None: it was given as `model`.
 
         Raises:
           UserError: The file is damaged.
@@ -271,7 +271,7 @@ class Run:
         if self._model is not None:
             return None
         with layout.damage_told(self.directory):
-            return layout.network_weights(self.directory, self.manifest)
+            return layout.saved_network(self.directory, self.manifest)
 
     # === Threshold and calibration ===
 

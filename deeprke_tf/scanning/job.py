@@ -165,7 +165,7 @@ class Job:
         }
 
     def _are_few(self, n_shuffles: int, lengths: Mapping[str, int]) -> bool:
-        """Tells whether all windows are few enough for onnxruntime."""
+        """Tells whether all windows are fewer than TensorFlow and processes pay for."""
         n_windows = sum(len(self.tiling.place(n)[0]) for n in lengths.values())
         return n_shuffles * n_windows * self.tiling.window <= FEW_NT
 

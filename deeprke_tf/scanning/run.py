@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from deeprke_tf.errors import UserError
+from deeprke_tf.errors import UserError, require_positive
 from deeprke_tf.evaluation.calling import Calling
 from deeprke_tf.genome.annotation import Annotation, read_annotation
 from deeprke_tf.rna.folding import FoldingPool
@@ -57,6 +57,7 @@ def scan(
       UserError: An argument cannot be used, `out` holds another scan, or another
         process is scanning into it.
     """
+    require_positive(workers=workers)
     _require_files(fasta, settings.background)
     rnas = rnas_of(fasta, genome, gtf=gtf, bed12=bed12, genes=genes, regions=regions)
     kept = None

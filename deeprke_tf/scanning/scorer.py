@@ -4,6 +4,7 @@ import collections
 import contextlib
 import functools
 import itertools
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
@@ -18,12 +19,12 @@ from deeprke_tf.scanning.shared_windows import Scored, SharedWindows, shared_win
 from deeprke_tf.scanning.store import ScoredRna
 from deeprke_tf.scanning.windows import Tiling
 
+logger = logging.getLogger(__name__)
+
 # Folded and scored together: enough to keep all cores busy, and few enough to hold.
 WINDOWS_AT_ONCE = 2_048
 # Of so many, for those that cannot be scored together TensorFlow need not be loaded.
 _FEW_LEFT = WINDOWS_AT_ONCE // 4
-# Being scored together, while the scores of earlier ones are taken.
-_BATCHES_AHEAD = 2
 
 Batch = list[Rna | SkippedSite]
 
@@ -61,6 +62,8 @@ class WindowScorer:
     def shared(self) -> SharedWindows | None:
         """Scores windows together; None: the model does not allow it."""
         shared = shared_windows(self.run, self.tiling, self._workers)
+        if shared:
+            logger.debug("probabilities by NumPy, where windows are scored together")
         return self._closing.enter_context(shared) if shared else None
 
     def score(
@@ -77,8 +80,8 @@ class WindowScorer:
         Args:
           rnas: From `fasta.read_rnas`.
           on_scored: Called with the number of nucleotides just scored.
-          few: Whether so little is to be scored that onnxruntime is faster, and to
-            start no processes.
+          few: Whether so little is to be scored that TensorFlow and processes take
+            longer to start than they save.
 
         Yields:
           Some RNAs in order; one alone if it has many windows.
@@ -111,18 +114,23 @@ class WindowScorer:
         self, batches: Iterable[Batch], few: bool
     ) -> Iterator[tuple[Batch, Scored]]:
         """Yields batches with the scores of windows that were scored together."""
-        ahead: collections.deque[tuple[Batch, Callable[[], Scored]]]
+        ahead: collections.deque[tuple[Batch, int, Callable[[], Scored]]]
         ahead = collections.deque()
+        n_ahead = 0
         for batch in batches:
             usable = [rna for rna in batch if isinstance(rna, Rna)]
             if self.shared is None:
                 yield batch, _nothing_of(usable, self.tiling)
                 continue
-            ahead.append((batch, self.shared.start(usable, few)))
-            if len(ahead) > _BATCHES_AHEAD:
-                earliest, scores = ahead.popleft()
+            n_windows = sum(_n_windows(rna, self.tiling) for rna in usable)
+            ahead.append((batch, n_windows, self.shared.start(usable, few)))
+            n_ahead += n_windows
+            # While the scores of a batch are taken, processes have the next.
+            while n_ahead >= max(2 * WINDOWS_AT_ONCE, self.shared.n_ahead):
+                earliest, n_windows, scores = ahead.popleft()
+                n_ahead -= n_windows
                 yield earliest, scores()
-        for batch, scores in ahead:
+        for batch, _n_windows_of_it, scores in ahead:
             yield batch, scores()
 
     def _alone(
@@ -142,9 +150,13 @@ class WindowScorer:
                     yield *next(rows), ""
 
 
+def _n_windows(rna: Rna, tiling: Tiling) -> int:
+    return len(tiling.place(len(rna.sequence))[0])
+
+
 def _nothing_of(rnas: Sequence[Rna], tiling: Tiling) -> Scored:
     """Returns NaN for the windows of each RNA."""
-    sizes = [len(tiling.place(len(rna.sequence))[0]) for rna in rnas]
+    sizes = [_n_windows(rna, tiling) for rna in rnas]
     return [(np.full(size, np.nan), np.full(size, np.nan)) for size in sizes]
 
 
@@ -155,7 +167,7 @@ def _batches(rnas: Iterable[Rna | SkippedSite], tiling: Tiling) -> Iterator[Batc
     for rna in rnas:
         batch.append(rna)
         if isinstance(rna, Rna):
-            n_windows += len(tiling.place(len(rna.sequence))[0])
+            n_windows += _n_windows(rna, tiling)
         if n_windows >= WINDOWS_AT_ONCE or len(batch) >= WINDOWS_AT_ONCE:
             yield batch
             batch, n_windows = [], 0

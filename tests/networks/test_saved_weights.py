@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from deeprke_tf.networks import saved_weights
 from deeprke_tf.networks.deeprke import build_model
 from deeprke_tf.networks.joint import single_output
+from deeprke_tf.networks.saved_weights import SavedNetwork
 from tests.support.small_models import (
     CONFIGS,
     N_SEQUENCE_IDS,
@@ -23,7 +23,7 @@ COUNTING = CONFIGS["positions, narrow union, k-mer counts"]
 
 def saved(network, directory):
     network.save(directory / "model.keras")
-    return saved_weights.read(directory / "model.keras")
+    return SavedNetwork(directory / "model.keras").weights()
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,8 @@ def test_an_output_of_a_joint_network_has_the_weights_of_its_own_network(tmp_pat
         np.array([0.2, 0.5]),
         kmer_weights=tables,
     )
-    of_joint = saved_weights.of_output(saved(joint, tmp_path), 1)
+    joint.save(tmp_path / "joint.keras")
+    of_joint = SavedNetwork(tmp_path / "joint.keras", output=1).weights()
     alone = saved(single_output(joint, COUNTING, 1), tmp_path)
     assert of_joint.keys() == alone.keys()
     for name, expected in alone.items():
@@ -78,4 +79,4 @@ def test_a_file_without_the_names_of_layers_is_left_to_keras(tmp_path):
         del file["layers/dense/vars"].attrs["name"]
     with zipfile.ZipFile(tmp_path / "early.keras", "w") as archive:
         archive.writestr("model.weights.h5", contents.getvalue())
-    assert saved_weights.read(tmp_path / "early.keras") is None
+    assert SavedNetwork(tmp_path / "early.keras").weights() is None

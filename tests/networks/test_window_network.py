@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deeprke_tf.networks import saved_weights
 from deeprke_tf.networks.fourier_conv import FourierConv1D
-from deeprke_tf.networks.window_network import window_network
+from deeprke_tf.networks.saved_weights import SavedNetwork
+from deeprke_tf.networks.window_network import WindowNetwork, is_possible
 from tests.support.small_models import CONFIGS, random_sites, tiny, tiny_model
 from tests.support.small_models import batch_of as padded
 
@@ -39,7 +39,7 @@ def weights_of(name):
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "model.keras"
         model_of(name).save(path)
-        return saved_weights.read(path)
+        return SavedNetwork(path).weights()
 
 
 @pytest.mark.parametrize(("length", "size"), [(50, 16), (25, 16), (7, 3), (3, 8)])
@@ -57,7 +57,9 @@ def test_a_fourier_convolution_is_a_convolution_pooled(length, size):
 
 
 @pytest.mark.parametrize("name", SHAPES)
-@pytest.mark.parametrize(("n_kmers", "stride"), [(19, 5), (20, 3), (4, 2)])
+@pytest.mark.parametrize(
+    ("n_kmers", "stride"), [(19, 5), (20, 3), (4, 2), (2, 1), (7, 7), (6, 9)]
+)
 def test_windows_have_the_probabilities_that_they_have_alone(name, n_kmers, stride):
     config, model = SHAPES[name], model_of(name)
     (stretch,) = random_sites([n_kmers + 11 * stride])
@@ -67,10 +69,17 @@ def test_windows_have_the_probabilities_that_they_have_alone(name, n_kmers, stri
         for start in range(0, 12 * stride, stride)
     ]
     expected = model(padded(alone, config.views), training=False)[:, 0]
-    network = window_network(weights_of(name), config, n_kmers, stride)
+    assert is_possible(weights_of(name), config, n_kmers)
+    network = WindowNetwork(weights_of(name), config, n_kmers, stride)
     np.testing.assert_allclose(network(ids, 12), expected, atol=2e-6)
 
 
 @pytest.mark.parametrize("name", ["paper", "batch-norm"])
 def test_other_networks_must_see_each_window_alone(name):
-    assert window_network({}, CONFIGS[name], 19, 5) is None
+    assert not is_possible({}, CONFIGS[name], 19)
+
+
+def test_very_long_windows_are_seen_alone():
+    weights = weights_of("deeprke")
+    assert is_possible(weights, SHAPES["deeprke"], 500)
+    assert not is_possible(weights, SHAPES["deeprke"], 5_000)

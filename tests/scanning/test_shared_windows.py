@@ -1,4 +1,6 @@
 import multiprocessing
+import pickle
+import time
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,7 @@ from deeprke_tf.config import RunConfig
 from deeprke_tf.data.encoding import Encoding
 from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation.calibration import Calibration
-from deeprke_tf.networks import saved_weights
+from deeprke_tf.networks.saved_weights import SavedNetwork
 from deeprke_tf.rna.fasta import Rna
 from deeprke_tf.rna.sites import NUCLEOTIDES
 from deeprke_tf.runs.run import Run
@@ -33,7 +35,7 @@ def run(tmp_path_factory):
     )
     path = tmp_path_factory.mktemp("network") / "model.keras"
     model.save(path)
-    run.weights = saved_weights.read(path)
+    run.saved_network = SavedNetwork(path)
     return run
 
 
@@ -51,9 +53,9 @@ RNAS = [
 ]
 
 
-def scored(run, *, together, rnas=RNAS, workers=1):
+def scored(run, *, together, rnas=RNAS, workers=1, tiling=TILING):
     counted = []
-    with scorer.WindowScorer(run, TILING, 16, workers=workers) as windows:
+    with scorer.WindowScorer(run, tiling, 16, workers=workers) as windows:
         if not together:
             windows.shared = None
         batches = list(windows.score(rnas, counted.append))
@@ -84,9 +86,30 @@ def test_processes_give_the_same_bits_as_one(run, monkeypatch):
         assert found.probabilities.tobytes() == expected.probabilities.tobytes()
 
 
-def test_a_process_that_dies_is_told(run):
+@pytest.mark.parametrize("stride", [1, 5, 19, 20, 21])
+def test_rnas_of_few_windows_are_as_those_scored_one_by_one(run, stride):
+    tiling = Tiling(window=21, stride=stride)
+    lengths = (21, 22, 25, 26, 40, 41, 42, 43, 63, 100)
+    rnas = [Rna(f"rna{n}", n, letters(n, n)) for n in lengths]
+    together, _n_nt = scored(run, together=True, rnas=rnas, tiling=tiling)
+    alone, _n_nt = scored(run, together=False, rnas=rnas, tiling=tiling)
+    for found, expected in zip(together, alone, strict=True):
+        np.testing.assert_allclose(
+            found.probabilities, expected.probabilities, atol=2e-6
+        )
+
+
+def test_what_a_process_is_sent_is_small(run):
+    """Or one that dies as it starts would leave the scan waiting for ever."""
+    networks = shared_windows(run, TILING)._pool._networks
+    assert len(pickle.dumps(networks)) < 5_000
+
+
+@pytest.mark.parametrize("seconds", [0, 0.2])
+def test_a_process_that_dies_is_told(run, seconds):
     with shared_windows(run, TILING, workers=2) as windows:
         scores = windows.start([Rna("rna", 1, letters(50_000, 1))])
+        time.sleep(seconds)
         for child in multiprocessing.active_children():
             child.kill()
         with pytest.raises(UserError, match="scoring process died"):
