@@ -99,7 +99,7 @@ def _write_dataset(
     store = SiteStore(scratch, plan.seed, fraction)
     cache = pool.cache if pool else None
     skipped_path = directory / description.SKIPPED
-    inputs, skipped = _read_sources(plan, store, cache, skipped_path, progress)
+    inputs, skipped = _read_sources(plan, store, pool, skipped_path, progress)
     store.index()
     example = functools.partial(_first_skipped, skipped_path)
     by_column = checks.is_split_by_column(inputs)
@@ -133,7 +133,7 @@ def _training_counts(store: SiteStore) -> dict[int, int]:
 def _read_sources(
     plan: Plan,
     store: SiteStore,
-    cache: FoldCache | None,
+    pool: FoldingPool | None,
     skipped_path: Path,
     progress: Progress,
 ) -> tuple[list[dict[str, Any]], dict[str, dict[str, int]]]:
@@ -153,8 +153,12 @@ def _read_sources(
             for source, sites_file in zip(plan.sources, sites_files, strict=True):
                 facts = InputFacts()
                 batches = _usable(plan, source, sites_file, table, facts)
+                cache = pool.cache if pool else None
                 for sites, dot_brackets in _looked_up(batches, cache):
                     store.add(source.split, sites, dot_brackets)
+                    if pool:
+                        pairs = zip(sites, dot_brackets, strict=True)
+                        pool.begin(site.sequence for site, known in pairs if not known)
                     bar.update(len(sites))
                 inputs.append(_describe_input(source, sites_file, facts))
                 reasons[source.split].update(facts.reasons)
@@ -238,6 +242,7 @@ def _fold(store: SiteStore, pool: FoldingPool, progress: Progress) -> int:
     with progress(n_missing, "fold", f"folding on {pool.workers} cores") as bar:
         # Looked up again, as another run may have folded some meanwhile.
         pool.fill(_unknown(store.sequences_to_fold(), pool.cache), bar.update)
+    pool.stop()
     return n_missing
 
 

@@ -1,9 +1,8 @@
 """Networks over windows on all cores, in processes: threads of NumPy would wait."""
 
 import concurrent.futures
-import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +10,6 @@ import threadpoolctl
 
 from deeprke_tf.config import ModelConfig
 from deeprke_tf.data.kmers import PAD_ID
-from deeprke_tf.errors import UserError
 from deeprke_tf.networks import window_network
 from deeprke_tf.networks.window_network import WindowNetwork
 from deeprke_tf.system import processes
@@ -21,6 +19,10 @@ if TYPE_CHECKING:
 
 # Of one call of a network: its values stay in the cache of a core.
 _WINDOWS_AT_ONCE = 64
+_DIED = (
+    "A scoring process died, most likely for lack of memory; use fewer `workers`. What "
+    "was scored is kept."
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,13 +121,13 @@ class WindowPool:
                 return np.concatenate([nothing, *found], axis=1)[:, :n_windows]
 
             return here
-        with _death_told():
+        with processes.death_told(_DIED):
             started = [
                 self._running().submit(_in_worker, task, stride) for task in tasks
             ]
 
         def wait() -> np.ndarray:
-            with _death_told():
+            with processes.death_told(_DIED):
                 found = [task.result() for task in started]
             return np.concatenate([nothing, *found], axis=1)[:, :n_windows]
 
@@ -140,17 +142,6 @@ class WindowPool:
                 initargs=(self._networks,),
             )
         return self._pool
-
-
-@contextlib.contextmanager
-def _death_told() -> Iterator[None]:
-    try:
-        yield
-    except concurrent.futures.BrokenExecutor as error:
-        raise UserError(
-            "A scoring process died, most likely for lack of memory; use fewer "
-            "`workers`. What was scored is kept."
-        ) from error
 
 
 class _Loaded:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from deeprke_tf.config import FoldSettings
-from deeprke_tf.errors import UserError, require_positive
+from deeprke_tf.errors import require_positive
 from deeprke_tf.rna.fold_cache import FoldCache
 from deeprke_tf.rna.sites import Site
 from deeprke_tf.rna.structure import fold
@@ -18,6 +18,12 @@ from deeprke_tf.system import processes
 NT_PER_TASK = 4_000
 _TASKS_AHEAD_PER_WORKER = 4
 SECONDS_BETWEEN_WRITES = 2.0
+_DIED = (
+    "A folding process died, most likely for lack of memory; use fewer `workers` or a "
+    "smaller `max_length`. What was folded is kept."
+)
+# Sequences to fold ahead of `fill`, which writes what is folded to the cache.
+_MOST_BEGUN = 20_000
 # Folding takes time with the square of the length, some second for this many squared
 # nucleotides: less than it takes to start processes.
 LITTLE_WORK = 2_000_000
@@ -57,6 +63,8 @@ class FoldingPool:
         self.cache = FoldCache(cache, settings)
         self._settings = settings
         self._pool: concurrent.futures.ProcessPoolExecutor | None = None
+        self._begun: set[str] = set()
+        self._pending: set[concurrent.futures.Future] = set()
 
     def __enter__(self) -> "FoldingPool":
         return self
@@ -64,7 +72,17 @@ class FoldingPool:
     def __exit__(self, *_exception: object) -> None:
         if self._pool:
             self._pool.shutdown(cancel_futures=True)
+        # What was begun, if it could not be filled in.
+        for future in self._pending:
+            if not future.cancelled() and not future.exception():
+                self.cache.put(future.result())
         self.cache.close()
+
+    def stop(self) -> None:
+        """Ends the processes, but does not wait for their end; the cache stays open."""
+        if self._pool:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool = None
 
     def structures(self, sequences: Iterable[str]) -> dict[str, str]:
         """Returns the dot-bracket of each sequence, folded if the cache lacks it."""
@@ -87,6 +105,24 @@ class FoldingPool:
         )
         return [site.dot_bracket or folds[site.sequence] for site in sites]
 
+    def begin(self, sequences: Iterable[str]) -> None:
+        """Starts to fold some of the sequences that are to be folded by `fill` later.
+
+        They are as many as the processes have room for, so that none has to wait until
+        all are known.
+
+        Args:
+          sequences: Sequences that the cache lacks.
+        """
+        if len(self._begun) >= _MOST_BEGUN:
+            return
+        n_waiting = sum(not future.done() for future in self._pending)
+        room = self.workers * _TASKS_AHEAD_PER_WORKER - n_waiting
+        new = dict.fromkeys(s for s in sequences if s not in self._begun)
+        for task in itertools.islice(_tasks(new), room):
+            self._begun.update(task)
+            self._submit(task)
+
     def fill(
         self, sequences: Iterable[str], on_folded: Callable[[int], object]
     ) -> None:
@@ -95,7 +131,7 @@ class FoldingPool:
         New folds are on disk within seconds, so that a killed run can go on.
 
         Args:
-          sequences: Distinct sequences that the cache lacks.
+          sequences: Distinct sequences that the cache lacks, with those of `begin`.
           on_folded: Called with the number of sequences just folded.
         """
         unwritten: dict[str, str] = {}
@@ -113,36 +149,31 @@ class FoldingPool:
 
     def _fold(self, sequences: Iterable[str]) -> Iterator[dict[str, str]]:
         """Yields the folds of each task when it ends."""
-        tasks = _tasks(sequences)
-        pending: set[concurrent.futures.Future] = set()
-        try:
-            while True:
-                room = self.workers * _TASKS_AHEAD_PER_WORKER - len(pending)
-                for task in itertools.islice(tasks, room):
-                    pending.add(
-                        self._started().submit(_fold_task, task, self._settings)
-                    )
-                if not pending:
-                    return
-                done, pending = concurrent.futures.wait(
-                    pending, return_when=concurrent.futures.FIRST_COMPLETED
-                )
-                for future in done:
-                    yield future.result()
-        except concurrent.futures.BrokenExecutor as error:
-            raise UserError(
-                "A folding process died, most likely for lack of memory; use fewer "
-                "`workers` or a smaller `max_length`. What was folded is kept."
-            ) from error
+        begun, self._begun = self._begun, set()
+        tasks = _tasks(sequence for sequence in sequences if sequence not in begun)
+        while True:
+            room = self.workers * _TASKS_AHEAD_PER_WORKER - len(self._pending)
+            for task in itertools.islice(tasks, max(0, room)):
+                self._submit(task)
+            if not self._pending:
+                return
+            done, self._pending = concurrent.futures.wait(
+                self._pending, return_when=concurrent.futures.FIRST_COMPLETED
+            )
+            for future in done:
+                with processes.death_told(_DIED):
+                    folded = future.result()
+                yield folded
 
-    def _started(self) -> concurrent.futures.ProcessPoolExecutor:
+    def _submit(self, task: list[str]) -> None:
         if self._pool is None:
             self._pool = concurrent.futures.ProcessPoolExecutor(
                 self.workers,
                 mp_context=processes.SpawnContext(),
                 initializer=processes.end_with_parent,
             )
-        return self._pool
+        with processes.death_told(_DIED):
+            self._pending.add(self._pool.submit(_fold_task, task, self._settings))
 
 
 def _tasks(sequences: Iterable[str]) -> Iterator[list[str]]:

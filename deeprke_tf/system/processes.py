@@ -1,5 +1,7 @@
 """This process and its child processes."""
 
+import concurrent.futures
+import contextlib
 import multiprocessing
 import multiprocessing.connection
 import multiprocessing.context
@@ -8,8 +10,11 @@ import shlex
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from deeprke_tf.errors import UserError
 
 
 class _Process(multiprocessing.context.SpawnProcess):
@@ -59,6 +64,19 @@ def end_with_parent() -> None:
             os._exit(1)
 
     threading.Thread(target=wait_for_parent, daemon=True).start()
+
+
+@contextlib.contextmanager
+def death_told(message: str) -> Iterator[None]:
+    """Tells of a process of a pool that died.
+
+    Raises:
+      UserError: One died; most likely the system ended it for lack of memory.
+    """
+    try:
+        yield
+    except concurrent.futures.BrokenExecutor as error:
+        raise UserError(message) from error
 
 
 def command_line() -> str:

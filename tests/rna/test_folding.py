@@ -1,5 +1,6 @@
 """Folding many sequences."""
 
+import concurrent.futures
 import multiprocessing
 import os
 import random
@@ -63,6 +64,26 @@ def test_fill_puts_the_same_folds_into_the_cache(workers, cache, small_tasks):
         pool.fill(iter(SEQUENCES), n_folded.append)
     assert kept(cache, SEQUENCES) == {s: fold(s)[0] for s in SEQUENCES}
     assert sum(n_folded) == 60 and len(n_folded) > 2
+
+
+def test_fill_takes_what_was_begun(cache, small_tasks):
+    n_folded = []
+    with FoldingPool(SETTINGS, cache, workers=2) as pool:
+        pool.begin([*SEQUENCES[:20], SEQUENCES[0]])
+        assert multiprocessing.active_children()
+        pool.begin(SEQUENCES[10:40])
+        pool.fill(iter(SEQUENCES), n_folded.append)
+        pool.stop()
+    assert kept(cache, SEQUENCES) == {s: fold(s)[0] for s in SEQUENCES}
+    assert sum(n_folded) == 60
+
+
+def test_what_was_begun_is_kept_when_the_run_ends_early(cache):
+    with pytest.raises(KeyError), FoldingPool(SETTINGS, cache, workers=1) as pool:
+        pool.begin(SEQUENCES[:5])
+        concurrent.futures.wait(pool._pending)
+        raise KeyError
+    assert kept(cache, SEQUENCES) == {s: fold(s)[0] for s in SEQUENCES[:5]}
 
 
 @pytest.mark.parametrize("little_work", [0, 10**6])
