@@ -52,11 +52,13 @@ class WindowNetworks:
         return True
 
     def load(self, stride: int) -> list[WindowNetwork]:
-        """Reads the networks, for windows at this distance."""
-        return [
-            WindowNetwork(saved.weights() or {}, config, self.n_kmers, stride)
-            for saved, config in zip(self.saved, self.configs, strict=True)
-        ]
+        """Reads the networks, which are possible, for windows at this distance."""
+        networks = []
+        for saved, config in zip(self.saved, self.configs, strict=True):
+            weights = saved.weights()
+            assert weights is not None
+            networks.append(WindowNetwork(weights, config, self.n_kmers, stride))
+        return networks
 
 
 class WindowPool:

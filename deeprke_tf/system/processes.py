@@ -27,9 +27,26 @@ class _Process(multiprocessing.context.SpawnProcess):
         }
         main["__spec__"] = None
         try:
-            super().start()
+            with _interrupts_left_to_parent():
+                super().start()
         finally:
             main.update(hidden)
+
+
+@contextlib.contextmanager
+def _interrupts_left_to_parent() -> Iterator[None]:
+    """Lets a process begin with interrupts blocked, before it can ignore them itself.
+
+    One that comes meanwhile reaches this process afterwards.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class SpawnContext(multiprocessing.context.SpawnContext):
