@@ -160,8 +160,7 @@ def trained(
     import keras
 
     keras.utils.clear_session()
-    always = ("--data", data.directory, "--mixed-precision")
-    run = train_run(draw.directory / name, *always, *flags)
+    run = train_run(draw.directory / name, "--data", data.directory, *flags)
     score = Run.load(run).network_scorer
 
     def scored(info: Dataset, split: str) -> tuple[np.ndarray, np.ndarray]:

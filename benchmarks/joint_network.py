@@ -33,7 +33,7 @@ from pipelines import preprocess
 
 SETTINGS = (
     "--preset deeprke-no-structure --epochs 8 --batch-size 256 --dense-units 128 "
-    "--dropout 0.2 --mixed-precision"
+    "--dropout 0.2"
 )
 
 
@@ -76,7 +76,7 @@ def train_run(out: Path, *arguments: object) -> Path:
 
 def fine_tuned(joint: Path, dataset: Path, out: Path) -> float:
     """Returns the test AUROC of a network that starts from the joint one."""
-    arguments = ("--data", dataset, "--init-from", joint, "--mixed-precision")
+    arguments = ("--data", dataset, "--init-from", joint)
     run = train_run(out / dataset.name, *arguments)
     found = json.loads((run / "metrics.json").read_text())
     if found["split"] != "test":
