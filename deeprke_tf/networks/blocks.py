@@ -13,6 +13,7 @@ from keras import layers, ops
 
 from deeprke_tf.config import ModelConfig
 from deeprke_tf.data.kmers import PAD_ID
+from deeprke_tf.networks.fourier_conv import FourierConv1D
 from deeprke_tf.networks.kmer_conv import KmerConv1D
 
 
@@ -83,9 +84,7 @@ def cnn_module(
     shapes = zip(*config.shape_of(module), strict=True)
     for i, (filters, kernel_size) in enumerate(shapes, start=1):
         if i > 1 or not first_done:
-            x = layers.Conv1D(
-                filters, kernel_size, padding="same", name=f"{name}_conv_{i}"
-            )(x)
+            x = FourierConv1D(filters, kernel_size, name=f"{name}_conv_{i}")(x)
         if config.batch_norm:
             x = layers.BatchNormalization(name=f"{name}_norm_{i}")(x, mask=mask)
         valid = as_channel(mask, x.dtype)

@@ -1,76 +1,60 @@
-"""A convolution of windows of one length, by Fourier transforms, in NumPy.
+"""A convolution that Keras computes by Fourier transforms, on CPUs."""
 
-A kernel of 16 positions takes 16 products an output directly. The transform of a few
-dozen positions is a small matrix, and in between there is one product a frequency: for
-the networks of this package a quarter of the operations. Rounding is that of float32.
-"""
+from typing import Any
 
-import numpy as np
+import keras
+import tensorflow as tf
+from keras import layers, ops
 
-from deeprke_tf.networks.workspace import Workspace
+from deeprke_tf.networks import fourier
+from deeprke_tf.networks.devices import is_on_cpu
+
+# Transforms grow with the square of the length. They pay while their operations are at
+# most this fraction of the direct ones, of which a processor does more in a second.
+_WORTH = 0.75
 
 
-class FourierConv1D:
-    """A convolution with stride 1 and padding "same", then pooling of pairs and ReLU.
+@keras.saving.register_keras_serializable("deeprke_tf")
+class FourierConv1D(layers.Conv1D):
+    """A `Conv1D` with stride 1 and padding "same"; its results are the same.
 
     Args:
-      kernel: Of a `Conv1D`, float32 [kernel_size, channels, filters].
-      bias: float32 [filters].
-      length: Positions of a window.
-
-    Attributes:
-      pooled_length: Positions after pooling, the length divided by 2 and rounded up.
+      filters: As for `Conv1D`.
+      kernel_size: As for `Conv1D`.
     """
 
-    def __init__(self, kernel: np.ndarray, bias: np.ndarray, length: int):
-        self._bias, self.pooled_length = bias, (length + 1) // 2
-        self._workspace = Workspace()
-        size = len(kernel)
-        before = (size - 1) // 2  # as padding="same" has it
-        # The transform is periodic: as many positions as a window, and the larger
-        # padding, which both of its ends may read.
-        period = length + max(before, size - 1 - before)
-        period += period % 2
-        frequencies = np.arange(period // 2 + 1)
-        angles = 2 * np.pi * np.outer(frequencies, np.arange(length)) / period
-        waves = np.concatenate([np.cos(angles), -np.sin(angles)])
-        # All but the first and the last frequency stand for two.
-        twice = np.full(len(frequencies), 2.0)
-        twice[[0, -1]] = 1
-        self._forward = waves.astype(np.float32)  # [2 n_frequencies, length]
-        weights = np.tile(twice / period, 2)
-        self._backward = (waves.T * weights).astype(np.float32)
-        shifts = np.arange(size) - before
-        turns = np.exp(2j * np.pi * np.outer(frequencies, shifts) / period)
-        transformed = np.einsum("fj,jco->fco", turns, kernel.astype(np.float64))
-        self._real = transformed.real.astype(np.float32)
-        self._imaginary = transformed.imag.astype(np.float32)
+    def __init__(self, filters: int, kernel_size: int, **kwargs: Any):
+        super().__init__(filters, kernel_size, **{**kwargs, "padding": "same"})
 
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Returns float32 [pooled_length, batch, filters], valid until the next call.
-
-        Args:
-          x: float32 [length, batch, channels].
-        """
-        length, batch, channels = x.shape
-        n_filters, half = len(self._bias), len(self._forward) // 2
-        array = self._workspace.array
-        waves = array("waves", 2 * half, batch, channels)
-        np.matmul(self._forward, x.reshape(length, -1), out=waves.reshape(2 * half, -1))
-        real, imaginary = waves[:half], waves[half:]
-        y = array("products", 2 * half, batch, n_filters)
-        product = array("product", half, batch, n_filters)
-        np.matmul(real, self._real, out=y[:half])
-        y[:half] -= np.matmul(imaginary, self._imaginary, out=product)
-        np.matmul(real, self._imaginary, out=y[half:])
-        y[half:] += np.matmul(imaginary, self._real, out=product)
-        whole = array("whole", length, batch, n_filters)
-        np.matmul(
-            self._backward, y.reshape(2 * half, -1), out=whole.reshape(length, -1)
+    def call(self, inputs: Any) -> Any:
+        """Returns the convolution, float [batch, length, filters]."""
+        longest = _longest(*self.kernel.shape)
+        # Half precision would lose what large frequencies differ by.
+        if self.compute_dtype != "float32" or not longest or not is_on_cpu():
+            return super().call(inputs)
+        return tf.cond(
+            tf.convert_to_tensor(ops.shape(inputs)[1] <= longest),
+            lambda: _by_transforms(inputs, self.kernel) + self.bias,
+            lambda: layers.Conv1D.call(self, inputs),
         )
-        pooled = array("pooled", self.pooled_length, batch, n_filters)
-        n_pairs = length // 2
-        np.maximum(whole[: 2 * n_pairs : 2], whole[1::2], out=pooled[:n_pairs])
-        pooled[n_pairs:] = whole[2 * n_pairs :]
-        pooled += self._bias
-        return np.maximum(pooled, 0, out=pooled)
+
+
+def _longest(kernel_size: int, channels: int, filters: int) -> int:
+    """Returns the length up to which transforms pay; 0: never."""
+    direct = kernel_size * channels * filters
+    of_position = channels + filters  # one row of a transform, forth and back
+    spared = _WORTH * direct - 1.5 * channels * filters
+    return max(0, round(spared / (1.5 * of_position)))
+
+
+def _by_transforms(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    kernel_size, channels, filters = kernel.shape
+    batch, length, _channels = tf.unstack(tf.shape(x))
+    matrices = fourier.transforms(length, kernel_size, ops)
+    x = tf.reshape(tf.transpose(x, [1, 0, 2]), [length, -1])
+    waves = tf.reshape(tf.matmul(matrices.of_input, x), [-1, batch, channels])
+    by_row = tf.matmul(matrices.of_kernel, tf.reshape(kernel, [kernel_size, -1]))
+    products = tf.matmul(waves, tf.reshape(by_row, [-1, channels, filters]))
+    products = tf.reshape(products, [-1, batch * filters])
+    y = tf.matmul(matrices.after, products, transpose_a=True)
+    return tf.transpose(tf.reshape(y, [length, batch, filters]), [1, 0, 2])

@@ -17,8 +17,8 @@ import numpy as np
 from deeprke_tf.config import ModelConfig
 from deeprke_tf.data.kmers import FIRST_KMER_ID
 from deeprke_tf.networks import counted_kmers
-from deeprke_tf.networks.fourier_conv import FourierConv1D
 from deeprke_tf.networks.shared_convolution import SharedConvolution
+from deeprke_tf.networks.window_convolution import WindowConvolution
 from deeprke_tf.rna.sites import NUCLEOTIDES
 
 if TYPE_CHECKING:
@@ -122,11 +122,11 @@ class WindowNetwork:
 
 def _convolutions(
     weights: Sequence[Sequence[np.ndarray]], length: int
-) -> tuple[list[FourierConv1D], int]:
+) -> tuple[list[WindowConvolution], int]:
     """Returns convolutions one after another, and the length behind them."""
-    made: list[FourierConv1D] = []
+    made: list[WindowConvolution] = []
     for kernel, bias in weights:
-        made.append(FourierConv1D(kernel, bias, length))
+        made.append(WindowConvolution(kernel, bias, length))
         length = made[-1].pooled_length
     return made, length
 

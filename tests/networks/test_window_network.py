@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deeprke_tf.networks.fourier_conv import FourierConv1D
 from deeprke_tf.networks.saved_weights import SavedNetwork
+from deeprke_tf.networks.window_convolution import WindowConvolution
 from deeprke_tf.networks.window_network import WindowNetwork, is_possible
 from tests.support.small_models import CONFIGS, random_sites, tiny, tiny_model
 from tests.support.small_models import batch_of as padded
@@ -52,7 +52,7 @@ def test_a_fourier_convolution_is_a_convolution_pooled(length, size):
     around = np.pad(x, [(before, size), (0, 0), (0, 0)])
     plain = sum(around[j : j + length] @ kernel[j] for j in range(size)) + bias
     pairs = np.pad(plain, [(0, length % 2), (0, 0), (0, 0)]).reshape(-1, 2, 2, 4)
-    found = FourierConv1D(kernel, bias, length)(x)
+    found = WindowConvolution(kernel, bias, length)(x)
     np.testing.assert_allclose(found, np.maximum(pairs.max(axis=1), 0), atol=1e-4)
 
 
