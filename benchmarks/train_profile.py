@@ -25,9 +25,9 @@ PURPOSES = {
     "optimizer and clipping": r"adam|clip_by_norm",
     "dropout": r"dropout",
     "BiLSTM": r"bilstm",
-    "k-mer table: first convolution and its gradient": r"SparseSegmentSum|_cnn_conv_1.*"
-    r"(PartitionedCall|MatMul|IdentityN_grad)|IdentityN_grad",
-    "convolutions": r"Conv2D",
+    "k-mer table: first convolution and its gradient": r"IdentityN_grad|"
+    r"(sequence|structure)_cnn_conv_1",
+    "other convolutions, by Fourier transforms": r"_cnn_conv_|Conv2D",
     "matrix products": r"MatMul",
     "pooling": r"pool",
 }

@@ -32,6 +32,7 @@ from deeprke_tf.networks.blocks import (
     masked_mean,
     masked_pooling,
 )
+from deeprke_tf.networks.byte_dropout import ByteDropout
 from deeprke_tf.networks.fused_lstm import FusedLSTM
 from deeprke_tf.networks.kmer_counts import KmerCounts
 from deeprke_tf.networks.positions import PositionalEmbedding
@@ -139,7 +140,7 @@ def union_log_odds(
     """
     # === A third CNN module on the union of the views ===
     x = layers.Concatenate(name="union")(modules) if len(modules) > 1 else modules[0]
-    x = layers.Dropout(config.dropout, name="union_dropout")(x)
+    x = ByteDropout(config.dropout, name="union_dropout")(x)
     if config.union_size:
         # No bias: positions outside the site stay zero.
         narrow = layers.Dense(

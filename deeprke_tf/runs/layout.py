@@ -262,6 +262,7 @@ def register_layers() -> None:
     import keras
 
     from deeprke_tf.networks import (
+        byte_dropout,  # noqa: F401
         fourier_conv,  # noqa: F401
         fused_lstm,  # noqa: F401
         kmer_conv,  # noqa: F401
