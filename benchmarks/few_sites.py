@@ -8,7 +8,8 @@ as validation, and models are trained on the rest:
 
     scratch            preset deeprke-no-structure
     trunk              the same from a joint network, `train --init-from`
-    two from scratch   two of the first, of other seeds, averaged as `predict` does
+    two from scratch   two of the first, of other seeds, averaged as `predict` does (in
+                       the first draw only)
     scratch and trunk  the first and the second, averaged
     position-kmer      the linear baseline of `deeprke benchmark`
     fixed trunk        a logistic regression of what the joint network computes before
@@ -65,10 +66,8 @@ WITHHELD = {
 SIZES = (100, 300, 1_000, 3_000, None)  # None: all
 N_DRAWS = 3
 VIEWS = ("sequence_kmers",)
-MODELS = (
-    *("position-kmer", "fixed trunk", "scratch", "trunk"),
-    *("two from scratch", "scratch and trunk"),
-)
+MODELS = ("position-kmer", "fixed trunk", "scratch", "trunk", "scratch and trunk")
+CONTROL = "two from scratch"
 
 
 class Draw(NamedTuple):
@@ -212,21 +211,21 @@ def mean(one: Scored, other: Scored) -> Scored:
 def run_draw(draw: Draw, whole: Dataset, trunk: Path, features: Any) -> None:
     """Trains and scores all models of a draw, and writes their AUROCs."""
     data = write_draw(draw, whole)
-    seeds, preset = (draw.number, draw.number + N_DRAWS), "deeprke-no-structure"
-    one, other = (
-        trained(draw, data, whole, name, "--seed", seed, "--preset", preset)
-        for name, seed in zip(("scratch", "scratch-2"), seeds, strict=True)
-    )
-    start = ("--init-from", trunk)
-    of_trunk = trained(draw, data, whole, "trunk", "--seed", draw.number, *start)
+    preset = ("--preset", "deeprke-no-structure", "--seed")
+    one = trained(draw, data, whole, "scratch", *preset, draw.number)
+    start = ("--init-from", trunk, "--seed")
+    of_trunk = trained(draw, data, whole, "trunk", *start, draw.number)
     scored = {
         "position-kmer": linear(draw, data, whole),
         "fixed trunk": fixed_trunk(features, data, whole),
         "scratch": one,
         "trunk": of_trunk,
-        "two from scratch": mean(one, other),
         "scratch and trunk": mean(one, of_trunk),
     }
+    if draw.number == 1:
+        seed = draw.number + N_DRAWS
+        other = trained(draw, data, whole, "scratch-2", *preset, seed)
+        scored[CONTROL] = mean(one, other)
     splits = {name: data.split(name) for name in ("train", "validation")}
     result = {
         "rbp": draw.rbp,
@@ -234,8 +233,10 @@ def run_draw(draw: Draw, whole: Dataset, trunk: Path, features: Any) -> None:
         "draw": draw.number,
         "n_sites": {name: split.n_sites for name, split in splits.items()},
         "n_positive": {name: split.n_positive for name, split in splits.items()},
-        "auroc": {m: metrics.auroc(*scored[m].test) for m in MODELS},
-        "validation_auroc": {m: metrics.auroc(*scored[m].validation) for m in MODELS},
+        "auroc": {m: metrics.auroc(*of.test) for m, of in scored.items()},
+        "validation_auroc": {
+            m: metrics.auroc(*of.validation) for m, of in scored.items()
+        },
     }
     files.write_json(draw.directory / "result.json", result)
 
@@ -260,11 +261,13 @@ def report(out: Path, known: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
     found_for = {_key(result): result for result in (*known, *made)}
     results = [found_for[draw[:3]] for draw in draws(out) if draw[:3] in found_for]
     summary = {"settings_of_joint_network": SETTINGS, "results": results, "means": []}
-    for asked in SIZES:
-        some = [found for found in results if found["asked"] == asked]
-        if some:
-            means = {m: float(np.mean([r["auroc"][m] for r in some])) for m in MODELS}
-            summary["means"].append({"asked": asked, "n": len(some)} | means)
+    for asked, numbers in itertools.product(SIZES, ([1], [*range(1, N_DRAWS + 1)])):
+        some = [r for r in results if r["asked"] == asked and r["draw"] in numbers]
+        if some and len({r["draw"] for r in some}) > len(numbers) // 2:
+            models = (*MODELS, CONTROL) if numbers == [1] else MODELS
+            means = {m: float(np.mean([r["auroc"][m] for r in some])) for m in models}
+            row = {"asked": asked, "draws": numbers, "n": len(some)}
+            summary["means"].append(row | means)
     files.write_json(out / "few_sites.json", summary)
     draw_curves(results, out / "few_sites.png")
     return summary

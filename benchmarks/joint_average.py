@@ -9,10 +9,12 @@ validated on the same sites, which decide whether averaging is worth it; the tes
 are scored once, after that. Separate networks are trained on sites that overlap with
 test sites, as the published protocol has it, and the joint network is not; so the test
 sites are also taken without those that share 38 letters with a training site.
-`--joint` names another joint run of `joint_network.py` than the packaged one. With
-`--seeds 1 2 3` of the separate networks, on experiments that have them all, three are
-averaged, too, with the joint network and without. OUT gets a dataset of each experiment
-(`data/NAME`) and joint_average.json, which `--report` summarizes anew.
+`--joint` names other joint runs than the packaged one; several are averaged, too. With
+`--seeds 1 2 3` of the separate networks, on experiments that have them all, so are
+three of these, with the joint network and without. `--fine-tuned` names the directory
+in which `joint_network.py --fine-tune` has made a network of each experiment. OUT gets
+a dataset of each experiment (`data/NAME`) and joint_average.json, which `--report`
+summarizes anew.
 """
 
 import argparse
@@ -40,33 +42,70 @@ PAIRS = (
     ("several separate", "separate"),
     ("averaged", "several separate"),
     ("several and joint", "several separate"),
+    ("several joint", "joint"),
+    ("separate and several joint", "averaged"),
+    ("fine-tuned", "separate"),
+    ("fine-tuned and separate", "averaged"),
+    ("fine-tuned, separate and joint", "averaged"),
 )
+
+Scores = dict[str, np.ndarray]
+
+
+def means_of(
+    separate: list[np.ndarray], joint: list[np.ndarray], tuned: list[np.ndarray]
+) -> Scores:
+    """Returns the probabilities of networks of each kind, and mean probabilities.
+
+    Args:
+      separate: Of networks of one experiment, a seed each.
+      joint: Of joint networks, a seed each.
+      tuned: Of the fine-tuned network, if there is one.
+    """
+    one, of_joint = separate[:1], joint[:1]
+    groups = {"separate": one, "joint": of_joint, "averaged": one + of_joint}
+    if len(separate) > 1:
+        groups["several separate"] = separate
+        groups["several and joint"] = separate + of_joint
+    if len(joint) > 1:
+        groups["several joint"] = joint
+        groups["separate and several joint"] = one + joint
+    if tuned:
+        groups["fine-tuned"] = tuned
+        groups["fine-tuned and separate"] = tuned + one
+        groups["fine-tuned, separate and joint"] = tuned + one + of_joint
+    return {name: np.mean(scores, axis=0) for name, scores in groups.items()}
 
 
 def scores_of(
-    runs: list[Path], joint: api.JointRun, name: str, sites: list[split_sites.Site]
-) -> dict[str, np.ndarray]:
-    """Returns probabilities of separate networks, of the joint one, and means."""
-    separate = [
-        batching.score_sites(api.load_run(run).network_scorer, sites, 512)
-        for run in runs
-    ]
-    of_joint = joint.scorer(512)(sites).probability[:, joint.names.index(name)]
-    one = separate[0]
-    scores = {"separate": one, "joint": of_joint, "averaged": (one + of_joint) / 2}
-    if len(runs) > 1:
-        scores["several separate"] = np.mean(separate, axis=0)
-        scores["several and joint"] = np.mean([*separate, of_joint], axis=0)
-    return scores
+    runs: list[Path],
+    joint: list[api.JointRun],
+    tuned: list[Path],
+    name: str,
+    sites: list[split_sites.Site],
+) -> Scores:
+    """Scores sites by all networks of an RBP; see `means_of`."""
+
+    def by_run(run: Path) -> np.ndarray:
+        return batching.score_sites(api.load_run(run).network_scorer, sites, 512)
+
+    place = joint[0].names.index(name)
+    return means_of(
+        [by_run(run) for run in runs],
+        [of_all.scorer(512)(sites).probability[:, place] for of_all in joint],
+        [by_run(run) for run in tuned],
+    )
 
 
-def measured(data: Path, runs: list[Path], joint: api.JointRun) -> dict:
+def measured(
+    data: Path, runs: list[Path], joint: list[api.JointRun], tuned: list[Path]
+) -> dict:
     """Returns the AUROCs of all networks of an RBP and of their means."""
     info = description.read(data)
     row = {"rbp": data.name, "auroc": {}}
     for split in ("validation", "test"):
         sites = split_sites.inputs(info, split, ("sequence_kmers",))
-        scores = scores_of(runs, joint, data.name, sites)
+        scores = scores_of(runs, joint, tuned, data.name, sites)
         labels = split_sites.labels(info, split)
         row["auroc"][split] = _aurocs(labels, scores)
     trained = split_sites.stretches(split_sites.letters(info, "train"))
@@ -76,7 +115,7 @@ def measured(data: Path, runs: list[Path], joint: api.JointRun) -> dict:
     return row | {"n_test": len(labels), "n_without_overlaps": int(is_new.sum())}
 
 
-def _aurocs(labels: np.ndarray, scores: dict[str, np.ndarray]) -> dict[str, float]:
+def _aurocs(labels: np.ndarray, scores: Scores) -> dict[str, float]:
     return {model: metrics.auroc(labels, values) for model, values in scores.items()}
 
 
@@ -101,7 +140,8 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--single", type=Path, required=True)
-    parser.add_argument("--joint", default="rbp31")
+    parser.add_argument("--joint", nargs="+", default=["rbp31"])
+    parser.add_argument("--fine-tuned", type=Path)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
     parser.add_argument("--report", action="store_true", help="score nothing")
     flags = parser.parse_args()
@@ -117,13 +157,14 @@ def main() -> None:
 def scored(flags: argparse.Namespace) -> list[dict]:
     """Scores all experiments whose separate networks are there."""
     tensorflow.import_tensorflow()
-    joint = api.load_run(flags.joint)
+    joint = [api.load_run(run) for run in flags.joint]
     rows = []
     for name, experiment in make_datasets(flags.data_dir, flags.out / "data").items():
         directory = flags.single / "rbp31" / "runs" / experiment
         runs = [directory / RUN.format(seed=seed) for seed in flags.seeds]
         if all((run / "manifest.json").exists() for run in runs):
-            rows.append(measured(flags.out / "data" / name, runs, joint))
+            tuned = [flags.fine_tuned / name] if flags.fine_tuned else []
+            rows.append(measured(flags.out / "data" / name, runs, joint, tuned))
             print(rows[-1], flush=True)
     return rows
 

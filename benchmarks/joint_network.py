@@ -12,7 +12,8 @@ network of one RBP.
 `--seeds 1 2 3` trains more joint networks (`run-2`, `run-3`); the comparison is that of
 seed 1, with the mean of each seed beside. `--fine-tune` trains a network of each
 experiment from the joint one (`fine-tuned/NAME`, `train --init-from` with its
-defaults).
+defaults); with `--shard 1/2` and `2/2` two processes share these trainings, and write
+nothing else. A copy of the packaged `rbp31` as OUT/run is not trained again.
 """
 
 import argparse
@@ -167,10 +168,16 @@ def main() -> None:
     parser.add_argument("--single", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
     parser.add_argument("--fine-tune", action="store_true")
+    parser.add_argument("--shard", help="of the trainings of --fine-tune")
     flags = parser.parse_args()
     tensorflow.import_tensorflow()
     of_rbps = make_datasets(flags.data_dir, flags.out / "data")
     datasets = [flags.out / "data" / name for name in of_rbps]
+    if flags.shard:
+        first, step = map(int, flags.shard.split("/"))
+        for dataset in datasets[first - 1 :: step]:
+            fine_tuned(flags.out / "run", dataset, flags.out / "fine-tuned")
+        return
     means = {}
     for seed in sorted(flags.seeds, reverse=True):  # `run` and `measures`: the first
         run = flags.out / ("run" if seed == 1 else f"run-{seed}")
