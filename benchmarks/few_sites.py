@@ -242,11 +242,13 @@ def run_draw(draw: Draw, whole: Dataset, trunk: Path, features: Any) -> None:
 
 
 def draws(out: Path) -> Iterator[Draw]:
-    """Yields all draws, the first of each number of sites before the second."""
-    for number in range(1, N_DRAWS + 1):
-        sizes = SIZES if number == 1 else SIZES[:-1]  # all can be drawn in one way
-        for n_sites, rbp in itertools.product(sizes, WITHHELD):
-            yield Draw(rbp, n_sites, number, out)
+    """Yields all draws, the first of each number of sites before the second.
+
+    All sites, which can be drawn in one way only, come last.
+    """
+    for number, n_sites in itertools.product(range(1, N_DRAWS + 1), SIZES[:-1]):
+        yield from (Draw(rbp, n_sites, number, out) for rbp in WITHHELD)
+    yield from (Draw(rbp, None, 1, out) for rbp in WITHHELD)
 
 
 def _key(result: dict[str, Any]) -> tuple[Any, ...]:
