@@ -1,6 +1,6 @@
 """Networks computed by onnxruntime, which is there before TensorFlow has loaded.
 
-On two cores TensorFlow takes some seconds to load, and then 0.6 times as long for a
+On CPUs TensorFlow takes some seconds to load, and then 0.45 times as long for a
 site of 101 nt as onnxruntime. So onnxruntime scores inputs of at most `FEW_NT`
 nucleotides, and TensorFlow all larger ones: the input, and nothing else, decides which
 of the two it is. Their probabilities differ by less than 1e-5. (A scan has less for
