@@ -121,7 +121,12 @@ class TrainingState:
         Raises:
           UserError: Their file is missing or damaged.
         """
-        model.load_weights(self._whole_file(self.best_epoch))
+        layout.register_layers()
+        best = keras.models.load_model(self._whole_file(self.best_epoch), compile=False)
+        # By name: Keras would look for the classes, of which earlier versions had
+        # others.
+        for layer in model.layers:
+            layer.set_weights(best.get_layer(layer.name).get_weights())
 
     def end_epoch(self, row: dict[str, Any], model: keras.Model) -> None:
         """Saves an epoch: its row of the history, weights and optimizer."""

@@ -11,6 +11,7 @@ import pytest
 from deeprke_tf import presets
 from deeprke_tf.config import RunConfig, TrainConfig
 from deeprke_tf.data import description
+from deeprke_tf.networks.fourier_conv import FourierConv1D
 from deeprke_tf.training import epochs, objective
 from deeprke_tf.training.checkpoint import TrainingState
 from deeprke_tf.training.task import SingleTask
@@ -129,6 +130,21 @@ def test_a_state_that_names_layers_of_earlier_versions_is_loaded(tmp_path, monke
         )
     again = TrainingState(tmp_path / "state", tmp_path / "history.csv")
     assert again.load_model().layers[0].pool_size == (2,)
+
+
+def test_the_best_weights_may_be_of_layers_of_earlier_versions(tmp_path):
+    def network(layer):
+        return keras.Sequential([keras.Input([8, 2]), layer])
+
+    old = network(keras.layers.Conv1D(3, 4, padding="same", name="conv"))
+    old.compile("sgd", "mse")
+    state = TrainingState(tmp_path / "state", tmp_path / "history.csv")
+    row = {"epoch": 1, "loss": 0.6, "val_auroc": 0.6, "val_loss": 0.6}
+    state.end_epoch(row, old)
+    new = network(FourierConv1D(3, 4, name="conv"))
+    state.load_best_weights(new)
+    for weights, expected in zip(new.get_weights(), old.get_weights(), strict=True):
+        np.testing.assert_array_equal(weights, expected)
 
 
 def test_the_state_keeps_the_best_and_the_last_epoch(tmp_path):
