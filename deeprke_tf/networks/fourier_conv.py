@@ -39,6 +39,25 @@ class FourierConv1D(layers.Conv1D):
         )
 
 
+def by_transforms(network: keras.Model) -> keras.Model:
+    """Returns a network of an earlier version with the convolutions of this one.
+
+    Args:
+      network: Result of `deeprke.build_model`, uncompiled.
+    """
+    if not any(type(layer) is layers.Conv1D for layer in network.layers):
+        return network
+
+    def renewed(layer: keras.Layer) -> keras.Layer:
+        is_plain = type(layer) is layers.Conv1D
+        kind = FourierConv1D if is_plain else type(layer)
+        return kind.from_config(layer.get_config())
+
+    renewed_network = keras.models.clone_model(network, clone_function=renewed)
+    renewed_network.set_weights(network.get_weights())
+    return renewed_network
+
+
 def _longest(kernel_size: int, channels: int, filters: int) -> int:
     """Returns the length up to which transforms pay; 0: never."""
     direct = kernel_size * channels * filters

@@ -283,6 +283,8 @@ def _loaded(path: Path, manifest: dict[str, Any], config: RunConfig) -> "keras.M
     tensorflow.require_tensorflow()
     import keras
 
+    from deeprke_tf.networks import fourier_conv
+
     register_layers()
     if files.sha256(path) != manifest["model_sha256"]:
         raise ValueError(f"{MODEL} is not the file that training wrote.")
@@ -290,4 +292,4 @@ def _loaded(path: Path, manifest: dict[str, Any], config: RunConfig) -> "keras.M
         network = keras.models.load_model(readable, compile=False, safe_mode=True)
     if {tensor.name for tensor in network.inputs} != set(config.model.views):
         raise ValueError(f"{CONFIG} and {MODEL} differ in the views that are read.")
-    return network
+    return fourier_conv.by_transforms(network)

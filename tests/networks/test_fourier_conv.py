@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from deeprke_tf.networks import fourier_conv
+from deeprke_tf.networks import blocks, fourier_conv
 from deeprke_tf.networks.fourier_conv import FourierConv1D
+from tests.support.small_models import CONFIGS, batch_of, random_sites, tiny_model
 
 
 def pair(kernel_size, channels=12, filters=10, **kwargs):
@@ -89,3 +90,19 @@ def test_a_saved_network_has_the_layer(tmp_path):
     assert isinstance(loaded.layers[0], FourierConv1D)
     x = inputs(20)
     np.testing.assert_array_equal(model(x), loaded(x))
+
+
+@pytest.mark.parametrize("name", ["paper", "batch-norm"])
+def test_networks_of_earlier_versions_get_the_layer(name, monkeypatch):
+    def plain(*args, **kwargs):
+        return keras.layers.Conv1D(*args, padding="same", **kwargs)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(blocks, "FourierConv1D", plain)
+        old = tiny_model(CONFIGS[name])
+    new = fourier_conv.by_transforms(old)
+    kinds = {type(layer) for layer in new.layers}
+    assert FourierConv1D in kinds and keras.layers.Conv1D not in kinds
+    batch = batch_of(random_sites([19, 7, 12]), CONFIGS[name].views)
+    np.testing.assert_allclose(new(batch), old(batch), atol=1e-6)
+    assert fourier_conv.by_transforms(new) is new
