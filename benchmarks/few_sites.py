@@ -269,10 +269,17 @@ def report(out: Path, known: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
             models = (*MODELS, CONTROL) if numbers == [1] else MODELS
             means = {m: float(np.mean([r["auroc"][m] for r in some])) for m in models}
             row = {"asked": asked, "draws": numbers, "n": len(some)}
+            row["n_both_better"] = {m: _n_better(some, m) for m in models[2:]}
             summary["means"].append(row | means)
     files.write_json(out / "few_sites.json", summary)
     draw_curves(results, out / "few_sites.png")
     return summary
+
+
+def _n_better(results: list[dict[str, Any]], model: str) -> int:
+    """Returns on how many draws the mean of both is better than another model."""
+    aurocs = [found["auroc"] for found in results]
+    return sum(of["scratch and trunk"] > of[model] for of in aurocs)
 
 
 def draw_curves(results: list[dict[str, Any]], path: Path) -> None:
