@@ -269,7 +269,8 @@ def report(out: Path, known: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
             models = (*MODELS, CONTROL) if numbers == [1] else MODELS
             means = {m: float(np.mean([r["auroc"][m] for r in some])) for m in models}
             row = {"asked": asked, "draws": numbers, "n": len(some)}
-            row["n_both_better"] = {m: _n_better(some, m) for m in models[2:]}
+            others = [m for m in models if m != "scratch and trunk"]
+            row["n_both_better"] = {m: _n_better(some, m) for m in others}
             summary["means"].append(row | means)
     files.write_json(out / "few_sites.json", summary)
     draw_curves(results, out / "few_sites.png")
