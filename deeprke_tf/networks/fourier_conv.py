@@ -12,6 +12,8 @@ from deeprke_tf.networks.devices import is_on_cpu
 # Transforms grow with the square of the length. They pay while their operations are at
 # most this fraction of the direct ones, of which a processor does more in a second.
 _WORTH = 0.75
+# Positions. Where they pay for shorter sites only, the direct way alone is traced.
+_LEAST = 32
 
 
 @keras.saving.register_keras_serializable("deeprke_tf")
@@ -63,7 +65,8 @@ def _longest(kernel_size: int, channels: int, filters: int) -> int:
     direct = kernel_size * channels * filters
     of_position = channels + filters  # one row of a transform, forth and back
     spared = _WORTH * direct - 1.5 * channels * filters
-    return max(0, round(spared / (1.5 * of_position)))
+    longest = round(spared / (1.5 * of_position))
+    return longest if longest >= _LEAST else 0
 
 
 def _by_transforms(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
