@@ -265,10 +265,11 @@ def report(out: Path, known: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
     summary = {"settings_of_joint_network": SETTINGS, "results": results, "means": []}
     for asked, numbers in itertools.product(SIZES, ([1], [*range(1, N_DRAWS + 1)])):
         some = [r for r in results if r["asked"] == asked and r["draw"] in numbers]
-        if some and len({r["draw"] for r in some}) > len(numbers) // 2:
+        drawn = sorted({found["draw"] for found in some})
+        if drawn == [1] == numbers or len(drawn) > 1:
             models = (*MODELS, CONTROL) if numbers == [1] else MODELS
             means = {m: float(np.mean([r["auroc"][m] for r in some])) for m in models}
-            row = {"asked": asked, "draws": numbers, "n": len(some)}
+            row = {"asked": asked, "draws": drawn, "n": len(some)}
             others = [m for m in models if m != "scratch and trunk"]
             row["n_both_better"] = {m: _n_better(some, m) for m in others}
             summary["means"].append(row | means)

@@ -41,7 +41,7 @@ class FourierConv1D(layers.Conv1D):
         )
 
 
-def by_transforms(network: keras.Model) -> keras.Model:
+def with_fourier_convolutions(network: keras.Model) -> keras.Model:
     """Returns a network of an earlier version with the convolutions of this one.
 
     Args:

@@ -292,4 +292,4 @@ def _loaded(path: Path, manifest: dict[str, Any], config: RunConfig) -> "keras.M
         network = keras.models.load_model(readable, compile=False, safe_mode=True)
     if {tensor.name for tensor in network.inputs} != set(config.model.views):
         raise ValueError(f"{CONFIG} and {MODEL} differ in the views that are read.")
-    return fourier_conv.by_transforms(network)
+    return fourier_conv.with_fourier_convolutions(network)

@@ -100,9 +100,9 @@ def test_networks_of_earlier_versions_get_the_layer(name, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(blocks, "FourierConv1D", plain)
         old = tiny_model(CONFIGS[name])
-    new = fourier_conv.by_transforms(old)
+    new = fourier_conv.with_fourier_convolutions(old)
     kinds = {type(layer) for layer in new.layers}
     assert FourierConv1D in kinds and keras.layers.Conv1D not in kinds
     batch = batch_of(random_sites([19, 7, 12]), CONFIGS[name].views)
     np.testing.assert_allclose(new(batch), old(batch), atol=1e-6)
-    assert fourier_conv.by_transforms(new) is new
+    assert fourier_conv.with_fourier_convolutions(new) is new
