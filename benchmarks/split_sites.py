@@ -5,7 +5,7 @@ import numpy as np
 from deeprke_tf.benchmarking import linear_baselines
 from deeprke_tf.data import stored_sites
 from deeprke_tf.data.description import Dataset
-from deeprke_tf.data.overlap import minimizers
+from deeprke_tf.data.overlap import among, minimizers
 
 Site = dict[str, np.ndarray]
 
@@ -38,5 +38,5 @@ def overlapping(sequences: list[str], known: np.ndarray) -> np.ndarray:
     """Returns which sequences overlap with those of `stretches`, bool [n]."""
     codes, owners = minimizers(sequences, SHARED_LETTERS)
     overlaps = np.zeros(len(sequences), bool)
-    overlaps[owners[np.isin(codes, known)]] = True
+    overlaps[owners[among(codes, known)]] = True
     return overlaps

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from deeprke_tf.data import batches, description, partition, records, stored_sites
 from deeprke_tf.data.description import Dataset, Split
-from deeprke_tf.data.overlap import minimizers
+from deeprke_tf.data.overlap import among, minimizers
 from deeprke_tf.data.split_writer import SplitWriter
 from deeprke_tf.errors import UserError
 from deeprke_tf.system import directories
@@ -117,23 +117,11 @@ def _checked(info: Dataset, held_out: _HeldOut, shared_letters: int, bar: Any) -
     for letters, labels in _read(info, "train"):
         hashes = partition.sequence_hashes(letters, 0).order
         codes, owners = minimizers(letters, shared_letters)
-        left_out = _among(hashes, held_out.sequences)
-        left_out[owners[_among(codes, held_out.stretches)]] = True
+        left_out = among(hashes, held_out.sequences)
+        left_out[owners[among(codes, held_out.stretches)]] = True
         parts.append(_Site(hashes, labels, left_out))
         bar.update(len(letters))
     return _Site(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-
-
-def _among(values: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Tells which values are among known ones, ascending; bool [n_values]."""
-    if not len(known):
-        return np.zeros(len(values), bool)
-    # In order they are found fast: both sides are walked along.
-    order = np.argsort(values)
-    places = np.searchsorted(known, values[order])
-    is_known = np.empty(len(values), bool)
-    is_known[order] = known[np.minimum(places, len(known) - 1)] == values[order]
-    return is_known
 
 
 def _read(info: Dataset, split: str) -> Iterator[tuple[list[str], np.ndarray]]:

@@ -110,6 +110,26 @@ def minimizers(
     return codes[kept], owners[kept]
 
 
+def among(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Tells which values are among known ones.
+
+    Args:
+      values: Such as stretches, of a type that can be compared.
+      known: Ascending; may be empty.
+
+    Returns:
+      bool [n_values].
+    """
+    if not len(known):
+        return np.zeros(len(values), bool)
+    # In order they are found fast: both sides are walked along.
+    order = np.argsort(values)
+    places = np.searchsorted(known, values[order])
+    is_known = np.empty(len(values), bool)
+    is_known[order] = known[np.minimum(places, len(known) - 1)] == values[order]
+    return is_known
+
+
 def _mixed(numbers: np.ndarray) -> np.ndarray:
     """Hashes numbers, uint64: their order is random."""
     mixed = (numbers ^ np.uint64(0x9E3779B97F4A7C15)) * np.uint64(0xBF58476D1CE4E5B9)
