@@ -44,9 +44,13 @@ PAIRS = (
     ("several and joint", "several separate"),
     ("several joint", "joint"),
     ("separate and several joint", "averaged"),
+    ("separate and mean joint", "averaged"),
     ("fine-tuned", "separate"),
+    ("fine-tuned", "averaged"),
     ("fine-tuned and separate", "averaged"),
     ("fine-tuned, separate and joint", "averaged"),
+    ("fine-tuned, separate and joint", "fine-tuned and separate"),
+    ("fine-tuned, separate and several joint", "fine-tuned, separate and joint"),
 )
 
 Scores = dict[str, np.ndarray]
@@ -70,10 +74,13 @@ def means_of(
     if len(joint) > 1:
         groups["several joint"] = joint
         groups["separate and several joint"] = one + joint
+        groups["separate and mean joint"] = [*one, np.mean(joint, axis=0)]
     if tuned:
         groups["fine-tuned"] = tuned
         groups["fine-tuned and separate"] = tuned + one
         groups["fine-tuned, separate and joint"] = tuned + one + of_joint
+        if len(joint) > 1:
+            groups["fine-tuned, separate and several joint"] = tuned + one + joint
     return {name: np.mean(scores, axis=0) for name, scores in groups.items()}
 
 
