@@ -42,7 +42,7 @@ def fit(
 
     Training stops when the AUROC on the validation split no longer rises, or with very
     few validation sites when their loss no longer falls; the model of the best epoch is
-    kept. The test split is never read.
+    kept. The test split is never read. `fit_joint` trains one network for several RBPs.
 
     Args:
       data: A dataset, or the directory of one.
