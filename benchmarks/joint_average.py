@@ -47,6 +47,8 @@ PAIRS = (
     ("separate and mean joint", "averaged"),
     ("fine-tuned", "separate"),
     ("fine-tuned", "averaged"),
+    ("fine-tuned and separate", "separate"),
+    ("fine-tuned and separate", "several separate"),
     ("fine-tuned and separate", "averaged"),
     ("fine-tuned, separate and joint", "averaged"),
     ("fine-tuned, separate and joint", "fine-tuned and separate"),
