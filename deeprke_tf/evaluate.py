@@ -42,7 +42,8 @@ class EvaluateFlags:
     """Directory for metrics.json, predictions.tsv (every site, its label and its
     probabilities) and figures. If not given: the run directory for the test split of
     the data that the run was trained on, and for all other sites evaluated/DATA-SPLIT
-    in it; for a model given by its name evaluated/MODEL-DATA-SPLIT here."""
+    in it; for a model given by its name evaluated/MODEL-DATA-SPLIT here. Of several
+    datasets, the names are without DATA."""
     n_bootstrap: int = 1000
     """Resamples for the intervals."""
     batch_size: int = 512

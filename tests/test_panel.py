@@ -31,6 +31,17 @@ def test_a_panel_has_the_probabilities_of_predict(joint_run, sites, tmp_path, ca
     assert list(found.table.rbp) == list(predicted.rbp)
 
 
+def test_sites_of_other_lengths_than_the_training_sites_are_noted(
+    joint_run, tmp_path, caplog
+):
+    longest = load_run(joint_run).longest_site
+    others = ["ACGU" * longest, "ACGU"]
+    with caplog.at_level("INFO"):
+        load_run(joint_run).panel(others, out=tmp_path / "out")
+    assert "1 sites are longer than those that the model was trained on" in caplog.text
+    assert "1 sites are much shorter" in caplog.text
+
+
 def test_a_panel_of_a_model_given_by_its_name(joint_run, tmp_path, monkeypatch):
     monkeypatch.setenv("DEEPRKE_MODELS", str(tmp_path / "models"))
     packing.add(joint_run, "two")

@@ -97,7 +97,7 @@ class Dataset:
             raise UserError(
                 f"{self.directory} holds no structures, and the model reads them; run "
                 "`deeprke preprocess` again without --no-structure, or use a model "
-                "without structure."
+                "without structure, such as preset deeprke-no-structure."
             )
 
     def require_encoding(self, expected: Encoding, views: Sequence[str]) -> None:

@@ -1,7 +1,7 @@
 """The files of a panel.
 
 panel.tsv        a row for each site and RBP: `name`, `rbp`, `probability`,
-                 `calibrated_probability`, `p_value`, `q_value`, `bound` (1 where the
+                 `calibrated_probability`, `p_value`, `q_value`, `called` (1 where the
                  q-value is at most the target FDR), and, where sites have them,
                  coordinates and gene; or, if asked for, a row for each site with the
                  calibrated probability of each RBP, and its q-value as `RBP q_value`
@@ -34,7 +34,7 @@ PANEL = directories.Kind(
 )
 COLUMNS = (
     *("name", "rbp", "probability", "calibrated_probability", "p_value", "q_value"),
-    "bound",
+    "called",
 )
 SKIPPED_COLUMNS = ("of", "row", "name", "reason", "detail")
 

@@ -29,7 +29,7 @@ from deeprke_tf.panels.settings import NONE, SHUFFLED, PanelSettings
 from deeprke_tf.panels.store import ScoreStore
 from deeprke_tf.rna.folding import FoldingPool
 from deeprke_tf.runs.onnx_scorer import are_few
-from deeprke_tf.runs.predictions import sites_of
+from deeprke_tf.runs.predictions import Lengths, sites_of
 from deeprke_tf.system import directories
 from deeprke_tf.system.files import write_json, written_aside
 from deeprke_tf.system.processes import command_line
@@ -132,6 +132,7 @@ def _score(
 ) -> _Scored:
     """Scores sites and background; lists what is skipped."""
     scored = _Scored(outputs)
+    lengths = Lengths(scorer.longest_site)
 
     def usable(of: str, sites: Any) -> Iterator[ScoredSites]:
         for some in scorer.score(sites, progress, of):
@@ -141,6 +142,10 @@ def _score(
 
     with SkippedWriter(partial) as skipped:
         for some in usable("sites", stream):
+            for site in some.sites:
+                lengths.counted(site)
+            for left_out in some.skipped:
+                lengths.counted(left_out)
             store.add(some.sites, some.probabilities, some.calibrated)
             # As they are stored: a site at a threshold is then on one side of it.
             probabilities = some.probabilities.astype(np.float32)
@@ -157,6 +162,8 @@ def _score(
             _require_some(
                 "`background` site", scored.background, scored.skipped["background"]
             )
+    for note in lengths.notes():
+        logger.info("note: %s", note)
     return scored
 
 
@@ -186,7 +193,9 @@ def _write(
     if not n_called.any():
         logger.info(
             "note: nothing is called at an FDR of %g; the lowest q-value is %.2g, and "
-            "the fewest background sites that p-values are made of are %d",
+            "the fewest background sites that p-values are made of are %d. Calls are "
+            "hard where few of all pairs of sites and RBPs are bound: a higher `fdr` "
+            "makes more of them, and enrichment compares the sites as a whole",
             *(settings.fdr, min(of_rbp[0] for of_rbp in q_values)),
             min(len(output.background) for output in outputs),
         )

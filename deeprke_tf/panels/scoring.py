@@ -67,6 +67,11 @@ class PanelScorer:
         """Shortest site that can be scored, in nucleotides."""
         return self._model.encoding.k
 
+    @property
+    def longest_site(self) -> int | None:
+        """Longest site of the training, in nucleotides."""
+        return self._model.longest_site
+
     def score(
         self, stream: Iterable[Site | SkippedSite], progress: Progress, what: str
     ) -> Iterator[ScoredSites]:

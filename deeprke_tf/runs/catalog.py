@@ -188,10 +188,10 @@ def digests_of(directory: Path) -> dict[str, str]:
 
 
 def verify(entry: Entry) -> None:
-    """Checks the files of a model against its digests, where it has any.
+    """Checks the files of a model against its digests.
 
     Raises:
-      UserError: A file is missing or has changed.
+      UserError: A file is missing, has changed, or has no digest.
     """
     fault = damage_of(entry.directory)
     if fault:
@@ -204,11 +204,15 @@ def verify(entry: Entry) -> None:
 
 
 def damage_of(directory: Path) -> str:
-    """Returns what is wrong with the files that `SHA256SUMS` names; empty: nothing."""
-    if not (directory / DIGESTS).exists():
-        return ""
+    """Returns what is wrong with the files of a model; empty: nothing.
+
+    Each has a digest in `SHA256SUMS`; hidden ones, of file managers, need none.
+    """
+    if not (directory / DIGESTS).is_file():
+        return f"{DIGESTS} is missing"
     root = directory.resolve()
-    for name, digest in digests_of(directory).items():
+    digests = digests_of(directory)
+    for name, digest in digests.items():
         path = directory / name
         if not name or not path.resolve().is_relative_to(root):
             return f"{DIGESTS} cannot be read"
@@ -216,6 +220,10 @@ def damage_of(directory: Path) -> str:
             return f"{name} is missing"
         if files.sha256(path) != digest:
             return f"{name} is not the file that was added"
+    for path in sorted(directory.rglob("*")):
+        name = path.relative_to(directory).as_posix()
+        if path.is_file() and name not in {*digests, DIGESTS} and path.name[0] != ".":
+            return f"{name} has no digest in {DIGESTS}"
     return ""
 
 

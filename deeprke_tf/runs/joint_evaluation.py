@@ -79,19 +79,24 @@ class JointEvaluation:
         """The default directory of its files, which replaces no other evaluation.
 
         It is `rbps` in the joint run for the test splits of the data that it was
-        trained on, and `evaluated/SPLIT` in it for all other sites.
+        trained on, and `evaluated/SPLIT` in it for all other sites, or of one dataset
+        `evaluated/DATA-SPLIT`. Models of the catalog, and runs that cannot be written
+        to, have `evaluated/MODEL-SPLIT` or `evaluated/MODEL-DATA-SPLIT` in the working
+        directory.
         """
         directory = self.run.directories[0]
+        data = [of.data.directory.resolve().name for of in self.evaluations.values()]
+        evaluated = "-".join([*(data if len(data) == 1 else []), self.split])
         name = catalog.name_in_catalog(directory)
         if name or not os.access(directory, os.W_OK):
-            return Path("evaluated") / f"{name or directory.name}-{self.split}"
+            return Path("evaluated") / f"{name or directory.name}-{evaluated}"
         are_own = all(
             of_rbp.run.manifest["data"]["dataset_sha256"] == of_rbp.data.sha256
             for of_rbp in self.evaluations.values()
         )
         if self.split == "test" and are_own and len(self.run.directories) == 1:
             return directory / layout.RBPS
-        return directory / "evaluated" / self.split
+        return directory / "evaluated" / evaluated
 
     def write(self, out: str | Path) -> list[Path]:
         """Writes the table, and a directory for each RBP as `Evaluation.write` does.

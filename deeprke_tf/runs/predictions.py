@@ -112,7 +112,7 @@ def predict(
     """
     if predictor.note:
         logger.info("note: %s", predictor.note)
-    lengths = _Lengths(predictor.longest_site)
+    lengths = Lengths(predictor.longest_site)
     with contextlib.ExitStack() as closing:
         pool = None
         if predictor.fold is not None:
@@ -131,7 +131,7 @@ def predict(
 
 
 @dataclasses.dataclass
-class _Lengths:
+class Lengths:
     """Counts sites of other lengths than the training sites."""
 
     longest_site: int | None
@@ -142,6 +142,7 @@ class _Lengths:
     n_too_long: int = 0
 
     def counted(self, site: Site | SkippedSite) -> Site | SkippedSite:
+        """Counts a site, and returns it."""
         if isinstance(site, SkippedSite):
             self.n_skipped += 1
             self.n_too_long += site.reason == Reason.TOO_LONG
@@ -153,6 +154,7 @@ class _Lengths:
         return site
 
     def notes(self) -> Iterator[str]:
+        """Yields what is to be told of the sites that were counted."""
         if self.n_skipped and not self.n_scored:
             yield (
                 f"no site has a probability: all {self.n_skipped} were skipped; the "

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from deeprke_tf import __version__
-from deeprke_tf.config import ModelConfig, RunConfig
+from deeprke_tf.config import RunConfig
 from deeprke_tf.data import batches
 from deeprke_tf.data.description import Dataset
 from deeprke_tf.evaluation import calibration_fit, figures, metrics
@@ -161,7 +161,7 @@ def measure_rows(measured: dict[str, Any]) -> list[list[str]]:
 def chance_warning(
     auroc_ci: Sequence[float] | None,
     history: Sequence[Mapping[str, float]],
-    model_config: ModelConfig,
+    run_config: RunConfig,
 ) -> str:
     """Warns of a network that stayed at chance level, or fell back to it.
 
@@ -169,7 +169,7 @@ def chance_warning(
       auroc_ci: Confidence interval of the validation AUROC of the best epoch; None if
         there are too few sites.
       history: Rows of the epochs, with `val_auroc`.
-      model_config: Shape of the network.
+      run_config: All settings.
 
     Returns:
       What happened and what to do; empty if the network learned.
@@ -185,7 +185,9 @@ def chance_warning(
     else:
         return ""
     advice = "give more sites, or more epochs (`min_epochs`)"
-    if not model_config.batch_norm:
+    # A network that starts from another one has its layers.
+    is_new = run_config.train.frozen_epochs == 0 and run_config.train.body_rate == 1
+    if is_new and not run_config.model.batch_norm:
         advice = f"try `batch_norm=True`; if that does not help, {advice}"
     return f"{found}: {advice}."
 
@@ -207,5 +209,5 @@ def network_alone_warning(
     labels, probabilities = score_validation(alone, info, run_config)
     measured = metrics.evaluate_probabilities(labels, probabilities, threshold=0.5)
     rows = [{"val_auroc": measured["auroc"]}]
-    warning = chance_warning(measured["auroc_ci"], rows, run_config.model)
+    warning = chance_warning(measured["auroc_ci"], rows, run_config)
     return warning and f"without its k-mer counts, {warning}"

@@ -138,7 +138,7 @@ def _warn(
         warning = report.network_alone_warning(model, info, run_config)
     else:
         interval = measured["auroc_ci"]
-        warning = report.chance_warning(interval, state.history, run_config.model)
+        warning = report.chance_warning(interval, state.history, run_config)
     for text in filter(None, (measured.get("note"), warning)):
         _logger.warning("%s", text)
 

@@ -42,7 +42,7 @@ def fasta(path, sequences):
 def test_sites_with_a_motif_are_called_for_its_rbp_alone(model, tmp_path):
     sequences = sites_of("QKI", 20) + sites_of("", 20, seed=2)
     found = run_panel(model, sequences, tmp_path / "out")
-    called = found.table[found.table.bound == 1]
+    called = found.table[found.table.called == 1]
     assert set(called.rbp) == {"QKI"} and len(called) == 20
     assert set(called.name) == {f"site{i}" for i in range(1, 21)}
     assert found.contents["counts"]["called"] == 20

@@ -75,7 +75,9 @@ def test_a_model_of_one_rbp_has_no_others(tmp_path):
     assert "give 'QKI-K562' without '/QKI'" in refused("QKI-K562/QKI")
 
 
-@pytest.mark.parametrize("harm", ["change", "remove", "climb"])
+@pytest.mark.parametrize(
+    "harm", ["change", "remove", "add", "climb", "empty list", "no list"]
+)
 def test_a_file_that_is_not_the_one_that_was_packaged_is_refused(harm, rbp31):
     if harm == "change":
         (rbp31 / "model.keras").write_bytes(b"other weights")
@@ -83,10 +85,24 @@ def test_a_file_that_is_not_the_one_that_was_packaged_is_refused(harm, rbp31):
     elif harm == "remove":
         (rbp31 / "model.keras").unlink()
         told = "The model rbp31 is damaged: model.keras is missing"
+    elif harm == "add":
+        (rbp31 / "other.keras").touch()
+        told = "other.keras has no digest in SHA256SUMS"
+    elif harm == "empty list":
+        (rbp31 / "SHA256SUMS").write_text("")
+        told = "has no digest in SHA256SUMS"
+    elif harm == "no list":
+        (rbp31 / "SHA256SUMS").unlink()
+        told = "SHA256SUMS is missing; install deeprke_tf again"
     else:
         (rbp31 / "SHA256SUMS").write_text("0  ../../etc/passwd\n")
         told = "SHA256SUMS cannot be read"
     assert told in refused("rbp31/QKI")
+
+
+def test_a_file_of_a_file_manager_is_no_damage(rbp31):
+    (rbp31 / ".DS_Store").touch()
+    assert catalog.resolve("rbp31") == rbp31
 
 
 def test_digests_are_in_the_format_of_sha256sum(rbp31):

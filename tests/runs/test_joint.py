@@ -109,6 +109,8 @@ def test_each_rbp_is_measured_on_its_dataset(loaded, joint_data):
     evaluated = loaded.evaluate([joint_data / "B", joint_data / "A"], n_bootstrap=20)
     assert list(evaluated.table["rbp"]) == ["A", "B"]
     alone = loaded["B"].evaluate(joint_data / "B", n_bootstrap=20)
+    part = loaded.evaluate([joint_data / "B"], "validation", n_bootstrap=20)
+    assert part.usual_place == loaded.directories[0] / "evaluated/B-validation"
     assert evaluated.evaluations["B"].auroc == alone.auroc
     assert evaluated.mean_auroc == pytest.approx(evaluated.table["auroc"].mean())
 

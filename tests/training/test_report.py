@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from deeprke_tf.config import ModelConfig, RunConfig
+from deeprke_tf.config import ModelConfig, RunConfig, TrainConfig
 from deeprke_tf.data import batches as dataset
 from deeprke_tf.networks import counted_kmers
 from deeprke_tf.runs import scorer
@@ -28,7 +28,7 @@ def test_a_network_at_chance_level_gives_a_warning_and_advice(
     auroc_ci, last, found, batch_norm
 ):
     history = [{"val_auroc": 0.65}, {"val_auroc": last}]
-    config = ModelConfig(batch_norm=batch_norm)
+    config = RunConfig(ModelConfig(batch_norm=batch_norm))
     warning = report.chance_warning(auroc_ci, history, config)
     assert found in warning and "more sites" in warning
     assert ("`batch_norm=True`" in warning) != batch_norm
@@ -37,7 +37,13 @@ def test_a_network_at_chance_level_gives_a_warning_and_advice(
 @pytest.mark.parametrize("auroc_ci", [(0.59, 0.7), None])
 def test_a_network_that_learned_gives_no_warning(auroc_ci):
     history = [{"val_auroc": 0.5}, {"val_auroc": 0.63}]
-    assert report.chance_warning(auroc_ci, history, ModelConfig()) == ""
+    assert report.chance_warning(auroc_ci, history, RunConfig()) == ""
+
+
+def test_a_network_that_starts_from_another_one_is_not_advised_to_change_its_layers():
+    config = RunConfig(train=TrainConfig(frozen_epochs=2, body_rate=0.1))
+    warning = report.chance_warning((0.45, 0.55), [{"val_auroc": 0.5}], config)
+    assert "more sites" in warning and "batch_norm" not in warning
 
 
 def test_kmer_counts_do_not_hide_a_network_at_chance_level(tmp_path):
