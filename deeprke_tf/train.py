@@ -20,13 +20,15 @@ from deeprke_tf.config import (
     VectorConfig,
 )
 from deeprke_tf.data import description
-from deeprke_tf.data.encoding import Encoding
 from deeprke_tf.errors import UserError
 from deeprke_tf.system import shards, tables
 from deeprke_tf.system.progress import progress_bar
-from deeprke_tf.training.settings import SAMPLE, defaults_of
-
-_FEW_SITES = 3_000
+from deeprke_tf.training.settings import (
+    FOR_FEW_SITES,
+    SAMPLE,
+    are_few,
+    defaults_for_data,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +58,8 @@ class TrainFlags:
     preset: str = presets.DEFAULT
     """Settings to start from: deeprke, deeprke-no-structure, paper, no-structure,
     one-hot, cnn-only, deepbind, ideepv, ideeps. On RBP-31 deeprke-no-structure is as
-    good as deeprke, and needs no folding."""
+    good as deeprke, and needs no folding. For a dataset without structure it is the
+    default, and with fewer than 3,000 training sites --init-from rbp31 --ensemble 2."""
     config: Path | None = None
     """File of settings such as a run's config.json, in place of a preset."""
     vectors_from: Path | None = None
@@ -121,6 +124,8 @@ def train(flags: TrainFlags) -> None:
     if flags.shard:
         raise UserError(f"`shard` is for several datasets; `data` names one, {data}.")
     out = flags.out or Path("runs") / f"{data.resolve().name}-{flags.settings_name}"
+    if flags.init_from == FOR_FEW_SITES:
+        print(_note_on_seen_sites(flags.ensemble))
     api.fit(
         data,
         out,
@@ -136,18 +141,29 @@ def train(flags: TrainFlags) -> None:
         print(_note_on_few_sites(data, out), end="")
 
 
+def _note_on_seen_sites(n_networks: int) -> str:
+    """Returns what to mind of a training from the packaged model."""
+    which = "every second network starts" if n_networks > 1 else "the network starts"
+    return (
+        f"note: {which} from {FOR_FEW_SITES}, which has seen some sites of most human "
+        "CLIP data: AUROC on yours may be too good (docs/few-sites.md); --preset "
+        "deeprke-no-structure trains from scratch"
+    )
+
+
 def _note_on_few_sites(data: Path, out: Path) -> str:
     """Returns what else to train on few sites; empty for many."""
     info = description.read(data)
-    n_sites = info.split("train").n_sites
-    if n_sites >= _FEW_SITES or info.encoding.k != Encoding().k:
+    if not are_few(info):
         return ""
-    given, other = map(shlex.quote, map(str, (data, f"{out}-with-rbp31")))
+    n_sites = info.split("train").n_sites
+    given, other = map(shlex.quote, map(str, (data, f"{out}-with-{FOR_FEW_SITES}")))
     return (
         f"note: {n_sites:,} training sites are few. The mean of two networks, one of "
         "which starts from the packaged one, is likely to be better "
         "(docs/few-sites.md):\n"
-        f"  deeprke train --data {given} --init-from rbp31 --ensemble 2 --out {other}\n"
+        f"  deeprke train --data {given} --init-from {FOR_FEW_SITES} --ensemble 2 "
+        f"--out {other}\n"
     )
 
 
@@ -222,7 +238,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         TrainFlags,
         train,
         argv,
-        default=lambda argv: TrainFlags(**defaults_of(argv)),
+        default=lambda argv: TrainFlags(**defaults_for_data(argv)),
         uses_tensorflow=True,
     )
 

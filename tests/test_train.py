@@ -6,7 +6,7 @@ import pytest
 
 from deeprke_tf import api, presets, train
 from deeprke_tf.config import RunConfig
-from deeprke_tf.training import epochs
+from deeprke_tf.training import epochs, settings
 from tests.support.small_runs import ONE_EPOCH, QUICK
 
 pytest_plugins = ["tests.support.run_fixtures"]
@@ -73,8 +73,64 @@ def test_few_sites_get_a_note_with_a_command_that_works(
     name, command, *more = shlex.split(second)
     assert (name, command) == ("deeprke", "train")
     assert train.main(more) == 0
-    assert not capsys.readouterr().out  # once is enough
+    assert "are few" not in capsys.readouterr().out  # once is enough
     assert asked == [(data, tmp_path / out) for out in ("my run", "my run-with-rbp31")]
+
+
+@pytest.fixture
+def sequence_data(joint_data):
+    """A dataset of few sites without structure."""
+    return joint_data / "A"
+
+
+@pytest.fixture
+def asked_of(sequence_data, monkeypatch):
+    """Returns the flags that `train` gets for a dataset without structure."""
+    asked = []
+    monkeypatch.setattr(train, "train", asked.append)
+
+    def flags_of(*more):
+        assert train.main(["--data", str(sequence_data), *more]) == 0
+        return asked[-1]
+
+    return flags_of
+
+
+def test_few_sites_without_structure_get_two_networks_one_of_them_from_rbp31(asked_of):
+    flags = asked_of()
+    assert (str(flags.init_from), flags.ensemble) == ("rbp31", 2)
+    assert flags.model.dense_units == 128  # as rbp31 has
+    assert flags.train.body_rate == 0.1
+    assert flags.settings_name == "deeprke-no-structure-ensemble"
+    assert asked_of("--epochs", "3").train.epochs == 3
+
+
+@pytest.mark.parametrize("more", [("--filters", "8"), ("--ensemble", "3")])
+def test_a_network_that_the_flags_choose_starts_from_scratch(more, asked_of):
+    flags = asked_of(*more)
+    assert flags.init_from is None and not flags.model.structure
+    assert flags.model.dense_units == 32
+
+
+def test_many_sites_without_structure_get_a_preset_that_reads_none(
+    asked_of, monkeypatch
+):
+    monkeypatch.setattr(settings, "_FEW_SITES", 10)
+    assert asked_of().run_config == presets.preset("deeprke-no-structure")
+    assert asked_of().init_from is None
+
+
+def test_a_preset_that_is_given_is_taken(asked_of):
+    assert asked_of("--preset", "deeprke").run_config == presets.preset("deeprke")
+
+
+def test_what_the_packaged_network_has_seen_is_told(
+    sequence_data, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(api, "fit", lambda *_given, **_more: None)
+    flags = ["--data", str(sequence_data), "--out", str(tmp_path)]
+    assert train.main(flags) == 0
+    assert "which has seen some sites" in capsys.readouterr().out
 
 
 def test_flags_override_a_config_file(run, monkeypatch):

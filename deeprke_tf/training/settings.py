@@ -9,12 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from deeprke_tf import config, presets
-from deeprke_tf.config import RunConfig
+from deeprke_tf.config import ModelConfig, RunConfig, VectorConfig
+from deeprke_tf.data import description
+from deeprke_tf.data.description import Dataset
+from deeprke_tf.data.encoding import Encoding
 from deeprke_tf.errors import UserError
 from deeprke_tf.runs import catalog, layout
 
 # The dataset that comes with the package, to try it with.
 SAMPLE = Path("tfrecords/sample")
+
+# What a training on few sites starts from; with more it gains nothing
+# (docs/few-sites.md).
+FOR_FEW_SITES = Path("rbp31")
+_FEW_SITES = 3_000
 
 
 def run_config(
@@ -101,6 +109,45 @@ def defaults_of(argv: Sequence[str]) -> dict[str, Any]:
     settings = run_config(given.preset, base, single)
     preset = given.preset or presets.DEFAULT
     return {"preset": preset, "config": given.config, **vars(settings)}
+
+
+def are_few(info: Dataset) -> bool:
+    """Tells whether training sites are so few that another network helps."""
+    n_sites = info.split("train").n_sites
+    return n_sites < _FEW_SITES and info.encoding.k == Encoding().k
+
+
+def defaults_for_data(argv: Sequence[str]) -> dict[str, Any]:
+    """Returns the defaults of the flags of `train`, by name, that suit its dataset.
+
+    A dataset without structure gets a preset that reads none; with few sites, two
+    networks, one from scratch and one from the packaged model. Where the arguments
+    choose the network themselves, and with structure, these are those of `defaults_of`.
+
+    Raises:
+      UserError: As for `defaults_of`.
+    """
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--data", type=Path, nargs="*", default=[])
+    data = first.parse_known_args(argv)[0].data
+    given = {text.partition("=")[0].lstrip("-").replace("_", "-") for text in argv}
+    if len(data) != 1 or given & {"preset", "config", "init-from", "joint"}:
+        return defaults_of(argv)
+    try:
+        info = description.read(data[0])
+    except UserError:
+        return defaults_of(argv)  # told where it is read to train on it
+    if info.has_structure:
+        return defaults_of(argv)
+    preset = "deeprke-no-structure"
+    shape = {f.name.replace("_", "-") for f in dataclasses.fields(ModelConfig)}
+    shape |= {f"no-{name}" for name in shape}
+    shape |= {f.name.replace("_", "-") for f in dataclasses.fields(VectorConfig)}
+    if not are_few(info) or given & {"ensemble", "vectors-from", *shape}:
+        return defaults_of([*argv, "--preset", preset])
+    from_packaged = defaults_of([*argv, "--init-from", str(FOR_FEW_SITES)])
+    added = {"preset": preset, "init_from": FOR_FEW_SITES, "ensemble": 2}
+    return from_packaged | added
 
 
 def _as_json(value: Any) -> Any:
