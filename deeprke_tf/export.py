@@ -48,22 +48,24 @@ class ExportFlags:
     """A SavedModel for TensorFlow, or a file for onnxruntime and other runtimes."""
     rbp: str | None = None
     """Of a joint run: the one RBP to export; by default all."""
-    license: str = "not stated"
-    """License of the model, for its card or metadata, such as CC-BY-4.0."""
+    license: str | None = None
+    """License of the model, for its card or metadata, such as CC-BY-4.0; by default the
+    one that card.json of the model states."""
 
 
 def export(flags: ExportFlags) -> None:
     """Writes the next version of a served model and prints what was written."""
     run = api.load_run(flags.model, rbp=flags.rbp)
+    license_name = flags.license or run.license
     if flags.format == "onnx":
         from deeprke_tf.serving.onnx_export import export_onnx
 
-        export_onnx(run, flags.out, flags.license)
+        export_onnx(run, flags.out, license_name)
         print(f"wrote {flags.out}")
         return
     from deeprke_tf.serving.export import export_run
 
-    path, configs = export_run(run, flags.out, flags.license)
+    path, configs = export_run(run, flags.out, license_name)
     for written in [*configs, path]:
         print(f"wrote {written}")
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from deeprke_tf import cli
-from deeprke_tf.runs import catalog
+from deeprke_tf.runs import cards, catalog
 
 BINS = [{"mean_probability": 0.3, "fraction_bound": 0.25, "n_sites": 1200}]
 MEASURES = {
@@ -75,6 +75,18 @@ def test_texts_of_the_card_replace_those_of_the_manifest(capsys):
     card = printed(capsys, "show", "rbp31")
     assert "License of the data: CC0" in card and "31 RBPs." in card
     assert "- Not for plants." in card and "clinical" not in card
+
+
+def test_the_license_of_an_export_is_that_of_the_card():
+    directory = catalog.PACKAGED / "rbp31"
+    assert cards.license_of(directory) == "not stated"
+    (directory / "card.json").write_text('{"license": "CC-BY-4.0"}')
+    assert cards.license_of(directory) == "CC-BY-4.0"
+    of_rbp = directory / "rbps/QKI/manifest.json"
+    facts = json.loads(of_rbp.read_text())
+    facts["network"] = {"file": "../../model.keras", "output": 0}
+    of_rbp.write_text(json.dumps(facts))
+    assert cards.license_of(of_rbp.parent) == "CC-BY-4.0"
 
 
 def test_the_card_of_a_damaged_model_says_so(capsys):

@@ -107,7 +107,7 @@ def card_of(entry: Entry) -> Card:
     """
     manifest = layout.read_manifest(entry.directory)
     try:
-        written = _read_written(entry.directory)
+        written = read_written(entry.directory)
         return Card(
             entry,
             sum(p.stat().st_size for p in entry.directory.rglob("*") if p.is_file()),
@@ -121,9 +121,40 @@ def card_of(entry: Entry) -> Card:
         ) from error
 
 
-def _read_written(directory: Path) -> dict[str, Any]:
+def read_written(directory: Path) -> dict[str, Any]:
+    """Reads `card.json` of a model; empty: there is none.
+
+    Raises:
+      UserError: It is not one.
+    """
     path = directory / CARD
-    return dict(files.read_json(path)) if path.exists() else {}
+    written = files.read_json(path) if path.exists() else {}
+    known = {*TEXTS, "about", "not_for"}
+    if not isinstance(written, dict) or written.keys() - known:
+        raise UserError(
+            f"{path} must be a JSON object with some of the keys {', '.join(known)}."
+        )
+    for key, value in written.items():
+        is_list = isinstance(value, list) and all(isinstance(v, str) for v in value)
+        if not (is_list if key == "not_for" else isinstance(value, str)):
+            expected = "a list of sentences" if key == "not_for" else "text"
+            raise UserError(f"{path}: `{key}` must be {expected}; got {value!r}.")
+    return written
+
+
+def license_of(run: Path) -> str:
+    """Returns the license that `card.json` of a run states, or "not stated".
+
+    The card of an RBP of a joint run is that of the joint run.
+
+    Raises:
+      UserError: The card or the manifest cannot be read.
+    """
+    manifest = layout.read_manifest(run)
+    with layout.damage_told(run):
+        if "network" in manifest:
+            run = (run / manifest["network"]["file"]).resolve().parent
+    return str(read_written(run).get("license", "not stated"))
 
 
 def _texts(

@@ -46,11 +46,12 @@ def add(run: Path, name: str) -> Entry:
       name: The name of the model.
 
     Raises:
-      UserError: It is no finished run, a file of it is missing or damaged, or the name
-        is taken or cannot be one.
+      UserError: It is no finished run, a file of it is missing or damaged, its
+        `card.json` is none, or the name is taken or cannot be one.
     """
     _require_free(name)
     paths = sorted(set(files_of(run)))
+    cards.read_written(run)
     entry = Entry(name, catalog.user_directory() / name, "user")
     with directories.directory_aside(entry.directory, False, _KIND) as aside:
         for path in paths:

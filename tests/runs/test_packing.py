@@ -114,6 +114,22 @@ def test_a_run_with_an_edited_manifest_is_refused(text, run):
         packing.add(run, "MYRBP")
 
 
+@pytest.mark.parametrize(
+    ("card", "told"),
+    [
+        ("no JSON", "card.json"),
+        ('["a list"]', "must be a JSON object with some of the keys"),
+        ('{"licence": "MIT"}', "must be a JSON object with some of the keys"),
+        ('{"not_for": "plants"}', "`not_for` must be a list of sentences"),
+        ('{"license": 4}', "`license` must be text; got 4"),
+    ],
+)
+def test_a_run_with_a_card_that_is_none_is_refused(card, told, run):
+    (run / "card.json").write_text(card)
+    with pytest.raises(UserError, match=told):
+        packing.add(run, "MYRBP")
+
+
 def test_a_name_is_given_once(run, tmp_path):
     packing.add(run, "MYRBP")
     with pytest.raises(UserError, match="There is a model MYRBP already"):
