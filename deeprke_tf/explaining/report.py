@@ -93,6 +93,7 @@ def contents_of(sources: Sources) -> dict[str, Any]:
         threshold = measured.measures["threshold"]
         contents |= {
             "measured": measured,
+            "init_from": manifest.get("init_from", ""),
             "verdict": list(in_words.quality(measured.measures)),
             "measures": report_quality.measure_table(measured),
             "confusion": measured.measures["confusion"],

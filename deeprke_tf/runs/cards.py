@@ -194,7 +194,19 @@ def _limits(manifest: dict[str, Any]) -> list[str]:
         train["longest_site"] = manifest.get("longest_site")
     counts = ("n_sites", "n_positive", "longest_site")
     known = all(train.get(name) is not None for name in counts)
-    return [limit.format(**train) for limit in (LIMITS if known else _LIMITS_OF_ANY)]
+    limits = [limit.format(**train) for limit in (LIMITS if known else _LIMITS_OF_ANY)]
+    return limits + limits_of_source(manifest)
+
+
+def limits_of_source(manifest: dict[str, Any]) -> list[str]:
+    """Returns what limits the measures of a network that starts from another one."""
+    if "init_from" not in manifest:
+        return []
+    source = manifest["init_from"]
+    return [
+        f"Training started from the network of {source}: measures are too good on "
+        f"sites that {source} was trained on."
+    ]
 
 
 def _outputs(entry: Entry, manifest: dict[str, Any]) -> Iterator[Output]:

@@ -11,7 +11,7 @@ from typing import Any
 from deeprke_tf.evaluation.calling import as_text
 from deeprke_tf.evaluation.metrics import MEASURES
 from deeprke_tf.runs import layout
-from deeprke_tf.runs.cards import LIMITS
+from deeprke_tf.runs.cards import LIMITS, limits_of_source
 from deeprke_tf.runs.joint import JointRun
 from deeprke_tf.runs.run import Run
 from deeprke_tf.system import files
@@ -161,7 +161,8 @@ def model_card(run: Run, name: str, license_name: str) -> dict[str, Any]:
         **({"members": manifest["members"]} if run.members else {}),
         "protocol": _protocol(run),
         "metrics": _metrics(run.directory),
-        "limits": [limit.format(**train_split) for limit in limits],
+        "limits": [limit.format(**train_split) for limit in limits]
+        + limits_of_source(manifest),
         "versions": {"deeprke_tf": manifest["deeprke_tf"], **manifest["versions"]},
     }
 

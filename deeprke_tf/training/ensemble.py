@@ -239,8 +239,11 @@ def facts_of_members(
             **{key: found[key] for key in ("seed", "best_epoch", "n_epochs")},
             "validation_auroc": auroc,
             "model_sha256": found["model_sha256"],
+            **({"init_from": found["init_from"]} if "init_from" in found else {}),
         }
         for (path, found), auroc in zip(manifests.items(), aurocs, strict=True)
     ]
     digests = [found["model_sha256"] for found in manifests.values()]
-    return {"members": members, "model_sha256": combined_sha256(digests)}
+    own = {"members": members, "model_sha256": combined_sha256(digests)}
+    sources = [member["init_from"] for member in members if "init_from" in member]
+    return own | ({"init_from": sources[0]} if sources else {})

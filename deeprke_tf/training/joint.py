@@ -139,6 +139,8 @@ def checked(
             )
         directories[name] = directory
     rbps = read_replicates(replicates) if replicates else {}
+    if unknown := sorted(rbps.keys() - directories.keys()):
+        _logger.warning("`replicates` names no dataset of `data`: %s", unknown)
     away = held_out(list(directories), joint.hold_out, rbps)
     if len(directories) - len(away) < 2:
         which = f", and {len(away)} of them are held out" if away else ""

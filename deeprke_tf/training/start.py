@@ -86,7 +86,7 @@ def prepare(
         with resuming(out):
             other = differences(out, run_config, info, vectors_from, len(members))
         if other:
-            raise UserError(_unlike(out, other, info.directory, len(members)))
+            raise UserError(_unlike(out, other, info, len(members)))
         return
     (out / layout.STATE).mkdir(parents=True, exist_ok=True)
     started = {
@@ -182,11 +182,12 @@ def require_same(
         )
 
 
-def _unlike(out: Path, other: Sequence[str], data: Path, n_members: int) -> str:
+def _unlike(out: Path, other: Sequence[str], data: Dataset, n_members: int) -> str:
     """Returns how an unfinished run differs, and what to do."""
     advice = "name another `out`, or give `overwrite=True`"
     if other == ["settings"]:
-        given = f"`data={data}` `out={out}` `config={out / layout.CONFIG}`"
+        given = f"`data={data.directory}` `out={out}` `config={out / layout.CONFIG}`"
+        given += "" if data.splits else " `joint=True`"  # see `training.joint.as_one`
         given += f" `ensemble={n_members}`" if n_members else ""
         advice += f"; {given} resumes it with its own settings"
     return f"{out} is an unfinished run of other {other[0]}; {advice}."

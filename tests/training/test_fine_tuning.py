@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 import deeprke_tf as dk
-from deeprke_tf import train
+from deeprke_tf import report, train
 from deeprke_tf.errors import UserError
 from deeprke_tf.runs import layout
 from deeprke_tf.runs.run import Run
+from deeprke_tf.serving.model_card import model_card
 from deeprke_tf.training import fine_tuning
 from deeprke_tf.training.checkpoint import TrainingState
 from deeprke_tf.training.fine_tuning import FineTuningAdam
@@ -125,6 +126,10 @@ def test_every_second_member_of_an_ensemble_starts_from_the_run(
     assert np.array_equal(vectors[1], vectors[2])
     assert not np.array_equal(vectors[0], vectors[2])
     assert "seed-2, finished before" in capsys.readouterr().out
+    said = f"Training started from the network of {joint_run.name}"
+    assert report.main(["--model", str(out), "--out", str(tmp_path / "r.html")]) == 0
+    assert said in (tmp_path / "r.html").read_text()
+    assert any(said in limit for limit in model_card(Run.load(out), "x", "y")["limits"])
 
 
 def members_of(out):

@@ -86,6 +86,8 @@ def test_an_interrupted_joint_run_is_resumed_by_its_settings_alone(
     capsys.readouterr()
     assert train.main([*flags, "--balance", "1"]) == 1
     assert "is an unfinished run of other data" in capsys.readouterr().err
+    assert train.main([*flags, "--seed", "9"]) == 1
+    assert "config.json --joint resumes it" in " ".join(capsys.readouterr().err.split())
     assert train.main(flags) == 0
     assert (out / "history.csv").read_text() == (joint_run / "history.csv").read_text()
     assert not (out / "state").exists()
@@ -124,3 +126,11 @@ def test_datasets_that_cannot_be_trained_together_are_refused(
             run_config("deeprke-no-structure"),
         )
     assert not (tmp_path / "run").exists()
+
+
+def test_a_replicate_that_is_no_dataset_is_told(joint_data, tmp_path, caplog):
+    table = tmp_path / "replicates.tsv"
+    table.write_text("A\tRBP\nA-2\tRBP\n")
+    data = [joint_data / "A", joint_data / "B"]
+    joint.checked(data, run_config("deeprke-no-structure"), JointConfig(), table)
+    assert "`replicates` names no dataset of `data`: ['A-2']" in caplog.text
