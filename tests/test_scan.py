@@ -329,7 +329,7 @@ def test_every_table_and_track_says_how_it_was_called(run, rnas, tmp_path):
     for name in ("sites.bed", "profile.bedgraph", "windows.tsv", "skipped.tsv"):
         assert (out / name).read_text().splitlines()[:3] == [
             f"# deeprke scan, model {run.name}, windows of 30 nt every 7 nt, "
-            "each folded alone",
+            "each scored alone",
             "# threshold 0.25 (given as --threshold)",
             f"# calibration left out; prior {prior:.4f} (that of the validation sites)",
         ]

@@ -129,11 +129,11 @@ def read_written(directory: Path) -> dict[str, Any]:
     """
     path = directory / CARD
     written = files.read_json(path) if path.exists() else {}
-    known = {*TEXTS, "about", "not_for"}
-    if not isinstance(written, dict) or written.keys() - known:
-        raise UserError(
-            f"{path} must be a JSON object with some of the keys {', '.join(known)}."
-        )
+    known = ("about", *TEXTS, "not_for")
+    if not isinstance(written, dict):
+        raise UserError(f"{path} must be a JSON object; got {written!r}.")
+    if unknown := sorted(written.keys() - {*known}):
+        raise UserError(f"{path}: no key {unknown[0]!r}; keys are {', '.join(known)}.")
     for key, value in written.items():
         is_list = isinstance(value, list) and all(isinstance(v, str) for v in value)
         if not (is_list if key == "not_for" else isinstance(value, str)):

@@ -194,7 +194,7 @@ class ScanWriter:
     def _comments(self) -> list[str]:
         return [
             f"deeprke scan, model {self.model}, windows of {self.tiling.window} nt "
-            f"every {self.tiling.stride} nt, each folded alone",
+            f"every {self.tiling.stride} nt, each scored alone",
             f"threshold {self.calling}",
             describe([self.calibration], self.prior, applied=self.calibrated),
         ]

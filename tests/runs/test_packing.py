@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import stat
 import zipfile
 from pathlib import Path
@@ -118,15 +119,15 @@ def test_a_run_with_an_edited_manifest_is_refused(text, run):
     ("card", "told"),
     [
         ("no JSON", "card.json"),
-        ('["a list"]', "must be a JSON object with some of the keys"),
-        ('{"licence": "MIT"}', "must be a JSON object with some of the keys"),
+        ('["a list"]', "must be a JSON object; got ['a list']"),
+        ('{"licence": "MIT"}', "no key 'licence'; keys are about, data, data_license"),
         ('{"not_for": "plants"}', "`not_for` must be a list of sentences"),
         ('{"license": 4}', "`license` must be text; got 4"),
     ],
 )
 def test_a_run_with_a_card_that_is_none_is_refused(card, told, run):
     (run / "card.json").write_text(card)
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=re.escape(told)):
         packing.add(run, "MYRBP")
 
 

@@ -29,7 +29,7 @@ def scored(name, row, length, probabilities, reasons=None):
 
 
 HEAD = (
-    "# deeprke scan, model QKI, windows of 10 nt every 5 nt, each folded alone\n"
+    "# deeprke scan, model QKI, windows of 10 nt every 5 nt, each scored alone\n"
     "# threshold 0.5 (by hand)\n"
     "# calibration isotonic; prior 0.5 (that of the validation sites)\n"
 )
