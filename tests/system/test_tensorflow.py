@@ -18,7 +18,8 @@ except ImportError:
     jax = None
 class config:
     list_physical_devices = list
-get_logger = logging.getLogger
+def get_logger():
+    return logging.getLogger("tensorflow")
 """
 
 
