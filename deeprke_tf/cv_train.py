@@ -12,7 +12,7 @@ from typing import Literal
 from deeprke_tf import cli, presets
 from deeprke_tf.config import ModelConfig, RunConfig, TrainConfig, VectorConfig
 from deeprke_tf.system import tables
-from deeprke_tf.training.settings import SAMPLE, defaults_of
+from deeprke_tf.training.settings import SAMPLE, defaults_of_data
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +43,8 @@ class CrossvalidateFlags:
     preset: str = presets.DEFAULT
     """Settings to start from: deeprke, deeprke-no-structure, paper, no-structure,
     one-hot, cnn-only, deepbind, ideepv, ideeps. On RBP-31 deeprke-no-structure is as
-    good as deeprke, and needs no folding."""
+    good as deeprke, and needs no folding; for a dataset without structure it is the
+    default."""
     config: Path | None = None
     """File of settings such as a run's config.json, in place of a preset."""
     vectors_from: Path | None = None
@@ -86,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         CrossvalidateFlags,
         crossvalidate,
         argv,
-        default=lambda argv: CrossvalidateFlags(**defaults_of(argv)),
+        default=lambda argv: CrossvalidateFlags(**defaults_of_data(argv)),
         uses_tensorflow=True,
     )
 

@@ -27,7 +27,7 @@ from deeprke_tf.training.settings import (
     FOR_FEW_SITES,
     SAMPLE,
     are_few,
-    defaults_for_data,
+    defaults_of_train,
 )
 
 
@@ -238,7 +238,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         TrainFlags,
         train,
         argv,
-        default=lambda argv: TrainFlags(**defaults_for_data(argv)),
+        default=lambda argv: TrainFlags(**defaults_of_train(argv)),
         uses_tensorflow=True,
     )
 

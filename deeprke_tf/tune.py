@@ -12,7 +12,7 @@ from typing import Literal
 from deeprke_tf import cli, presets
 from deeprke_tf.config import ModelConfig, RunConfig, TrainConfig, VectorConfig
 from deeprke_tf.system.progress import progress_bar
-from deeprke_tf.training.settings import SAMPLE, defaults_of
+from deeprke_tf.training.settings import SAMPLE, defaults_of_data
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +41,8 @@ class TuneFlags:
     max_time: float | None = None
     """Hours after which this command starts no more trials."""
     preset: str = presets.DEFAULT
-    """Preset of `deeprke train` to start from."""
+    """Preset of `deeprke train` to start from; for a dataset without structure
+    deeprke-no-structure is the default."""
     config: Path | None = None
     """File of settings, such as config.json of a run, to start from instead."""
     vectors_from: Path | None = None
@@ -87,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         TuneFlags,
         tune,
         argv,
-        default=lambda argv: TuneFlags(**defaults_of(argv)),
+        default=lambda argv: TuneFlags(**defaults_of_data(argv)),
         uses_tensorflow=True,
     )
 

@@ -4,7 +4,7 @@ import shlex
 
 import pytest
 
-from deeprke_tf import api, presets, train
+from deeprke_tf import api, cv_train, presets, train, tune
 from deeprke_tf.config import RunConfig
 from deeprke_tf.training import epochs, settings
 from tests.support.small_runs import ONE_EPOCH, QUICK
@@ -118,6 +118,32 @@ def test_many_sites_without_structure_get_a_preset_that_reads_none(
     monkeypatch.setattr(settings, "_FEW_SITES", 10)
     assert asked_of().run_config == presets.preset("deeprke-no-structure")
     assert asked_of().init_from is None
+
+
+@pytest.mark.parametrize("more", [(), ("--joint",)])
+def test_several_datasets_without_structure_get_a_preset_that_reads_none(
+    more, asked_of, joint_data
+):
+    flags = asked_of(str(joint_data / "B"), *more)
+    assert flags.run_config == presets.preset("deeprke-no-structure")
+    assert flags.init_from is None
+
+
+def test_a_dataset_with_structure_among_them_keeps_the_default(asked_of, data):
+    assert asked_of(str(data)).run_config == presets.preset("deeprke")
+
+
+@pytest.mark.parametrize(
+    ("command", "action"), [(tune, "tune"), (cv_train, "crossvalidate")]
+)
+def test_other_commands_suit_datasets_without_structure_too(
+    command, action, sequence_data, monkeypatch
+):
+    asked = []
+    monkeypatch.setattr(command, action, asked.append)
+    assert command.main(["--data", str(sequence_data)]) == 0
+    assert asked[0].preset == "deeprke-no-structure"
+    assert not asked[0].model.structure
 
 
 def test_a_preset_that_is_given_is_taken(asked_of):

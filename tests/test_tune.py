@@ -161,6 +161,15 @@ def test_wrong_flags_end_with_one_line_and_leave_nothing(
     assert not (tmp_path / "search").exists()
 
 
+def test_a_model_that_the_data_do_not_suit_is_refused_before_the_search(
+    joint_data, tmp_path, capsys
+):
+    flags = ["--data", str(joint_data / "A"), "--preset", "deeprke"]
+    assert tune.main([*flags, "--out", str(tmp_path / "search")]) == 1
+    assert "A holds no structures, and the model reads them" in capsys.readouterr().err
+    assert not (tmp_path / "search").exists()
+
+
 def test_a_directory_with_something_else_is_not_written_to(flags, tmp_path, capsys):
     (tmp_path / "search").mkdir()
     (tmp_path / "search" / "notes.txt").write_text("mine")

@@ -117,37 +117,60 @@ def are_few(info: Dataset) -> bool:
     return n_sites < _FEW_SITES and info.encoding.k == Encoding().k
 
 
-def defaults_for_data(argv: Sequence[str]) -> dict[str, Any]:
-    """Returns the defaults of the flags of `train`, by name, that suit its dataset.
+def defaults_of_data(argv: Sequence[str]) -> dict[str, Any]:
+    """Returns `defaults_of` the arguments, with a preset that suits their datasets.
 
-    A dataset without structure gets a preset that reads none; with few sites, two
-    networks, one from scratch and one from the packaged model. Where the arguments
-    choose the network themselves, and with structure, these are those of `defaults_of`.
-
-    Raises:
-      UserError: As for `defaults_of`.
+    Where none of them has structure, and no settings are named, it is one that reads
+    none.
     """
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    first.add_argument("--data", type=Path, nargs="*", default=[])
-    data = first.parse_known_args(argv)[0].data
-    given = {text.partition("=")[0].lstrip("-").replace("_", "-") for text in argv}
-    if len(data) != 1 or given & {"preset", "config", "init-from", "joint"}:
-        return defaults_of(argv)
-    try:
-        info = description.read(data[0])
-    except UserError:
-        return defaults_of(argv)  # told where it is read to train on it
-    if info.has_structure:
-        return defaults_of(argv)
-    preset = "deeprke-no-structure"
+    return defaults_of([*argv, *_preset_without_structure(argv)])
+
+
+def defaults_of_train(argv: Sequence[str]) -> dict[str, Any]:
+    """Returns the defaults of the flags of `train`, by name, that suit its datasets.
+
+    They are those of `defaults_of_data`. Only for a single dataset of few sites without
+    structure they are two networks, one from scratch and one from the packaged model,
+    unless the arguments choose the network themselves.
+    """
+    data, given = _data_and_names(argv)
     shape = {f.name.replace("_", "-") for f in dataclasses.fields(ModelConfig)}
     shape |= {f"no-{name}" for name in shape}
     shape |= {f.name.replace("_", "-") for f in dataclasses.fields(VectorConfig)}
-    if not are_few(info) or given & {"ensemble", "vectors-from", *shape}:
-        return defaults_of([*argv, "--preset", preset])
+    preset = _preset_without_structure(argv)
+    if (
+        not preset
+        or given & {"joint", "ensemble", "vectors-from", *shape}
+        or len(data) != 1
+        or description.is_pattern(data[0])
+        or not are_few(description.read(data[0]))
+    ):
+        return defaults_of([*argv, *preset])
     from_packaged = defaults_of([*argv, "--init-from", str(FOR_FEW_SITES)])
-    added = {"preset": preset, "init_from": FOR_FEW_SITES, "ensemble": 2}
+    added = {"preset": preset[1], "init_from": FOR_FEW_SITES, "ensemble": 2}
     return from_packaged | added
+
+
+def _preset_without_structure(argv: Sequence[str]) -> list[str]:
+    """Returns the argument that datasets without structure need, or none."""
+    data, given = _data_and_names(argv)
+    if not data or given & {"preset", "config", "init-from"}:
+        return []
+    try:
+        infos = [description.read(directory) for directory in description.find(data)]
+    except UserError:
+        return []  # told where they are read to train on them
+    if any(info.has_structure for info in infos):
+        return []
+    return ["--preset", "deeprke-no-structure"]
+
+
+def _data_and_names(argv: Sequence[str]) -> tuple[list[Path], set[str]]:
+    """Returns the datasets of the arguments, and the names of all flags."""
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--data", type=Path, nargs="*", default=[])
+    names = {text.partition("=")[0].lstrip("-").replace("_", "-") for text in argv}
+    return first.parse_known_args(argv)[0].data, names
 
 
 def _as_json(value: Any) -> Any:

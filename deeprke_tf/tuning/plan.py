@@ -119,6 +119,7 @@ def _described(plan: SearchPlan) -> dict[str, Any]:
 
     # Otherwise every trial would fail, one after the other.
     info = description.read(plan.data)
+    info.require_views(plan.start.model.views)
     for split in ("train", "validation"):
         info.split(split)
         stored_sites.verify_shards(info, split)
