@@ -62,11 +62,13 @@ def evaluate(flags: EvaluateFlags) -> None:
     if isinstance(run, api.JointRun):
         _evaluate_joint(run, datasets, flags, settings)
         return
-    if len(datasets) > 1 or flags.compare:
-        raise UserError(
-            f"{flags.model} is a run of one RBP: give one dataset as `data`, here "
-            f"{len(datasets)}, and no `compare`."
-        )
+    what = f"{flags.model} is a run of one RBP"
+    if flags.rbp:
+        what = f"`rbp` measures {flags.rbp} alone"
+    if len(datasets) > 1:
+        raise UserError(f"{what}: give one dataset as `data`, here {len(datasets)}.")
+    if flags.compare:
+        raise UserError(f"{what}; `compare` is for all RBPs of a joint run.")
     evaluation = run.evaluate(datasets[0], flags.split, **settings)
     written = evaluation.write(flags.out or evaluation.usual_place)
     print(_summary(evaluation.measures))

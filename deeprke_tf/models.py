@@ -32,7 +32,7 @@ class Show:
     """Prints the card of a model: its data, its measures, and what it is not for."""
 
     model: Named
-    """Name of the model."""
+    """Name of the model; NAME/RBP shows one RBP of it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,11 +108,12 @@ def _done(action: List | Show | Add | Remove | Export | Import) -> Iterator[str]
     if isinstance(action, List):
         yield _listed()
     elif isinstance(action, Show):
-        entry = catalog.entry_of(action.model)
+        name, _, rbp = action.model.partition("/")
+        entry = catalog.entry_of(name)
         fault = catalog.damage_of(entry.directory)
         with layout.damage_told(entry.directory):
-            text = cards.as_text(dataclasses.replace(cards.card_of(entry), fault=fault))
-        yield text
+            card = dataclasses.replace(cards.card_of(entry), fault=fault)
+        yield cards.as_text(cards.of_rbp(card, rbp) if rbp else card)
     elif isinstance(action, Add):
         entry = packing.add(action.run, action.name)
         yield f"added {entry.name}: {entry.directory}"

@@ -82,7 +82,8 @@ class PredictFlags:
     or several to average."""
     rbp: tuple[str, ...] = ()
     """Of a joint run, also a served one: the RBPs to predict, by default all. The table
-    then has the column `rbp` and a row for each site and RBP."""
+    of several has the column `rbp` and a row for each site and RBP. With one, the table
+    is that of a run of one RBP, and runs of this RBP can be averaged with it."""
     wide: bool = False
     """Of a joint run: a row for each site, with the probability of each RBP in a column
     of its own."""

@@ -69,6 +69,14 @@ def test_the_card_has_each_output_with_intervals_and_what_it_is_not_for(capsys):
     assert "- Not for clinical use." in card
 
 
+def test_the_card_of_one_rbp_has_its_measures_alone(capsys):
+    card = printed(capsys, "show", "rbp31/PUM2")
+    assert card.startswith("rbp31/PUM2: packaged model, 1 RBP, ")
+    assert "PUM2 " in card and "QKI" not in card and "mean " not in card
+    error = printed(capsys, "show", "rbp31/PUM", status=1)
+    assert "has no RBP 'PUM'; did you mean 'PUM2'?" in error
+
+
 def test_texts_of_the_card_replace_those_of_the_manifest(capsys):
     texts = {"data_license": "CC0", "not_for": ["Not for plants."], "about": "31 RBPs."}
     (catalog.PACKAGED / "rbp31/card.json").write_text(json.dumps(texts))

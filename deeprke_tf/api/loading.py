@@ -17,7 +17,8 @@ def load_run(*paths: PathLike, rbp: str | None = None) -> Run | JointRun:
     Args:
       paths: Directories of `deeprke train`, or names of models such as "rbp31"
         (`deeprke models` lists them); the probabilities of several are averaged.
-      rbp: Of a joint run: the RBP whose run to load. "rbp31/QKI" does the same.
+      rbp: Of joint runs: the RBP whose run to load. "rbp31/QKI" does the same. Runs of
+        one RBP beside them are taken as they are.
 
     Returns:
       A `JointRun` for joint runs without `rbp`, else a `Run`.
@@ -37,13 +38,16 @@ def load_single(*paths: PathLike, rbp: str | None = None) -> Run:
     """Loads the run of one RBP; the arguments are as for `load_run`.
 
     Raises:
-      UserError: As for `load_run`; a joint run is given without `rbp`, or `rbp` with
-        another run.
+      UserError: As for `load_run`; a joint run is given without `rbp`, or `rbp`
+        without one.
     """
-    directories = [
-        joint_network.directory_of(path, rbp) for path in _directories(paths)
-    ]
-    return Run.load(*directories)
+    directories = _directories(paths)
+    are_joint = [joint_network.is_joint(path) for path in directories]
+    if any(are_joint):
+        rbps = [rbp if is_joint else None for is_joint in are_joint]
+    else:
+        rbps = [rbp] * len(directories)  # refused
+    return Run.load(*map(joint_network.directory_of, directories, rbps))
 
 
 def _directories(paths: tuple[PathLike, ...]) -> list[Path]:

@@ -162,7 +162,7 @@ def contents_of(explanation: "Explanation", names: list[str]) -> dict[str, Any]:
     chosen = explanation.sites
     contents = {
         "command": command_line(),
-        "model": explanation.run.name,
+        "model": explanation.run.full_name,
         "model_sha256": explanation.run.model_sha256,
         "n_networks": len(explanation.run.trainings),
         "settings": dataclasses.asdict(explanation.settings),

@@ -197,7 +197,8 @@ class _Job:
 
     def _comments(self) -> list[str]:
         comments = [
-            f"deeprke variants, model {self.run.name}, windows of {self.window} nt",
+            f"deeprke variants, model {self.run.full_name}, windows of {self.window} "
+            "nt",
             *(variants_files.SIGN, NEIGHBORS),
         ]
         if len(self.run.trainings) > 1:

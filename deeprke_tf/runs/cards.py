@@ -121,6 +121,21 @@ def card_of(entry: Entry) -> Card:
         ) from error
 
 
+def of_rbp(card: Card, rbp: str) -> Card:
+    """Returns the card of one RBP of a joint run.
+
+    Raises:
+      UserError: The model has no such RBP.
+    """
+    directory = catalog.rbp_directory(card.entry, rbp)
+    name = f"{card.entry.name}/{rbp}"
+    return dataclasses.replace(
+        card,
+        entry=dataclasses.replace(card.entry, name=name, directory=directory),
+        outputs=[output for output in card.outputs if output.rbp == rbp],
+    )
+
+
 def read_written(directory: Path) -> dict[str, Any]:
     """Reads `card.json` of a model; empty: there is none.
 

@@ -216,7 +216,7 @@ def _measures(
     return {
         "split": split,
         "data": data.directory.resolve().name,
-        "model": run.name,
+        "model": run.full_name,
         **metrics.evaluate_probabilities(
             labels, before, run.threshold, n_bootstrap=n_bootstrap
         ),

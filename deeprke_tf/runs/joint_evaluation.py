@@ -219,10 +219,15 @@ def compare(
     rows: dict[str, dict[str, Any]] = {}
     for other in others:
         name = by_data.get(other.manifest["data"]["dataset_sha256"])
-        if name is None or name in rows:
+        if name is None:
             raise UserError(
                 f"`compare` takes a run of each RBP: {other.directory} was trained on "
-                + ("no dataset of `data`." if name is None else "the one of another.")
+                "no dataset of `data`."
+            )
+        if name in rows:
+            raise UserError(
+                f"`compare` takes one run of each RBP: two, {rows[name]['other']} and "
+                f"{other.full_name}, were trained on the dataset of {name}."
             )
         of_joint = evaluated.evaluations[name]
         of_other = evaluation.evaluate(
@@ -233,7 +238,7 @@ def compare(
         rows[name] = {
             "rbp": name,
             "auroc": of_joint.auroc,
-            "other": other.name,
+            "other": other.full_name,
             "auroc_other": of_other.auroc,
         }
     table = pd.DataFrame([rows[name] for name in evaluated.evaluations if name in rows])

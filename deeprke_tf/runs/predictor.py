@@ -107,7 +107,7 @@ def predictor_of(
 
 def _model_line(run: Run) -> str:
     if len(run.trainings) == 1:
-        return f"model {run.name}"
+        return f"model {run.full_name}"
     return (
         f"mean of {len(run.trainings)} models: {', '.join(run.training_names)}; "
         "probability_sd is the sample standard deviation (n - 1)"

@@ -195,10 +195,17 @@ class Run:
         return ", ".join(run.directory.resolve().name for run in runs)
 
     @property
+    def full_name(self) -> str:
+        """The name; of one RBP of a joint run that of both, as in "rbp31/QKI"."""
+        return ", ".join(_full_name(run) for run in self.given or (self,))
+
+    @property
     def training_names(self) -> list[str]:
         """The names of the directories of all trainings."""
         return [
-            f"{run.name}/{training.directory.name}" if run.members else run.name
+            f"{run.full_name}/{training.directory.name}"
+            if run.members
+            else run.full_name
             for run in self.given or (self,)
             for training in run.trainings
         ]
@@ -418,3 +425,10 @@ def _require_same_members(manifest: dict[str, Any], members: Sequence[Run]) -> N
             raise ValueError(
                 f"{facts['directory']} is not the run that the ensemble was made of."
             )
+
+
+def _full_name(run: Run) -> str:
+    directory = run.directory.resolve()
+    if directory.parent.name != layout.RBPS:
+        return directory.name
+    return f"{directory.parents[1].name}/{directory.name}"

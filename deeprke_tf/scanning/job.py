@@ -182,7 +182,7 @@ class Job:
             *(self.out, store, self.tiling, calling),
             calibration=run.applied_calibration(settings.calibrate),
             prior=settings.prior,
-            model=run.name,
+            model=run.full_name,
             calibrated=settings.calibrate,
             with_sd=len(run.trainings) > 1,
         )

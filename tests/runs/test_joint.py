@@ -86,6 +86,19 @@ def test_an_rbp_is_named_by_argument_or_path(loaded, joint_run):
         dk.load_run(joint_run / "rbps" / "A", rbp="A")
 
 
+def test_one_rbp_is_averaged_with_a_run_of_its_own(joint_run, joint_ensemble):
+    alone = joint_ensemble / "seed-2" / "rbps" / "A"
+    mean = dk.load_run(joint_run, alone, rbp="A")
+    parts = [dk.load_run(joint_run, rbp="A"), dk.load_run(alone)]
+    probabilities = [part.predict(RNAS[:3])["probability"] for part in parts]
+    found = mean.predict(RNAS[:3])["probability"]
+    np.testing.assert_allclose(found, np.mean(probabilities, axis=0), atol=1e-6)
+    assert mean.full_name == f"{joint_run.name}/A, seed-2/A"
+    assert mean.training_names == [f"{joint_run.name}/A", "seed-2/A"]
+    with pytest.raises(UserError, match="name one with `rbp`; it has: A, B"):
+        dk.load_run(joint_run, alone)
+
+
 def test_the_commands_take_a_joint_run(joint_run, sites_files, tmp_path, capsys):
     flags = ["--model", str(joint_run), "--sites", str(sites_files / "test.tsv")]
     assert predict.main([*flags, "--out", str(tmp_path / "long.tsv")]) == 0
@@ -102,6 +115,8 @@ def test_the_commands_take_a_joint_run(joint_run, sites_files, tmp_path, capsys)
     assert predict.main([*flags, "--rbp", "A", "--out", str(tmp_path / "a.tsv")]) == 0
     alone = pd.read_csv(tmp_path / "a.tsv", sep="\t", comment="#")
     assert "rbp" not in alone
+    header = (tmp_path / "a.tsv").read_text().splitlines()[0]
+    assert header == f"# deeprke predict, model {joint_run.name}/A"
     np.testing.assert_allclose(alone["probability"], wide["A"], atol=2e-6)
 
 
@@ -137,11 +152,36 @@ def test_a_joint_run_is_compared_with_runs_of_single_rbps(
         )
         assert row.auroc_other == pytest.approx(measured.auroc, abs=1e-5)
     assert (tmp_path / "measured" / "B" / "predictions.tsv").exists()
-    with pytest.raises(UserError, match="was trained on the one of another"):
+    of_two = "takes one run of each RBP: two, seed-2/A and seed-2/A, were"
+    with pytest.raises(UserError, match=of_two):
         joint_evaluation.compare(
             dk.load_run(joint_run).evaluate(joint_data / "A", n_bootstrap=5),
             [dk.load_run(singles / "A")] * 2,
         )
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--rbp", "A"], "--rbp measures A alone: give one dataset as --data, here 2."),
+        (["--rbp", "A", "--compare", "none"], "A alone: give one dataset"),
+        (["--compare", "none"], "none is not a run"),
+    ],
+)
+def test_flags_that_do_not_go_together_are_refused(
+    flags, message, joint_run, joint_data, capsys
+):
+    given = ["--model", str(joint_run), "--data", str(joint_data / "*")]
+    assert evaluate.main([*given, *flags]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_a_run_of_one_rbp_is_compared_with_none(joint_run, joint_data, capsys):
+    run = str(joint_run / "rbps" / "A")
+    flags = ["--model", run, "--data", str(joint_data / "A")]
+    assert evaluate.main([*flags, "--compare", run]) == 1
+    told = "is a run of one RBP; --compare is for all RBPs of a joint run."
+    assert told in capsys.readouterr().err
 
 
 def test_a_damaged_joint_network_is_told(joint_run, tmp_path):
