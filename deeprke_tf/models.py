@@ -113,7 +113,8 @@ def _done(action: List | Show | Add | Remove | Export | Import) -> Iterator[str]
         fault = catalog.damage_of(entry.directory)
         with layout.damage_told(entry.directory):
             card = dataclasses.replace(cards.card_of(entry), fault=fault)
-        yield cards.as_text(cards.of_rbp(card, rbp) if rbp else card)
+            text = cards.as_text(cards.of_rbp(card, rbp) if rbp else card)
+        yield text
     elif isinstance(action, Add):
         entry = packing.add(action.run, action.name)
         yield f"added {entry.name}: {entry.directory}"

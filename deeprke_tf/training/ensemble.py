@@ -23,7 +23,7 @@ from deeprke_tf.runs import layout
 from deeprke_tf.runs.ensemble import combined_sha256, mean_validation
 from deeprke_tf.system import directories, tables
 from deeprke_tf.system.progress import Progress, no_progress
-from deeprke_tf.training import report, start
+from deeprke_tf.training import fine_tuning, report, start
 from deeprke_tf.training.fine_tuning import Source
 from deeprke_tf.training.run import train_run
 
@@ -63,8 +63,7 @@ def train_ensemble(
     or not, each trained as a run of its own.
     """
     info, _vectors = start.checked(data, run_config, vectors_from)
-    if source is not None:
-        info.require_encoding(source.encoding, run_config.model.views)
+    fine_tuning.check(source, info, run_config)
 
     def train_member(directory: Path, member: Member) -> None:
         train_run(
@@ -121,8 +120,12 @@ def train_members(
         start.require_same(out / name, member.config, info, member.vectors_from)
 
     vectors_from = next(iter(planned.values())).vectors_from
+    sources = {member.source.directory for member in planned.values() if member.source}
     with _members_held(out, list(planned)) if overwrite else contextlib.nullcontext():
-        start.prepare(out, run_config, info, vectors_from, overwrite, tuple(planned))
+        start.prepare(
+            *(out, run_config, info, vectors_from, overwrite, tuple(planned)),
+            init_from=next(iter(sources), None),
+        )
     finished = [name for name in planned if (out / name / layout.MANIFEST).exists()]
     for name in finished:
         require_same(name)

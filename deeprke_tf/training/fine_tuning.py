@@ -4,6 +4,7 @@ The body of the network, all before its output, comes from the other run. It sta
 is for the first epochs, in which the new output learns, then learns at a lower rate.
 """
 
+import dataclasses
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,13 +12,15 @@ import keras
 from keras import ops
 
 from deeprke_tf import config
-from deeprke_tf.config import RunConfig
+from deeprke_tf.config import ModelConfig, RunConfig
+from deeprke_tf.data.description import Dataset
 from deeprke_tf.data.encoding import Encoding
 from deeprke_tf.errors import UserError
 from deeprke_tf.networks import joint
 from deeprke_tf.runs import layout
 from deeprke_tf.runs.joint_network import JointNetwork, is_joint
 from deeprke_tf.runs.run import Run
+from deeprke_tf.training import objective
 
 
 class Source(NamedTuple):
@@ -66,19 +69,84 @@ def read(directory: Path) -> Source:
     )
 
 
+def check(source: Source | None, info: Dataset, run_config: RunConfig) -> None:
+    """Refuses what cannot be trained from another run, before anything is written.
+
+    Args:
+      source: The run to start from; None: training starts from scratch.
+      info: The dataset.
+      run_config: All settings.
+
+    Raises:
+      UserError: The dataset has another encoding, the network another shape, the body
+        is never trained though it should be, or settings need a source.
+    """
+    settings = run_config.train
+    if source is None:
+        require_scratch(run_config)
+        return
+    info.require_encoding(source.encoding, run_config.model.views)
+    there, here = _shape(source.config.model), _shape(run_config.model)
+    if other := [name for name in there | here if there.get(name) != here.get(name)]:
+        (name, *_others) = other
+        raise UserError(
+            f"The network of {source.directory} has another shape than the one to "
+            f"train: `{name}` {there.get(name)}, here {here.get(name)}. Leave the "
+            "settings of the network out to take those of `init_from`."
+        )
+    n_sites = info.split("train").n_sites
+    n_epochs = objective.for_sites(settings, n_sites).epochs
+    if settings.body_rate and settings.frozen_epochs >= n_epochs:
+        raise UserError(
+            f"`frozen_epochs` {settings.frozen_epochs} of {n_epochs} epochs leave none "
+            "to train all weights in; give fewer, or `body_rate=0` to train the output "
+            "alone."
+        )
+
+
+def require_scratch(run_config: RunConfig) -> None:
+    """Refuses settings of a training that starts from another run.
+
+    Raises:
+      UserError: A setting is one.
+    """
+    if run_config.train.frozen_epochs or run_config.train.body_rate != 1:
+        raise UserError(
+            "`frozen_epochs` and `body_rate` are for trainings with `init_from`; "
+            "without it they are 0 and 1."
+        )
+
+
+# Settings of a network that its weights before the output do not depend on.
+_NO_SHAPE = {"trainable_vectors", "union_mean", "kmer_weight"}
+_NO_SHAPE |= {"dropout", "spatial_dropout"}
+
+
+def _shape(model: ModelConfig) -> dict[str, Any]:
+    """Returns the settings that the shapes of the weights depend on."""
+    modules = ("structure", "union") if model.structure else ("union",)
+    shape = {
+        name: value
+        for name, value in dataclasses.asdict(model).items()
+        if model.reads(name) and name not in _NO_SHAPE | {"structure_filters"}
+    }
+    for module in modules:
+        filters, shape[f"{module}_kernel_sizes"] = model.shape_of(module)
+        shape[f"{module}_filters"] = filters
+    return shape
+
+
 def copy_body(source: Source, model: keras.Model) -> None:
     """Copies all weights but those of the output.
 
     Raises:
-      UserError: The network has another shape, or the source is damaged.
+      UserError: The source is damaged.
     """
     try:
         joint.copy_body(source.network(), model)
     except ValueError as error:
         raise UserError(
-            f"The network of {source.directory} has another shape than the one to "
-            "train; leave the settings of the network out to take those of "
-            "`init_from`."
+            f"The network of {source.directory} is not what its settings say: {error}"
         ) from error
 
 

@@ -27,7 +27,15 @@ from deeprke_tf.runs import layout
 from deeprke_tf.runs.scorer import scorer
 from deeprke_tf.system import files, tables
 from deeprke_tf.system.progress import Progress, no_progress
-from deeprke_tf.training import devices, epochs, network_files, report, start, vectors
+from deeprke_tf.training import (
+    devices,
+    epochs,
+    fine_tuning,
+    network_files,
+    report,
+    start,
+    vectors,
+)
 from deeprke_tf.training.checkpoint import TrainingState
 from deeprke_tf.training.task import JointTask, auroc_column
 
@@ -77,6 +85,7 @@ def train_joint(
       UserError: Datasets or `out` cannot be used; training diverged.
     """
     strategy = devices.strategy(n_devices)
+    fine_tuning.require_scratch(run_config)
     datasets = checked(data, run_config, joint, replicates)
     together = as_one(datasets, joint)
     given = vectors.given_vectors(together, run_config, vectors_from)

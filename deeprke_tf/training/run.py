@@ -16,6 +16,7 @@ from deeprke_tf.system.progress import Progress, no_progress
 from deeprke_tf.training import (
     devices,
     epochs,
+    fine_tuning,
     network_files,
     objective,
     report,
@@ -63,9 +64,11 @@ def train_run(
     if source is not None:
         vectors_from = source.directory
     info, given = start.checked(data, run_config, vectors_from)
-    if source is not None:
-        info.require_encoding(source.encoding, run_config.model.views)
-    start.prepare(out, run_config, info, vectors_from, overwrite)
+    fine_tuning.check(source, info, run_config)
+    init_from = source.directory if source is not None else None
+    start.prepare(
+        *(out, run_config, info, vectors_from, overwrite), init_from=init_from
+    )
     _logger.info("data %s: %s", data, _split_sizes(info))
     kmer_vectors = vectors.make_vectors(info, out, run_config, given)
     state = _state(out, info, run_config)

@@ -59,6 +59,7 @@ def prepare(
     vectors_from: Path | None,
     overwrite: bool,
     members: Sequence[str] = (),
+    init_from: Path | None = None,
 ) -> None:
     """Makes the run directory, or checks that it holds this very run unfinished.
 
@@ -70,6 +71,7 @@ def prepare(
       overwrite: Delete the run that `out` holds.
       members: Directory names of the members of an ensemble. They may be there before
         it: members can be trained one by one, on several machines.
+      init_from: The run that the training, or members, start from, or None.
 
     Raises:
       UserError: `out` holds something else, a finished run, or a damaged one.
@@ -92,6 +94,7 @@ def prepare(
     started = {
         "dataset_sha256": info.sha256,
         "vectors_from": str(vectors_from) if vectors_from else None,
+        "init_from": str(init_from) if init_from else None,
         "ensemble": len(members) or None,
     }
     files.write_json(out / _STARTED, started)
@@ -189,5 +192,8 @@ def _unlike(out: Path, other: Sequence[str], data: Dataset, n_members: int) -> s
         given = f"`data={data.directory}` `out={out}` `config={out / layout.CONFIG}`"
         given += "" if data.splits else " `joint=True`"  # see `training.joint.as_one`
         given += f" `ensemble={n_members}`" if n_members else ""
+        started = files.read_json(out / _STARTED)
+        source = "init_from" if started.get("init_from") else "vectors_from"
+        given += f" `{source}={started[source]}`" if started.get(source) else ""
         advice += f"; {given} resumes it with its own settings"
     return f"{out} is an unfinished run of other {other[0]}; {advice}."

@@ -116,10 +116,12 @@ def begin(plan: SearchPlan) -> None:
 def _described(plan: SearchPlan) -> dict[str, Any]:
     """Returns the parts of a plan that may not change, after checking the data."""
     from deeprke_tf.data import description, stored_sites  # They load TensorFlow.
+    from deeprke_tf.training import fine_tuning
 
     # Otherwise every trial would fail, one after the other.
     info = description.read(plan.data)
     info.require_views(plan.start.model.views)
+    fine_tuning.require_scratch(plan.start)
     for split in ("train", "validation"):
         info.split(split)
         stored_sites.verify_shards(info, split)

@@ -90,6 +90,8 @@ _NOT_SEARCHED = (
     "min_steps",
     "patience",
     "min_epochs",
+    "frozen_epochs",
+    "body_rate",
     "network",
     "one_hot",
 )

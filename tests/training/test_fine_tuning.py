@@ -1,5 +1,7 @@
 """Training that starts from the network of another run."""
 
+import shlex
+
 import keras
 import numpy as np
 import pytest
@@ -48,7 +50,7 @@ def same_arrays(one, other):
 
 
 def test_the_body_stays_then_learns_and_an_interruption_changes_nothing(
-    joint_run, flags, tmp_path, monkeypatch
+    joint_run, flags, tmp_path, monkeypatch, capsys
 ):
     whole, resumed = ([*flags, "--out", str(tmp_path / out)] for out in ("one", "two"))
     assert train.main(whole) == 0
@@ -57,7 +59,12 @@ def test_the_body_stays_then_learns_and_an_interruption_changes_nothing(
         assert train.main(resumed) == 130
     state = TrainingState(tmp_path / "two" / layout.STATE, tmp_path / "history.csv")
     frozen = state.load_model()
-    assert train.main(resumed) == 0
+    capsys.readouterr()
+    assert train.main([*resumed, "--learning-rate", "0.02"]) == 1
+    error = " ".join(capsys.readouterr().err.split())
+    command = error.partition("; --data")[2].partition(" resumes it")[0]
+    assert f"--init-from {joint_run}" in command
+    assert train.main(shlex.split(f"--data{command}")) == 0
     histories = [(tmp_path / out / "history.csv").read_text() for out in ("one", "two")]
     assert histories[0] == histories[1]
     before, of_joint = (
@@ -146,8 +153,17 @@ def test_what_cannot_be_started_from_is_refused(
         fit(init_from=ensemble)
     with pytest.raises(UserError, match="brings its k-mer vectors"):
         fit(init_from=joint_run, vectors_from=run)
-    with pytest.raises(UserError, match="has another shape than the one to train"):
-        fit(init_from=joint_run, dense_units=9, epochs=1)
+    for n in (1, 2):
+        with pytest.raises(
+            UserError, match=r"another shape .*: `dense_units` \d+, here 9"
+        ):
+            fit(init_from=joint_run, ensemble=n, dense_units=9, epochs=1)
+    with pytest.raises(UserError, match="`frozen_epochs` 3 of 3 epochs leave none"):
+        fit(init_from=joint_run, frozen_epochs=3, epochs=3)
+    with pytest.raises(UserError, match="are for trainings with `init_from`"):
+        fit(preset="deeprke-no-structure", frozen_epochs=2)
+    with pytest.raises(UserError, match="are for trainings with `init_from`"):
+        dk.fit_joint([new_data, run], tmp_path / "run", body_rate=0.5)
     for n in (1, 2):
         with pytest.raises(UserError, match="holds no structures"):
             fit(init_from=run, ensemble=n)
@@ -157,4 +173,5 @@ def test_what_cannot_be_started_from_is_refused(
     )
     with pytest.raises(UserError, match="was preprocessed with k 2, but"):
         dk.fit(other_k, tmp_path / "both", init_from=joint_run, ensemble=2)
-    assert not (tmp_path / "both").exists()  # nothing was trained in vain
+    for out in ("run", "both"):
+        assert not (tmp_path / out).exists()  # nothing was trained in vain
