@@ -67,7 +67,8 @@ class TrainFlags:
     init_from: Path | None = None
     """Run, joint run or name of a model to start from, for few sites: its network
     without the output, and its k-mer vectors. Without --preset or --config the network
-    has its settings, --frozen-epochs is 2 and --body-rate 0.1."""
+    has its settings, --frozen-epochs is 2, and --body-rate 0.1, from 3,000 training
+    sites on 0.3."""
     joint: bool = False
     """Train one network for all datasets; the names of their directories are those of
     the RBPs. Each RBP has a run of its own in OUT/rbps."""

@@ -105,6 +105,17 @@ def test_few_sites_without_structure_get_two_networks_one_of_them_from_rbp31(ask
     assert asked_of("--epochs", "3").train.epochs == 3
 
 
+def test_with_many_sites_more_of_the_packaged_network_is_trained(
+    asked_of, sequence_data, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(settings, "_FEW_SITES", 10)
+    given = ("--init-from", "rbp31")
+    assert asked_of(*given).train.body_rate == 0.3
+    assert asked_of(*given, "--body-rate", "0.5").train.body_rate == 0.5
+    source = settings.run_config()
+    assert settings.fine_tuning_settings(source, sequence_data).train.body_rate == 0.3
+
+
 @pytest.mark.parametrize("more", [("--filters", "8"), ("--ensemble", "3")])
 def test_a_network_that_the_flags_choose_starts_from_scratch(more, asked_of):
     flags = asked_of(*more)

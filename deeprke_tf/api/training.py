@@ -57,7 +57,8 @@ def fit(
         trained on the training sites.
       init_from: Run, joint run or name of a model to start from, for few sites: its
         network without the output, and its k-mer vectors. Without `preset` or `config`,
-        the network has its settings, `frozen_epochs` is 2 and `body_rate` 0.1.
+        the network has its settings, `frozen_epochs` is 2, and `body_rate` 0.1, from
+        3,000 training sites on 0.3.
       ensemble: Number of runs to train and average as one model, with the given seed
         and those that follow it. Finished ones in `out` are not trained again. With
         `init_from`, every second one starts there, the others from scratch.
@@ -84,6 +85,7 @@ def fit(
     from deeprke_tf.training.run import train_run
     from deeprke_tf.training.settings import fine_tuning_settings, run_config
 
+    directory = data.directory if isinstance(data, Dataset) else Path(data)
     source = None
     if init_from is not None:
         if vectors_from is not None:
@@ -92,10 +94,9 @@ def fit(
             )
         source = fine_tuning.read(catalog.resolve(init_from))
         if preset is None and config is None:
-            config = fine_tuning_settings(source.config)
+            config = fine_tuning_settings(source.config, directory)
     chosen = run_config(preset, config, settings)
     require_positive(ensemble=ensemble)
-    directory = data.directory if isinstance(data, Dataset) else Path(data)
     out = Path(out)
     options: dict[str, Any] = {
         "vectors_from": optional_path(vectors_from),

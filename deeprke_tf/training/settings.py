@@ -19,10 +19,11 @@ from deeprke_tf.runs import catalog, layout
 # The dataset that comes with the package, to try it with.
 SAMPLE = Path("tfrecords/sample")
 
-# What a training on few sites starts from; with more it gains nothing
-# (docs/few-sites.md).
+# What a training on few sites starts from, by default.
 FOR_FEW_SITES = Path("rbp31")
 _FEW_SITES = 3_000
+# The rates that were best on validation (docs/few-sites.md, docs/joint.md).
+_BODY_RATE_OF_FEW, _BODY_RATE = 0.1, 0.3
 
 
 def run_config(
@@ -72,14 +73,20 @@ def run_config(
     return config.from_dict(RunConfig, _as_json(parts), "settings")
 
 
-def fine_tuning_settings(source: RunConfig) -> RunConfig:
+def fine_tuning_settings(source: RunConfig, data: Path | None) -> RunConfig:
     """Returns the default settings of a training that starts from another run.
 
     Args:
       source: Settings of that run; network and vectors are taken from it.
+      data: Directory of the dataset, on whose number of sites `body_rate` depends.
+
+    Raises:
+      UserError: The dataset cannot be read.
     """
+    is_large = data and description.read(data).split("train").n_sites >= _FEW_SITES
+    rate = _BODY_RATE if is_large else _BODY_RATE_OF_FEW
     train = dataclasses.replace(
-        presets.preset(presets.DEFAULT).train, frozen_epochs=2, body_rate=0.1
+        presets.preset(presets.DEFAULT).train, frozen_epochs=2, body_rate=rate
     )
     return RunConfig(source.model, source.vectors, train)
 
@@ -105,7 +112,10 @@ def defaults_of(argv: Sequence[str]) -> dict[str, Any]:
     base = given.config
     if given.init_from and not (given.preset or base):
         directory = catalog.resolve(given.init_from)
-        base = fine_tuning_settings(config.load(RunConfig, directory / layout.CONFIG))
+        data, _names = _data_and_names(argv)
+        source = config.load(RunConfig, directory / layout.CONFIG)
+        is_one = len(data) == 1 and not description.is_pattern(data[0])
+        base = fine_tuning_settings(source, data[0] if is_one else None)
     settings = run_config(given.preset, base, single)
     preset = given.preset or presets.DEFAULT
     return {"preset": preset, "config": given.config, **vars(settings)}
