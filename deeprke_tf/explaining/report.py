@@ -79,7 +79,7 @@ def contents_of(sources: Sources) -> dict[str, Any]:
             "title": sources.title,
             "version": __version__,
             "facts": report_model.facts_of(model, manifest),
-            "data": report_model.data_table(manifest),
+            "data": report_model.data_table(model, manifest),
             "inputs": report_model.input_table(manifest),
             "learning": report_model.learning_figure(model, manifest),
             "versions": report_model.versions_of(manifest),

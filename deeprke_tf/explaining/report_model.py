@@ -26,16 +26,18 @@ def facts_of(model: Path, manifest: dict[str, Any]) -> list[tuple[str, str]]:
     settings = files.read_json(model / layout.CONFIG)
     network, training = settings["model"], settings["train"]
     encoding, members = manifest["encoding"], manifest.get("members", ())
-    n_epochs = manifest.get("n_epochs")
+    joint = layout.joint_run_of(model, manifest)
+    of_all = layout.read_manifest(joint) if joint else manifest
     reads = "sequence and secondary structure" if network["structure"] else "sequence"
     name = network["network"]
     facts = [
         ("network", _NETWORKS.get(name, name)),
         ("reads", f"{reads}, as overlapping {encoding['k']}-mers"),
+        ("joint", f"one of {len(of_all['rbps'])} RBPs of one network" if joint else ""),
         ("members", f"an ensemble of {len(members)} trainings" if members else ""),
         ("structures", _folding(encoding["fold"]) if network["structure"] else ""),
         ("dataset", manifest["data"]["directory"]),
-        ("trained for", _epochs(n_epochs, manifest.get("best_epoch"))),
+        ("trained for", _epochs(of_all.get("n_epochs"), of_all.get("best_epoch"))),
         (
             "training",
             f"batches of {training['batch_size']} sites, learning rate "
@@ -61,8 +63,17 @@ def _epochs(n_epochs: int | None, best: int | None) -> str:
     return f"{n_epochs} epochs{kept}"
 
 
-def data_table(manifest: dict[str, Any]) -> Table:
-    """Returns the numbers of sites of each split."""
+def data_table(model: Path, manifest: dict[str, Any]) -> Table:
+    """Returns the numbers of sites of each split.
+
+    Of one RBP of a joint run those that it was trained on are counted, too.
+    """
+    splits = {**manifest["data"]["splits"]}
+    if joint := layout.joint_run_of(model, manifest):
+        output = manifest["network"]["output"]
+        trained_on = layout.read_manifest(joint)["rbps"][output]
+        name = "train, without overlaps with validation and test sites of all RBPs"
+        splits = {"train": splits.pop("train"), name: trained_on, **splits}
     return table(
         "Sites of each split",
         ("split", "sites", "bound", "background", "longest, nt"),
@@ -73,7 +84,7 @@ def data_table(manifest: dict[str, Any]) -> Table:
                 number(split["n_sites"] - split["n_positive"], ",d"),
                 number(split.get("longest_site"), ",d"),
             ]
-            for name, split in manifest["data"]["splits"].items()
+            for name, split in splits.items()
         ],
     )
 
@@ -107,6 +118,10 @@ def learning_figure(model: Path, manifest: dict[str, Any]) -> Figure | None:
     if members := manifest.get("members"):
         model = model / members[0]["directory"]
         manifest = layout.read_manifest(model)
+    of_rbp = ""
+    if joint := layout.joint_run_of(model, manifest):
+        model, of_rbp = joint, model.resolve().name
+        manifest = layout.read_manifest(model)
     path = model / layout.HISTORY
     if not path.exists():
         return None
@@ -114,6 +129,8 @@ def learning_figure(model: Path, manifest: dict[str, Any]) -> Figure | None:
         history = pd.read_csv(path)
     except ValueError as error:
         raise UserError(f"Cannot read {path}: {error}.") from error
+    if of_rbp and f"val_auroc_{of_rbp}" in history:
+        history["val_auroc"] = history[f"val_auroc_{of_rbp}"]
     best = int(manifest.get("best_epoch") or 0)
     known = set(figures.HISTORY_COLUMNS) <= set(history)
     if not known or history["val_loss"].isna().all() or best not in set(history.epoch):
@@ -123,6 +140,7 @@ def learning_figure(model: Path, manifest: dict[str, Any]) -> Figure | None:
     )
     last = history.iloc[-1]
     of_first = f" of the first of {len(members)} members" if members else ""
+    of_all = " The losses are of all RBPs, the AUROC of this one." if of_rbp else ""
     return Figure(
         svg,
         f"Training and validation loss, and validation AUROC, by epoch{of_first}: at "
@@ -130,7 +148,7 @@ def learning_figure(model: Path, manifest: dict[str, Any]) -> Figure | None:
         f"{last['val_auroc']:.3f}; best epoch {best}.",
         f"Training{of_first}. Where the training loss falls and the validation loss "
         "rises, the model learns its training sites by heart; the weights of the best "
-        "epoch, the dotted line, were kept.",
+        f"epoch, the dotted line, were kept.{of_all}",
     )
 
 

@@ -52,7 +52,9 @@ class Sources:
     @property
     def title(self) -> str:
         """The name of the model; `deeprke run` calls all of them `model`."""
-        return (self.workflow or self.model).resolve().name
+        if self.workflow:
+            return self.workflow.resolve().name
+        return layout.full_name(self.model)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,7 +105,7 @@ def find_sources(
     Raises:
       UserError: A directory lacks the file that makes it what it should be.
     """
-    layout.read_manifest(model)
+    manifest = layout.read_manifest(model)
     markers = {
         "explain": (explain, EXPLANATION, "explain"),
         "audit": (audit, AUDIT, "audit"),
@@ -120,10 +122,19 @@ def find_sources(
         if given is None and beside is not None and (beside / marker).exists():
             given = beside
         found[name] = given
-    if found["evaluation"] is None and (model / PREDICTIONS).exists():
-        # The usual place of an evaluation on the test split.
+    if found["evaluation"] is None and _is_evaluated(model, manifest):
         found["evaluation"] = model
     return Sources(model, **found, workflow=workflow)
+
+
+def _is_evaluated(model: Path, manifest: dict[str, Any]) -> bool:
+    """Tells whether a model has its measures on test, in the usual place.
+
+    Packaged RBPs of a joint run have them without the predictions.
+    """
+    if (model / PREDICTIONS).exists() or "network" not in manifest:
+        return (model / PREDICTIONS).exists()
+    return bool(files.read_json(model / layout.METRICS).get("split") == "test")
 
 
 def read_measured(sources: Sources, manifest: dict[str, Any]) -> Measured:
@@ -145,7 +156,8 @@ def read_measured(sources: Sources, manifest: dict[str, Any]) -> Measured:
         )
     if not (directory / PREDICTIONS).exists():
         logger.warning(
-            "%s has no %s: the report has no curves. Evaluate the model again.",
+            "%s has no %s: the report has no curves. Evaluate the model again, and "
+            "give `evaluation`.",
             *(directory, PREDICTIONS),
         )
         return Measured(measures)

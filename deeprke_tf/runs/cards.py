@@ -167,8 +167,7 @@ def license_of(run: Path) -> str:
     """
     manifest = layout.read_manifest(run)
     with layout.damage_told(run):
-        if "network" in manifest:
-            run = (run / manifest["network"]["file"]).resolve().parent
+        run = layout.joint_run_of(run, manifest) or run
     return str(read_written(run).get("license", "not stated"))
 
 

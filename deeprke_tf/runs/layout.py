@@ -194,6 +194,21 @@ def _network_of(directory: Path, manifest: dict[str, Any]) -> Path:
     return directory / manifest.get("network", {}).get("file", MODEL)
 
 
+def joint_run_of(directory: Path, manifest: dict[str, Any]) -> Path | None:
+    """Returns the joint run that the run of an RBP belongs to; None: it has its own."""
+    if "network" not in manifest:
+        return None
+    return _network_of(directory, manifest).resolve().parent
+
+
+def full_name(directory: Path) -> str:
+    """Returns the name of a run; of one RBP of a joint run as in "rbp31/QKI"."""
+    directory = directory.resolve()
+    if directory.parent.name != RBPS:
+        return directory.name
+    return f"{directory.parents[1].name}/{directory.name}"
+
+
 def load_network(
     directory: Path, manifest: dict[str, Any], config: RunConfig
 ) -> "keras.Model":

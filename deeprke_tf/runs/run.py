@@ -197,7 +197,8 @@ class Run:
     @property
     def full_name(self) -> str:
         """The name; of one RBP of a joint run that of both, as in "rbp31/QKI"."""
-        return ", ".join(_full_name(run) for run in self.given or (self,))
+        runs = self.given or (self,)
+        return ", ".join(layout.full_name(run.directory) for run in runs)
 
     @property
     def training_names(self) -> list[str]:
@@ -425,10 +426,3 @@ def _require_same_members(manifest: dict[str, Any], members: Sequence[Run]) -> N
             raise ValueError(
                 f"{facts['directory']} is not the run that the ensemble was made of."
             )
-
-
-def _full_name(run: Run) -> str:
-    directory = run.directory.resolve()
-    if directory.parent.name != layout.RBPS:
-        return directory.name
-    return f"{directory.parents[1].name}/{directory.name}"

@@ -60,8 +60,7 @@ def read(directory: Path) -> Source:
             raise UserError(
                 f"{directory} is an ensemble; `init_from` takes a member: {names}."
             )
-        if "network" in manifest:
-            directory = (directory / manifest["network"]["file"]).parent.resolve()
+        directory = layout.joint_run_of(directory, manifest) or directory
         source = f"{directory / layout.MANIFEST}: encoding"
         encoding = config.from_dict(Encoding, manifest["encoding"], source)
     return Source(

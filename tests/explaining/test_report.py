@@ -382,3 +382,29 @@ def test_a_run_and_an_ensemble_of_train_have_reports(
     together = dk.load_run(run, sequence_run)
     with pytest.raises(UserError, match="have no report"):
         together.report(tmp_path / "page.html")
+
+
+def test_one_rbp_of_a_joint_run_has_the_training_of_all(joint_run, tmp_path):
+    page = Page(
+        dk.load_run(joint_run, rbp="A").report(tmp_path / "page.html").read_text()
+    )
+    assert f"{joint_run.name}/A" in page.text
+    assert "one of 2 RBPs of one network" in page.text
+    assert "2 epochs, of which epoch" in page.text
+    assert "The losses are of all RBPs, the AUROC of this one." in page.text
+    (facts, _other) = json.loads((joint_run / "manifest.json").read_text())["rbps"]
+    without = "train, without overlaps with validation and test sites of all RBPs"
+    (row,) = [row for table in page.tables for row in table if row[0] == without]
+    assert row[1] == str(facts["n_sites"])
+
+
+def test_measures_on_test_without_predictions_are_those_of_the_report(
+    joint_run, tmp_path
+):
+    run = shutil.copytree(joint_run, tmp_path / "joint") / "rbps" / "A"
+    measures = json.loads((run / "metrics.json").read_text())
+    (run / "metrics.json").write_text(json.dumps({**measures, "split": "test"}))
+    (run / "predictions.tsv").unlink(missing_ok=True)
+    page = Page(write_report(run, tmp_path / "page.html").read_text())
+    assert "test sites, which had no part in the training" in page.text
+    assert "ROC curve" not in page.text
