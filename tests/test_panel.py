@@ -31,6 +31,29 @@ def test_a_panel_has_the_probabilities_of_predict(joint_run, sites, tmp_path, ca
     assert list(found.table.rbp) == list(predicted.rbp)
 
 
+def test_some_rbps_are_asked_for(joint_run, sites, tmp_path, capsys):
+    run = load_run(joint_run)
+    of_all = run.panel(sites, out=tmp_path / "all").table
+    of_one = run.panel(sites, out=tmp_path / "one", rbps=["B"])
+    columns = ["name", "probability", "p_value"]
+    alone = of_all[of_all.rbp == "B"].reset_index(drop=True)
+    assert of_one.table[columns].equals(alone[columns])
+    assert (of_one.table.q_value < alone.q_value).any()  # over half as many pairs
+    assert list(of_one.enrichment.rbp) == ["B"]
+    flags = ["--model", joint_run, "--sites", sites, "--out", tmp_path / "out"]
+    assert panel.main([*map(str, flags), "--rbp", "A", "C"]) == 1
+    assert "has no RBP 'C'; it has: A, B" in capsys.readouterr().err
+
+
+def test_a_background_that_is_no_file_is_told_before_anything_is_scored(
+    tmp_path, capsys
+):
+    flags = ["--sites", tmp_path / "none", "--out", tmp_path / "out"]
+    assert panel.main([*map(str, flags), "--background", "shufled"]) == 1
+    error = "--background shufled is no file; give one, shuffled or none."
+    assert error in capsys.readouterr().err
+
+
 def test_sites_of_other_lengths_than_the_training_sites_are_noted(
     joint_run, tmp_path, caplog
 ):

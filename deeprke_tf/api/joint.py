@@ -144,6 +144,7 @@ class JointRun(joint.JointRun[Run], Exporting):
         sites: PathLike | Iterable[str | Site],
         *,
         out: PathLike,
+        rbps: Sequence[str] = (),
         fdr: float = 0.1,
         background: PathLike = "shuffled",
         prior: float | None = None,
@@ -161,6 +162,7 @@ class JointRun(joint.JointRun[Run], Exporting):
         Args:
           sites: As for `Run.predict`.
           out: Directory to make.
+          rbps: Names of RBPs, all by default; the FDR is over these.
           fdr: Target false discovery rate of the calls, over all sites and RBPs.
           background: File of sites to compare with; "shuffled": each site with its
             dinucleotides shuffled; "none": nothing.
@@ -179,8 +181,8 @@ class JointRun(joint.JointRun[Run], Exporting):
           has the figures and the page.
 
         Raises:
-          UserError: An argument is out of range, sites or background cannot be read,
-            none can be scored, or `out` holds something else.
+          UserError: An argument is out of range, there is no such RBP, sites or
+            background cannot be read, none can be scored, or `out` holds other files.
         """
         from deeprke_tf.panels.run import run_panel
         from deeprke_tf.panels.settings import PanelSettings
@@ -188,7 +190,7 @@ class JointRun(joint.JointRun[Run], Exporting):
         return run_panel(
             *(self, sites, Path(out)),
             PanelSettings(
-                *(fdr, os.fspath(background), prior, wide, seed),
+                *(tuple(rbps), fdr, os.fspath(background), prior, wide, seed),
                 *(max_length, batch_size),
             ),
             workers=workers,

@@ -17,7 +17,7 @@ A p-value can only be one of as many as an RBP has background sites. So counts o
 are all that is kept, and memory does not grow with the number of sites.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -47,14 +47,20 @@ class Output(NamedTuple):
         return np.arange(1, n + 2) / (n + 1)
 
 
-def outputs_of(model: "JointRun") -> list[Output]:
-    """Returns the outputs of a joint run.
+def outputs_of(model: "JointRun", rbps: Collection[str] = ()) -> list[Output]:
+    """Returns the outputs of a joint run, in their order.
+
+    Args:
+      model: The joint run.
+      rbps: The RBPs that are wanted; none: all.
 
     Raises:
       UserError: The predictions for validation sites cannot be read.
     """
     outputs = []
     for rbp in model.names:
+        if rbps and rbp not in rbps:
+            continue
         run = model.run(rbp)
         labels, probabilities = run.validation
         background = np.sort(probabilities[labels == 0]).astype(np.float64)

@@ -25,9 +25,10 @@ from deeprke_tf.panels.enrichment import Tally, enrichment_table
 from deeprke_tf.panels.files import SkippedWriter
 from deeprke_tf.panels.result import Panel
 from deeprke_tf.panels.scoring import PanelScorer, ScoredSites, reasons, shuffled_site
-from deeprke_tf.panels.settings import NONE, SHUFFLED, PanelSettings
+from deeprke_tf.panels.settings import SHUFFLED, PanelSettings
 from deeprke_tf.panels.store import ScoreStore
 from deeprke_tf.rna.folding import FoldingPool
+from deeprke_tf.runs.joint_network import require_rbps
 from deeprke_tf.runs.onnx_scorer import are_few
 from deeprke_tf.runs.predictions import Lengths, sites_of
 from deeprke_tf.system import directories
@@ -97,10 +98,11 @@ def run_panel(
       progress: Shows each stage.
 
     Raises:
-      UserError: The sites or the background cannot be read, none can be scored, or
-        `out` holds something else.
+      UserError: The model has no such RBP, the sites or the background cannot be read,
+        none can be scored, or `out` holds something else.
     """
-    outputs = outputs_of(model)
+    require_rbps(model.name, model.names, settings.rbps)
+    outputs = outputs_of(model, settings.rbps)
     stream = sites_of(sites, model.encoding.k)
     with_places = getattr(stream, "has_places", False)
     few, stream = are_few(stream)
@@ -113,7 +115,8 @@ def run_panel(
         partial = closing.enter_context(aside)
         store = closing.enter_context(ScoreStore(partial, len(outputs)))
         scorer = PanelScorer(
-            *(model, pool, settings.batch_size, settings.max_length, settings.prior),
+            *(model, [output.rbp for output in outputs], pool, settings.batch_size),
+            *(settings.max_length, settings.prior),
             few=few,
         )
         scored = _score(scorer, stream, outputs, settings, store, partial, progress)
@@ -155,8 +158,8 @@ def _score(
                 shuffled = [shuffled_site(site, settings.seed) for site in some.sites]
                 scored.background.add(*scorer.scores_of(shuffled))
         _require_some("site", scored.sites, scored.skipped["sites"])
-        if settings.background not in (SHUFFLED, NONE):
-            others = sites_of(Path(settings.background), scorer.k)
+        if settings.background_file:
+            others = sites_of(settings.background_file, scorer.k)
             for some in usable("background", others):
                 scored.background.add(some.probabilities, some.calibrated)
             _require_some(

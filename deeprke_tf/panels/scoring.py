@@ -3,7 +3,7 @@
 import itertools
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -41,6 +41,7 @@ class PanelScorer:
 
     Args:
       model: The joint run.
+      rbps: The RBPs whose scores are wanted, in the order of the outputs.
       pool: Folds with its settings; None: the model does not read structure.
       batch_size: Sites that the network scores at once.
       max_length: Longest site, in nucleotides.
@@ -51,6 +52,7 @@ class PanelScorer:
     def __init__(
         self,
         model: "JointRun",
+        rbps: Sequence[str],
         pool: FoldingPool | None,
         batch_size: int,
         max_length: int,
@@ -58,6 +60,7 @@ class PanelScorer:
         few: bool = False,
     ):
         self._model: Any = model
+        self._places = [model.names.index(rbp) for rbp in rbps]
         self._pool = pool
         self._max_length = max_length
         self._score = model.scorer(batch_size, prior=prior, few=few)
@@ -96,10 +99,10 @@ class PanelScorer:
     def scores_of(self, sites: list[Site]) -> tuple[np.ndarray, np.ndarray]:
         """Returns probabilities and calibrated ones, float64 [n_sites, n_rbps]."""
         if not sites:
-            nothing = np.zeros((0, len(self._model.names)))
+            nothing = np.zeros((0, len(self._places)))
             return nothing, nothing
         scores = self._score(encode_sites(self._model, sites, self._pool))
-        return scores[0], scores[1]
+        return scores[0][:, self._places], scores[1][:, self._places]
 
 
 def shuffled_site(site: Site, seed: int) -> Site:

@@ -1,6 +1,10 @@
 """Settings of a panel."""
 
 import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import tyro
 
 from deeprke_tf.errors import UserError, require_positive
 
@@ -15,6 +19,9 @@ class PanelSettings:
       UserError: A setting is out of range.
     """
 
+    rbps: Annotated[tuple[str, ...], tyro.conf.arg(name="rbp")] = ()
+    """RBPs to ask for, by default all. The FDR is then over these: choose them before
+    you see the calls."""
     fdr: float = 0.1
     """Target false discovery rate of the calls, over all sites and RBPs together."""
     background: str = SHUFFLED
@@ -38,3 +45,14 @@ class PanelSettings:
             raise UserError(f"`fdr` must be in (0, 1), got {self.fdr:g}.")
         if self.prior is not None and not 0 < self.prior < 1:
             raise UserError(f"`prior` must be in (0, 1), got {self.prior:g}.")
+        if self.background_file and not self.background_file.exists():
+            raise UserError(
+                f"`background` {self.background} is no file; give one, {SHUFFLED} or "
+                f"{NONE}."
+            )
+
+    @property
+    def background_file(self) -> Path | None:
+        """The file of background sites; None: they are made, or there are none."""
+        is_file = self.background not in (SHUFFLED, NONE)
+        return Path(self.background) if is_file else None
