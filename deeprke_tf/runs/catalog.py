@@ -4,7 +4,7 @@ A model is a directory: a run, an ensemble or a joint run, with its card and the
 of its files. It is looked for in the user's directory of models, then in the package.
 
 rbp31          a model; `NAME/RBP` is one RBP of a joint run
-runs/QKI       a path that exists is taken before any name
+runs/QKI       a path; a run is taken before a model of the same name
 """
 
 import dataclasses
@@ -110,10 +110,12 @@ def resolve(text: str | os.PathLike[str]) -> Path:
         not the one that was added.
     """
     path = Path(text)
-    if path.exists():
+    if any((path / name).exists() for name in (layout.MANIFEST, layout.CONFIG)):
         return path
     name, _, rbp = os.fspath(text).partition("/")
     known = {entry.name: entry for entry in entries()}
+    if name not in known and path.exists():
+        return path  # whoever reads it tells what it lacks
     if name not in known:
         raise UserError(
             f"{text} is not a run of `deeprke train`, and there is no model of this "

@@ -48,12 +48,14 @@ def test_a_name_is_a_packaged_model_and_a_slash_one_of_its_rbps(rbp31):
     assert catalog.resolve(Path("rbp31/PUM2")) == rbp31 / "rbps/PUM2"
 
 
-def test_a_path_comes_before_the_user_s_model_and_that_before_a_packaged_one(
+def test_a_run_comes_before_the_user_s_model_and_that_before_a_packaged_one(
     tmp_path, rbp31
 ):
     mine = make_model(tmp_path / "user", "rbp31")
     assert catalog.resolve("rbp31") == mine
-    Path("rbp31").mkdir()
+    Path("rbp31").mkdir()  # no run, perhaps a panel
+    assert catalog.resolve("rbp31") == mine
+    Path("rbp31/config.json").touch()
     assert catalog.resolve("rbp31") == Path("rbp31")
 
 
