@@ -1,7 +1,7 @@
 """Compares settings of `train --init-from rbp31` on validation splits of RBP-31.
 
     python benchmarks/fine_tuning.py --data-dir DATA --out OUT --single SINGLE \
-        --rbps PUM2 FUS --settings "" "--body-rate 0.3"
+        --rbps PUM2 FUS --settings "--body-rate 0.1" "--body-rate 0.3"
 
 SINGLE is where `deeprke benchmark rbp31` has trained networks without structure, seed
 1. Each setting is judged alone and averaged with the network from scratch, as

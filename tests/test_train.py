@@ -6,6 +6,7 @@ import pytest
 
 from deeprke_tf import api, cv_train, presets, train, tune
 from deeprke_tf.config import RunConfig
+from deeprke_tf.data import description
 from deeprke_tf.training import epochs, settings
 from tests.support.small_runs import ONE_EPOCH, QUICK
 
@@ -106,14 +107,15 @@ def test_few_sites_without_structure_get_two_networks_one_of_them_from_rbp31(ask
 
 
 def test_with_many_sites_more_of_the_packaged_network_is_trained(
-    asked_of, sequence_data, monkeypatch, tmp_path
+    asked_of, sequence_data, monkeypatch
 ):
     monkeypatch.setattr(settings, "_FEW_SITES", 10)
     given = ("--init-from", "rbp31")
     assert asked_of(*given).train.body_rate == 0.3
     assert asked_of(*given, "--body-rate", "0.5").train.body_rate == 0.5
+    info = description.read(sequence_data)
     source = settings.run_config()
-    assert settings.fine_tuning_settings(source, sequence_data).train.body_rate == 0.3
+    assert settings.fine_tuning_settings(source, info).train.body_rate == 0.3
 
 
 @pytest.mark.parametrize("more", [("--filters", "8"), ("--ensemble", "3")])
@@ -155,6 +157,11 @@ def test_other_commands_suit_datasets_without_structure_too(
     assert command.main(["--data", str(sequence_data)]) == 0
     assert asked[0].preset == "deeprke-no-structure"
     assert not asked[0].model.structure
+
+
+def test_values_of_flags_are_no_flags(asked_of):
+    assert asked_of("--out", "joint").ensemble == 2
+    assert asked_of("--out", "config").preset == "deeprke-no-structure"
 
 
 def test_a_preset_that_is_given_is_taken(asked_of):

@@ -10,6 +10,7 @@ from deeprke_tf.api.joint import JointRun
 from deeprke_tf.api.loading import load_single
 from deeprke_tf.api.run import Run
 from deeprke_tf.config import JointConfig, RunConfig
+from deeprke_tf.data import description
 from deeprke_tf.data.description import Dataset
 from deeprke_tf.errors import UserError, require_positive
 from deeprke_tf.runs import catalog
@@ -94,7 +95,8 @@ def fit(
             )
         source = fine_tuning.read(catalog.resolve(init_from))
         if preset is None and config is None:
-            config = fine_tuning_settings(source.config, directory)
+            info = data if isinstance(data, Dataset) else description.read(directory)
+            config = fine_tuning_settings(source.config, info)
     chosen = run_config(preset, config, settings)
     require_positive(ensemble=ensemble)
     out = Path(out)

@@ -33,7 +33,7 @@ from deeprke_tf.runs.run import Run
 from deeprke_tf.system import directories, files
 from deeprke_tf.system.damage import one_line_if_damaged
 from deeprke_tf.system.progress import Progress, no_progress
-from deeprke_tf.training import final, many, objective, start
+from deeprke_tf.training import final, fine_tuning, many, objective, start
 
 _logger = logging.getLogger(__name__)
 
@@ -64,11 +64,14 @@ def crossvalidate(
       progress: Shows the sites of each epoch.
 
     Raises:
-      UserError: Dataset, groups or `out` cannot be used, or a training failed.
+      UserError: Dataset, settings, groups or `out` cannot be used, or a training
+        failed.
     """
     if n_folds < 2:
         raise UserError(f"`folds` must be at least 2, got {n_folds}.")
     info = description.read(data)
+    info.require_views(run_config.model.views)
+    fine_tuning.require_scratch(run_config)
     settings = {
         "data": info.sha256,
         "folds": n_folds,
@@ -82,7 +85,8 @@ def crossvalidate(
         if _is_finished(out, settings):
             return CrossValidation.read(out)
         if not (out / DATA).exists():
-            _make_datasets(info, out / DATA, run_config, settings, progress)
+            seed = run_config.train.seed
+            _make_datasets(info, out / DATA, seed, settings, progress)
     options: dict[str, Any] = {
         "vectors_from": vectors_from,
         "n_devices": n_devices,
@@ -127,17 +131,15 @@ def _is_finished(out: Path, settings: dict[str, Any]) -> bool:
 def _make_datasets(
     info: Dataset,
     out: Path,
-    run_config: RunConfig,
+    seed: int,
     settings: dict[str, Any],
     progress: Progress,
 ) -> None:
     """Groups the sites of a dataset, deals them, and writes a dataset for each cv fold.
 
     Raises:
-      UserError: The model reads what the dataset lacks, a shard is damaged, or the
-        sites cannot be grouped or dealt.
+      UserError: A shard is damaged, or the sites cannot be grouped or dealt.
     """
-    info.require_views(run_config.model.views)
     train = datasets.all_sites(info).split("train")
     checks.require_both_classes(
         "train",
@@ -147,7 +149,7 @@ def _make_datasets(
     for split in groups.SPLITS:
         if split in info.splits:
             stored_sites.verify_shards(info, split)
-    seed, n_folds = run_config.train.seed, settings["folds"]
+    n_folds = settings["folds"]
     sites = groups.read_groups(info, settings["groups"], seed)
     splits = datasets.deal_splits(sites, n_folds, seed, info.directory)
     _logger.info(

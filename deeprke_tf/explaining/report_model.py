@@ -26,7 +26,7 @@ def facts_of(model: Path, manifest: dict[str, Any]) -> list[tuple[str, str]]:
     settings = files.read_json(model / layout.CONFIG)
     network, training = settings["model"], settings["train"]
     encoding, members = manifest["encoding"], manifest.get("members", ())
-    joint = layout.joint_run_of(model, manifest)
+    joint = layout.joint_above(model)
     of_all = layout.read_manifest(joint) if joint else manifest
     reads = "sequence and secondary structure" if network["structure"] else "sequence"
     name = network["network"]
@@ -69,9 +69,9 @@ def data_table(model: Path, manifest: dict[str, Any]) -> Table:
     Of one RBP of a joint run those that it was trained on are counted, too.
     """
     splits = {**manifest["data"]["splits"]}
-    if joint := layout.joint_run_of(model, manifest):
-        output = manifest["network"]["output"]
-        trained_on = layout.read_manifest(joint)["rbps"][output]
+    if joint := layout.joint_above(model):
+        rbps = {row["name"]: row for row in layout.read_manifest(joint)["rbps"]}
+        trained_on = rbps[model.resolve().name]
         name = "train, without overlaps with validation and test sites of all RBPs"
         splits = {"train": splits.pop("train"), name: trained_on, **splits}
     return table(
@@ -119,7 +119,7 @@ def learning_figure(model: Path, manifest: dict[str, Any]) -> Figure | None:
         model = model / members[0]["directory"]
         manifest = layout.read_manifest(model)
     of_rbp = ""
-    if joint := layout.joint_run_of(model, manifest):
+    if joint := layout.joint_above(model):
         model, of_rbp = joint, model.resolve().name
         manifest = layout.read_manifest(model)
     path = model / layout.HISTORY

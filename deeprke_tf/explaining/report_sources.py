@@ -105,7 +105,7 @@ def find_sources(
     Raises:
       UserError: A directory lacks the file that makes it what it should be.
     """
-    manifest = layout.read_manifest(model)
+    layout.read_manifest(model)
     markers = {
         "explain": (explain, EXPLANATION, "explain"),
         "audit": (audit, AUDIT, "audit"),
@@ -122,17 +122,17 @@ def find_sources(
         if given is None and beside is not None and (beside / marker).exists():
             given = beside
         found[name] = given
-    if found["evaluation"] is None and _is_evaluated(model, manifest):
+    if found["evaluation"] is None and _is_evaluated(model):
         found["evaluation"] = model
     return Sources(model, **found, workflow=workflow)
 
 
-def _is_evaluated(model: Path, manifest: dict[str, Any]) -> bool:
+def _is_evaluated(model: Path) -> bool:
     """Tells whether a model has its measures on test, in the usual place.
 
     Packaged RBPs of a joint run have them without the predictions.
     """
-    if (model / PREDICTIONS).exists() or "network" not in manifest:
+    if (model / PREDICTIONS).exists() or layout.joint_above(model) is None:
         return (model / PREDICTIONS).exists()
     return bool(files.read_json(model / layout.METRICS).get("split") == "test")
 

@@ -45,7 +45,8 @@ class PanelSettings:
             raise UserError(f"`fdr` must be in (0, 1), got {self.fdr:g}.")
         if self.prior is not None and not 0 < self.prior < 1:
             raise UserError(f"`prior` must be in (0, 1), got {self.prior:g}.")
-        if self.background_file and not self.background_file.exists():
+        path = self.background_file
+        if path and (path.is_dir() or not path.exists()):
             raise UserError(
                 f"`background` {self.background} is no file; give one, {SHUFFLED} or "
                 f"{NONE}."

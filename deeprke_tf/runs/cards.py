@@ -165,9 +165,7 @@ def license_of(run: Path) -> str:
     Raises:
       UserError: The card or the manifest cannot be read.
     """
-    manifest = layout.read_manifest(run)
-    with layout.damage_told(run):
-        run = layout.joint_run_of(run, manifest) or run
+    run = layout.joint_above(run) or run
     return str(read_written(run).get("license", "not stated"))
 
 

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import platformdirs
 
 from deeprke_tf.errors import UserError
-from deeprke_tf.runs import layout
+from deeprke_tf.runs import joint_network, layout
 from deeprke_tf.system import files
 
 DIGESTS = "SHA256SUMS"
@@ -103,7 +103,8 @@ def resolve(text: str | os.PathLike[str]) -> Path:
     """Returns the directory of a model.
 
     Args:
-      text: A path that exists, the name of a model, or `NAME/RBP`.
+      text: A run, the name of a model, or the RBP of a joint run or model, as in
+        `runs/joint/QKI` and `rbp31/QKI`.
 
     Raises:
       UserError: It is neither, the model has no such RBP, or a file of the model is
@@ -112,6 +113,8 @@ def resolve(text: str | os.PathLike[str]) -> Path:
     path = Path(text)
     if any((path / name).exists() for name in (layout.MANIFEST, layout.CONFIG)):
         return path
+    if len(path.parts) > 1 and joint_network.is_joint(path.parent):
+        return joint_network.directory_of(path.parent, path.name)
     name, _, rbp = os.fspath(text).partition("/")
     known = {entry.name: entry for entry in entries()}
     if name not in known and path.exists():

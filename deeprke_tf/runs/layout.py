@@ -194,19 +194,26 @@ def _network_of(directory: Path, manifest: dict[str, Any]) -> Path:
     return directory / manifest.get("network", {}).get("file", MODEL)
 
 
-def joint_run_of(directory: Path, manifest: dict[str, Any]) -> Path | None:
-    """Returns the joint run that the run of an RBP belongs to; None: it has its own."""
-    if "network" not in manifest:
-        return None
-    return _network_of(directory, manifest).resolve().parent
+def joint_above(directory: Path) -> Path | None:
+    """Returns the joint run, or the ensemble of such, that the run of an RBP is in.
+
+    Returns:
+      None: The run is in no joint run.
+
+    Raises:
+      UserError: The manifest above cannot be read.
+    """
+    parent = directory.resolve().parent
+    joint = parent.parent
+    is_one = parent.name == RBPS and (joint / MANIFEST).exists()
+    return joint if is_one and "rbps" in read_manifest(joint) else None
 
 
 def full_name(directory: Path) -> str:
     """Returns the name of a run; of one RBP of a joint run as in "rbp31/QKI"."""
-    directory = directory.resolve()
-    if directory.parent.name != RBPS:
-        return directory.name
-    return f"{directory.parents[1].name}/{directory.name}"
+    name = directory.resolve().name
+    joint = joint_above(directory)
+    return f"{joint.name}/{name}" if joint else name
 
 
 def load_network(

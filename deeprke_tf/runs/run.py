@@ -205,8 +205,8 @@ class Run:
         """The names of the directories of all trainings."""
         return [
             f"{run.full_name}/{training.directory.name}"
-            if run.members
-            else run.full_name
+            if run.members and not layout.joint_above(training.directory)
+            else training.full_name
             for run in self.given or (self,)
             for training in run.trainings
         ]

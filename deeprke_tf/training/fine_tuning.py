@@ -12,7 +12,7 @@ import keras
 from keras import ops
 
 from deeprke_tf import config
-from deeprke_tf.config import ModelConfig, RunConfig
+from deeprke_tf.config import RunConfig
 from deeprke_tf.data.description import Dataset
 from deeprke_tf.data.encoding import Encoding
 from deeprke_tf.errors import UserError
@@ -60,7 +60,7 @@ def read(directory: Path) -> Source:
             raise UserError(
                 f"{directory} is an ensemble; `init_from` takes a member: {names}."
             )
-        directory = layout.joint_run_of(directory, manifest) or directory
+        directory = layout.joint_above(directory) or directory
         source = f"{directory / layout.MANIFEST}: encoding"
         encoding = config.from_dict(Encoding, manifest["encoding"], source)
     return Source(
@@ -85,13 +85,13 @@ def check(source: Source | None, info: Dataset, run_config: RunConfig) -> None:
         require_scratch(run_config)
         return
     info.require_encoding(source.encoding, run_config.model.views)
-    there, here = _shape(source.config.model), _shape(run_config.model)
+    there, here = _shape(source.config), _shape(run_config)
     if other := [name for name in there | here if there.get(name) != here.get(name)]:
         (name, *_others) = other
         raise UserError(
             f"The network of {source.directory} has another shape than the one to "
             f"train: `{name}` {there.get(name)}, here {here.get(name)}. Leave the "
-            "settings of the network out to take those of `init_from`."
+            "settings of network and vectors out to take those of `init_from`."
         )
     n_sites = info.split("train").n_sites
     n_epochs = objective.for_sites(settings, n_sites).epochs
@@ -111,8 +111,8 @@ def require_scratch(run_config: RunConfig) -> None:
     """
     if run_config.train.frozen_epochs or run_config.train.body_rate != 1:
         raise UserError(
-            "`frozen_epochs` and `body_rate` are for trainings with `init_from`; "
-            "without it they are 0 and 1."
+            "`frozen_epochs` and `body_rate` are for trainings that start from another "
+            "run, by `init_from`; give `frozen_epochs=0` and `body_rate=1`."
         )
 
 
@@ -121,8 +121,9 @@ _NO_SHAPE = {"trainable_vectors", "union_mean", "kmer_weight"}
 _NO_SHAPE |= {"dropout", "spatial_dropout"}
 
 
-def _shape(model: ModelConfig) -> dict[str, Any]:
-    """Returns the settings that the shapes of the weights depend on."""
+def _shape(run_config: RunConfig) -> dict[str, Any]:
+    """Returns the settings that the shapes of vectors and weights depend on."""
+    model = run_config.model
     modules = ("structure", "union") if model.structure else ("union",)
     shape = {
         name: value
@@ -132,7 +133,7 @@ def _shape(model: ModelConfig) -> dict[str, Any]:
     for module in modules:
         filters, shape[f"{module}_kernel_sizes"] = model.shape_of(module)
         shape[f"{module}_filters"] = filters
-    return shape
+    return shape | {"vector_size": run_config.vectors.vector_size}
 
 
 def copy_body(source: Source, model: keras.Model) -> None:

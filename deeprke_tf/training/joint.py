@@ -85,7 +85,6 @@ def train_joint(
       UserError: Datasets or `out` cannot be used; training diverged.
     """
     strategy = devices.strategy(n_devices)
-    fine_tuning.require_scratch(run_config)
     datasets = checked(data, run_config, joint, replicates)
     together = as_one(datasets, joint)
     given = vectors.given_vectors(together, run_config, vectors_from)
@@ -136,8 +135,10 @@ def checked(
 
     Raises:
       UserError: Fewer than two are to be trained on, two have one name or different
-        encodings, one cannot be trained on, or `hold_out` names none of them.
+        encodings, one cannot be trained on, `hold_out` names none of them, or settings
+        are those of a start from another run.
     """
+    fine_tuning.require_scratch(run_config)
     directories: dict[str, Path] = {}
     for directory in data:
         name = directory.resolve().name

@@ -22,6 +22,7 @@ SAMPLE = Path("tfrecords/sample")
 # What a training on few sites starts from, by default.
 FOR_FEW_SITES = Path("rbp31")
 _FEW_SITES = 3_000
+_NO_STRUCTURE = "deeprke-no-structure"
 # The rates that were best on validation (docs/few-sites.md, docs/joint.md).
 _BODY_RATE_OF_FEW, _BODY_RATE = 0.1, 0.3
 
@@ -73,17 +74,14 @@ def run_config(
     return config.from_dict(RunConfig, _as_json(parts), "settings")
 
 
-def fine_tuning_settings(source: RunConfig, data: Path | None) -> RunConfig:
+def fine_tuning_settings(source: RunConfig, info: Dataset | None) -> RunConfig:
     """Returns the default settings of a training that starts from another run.
 
     Args:
       source: Settings of that run; network and vectors are taken from it.
-      data: Directory of the dataset, on whose number of sites `body_rate` depends.
-
-    Raises:
-      UserError: The dataset cannot be read.
+      info: The dataset, on whose number of sites `body_rate` depends, if it is known.
     """
-    is_large = data and description.read(data).split("train").n_sites >= _FEW_SITES
+    is_large = info is not None and info.split("train").n_sites >= _FEW_SITES
     rate = _BODY_RATE if is_large else _BODY_RATE_OF_FEW
     train = dataclasses.replace(
         presets.preset(presets.DEFAULT).train, frozen_epochs=2, body_rate=rate
@@ -112,10 +110,9 @@ def defaults_of(argv: Sequence[str]) -> dict[str, Any]:
     base = given.config
     if given.init_from and not (given.preset or base):
         directory = catalog.resolve(given.init_from)
-        data, _names = _data_and_names(argv)
         source = config.load(RunConfig, directory / layout.CONFIG)
-        is_one = len(data) == 1 and not description.is_pattern(data[0])
-        base = fine_tuning_settings(source, data[0] if is_one else None)
+        infos = _datasets(_data_and_names(argv)[0])
+        base = fine_tuning_settings(source, infos[0] if len(infos) == 1 else None)
     settings = run_config(given.preset, base, single)
     preset = given.preset or presets.DEFAULT
     return {"preset": preset, "config": given.config, **vars(settings)}
@@ -132,8 +129,11 @@ def defaults_of_data(argv: Sequence[str]) -> dict[str, Any]:
 
     Where none of them has structure, and no settings are named, it is one that reads
     none.
+
+    Raises:
+      UserError: As for `defaults_of`.
     """
-    return defaults_of([*argv, *_preset_without_structure(argv)])
+    return defaults_of([*argv, *_preset_for(argv)])
 
 
 def defaults_of_train(argv: Sequence[str]) -> dict[str, Any]:
@@ -142,44 +142,58 @@ def defaults_of_train(argv: Sequence[str]) -> dict[str, Any]:
     They are those of `defaults_of_data`. Only for a single dataset of few sites without
     structure they are two networks, one from scratch and one from the packaged model,
     unless the arguments choose the network themselves.
+
+    Raises:
+      UserError: As for `defaults_of`.
     """
     data, given = _data_and_names(argv)
     shape = {f.name.replace("_", "-") for f in dataclasses.fields(ModelConfig)}
     shape |= {f"no-{name}" for name in shape}
     shape |= {f.name.replace("_", "-") for f in dataclasses.fields(VectorConfig)}
-    preset = _preset_without_structure(argv)
+    infos = _datasets(data)
     if (
-        not preset
+        not _preset_for(argv)
         or given & {"joint", "ensemble", "vectors-from", *shape}
-        or len(data) != 1
+        or len(infos) != 1
         or description.is_pattern(data[0])
-        or not are_few(description.read(data[0]))
+        or not are_few(infos[0])
     ):
-        return defaults_of([*argv, *preset])
+        return defaults_of_data(argv)
     from_packaged = defaults_of([*argv, "--init-from", str(FOR_FEW_SITES)])
-    added = {"preset": preset[1], "init_from": FOR_FEW_SITES, "ensemble": 2}
+    added = {"preset": _NO_STRUCTURE, "init_from": FOR_FEW_SITES, "ensemble": 2}
     return from_packaged | added
 
 
-def _preset_without_structure(argv: Sequence[str]) -> list[str]:
-    """Returns the argument that datasets without structure need, or none."""
+def _preset_for(argv: Sequence[str]) -> list[str]:
+    """Returns the argument that names a preset without structure, where it is needed.
+
+    That is where no dataset has structure, and the arguments name no settings.
+    """
     data, given = _data_and_names(argv)
-    if not data or given & {"preset", "config", "init-from"}:
+    infos = _datasets(data)
+    is_named = given & {"preset", "config", "init-from"}
+    if is_named or not infos or any(info.has_structure for info in infos):
         return []
+    return ["--preset", _NO_STRUCTURE]
+
+
+def _datasets(data: Sequence[Path]) -> list[Dataset]:
+    """Reads datasets; returns none where one cannot be read.
+
+    That is told where they are read to train on them.
+    """
     try:
-        infos = [description.read(directory) for directory in description.find(data)]
+        return [description.read(d) for d in description.find(data)] if data else []
     except UserError:
-        return []  # told where they are read to train on them
-    if any(info.has_structure for info in infos):
         return []
-    return ["--preset", "deeprke-no-structure"]
 
 
 def _data_and_names(argv: Sequence[str]) -> tuple[list[Path], set[str]]:
     """Returns the datasets of the arguments, and the names of all flags."""
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument("--data", type=Path, nargs="*", default=[])
-    names = {text.partition("=")[0].lstrip("-").replace("_", "-") for text in argv}
+    flags = (text.partition("=")[0] for text in argv if text.startswith("--"))
+    names = {flag.lstrip("-").replace("_", "-") for flag in flags}
     return first.parse_known_args(argv)[0].data, names
 
 

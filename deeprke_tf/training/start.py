@@ -86,7 +86,9 @@ def prepare(
         )
     elif is_run:
         with resuming(out):
-            other = differences(out, run_config, info, vectors_from, len(members))
+            other = differences(
+                *(out, run_config, info, vectors_from, len(members), init_from)
+            )
         if other:
             raise UserError(_unlike(out, other, info, len(members)))
         return
@@ -130,6 +132,7 @@ def differences(
     info: Dataset,
     vectors_from: Path | None,
     n_members: int = 0,
+    init_from: Path | None = None,
 ) -> list[str]:
     """Compares a run, finished or not, with the one that would be trained now.
 
@@ -139,9 +142,10 @@ def differences(
       info: The dataset.
       vectors_from: Directory of ready k-mer vectors, or None.
       n_members: Members of an ensemble; 0 for a single training.
+      init_from: The run that an unfinished one starts from, or None.
 
     Returns:
-      What the run was made from otherwise: some of "settings", "data",
+      What the run was made from otherwise: some of "settings", "data", "`init_from`",
       "`vectors_from`" and "`ensemble`".
 
     Raises:
@@ -164,6 +168,10 @@ def differences(
     is_other = {
         "settings": config.load(RunConfig, run / layout.CONFIG) != run_config,
         "data": found.get("dataset_sha256") != info.sha256,
+        # Runs begun before 2026-12-01 do not say.
+        "`init_from`": "init_from" in found
+        and not (run / layout.MANIFEST).exists()
+        and found["init_from"] != (str(init_from) if init_from else None),
         "`vectors_from`": found.get("vectors_from") != given,
         "`ensemble`": (found.get("ensemble") or 0) != n_members,
     }
@@ -187,13 +195,23 @@ def require_same(
 
 def _unlike(out: Path, other: Sequence[str], data: Dataset, n_members: int) -> str:
     """Returns how an unfinished run differs, and what to do."""
+    what = f"{out} is an unfinished run of other {other[0]}"
     advice = "name another `out`, or give `overwrite=True`"
     if other == ["settings"]:
         given = f"`data={data.directory}` `out={out}` `config={out / layout.CONFIG}`"
         given += "" if data.splits else " `joint=True`"  # see `training.joint.as_one`
         given += f" `ensemble={n_members}`" if n_members else ""
         started = files.read_json(out / _STARTED)
-        source = "init_from" if started.get("init_from") else "vectors_from"
-        given += f" `{source}={started[source]}`" if started.get(source) else ""
+        source = "init_from" if _is_tuned(out) else "vectors_from"
+        path = started.get(source) or started.get("vectors_from")
+        if source == "init_from" and not path:
+            return f"{what}; {advice}."  # what it starts from is not known
+        given += f" `{source}={path}`" if path else ""
         advice += f"; {given} resumes it with its own settings"
-    return f"{out} is an unfinished run of other {other[0]}; {advice}."
+    return f"{what}; {advice}."
+
+
+def _is_tuned(run: Path) -> bool:
+    """Tells whether the settings of a run are those of a start from another run."""
+    settings = config.load(RunConfig, run / layout.CONFIG).train
+    return bool(settings.frozen_epochs or settings.body_rate != 1)

@@ -165,10 +165,9 @@ def test_a_joint_run_is_compared_with_runs_of_single_rbps(
     [
         (["--rbp", "A"], "--rbp measures A alone: give one dataset as --data, here 2."),
         (["--rbp", "A", "--compare", "none"], "A alone: give one dataset"),
-        (["--compare", "none"], "none is not a run"),
     ],
 )
-def test_flags_that_do_not_go_together_are_refused(
+def test_one_rbp_is_measured_on_one_dataset_and_compared_with_none(
     flags, message, joint_run, joint_data, capsys
 ):
     given = ["--model", str(joint_run), "--data", str(joint_data / "*")]
@@ -209,7 +208,7 @@ def test_an_ensemble_of_joint_runs_gives_the_mean(joint_ensemble):
         np.testing.assert_allclose(table["probability_sd"], sd, atol=1e-7)
 
 
-def test_each_rbp_of_an_ensemble_of_joint_runs_is_an_ensemble(joint_ensemble):
+def test_each_rbp_of_an_ensemble_of_joint_runs_is_an_ensemble(joint_ensemble, tmp_path):
     together = dk.load_run(joint_ensemble)
     assert together.name == "both"
     measured = json.loads((joint_ensemble / "metrics.json").read_text())
@@ -217,6 +216,10 @@ def test_each_rbp_of_an_ensemble_of_joint_runs_is_an_ensemble(joint_ensemble):
         run = dk.load_run(joint_ensemble, rbp=name)
         assert run.directory == together[name].directory
         assert [member.manifest["seed"] for member in run.members] == [1, 2]
+        assert run.training_names == [f"seed-1/{name}", f"seed-2/{name}"]
+        report = run.report(tmp_path / "page.html").read_text()
+        assert "one of 2 RBPs of one network" in report
+        assert "The losses are of all RBPs, the AUROC of this one." in report
         auroc = metrics.auroc(*run.validation)
         assert measured["rbps"][name]["auroc"] == auroc == run_auroc(run)
         np.testing.assert_allclose(

@@ -1,6 +1,8 @@
 """Training that starts from the network of another run."""
 
+import json
 import shlex
+import shutil
 
 import keras
 import numpy as np
@@ -59,11 +61,17 @@ def test_the_body_stays_then_learns_and_an_interruption_changes_nothing(
         assert train.main(resumed) == 130
     state = TrainingState(tmp_path / "two" / layout.STATE, tmp_path / "history.csv")
     frozen = state.load_model()
-    capsys.readouterr()
-    assert train.main([*resumed, "--learning-rate", "0.02"]) == 1
-    error = " ".join(capsys.readouterr().err.split())
-    command = error.partition("; --data")[2].partition(" resumes it")[0]
-    assert f"--init-from {joint_run}" in command
+    started = tmp_path / "two" / layout.STATE / "started.json"
+    for known in ({"init_from", "vectors_from"}, {"vectors_from"}):
+        contents = json.loads(started.read_text())
+        kept = {k: v for k, v in contents.items() if not k.endswith("_from")}
+        kept |= {k: contents[k] for k in known}
+        started.write_text(json.dumps(kept))  # without init_from: an earlier version
+        capsys.readouterr()
+        assert train.main([*resumed, "--learning-rate", "0.02"]) == 1
+        error = " ".join(capsys.readouterr().err.split())
+        command = error.partition("; --data")[2].partition(" resumes it")[0]
+        assert f"--init-from {joint_run}" in command
     assert train.main(shlex.split(f"--data{command}")) == 0
     histories = [(tmp_path / out / "history.csv").read_text() for out in ("one", "two")]
     assert histories[0] == histories[1]
@@ -90,8 +98,12 @@ def test_the_body_stays_then_learns_and_an_interruption_changes_nothing(
     assert run.manifest["best_epoch_by"] == "val_loss"  # of 7 bound sites
 
 
-def test_an_rbp_of_a_joint_run_is_a_start_as_the_joint_run_is(joint_run):
+def test_an_rbp_of_a_joint_run_is_a_start_as_the_joint_run_is(joint_run, tmp_path):
     assert fine_tuning.read(joint_run / "rbps" / "A") == fine_tuning.read(joint_run)
+    copy = shutil.copytree(joint_run, tmp_path / "joint")
+    (copy / layout.MODEL).rename(tmp_path / "blob")
+    (copy / layout.MODEL).symlink_to(tmp_path / "blob")
+    assert fine_tuning.read(copy / "rbps" / "A").directory == copy
 
 
 def test_the_body_learns_at_a_lower_rate_after_its_frozen_steps():
@@ -158,12 +170,18 @@ def test_what_cannot_be_started_from_is_refused(
             UserError, match=r"another shape .*: `dense_units` \d+, here 9"
         ):
             fit(init_from=joint_run, ensemble=n, dense_units=9, epochs=1)
+    with pytest.raises(UserError, match=r"`vector_size` 5, here 9"):
+        fit(init_from=joint_run, vector_size=9)
     with pytest.raises(UserError, match="`frozen_epochs` 3 of 3 epochs leave none"):
         fit(init_from=joint_run, frozen_epochs=3, epochs=3)
-    with pytest.raises(UserError, match="are for trainings with `init_from`"):
-        fit(preset="deeprke-no-structure", frozen_epochs=2)
-    with pytest.raises(UserError, match="are for trainings with `init_from`"):
-        dk.fit_joint([new_data, run], tmp_path / "run", body_rate=0.5)
+    tuned = {"preset": "deeprke-no-structure", "body_rate": 0.5}
+    with pytest.raises(UserError, match="are for trainings that start from another"):
+        fit(**tuned)
+    for n in (1, 2):
+        with pytest.raises(UserError, match="are for trainings that start from"):
+            dk.fit_joint([new_data, run], tmp_path / "run", ensemble=n, **tuned)
+    with pytest.raises(UserError, match="are for trainings that start from another"):
+        dk.crossvalidate(new_data, tmp_path / "run", folds=2, **tuned)
     for n in (1, 2):
         with pytest.raises(UserError, match="holds no structures"):
             fit(init_from=run, ensemble=n)

@@ -73,6 +73,18 @@ def test_an_unfinished_run_is_not_mixed_with_another(
     assert len(pd.read_csv(unfinished / "history.csv")) == 1
 
 
+def test_an_unfinished_start_from_another_run_is_not_mixed_with_one_from_scratch(
+    unfinished, data, capsys
+):
+    started = unfinished / "state" / "started.json"
+    contents = json.loads(started.read_text())
+    started.write_text(json.dumps({**contents, "init_from": "runs/other"}))
+    flags = ["--data", str(data), "--out", str(unfinished), *QUICK, "--epochs", "4"]
+    assert train.main(flags) == 1
+    error = "is an unfinished run of other --init-from; name another --out"
+    assert error in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("name", "damage", "message"),
     [
