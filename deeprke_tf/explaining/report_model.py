@@ -1,7 +1,7 @@
 """What a model is, how it was trained and what made it, for its report."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from deeprke_tf.errors import UserError
 from deeprke_tf.evaluation import figures
@@ -10,6 +10,9 @@ from deeprke_tf.explaining.report_sources import EXPLANATION
 from deeprke_tf.explaining.report_tables import Table, number, table
 from deeprke_tf.runs import layout
 from deeprke_tf.system import files, plotting
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _NETWORKS = {"deeprke": "DeepRKE: convolutions over k-mer vectors, then a BiLSTM"}
 
@@ -113,34 +116,19 @@ def learning_figure(model: Path, manifest: dict[str, Any]) -> Figure | None:
     Raises:
       UserError: The history cannot be read.
     """
-    import pandas as pd
-
     if members := manifest.get("members"):
         model = model / members[0]["directory"]
-        manifest = layout.read_manifest(model)
-    of_rbp = ""
-    if joint := layout.joint_above(model):
-        model, of_rbp = joint, model.resolve().name
-        manifest = layout.read_manifest(model)
-    path = model / layout.HISTORY
-    if not path.exists():
-        return None
-    try:
-        history = pd.read_csv(path)
-    except ValueError as error:
-        raise UserError(f"Cannot read {path}: {error}.") from error
-    if of_rbp and f"val_auroc_{of_rbp}" in history:
-        history["val_auroc"] = history[f"val_auroc_{of_rbp}"]
-    best = int(manifest.get("best_epoch") or 0)
-    known = set(figures.HISTORY_COLUMNS) <= set(history)
-    if not known or history["val_loss"].isna().all() or best not in set(history.epoch):
+    joint = layout.joint_above(model)
+    history = _history_of(joint or model, model.resolve().name if joint else "")
+    best = int(layout.read_manifest(joint or model).get("best_epoch") or 0)
+    if history is None or best not in set(history["epoch"]):
         return None  # a final model is trained without validation sites
     svg = plotting.inline_svg(
         lambda path: figures.learning_curves(history, best, path), "learning", 11
     )
     last = history.iloc[-1]
     of_first = f" of the first of {len(members)} members" if members else ""
-    of_all = " The losses are of all RBPs, the AUROC of this one." if of_rbp else ""
+    of_all = " The losses are of all RBPs, the AUROC of this one." if joint else ""
     return Figure(
         svg,
         f"Training and validation loss, and validation AUROC, by epoch{of_first}: at "
@@ -150,6 +138,31 @@ def learning_figure(model: Path, manifest: dict[str, Any]) -> Figure | None:
         "rises, the model learns its training sites by heart; the weights of the best "
         f"epoch, the dotted line, were kept.{of_all}",
     )
+
+
+def _history_of(run: Path, rbp: str) -> "pd.DataFrame | None":
+    """Reads the history of a run; None: there is none with validation.
+
+    Args:
+      run: A training.
+      rbp: Of a joint run: whose AUROC is wanted, or nothing.
+
+    Raises:
+      UserError: The file cannot be read.
+    """
+    import pandas as pd
+
+    path = run / layout.HISTORY
+    if not path.exists():
+        return None
+    try:
+        history = pd.read_csv(path)
+    except ValueError as error:
+        raise UserError(f"Cannot read {path}: {error}.") from error
+    if rbp and f"val_auroc_{rbp}" in history:
+        history["val_auroc"] = history[f"val_auroc_{rbp}"]
+    is_known = set(figures.HISTORY_COLUMNS) <= set(history)
+    return history if is_known and not history["val_loss"].isna().all() else None
 
 
 def commands_of(manifest: dict[str, Any], explain: Path | None) -> list[Command]:
