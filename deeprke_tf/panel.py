@@ -90,11 +90,16 @@ def _summary(found: "Panel") -> str:
 def _best(found: "Panel") -> str:
     """Returns the RBPs that stand out as lines."""
     called = {row["rbp"]: row["n_called"] for row in found.contents["rbps"]}
+    more = len(called) - _SHOWN
+    rest = [[f"and {more} more"]] if more > 0 else []
     if found.enrichment is None:
-        most = sorted(called, key=lambda rbp: -called[rbp])[:_SHOWN]
-        return text_table(
-            [["RBP", "called"], *([rbp, f"{called[rbp]:,}"] for rbp in most)]
+        most = sorted(
+            found.contents["rbps"], key=lambda row: (-row["n_called"], -row["n_bound"])
         )
+        rows = [["RBP", "called", "bound"]]
+        for row in most[:_SHOWN]:
+            rows.append([row["rbp"], f"{row['n_called']:,}", f"{row['n_bound']:,}"])
+        return text_table([*rows, *rest])
     rows = [["RBP", "called", "bound", "background", "odds ratio", "q-value"]]
     for row in found.enrichment.head(_SHOWN).itertuples():
         ends = f"{row.odds_ratio_low:.2f} to {row.odds_ratio_high:.2f}"
@@ -103,7 +108,7 @@ def _best(found: "Panel") -> str:
         rows.append(
             [row.rbp, f"{called[row.rbp]:,}", *bound, ratio, f"{row.q_value:.2g}"]
         )
-    return text_table(rows)
+    return text_table([*rows, *rest])
 
 
 def main(argv: Sequence[str] | None = None) -> int:

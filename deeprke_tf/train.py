@@ -50,16 +50,18 @@ class TrainFlags:
     data: tuple[Path, ...] = (SAMPLE,)
     """Directory that `deeprke preprocess` made; several or a pattern to train many."""
     out: Path | None = None
-    """Directory to make; if not given, runs/<data>-<preset>, and for an ensemble
-    runs/<data>-<preset>-ensemble, with --joint runs/joint-<preset>. For several
-    datasets, the directory of their runs; runs if not given."""
+    """Directory to make; if not given, runs/<data>-<preset>, with --init-from
+    runs/<data>-from-<run>, with --joint runs/joint-<preset>, each of an ensemble with
+    -ensemble at its end. For several datasets, the directory of their runs; runs if not
+    given."""
     shard: str | None = None
     """Of several datasets, train only every n-th from the i-th on, as i/n."""
     preset: str = presets.DEFAULT
     """Settings to start from: deeprke, deeprke-no-structure, paper, no-structure,
     one-hot, cnn-only, deepbind, ideepv, ideeps. On RBP-31 deeprke-no-structure is as
     good as deeprke, and needs no folding. For a dataset without structure it is the
-    default, and with fewer than 3,000 training sites --init-from rbp31 --ensemble 2."""
+    default, and with fewer than 3,000 training sites, if it is the only dataset,
+    --init-from rbp31 --ensemble 2."""
     config: Path | None = None
     """File of settings such as a run's config.json, in place of a preset."""
     vectors_from: Path | None = None
@@ -97,6 +99,8 @@ class TrainFlags:
     def settings_name(self) -> str:
         """Name of the settings in the name of a run."""
         name = self.config.stem if self.config else self.preset
+        if self.init_from:
+            name = f"from-{self.init_from.name}"
         return f"{name}-ensemble" if self.ensemble > 1 else name
 
 
@@ -148,7 +152,7 @@ def _note_on_seen_sites(n_networks: int) -> str:
     return (
         f"note: {which} from {FOR_FEW_SITES}, which has seen some sites of most human "
         "CLIP data: AUROC on yours may be too good (docs/few-sites.md); --preset "
-        "deeprke-no-structure trains from scratch"
+        "deeprke-no-structure, without --init-from, trains from scratch"
     )
 
 

@@ -102,7 +102,7 @@ def test_few_sites_without_structure_get_two_networks_one_of_them_from_rbp31(ask
     assert (str(flags.init_from), flags.ensemble) == ("rbp31", 2)
     assert flags.model.dense_units == 128  # as rbp31 has
     assert flags.train.body_rate == 0.1
-    assert flags.settings_name == "deeprke-no-structure-ensemble"
+    assert flags.settings_name == "from-rbp31-ensemble"
     assert asked_of("--epochs", "3").train.epochs == 3
 
 

@@ -182,7 +182,9 @@ def describe(
         methods = "left out"
     if prior is not None:
         return f"calibration {methods}; prior {prior:g} (given as --prior)"
-    own = {f"{c.prior:.4g}" if c.prior else "not known" for c in calibrations}
+    if not all(calibration.prior for calibration in calibrations):
+        return f"calibration {methods}; prior not known"
+    own = {f"{calibration.prior:.4g}" for calibration in calibrations}
     return (
         f"calibration {methods}; prior {', '.join(sorted(own))} (that of the "
         "validation sites)"

@@ -11,7 +11,7 @@ import numpy as np
 
 from deeprke_tf.errors import UserError
 from deeprke_tf.explaining.file_names import MANIFEST as EXPLANATION
-from deeprke_tf.runs import layout
+from deeprke_tf.runs import catalog, layout
 from deeprke_tf.runs.evaluation import PREDICTIONS
 from deeprke_tf.system import files
 from deeprke_tf.system.damage import one_line_if_damaged
@@ -155,11 +155,12 @@ def read_measured(sources: Sources, manifest: dict[str, Any]) -> Measured:
             f"{manifest['threshold']:.6f}."
         )
     if not (directory / PREDICTIONS).exists():
-        logger.warning(
-            "%s has no %s: the report has no curves. Evaluate the model again, and "
-            "give `evaluation`.",
-            *(directory, PREDICTIONS),
-        )
+        if not catalog.name_in_catalog(directory):  # models come without them
+            logger.warning(
+                "%s has no %s: the report has no curves. Evaluate the model again, and "
+                "give `evaluation`.",
+                *(directory, PREDICTIONS),
+            )
         return Measured(measures)
     sites = read_predictions(directory / PREDICTIONS)
     return Measured(

@@ -50,8 +50,9 @@ def _verdict(contents: dict[str, Any], enrichment: "pd.DataFrame | None") -> lis
         for row in most[:_NAMED]
         if row["n_called"]
     ]
+    n_rbps = f"{len(most)} RBP{'s' if len(most) > 1 else ''}"
     first = (
-        f"{counts['sites']:,} sites and {len(most)} RBPs: {counts['called']:,} calls "
+        f"{counts['sites']:,} sites and {n_rbps}: {counts['called']:,} calls "
         f"at an FDR of {fdr:g}"
     )
     sentences = [f"{first}, most of {', '.join(names)}." if names else f"{first}."]
@@ -66,6 +67,11 @@ def _verdict(contents: dict[str, Any], enrichment: "pd.DataFrame | None") -> lis
         sentences.append(
             f"Bound more often than the background (q ≤ 0.05): {what}{more}."
         )
+        n_less = int(((enrichment.q_value <= 0.05) & (enrichment.odds_ratio < 1)).sum())
+        if n_less:
+            sentences.append(
+                f"Bound less often: {n_less:,} of {len(enrichment):,} RBPs."
+            )
     return sentences
 
 

@@ -1,6 +1,7 @@
 """The network of a joint run, its outputs, and where the run of each RBP lies."""
 
 import dataclasses
+import difflib
 import functools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -56,7 +57,7 @@ def directory_of(directory: Path, rbp: str | None) -> Path:
     names = names_of(directory)
     if rbp not in names:
         asked = f"has no RBP {rbp!r}" if rbp else "is a joint run: name one with `rbp`"
-        raise UserError(f"{directory} {asked}; it has: {', '.join(names)}.")
+        raise UserError(f"{directory} {asked}; {_advice(rbp or '', names)}")
     return directory / layout.RBPS / rbp
 
 
@@ -73,8 +74,17 @@ def require_rbps(model: str, known: Sequence[str], asked: Iterable[str]) -> None
     """
     for name in asked:
         if name not in known:
-            has = f"has: {', '.join(known)}" if known else "is no joint model"
-            raise UserError(f"{model} has no RBP {name!r}; it {has}.")
+            raise UserError(f"{model} has no RBP {name!r}; {_advice(name, known)}")
+
+
+def _advice(name: str, known: Sequence[str]) -> str:
+    """Returns which RBPs there are, the one that is like a name first."""
+    if not known:
+        return "it is no joint model."
+    likely = difflib.get_close_matches(name.lower(), map(str.lower, known), n=1)
+    near = [rbp for rbp in known if rbp.lower() in likely]
+    question = f"did you mean {near[0]!r}? It" if near else "it"
+    return f"{question} has: {', '.join(known)}."
 
 
 @dataclasses.dataclass

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -72,11 +73,14 @@ def joint_predictor_of(
             yield from _predictions(some, scores, names, thresholds)
 
     shown = ", ".join(f"{n} {t:.4f}" for n, t in zip(names, thresholds, strict=True))
+    chosen = {calling.chosen for calling in callings.values()}
+    how = f" ({chosen.pop()})" if len(chosen) == 1 else ""
     return Predictor(
         score,
         comments=[
             f"deeprke predict, joint model {run.name}, {len(names)} RBPs",
-            f"thresholds {shown}",
+            f"thresholds {shown}{how}",
+            _calibration_line([run.run(n) for n in names], prior, calibrate),
         ],
         k=run.encoding.k,
         fold=run.encoding.fold if run.reads_structure else None,
@@ -87,6 +91,17 @@ def joint_predictor_of(
         rbps=names,
         thresholds=tuple(thresholds),
     )
+
+
+def _calibration_line(runs: Sequence[Run], prior: float | None, applied: bool) -> str:
+    """Describes the calibration of all RBPs, for the head of a table."""
+    methods = Counter(run.applied_calibration(applied).method for run in runs)
+    counted = [f"{method} ({n} RBPs)" for method, n in methods.most_common()]
+    text = (
+        ", ".join(counted if len(methods) > 1 else methods) if applied else "left out"
+    )
+    given = f"prior {prior:g} (given as --prior)" if prior is not None else ""
+    return f"calibration {text}; {given or 'priors those of the validation sites'}"
 
 
 def _calling(

@@ -90,8 +90,9 @@ def check(source: Source | None, info: Dataset, run_config: RunConfig) -> None:
         (name, *_others) = other
         raise UserError(
             f"The network of {source.directory} has another shape than the one to "
-            f"train: `{name}` {there.get(name)}, here {here.get(name)}. Leave the "
-            "settings of network and vectors out to take those of `init_from`."
+            f"train: `{name}` {_text(there.get(name))}, here {_text(here.get(name))}. "
+            "With `init_from` leave `preset`, `config` and settings of network and "
+            "vectors out to take its own."
         )
     n_sites = info.split("train").n_sites
     n_epochs = objective.for_sites(settings, n_sites).epochs
@@ -103,6 +104,11 @@ def check(source: Source | None, info: Dataset, run_config: RunConfig) -> None:
         )
 
 
+def _text(value: Any) -> str:
+    """Returns the value of a setting as a command takes it."""
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
 def require_scratch(run_config: RunConfig) -> None:
     """Refuses settings of a training that starts from another run.
 
@@ -112,7 +118,7 @@ def require_scratch(run_config: RunConfig) -> None:
     if run_config.train.frozen_epochs or run_config.train.body_rate != 1:
         raise UserError(
             "`frozen_epochs` and `body_rate` are for trainings that start from another "
-            "run, by `init_from`; give `frozen_epochs=0` and `body_rate=1`."
+            "run: give `init_from`, or `frozen_epochs=0` and `body_rate=1`."
         )
 
 

@@ -11,7 +11,7 @@ from deeprke_tf.config import RunConfig
 from deeprke_tf.data import description, stored_sites
 from deeprke_tf.data.description import Dataset
 from deeprke_tf.errors import UserError
-from deeprke_tf.runs import layout
+from deeprke_tf.runs import catalog, layout
 from deeprke_tf.system import directories, files, locks
 from deeprke_tf.training import epochs, vectors
 from deeprke_tf.training.checkpoint import resuming
@@ -206,8 +206,9 @@ def _unlike(out: Path, other: Sequence[str], data: Dataset, n_members: int) -> s
         path = started.get(source) or started.get("vectors_from")
         if source == "init_from" and not path:
             return f"{what}; {advice}."  # what it starts from is not known
-        given += f" `{source}={path}`" if path else ""
-        advice += f"; {given} resumes it with its own settings"
+        name = path and (catalog.name_in_catalog(Path(path)) or path)
+        given += f" `{source}={name}`" if path else ""
+        advice += f"; `deeprke train` with {given} resumes it with its own settings"
     return f"{what}; {advice}."
 
 

@@ -70,7 +70,7 @@ def test_the_body_stays_then_learns_and_an_interruption_changes_nothing(
         capsys.readouterr()
         assert train.main([*resumed, "--learning-rate", "0.02"]) == 1
         error = " ".join(capsys.readouterr().err.split())
-        command = error.partition("; --data")[2].partition(" resumes it")[0]
+        command = error.partition("with --data")[2].partition(" resumes it")[0]
         assert f"--init-from {joint_run}" in command
     assert train.main(shlex.split(f"--data{command}")) == 0
     histories = [(tmp_path / out / "history.csv").read_text() for out in ("one", "two")]
