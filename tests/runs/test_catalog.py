@@ -63,7 +63,9 @@ def test_a_run_comes_before_the_user_s_model_and_that_before_a_packaged_one(
 def test_an_rbp_of_a_joint_run_is_named_behind_it(rbp31):
     shutil.copytree(rbp31, "runs/joint")
     assert catalog.resolve("runs/joint/QKI") == Path("runs/joint/rbps/QKI")
-    assert "runs/joint has no RBP 'QK1'; did you mean 'QKI'?" in refused("runs/joint/QK1")
+    assert "runs/joint has no RBP 'QK1'; did you mean 'QKI'?" in refused(
+        "runs/joint/QK1"
+    )
 
 
 @pytest.mark.parametrize(
