@@ -59,10 +59,11 @@ def summary(rows: list[dict]) -> dict:
                 np.array([row["settings"][name][kind] for row in rows])
                 for name in (setting, first)
             )
-            difference = mean_and_interval((found - of_first).tolist())
-            difference["n_better"] = int((found > of_first).sum())
             result[setting][kind] = {"mean": float(found.mean())}
-            result[setting][kind]["gain"] = difference
+            if setting != first:
+                gain = mean_and_interval((found - of_first).tolist())
+                gain["n_better"] = int((found > of_first).sum())
+                result[setting][kind]["gain"] = gain
     return result
 
 
