@@ -21,6 +21,7 @@ from deeprke_tf.runs import layout
 from deeprke_tf.runs.joint_network import JointNetwork, is_joint
 from deeprke_tf.runs.run import Run
 from deeprke_tf.training import objective
+from deeprke_tf.training.settings import as_given
 
 
 class Source(NamedTuple):
@@ -87,10 +88,10 @@ def check(source: Source | None, info: Dataset, run_config: RunConfig) -> None:
     info.require_encoding(source.encoding, run_config.model.views)
     there, here = _shape(source.config), _shape(run_config)
     if other := [name for name in there | here if there.get(name) != here.get(name)]:
-        (name, *_others) = other
+        values = (as_given(of.get(other[0])) for of in (there, here))
         raise UserError(
             f"The network of {source.directory} has another shape than the one to "
-            f"train: `{name}` {_text(there.get(name))}, here {_text(here.get(name))}. "
+            f"train: `{other[0]}` {', here '.join(values)}. "
             "With `init_from` leave `preset`, `config` and settings of network and "
             "vectors out to take its own."
         )
@@ -102,11 +103,6 @@ def check(source: Source | None, info: Dataset, run_config: RunConfig) -> None:
             "to train all weights in; give fewer, or `body_rate=0` to train the output "
             "alone."
         )
-
-
-def _text(value: Any) -> str:
-    """Returns the value of a setting as a command takes it."""
-    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def require_scratch(run_config: RunConfig) -> None:

@@ -197,6 +197,15 @@ def _data_and_names(argv: Sequence[str]) -> tuple[list[Path], set[str]]:
     return first.parse_known_args(argv)[0].data, names
 
 
+def as_given(value: Any) -> str:
+    """Returns the value of a setting as a command takes it.
+
+    >>> as_given((8, 6)), as_given(0.5)
+    ('8 6', '0.5')
+    """
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
 def _as_json(value: Any) -> Any:
     """Returns settings with lists for tuples, as JSON has them."""
     if isinstance(value, dict):

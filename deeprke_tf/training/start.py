@@ -15,8 +15,10 @@ from deeprke_tf.runs import catalog, layout
 from deeprke_tf.system import directories, files, locks
 from deeprke_tf.training import epochs, vectors
 from deeprke_tf.training.checkpoint import resuming
+from deeprke_tf.training.settings import as_given
 
 _STARTED = "state/started.json"
+_SHOWN = 3  # settings that an error names
 
 # All files of an unfinished run, except for partial files of killed writers.
 _FILES = {
@@ -90,7 +92,7 @@ def prepare(
                 *(out, run_config, info, vectors_from, len(members), init_from)
             )
         if other:
-            raise UserError(_unlike(out, other, info, len(members)))
+            raise UserError(_unlike(out, other, run_config, info, len(members)))
         return
     (out / layout.STATE).mkdir(parents=True, exist_ok=True)
     started = {
@@ -187,15 +189,41 @@ def require_same(
       UserError: It was trained on other data or vectors, or with other settings.
     """
     if other := differences(run, run_config, info, vectors_from):
+        shown = " and ".join(_shown(name, run, run_config) for name in other)
         raise UserError(
-            f"{run} is a finished run of other {' and '.join(other)}; delete it, or "
-            "name another `out`."
+            f"{run} is a finished run of other {shown}; delete it, or name another "
+            "`out`."
         )
 
 
-def _unlike(out: Path, other: Sequence[str], data: Dataset, n_members: int) -> str:
+def _shown(name: str, run: Path, run_config: RunConfig) -> str:
+    """Returns what `differences` has named, settings with the first that differ."""
+    if name != "settings":
+        return name
+    saved = config.load(RunConfig, run / layout.CONFIG)
+    before, now = (
+        {**vars(c.model), **vars(c.vectors), **vars(c.train)}
+        for c in (saved, run_config)
+    )
+    changed = [
+        f"`{n}` {as_given(before[n])}, now {as_given(now[n])}"
+        for n in now
+        if before[n] != now[n]
+    ]
+    more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
+    return f"{name} ({'; '.join(changed[:_SHOWN])}{more})"
+
+
+def _unlike(
+    out: Path,
+    other: Sequence[str],
+    run_config: RunConfig,
+    data: Dataset,
+    n_members: int,
+) -> str:
     """Returns how an unfinished run differs, and what to do."""
-    what = f"{out} is an unfinished run of other {other[0]}"
+    shown = _shown(other[0], out, run_config)
+    what = f"{out} is an unfinished run of other {shown}"
     advice = "name another `out`, or give `overwrite=True`"
     if other == ["settings"]:
         given = f"`data={data.directory}` `out={out}` `config={out / layout.CONFIG}`"

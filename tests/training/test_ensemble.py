@@ -155,7 +155,7 @@ def test_a_run_that_is_no_member_is_refused(ensemble, data, tmp_path, capsys):
         other = manifest | {part: manifest[part] | {name: "other"}}
         (member / "manifest.json").write_text(json.dumps(other))
         assert train.main(flags) == 1
-        assert f"is a finished run of other {word}; delete" in capsys.readouterr().err
+        assert f"is a finished run of other {word}" in capsys.readouterr().err
 
 
 def test_a_member_that_was_replaced_is_noticed(ensemble, tmp_path):

@@ -170,6 +170,8 @@ def test_what_cannot_be_started_from_is_refused(
             UserError, match=r"another shape .*: `dense_units` \d+, here 9"
         ):
             fit(init_from=joint_run, ensemble=n, dense_units=9, epochs=1)
+    with pytest.raises(UserError, match="`union_filters` 6, here 4 4"):
+        fit(init_from=joint_run, union_filters=(4, 4), union_kernel_sizes=(2, 2))
     with pytest.raises(UserError, match=r"`vector_size` 5, here 9"):
         fit(init_from=joint_run, vector_size=9)
     with pytest.raises(UserError, match="`frozen_epochs` 3 of 3 epochs leave none"):

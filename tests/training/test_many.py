@@ -76,7 +76,7 @@ def test_a_finished_run_of_other_settings_or_data_is_not_taken_for_done(
     shown = capsys.readouterr().out
     assert "done before" in shown and f"{on_validation:.4f}" in shown
     assert train.main([*flags, "--seed", "2"]) == 1
-    assert "is a finished run of other settings; delete it" in capsys.readouterr().err
+    assert "is a finished run of other settings (--" in capsys.readouterr().err
     with (datasets / "A" / "dataset.json").open("a") as file:
         file.write("\n")
     assert train.main(flags) == 1

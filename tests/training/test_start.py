@@ -54,18 +54,22 @@ def test_an_unfinished_run_is_not_mixed_with_another(
     config_file = unfinished / "config.json"
     flags = ("--sites", sites_files / "test.tsv", "--validation-fraction", "0.3")
     other = make_data(tmp_path / "other", *flags)
+    many = ["--epochs", "4", "--filters", "4", "4", "--seed", "2", "--patience", "7"]
+    many += ["--batch-size", "9"]
     for flags, what in [
-        (["--data", str(data), "--epochs", "6"], "settings"),
-        (["--data", str(data), "--epochs", "4", "--seed", "2"], "settings"),
+        (["--data", str(data), "--epochs", "6"], "settings (--epochs 4, now 6)"),
+        (["--data", str(data), "--epochs", "4", "--seed", "2"], "settings (--seed 1, "),
         (["--data", str(other), "--epochs", "4"], "data"),
         (["--data", str(other), "--epochs", "6"], "settings"),
+        (["--data", str(data), *many], "settings (--filters 8 6, now 4 4; "),
     ]:
         capsys.readouterr()
         assert train.main([*base, *flags]) == 1
         error = capsys.readouterr().err
-        assert f"is an unfinished run of other {what}; name another" in error
+        assert f"is an unfinished run of other {what}" in error
+        assert "; name another --out, or give --overwrite" in error
         resumes = f"--data {data} --out {unfinished} --config {config_file} resumes"
-        same_data = what == "settings" and str(other) not in flags
+        same_data = what.startswith("settings") and str(other) not in flags
         assert (resumes in error) == same_data
     (unfinished / "state" / "progress.json").write_text("damaged")
     flags = ["--data", str(data), "--epochs", "1", "--overwrite"]
