@@ -272,6 +272,11 @@ def report(out: Path, known: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
             row = {"asked": asked, "draws": drawn, "n": len(some)}
             others = [m for m in models if m != "scratch and trunk"]
             row["n_both_better"] = {m: _n_better(some, m) for m in others}
+            if numbers == [1]:
+                row["gain_over_two"] = {
+                    r["rbp"]: r["auroc"]["scratch and trunk"] - r["auroc"][CONTROL]
+                    for r in some
+                }
             summary["means"].append(row | means)
     files.write_json(out / "few_sites.json", summary)
     draw_curves(results, out / "few_sites.png")

@@ -12,7 +12,8 @@ sites are also taken without those that share 38 letters with a training site.
 `--joint` names other joint runs than the packaged one; several are averaged, too. With
 `--seeds 1 2 3` of the separate networks, on experiments that have them all, so are
 three of these, with the joint network and without. `--fine-tuned` names the directory
-in which `joint_network.py --fine-tune` has made a network of each experiment. OUT gets
+in which `joint_network.py --fine-tune` has made a network of each experiment, and
+`--compared` its joint.json, with the test AUROCs of networks with structure. OUT gets
 a dataset of each experiment (`data/NAME`) and joint_average.json, which `--report`
 summarizes anew.
 """
@@ -50,6 +51,7 @@ PAIRS = (
     ("fine-tuned and separate", "separate"),
     ("fine-tuned and separate", "several separate"),
     ("fine-tuned and separate", "averaged"),
+    ("fine-tuned and separate", "with structure"),
     ("fine-tuned, separate and joint", "averaged"),
     ("fine-tuned, separate and joint", "fine-tuned and separate"),
     ("fine-tuned, separate and several joint", "fine-tuned, separate and joint"),
@@ -137,6 +139,7 @@ def summary(rows: list[dict], sites: str) -> dict:
         if {model, other} <= found.keys():
             differences = found[model] - found[other]
             result[f"{model} - {other}"] = mean_and_interval(differences.tolist()) | {
+                "lowest_and_highest": [differences.min(), differences.max()],
                 "n_better": int((differences > 0).sum()),
                 "wilcoxon_p": float(stats.wilcoxon(differences).pvalue),
             }
@@ -152,10 +155,16 @@ def main() -> None:
     parser.add_argument("--joint", nargs="+", default=["rbp31"])
     parser.add_argument("--fine-tuned", type=Path)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
+    parser.add_argument("--compared", type=Path)
     parser.add_argument("--report", action="store_true", help="score nothing")
     flags = parser.parse_args()
     path = flags.out / "joint_average.json"
     rows = json.loads(path.read_text())["rbps"] if flags.report else scored(flags)
+    if flags.compared:
+        found = json.loads(flags.compared.read_text())["rbps"]
+        alone = {row["rbp"]: row["single_auroc"] for row in found}
+        for row in rows:
+            row["auroc"]["test"]["with structure"] = alone[row["rbp"]]
     result = {sites: summary(rows, sites) for sites in SITES}
     others = [row for row in rows if "MNase" not in row["rbp"]]
     result["test without MNase"] = summary(others, "test")
