@@ -29,6 +29,8 @@ _URL = re.compile(
     r"(?P<version>/(versions/[0-9]+|labels/[^/:?#]+))?/?"
 )
 _BUSY = (429, 503, 504)
+_LATE = "no answer in {:g} s"
+_TIMEOUTS = (requests.exceptions.Timeout, urllib3.exceptions.ReadTimeoutError)
 
 
 class RestClient:
@@ -139,7 +141,8 @@ class RestClient:
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             if isinstance(error, requests.exceptions.ContentDecodingError):
                 raise UserError(f"{url}: {shorten(str(error))}.") from error
-            raise TransientError(f": {_cause(error)}") from error
+            cause = _cause(error, self._settings.timeout)
+            raise TransientError(f": {cause}") from error
         if response.status_code == 200:
             return content
         said = f" answered {response.status_code}: {_message(response, content)}"
@@ -184,13 +187,11 @@ def _within(seconds: float, send: Callable[[], bytes]) -> bytes:
     try:
         return answer.result(seconds)
     except concurrent.futures.TimeoutError as error:
-        raise TransientError(f": no answer in {seconds:g} s") from error
+        raise TransientError(f": {_LATE.format(seconds)}") from error
 
 
-def _cause(error: BaseException) -> str:
+def _cause(error: BaseException, timeout: float) -> str:
     """Returns the root cause of a failed request, in one line."""
-    if isinstance(error, requests.exceptions.Timeout):
-        return "no answer in time"
     causes = [error]
     while True:
         inner = [arg for arg in causes[-1].args if isinstance(arg, BaseException)]
@@ -201,6 +202,9 @@ def _cause(error: BaseException) -> str:
         if deeper is None or deeper in causes:
             break
         causes.append(deeper)
+    # requests names a timeout while the body is read a ConnectionError.
+    if any(isinstance(cause, _TIMEOUTS) for cause in causes):
+        return _LATE.format(timeout)
     reasons = [c.strerror for c in causes if isinstance(c, OSError) and c.strerror]
     return reasons[-1] if reasons else shorten(str(causes[-1])).rstrip(".")
 

@@ -98,6 +98,17 @@ def test_a_rest_server_that_fails_ends_with_what_it_said(
     assert not stub.faults
 
 
+@pytest.mark.parametrize("fault", ["slow", "stall"])
+def test_a_timeout_of_a_rest_server_reads_the_same_whoever_notices_it(
+    rest_url, sites, stub, fault, tmp_path, capsys, monkeypatch
+):
+    # Two clocks start with a request, and either may end first.
+    monkeypatch.setattr(rest_client, "_within", lambda _seconds, send: send())
+    stub.faults.extend([fault] * 2)
+    error = refused(rest_url, sites, tmp_path, capsys, "--tries", 2, "--timeout", 0.3)
+    assert "no answer in 0.3 s; tried 2 times." in error
+
+
 @pytest.mark.parametrize(
     ("faults", "message"),
     [
