@@ -1,10 +1,15 @@
-"""Compares settings of `train --init-from rbp31` on validation splits of RBP-31.
+"""Compares settings of `train --init-from` on validation splits of RBP-31.
 
     python benchmarks/fine_tuning.py --data-dir DATA --out OUT --single SINGLE \
         --rbps PUM2 FUS --settings "--body-rate 0.1" "--body-rate 0.3"
+    python benchmarks/fine_tuning.py --out OUT --few-sites FEW --sizes 1000 3000 \
+        --settings "--body-rate 0.1" "--body-rate 0.3"
 
 SINGLE is where `deeprke benchmark rbp31` has trained networks without structure, seed
-1. Each setting is judged alone and averaged with the network from scratch, as
+1; the others start from `rbp31`. FEW is the OUT of `few_sites.py`, with its draws of
+few sites and a joint network that has seen none of these RBPs.
+
+Each setting is judged alone and averaged with the network from scratch, as
 `train --init-from rbp31 --ensemble 2` does. OUT gets a dataset of each experiment, the
 runs, which are not trained again, and fine_tuning.json. Test splits are not read.
 """
@@ -12,7 +17,9 @@ runs, which are not trained again, and fine_tuning.json. Test splits are not rea
 import argparse
 import json
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import split_sites
@@ -27,7 +34,7 @@ from deeprke_tf.runs import batching
 from deeprke_tf.system import files, tensorflow
 
 
-def measured(data: Path, alone: Path, runs: dict[str, Path]) -> dict:
+def measured(name: str, data: Path, alone: Path, runs: dict[str, Path]) -> dict:
     """Returns validation AUROCs: from scratch, and of each setting."""
     info = description.read(data)
     sites = split_sites.inputs(info, "validation", ("sequence_kmers",))
@@ -37,7 +44,7 @@ def measured(data: Path, alone: Path, runs: dict[str, Path]) -> dict:
         return batching.score_sites(api.load_run(run).network_scorer, sites, 512)
 
     scratch = scores(alone)
-    row = {"rbp": data.name, "scratch": metrics.auroc(labels, scratch), "settings": {}}
+    row = {"rbp": name, "scratch": metrics.auroc(labels, scratch), "settings": {}}
     for setting, run in runs.items():
         tuned = scores(run)
         row["settings"][setting] = {
@@ -67,26 +74,63 @@ def summary(rows: list[dict]) -> dict:
     return result
 
 
+class Case(NamedTuple):
+    """A dataset, a network from scratch, and what others start from."""
+
+    name: str
+    data: Path
+    alone: Path
+    start: str | Path = "rbp31"
+    seed: int = 1
+
+
+def whole_experiments(
+    data_dir: Path, out: Path, single: Path, rbps: list[str]
+) -> Iterator[Case]:
+    """Yields experiments of RBP-31 with all their sites."""
+    of_rbps = make_datasets(data_dir, out / "data")
+    for rbp in rbps:
+        alone = single / "rbp31" / "runs" / of_rbps[rbp] / RUN.format(seed=1)
+        yield Case(rbp, out / "data" / rbp, alone)
+
+
+def few_sites(directory: Path, sizes: list[int]) -> Iterator[Case]:
+    """Yields the draws of `few_sites.py` that are there."""
+    for size in sizes:
+        for path in sorted(directory.glob(f"draws/*.{size}.*/scratch/manifest.json")):
+            draw = path.parent.parent
+            seed = int(draw.suffix[1:])
+            start = directory / "trunk"
+            yield Case(draw.name, draw / "data", draw / "scratch", start, seed)
+
+
 def main() -> None:
     """Trains what is not there yet, and prints means and differences."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--single", type=Path, required=True)
-    parser.add_argument("--rbps", nargs="+", required=True)
+    parser.add_argument("--data-dir", type=Path)
+    parser.add_argument("--single", type=Path)
+    parser.add_argument("--rbps", nargs="+", default=[])
+    parser.add_argument("--few-sites", type=Path)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[])
     parser.add_argument("--settings", nargs="+", default=[""])
     flags = parser.parse_args()
     tensorflow.import_tensorflow()
-    of_rbps = make_datasets(flags.data_dir, flags.out / "data")
+    if flags.few_sites:
+        cases = few_sites(flags.few_sites, flags.sizes)
+    else:
+        cases = whole_experiments(flags.data_dir, flags.out, flags.single, flags.rbps)
     rows = []
-    for rbp in flags.rbps:
-        data, runs = flags.out / "data" / rbp, {}
+    for case in cases:
+        runs = {}
         for setting in flags.settings:
             name = setting.replace("--", "").replace(" ", "-") or "defaults"
-            arguments = ("--data", data, "--init-from", "rbp31", *shlex.split(setting))
-            runs[setting] = train_run(flags.out / name / rbp, *arguments)
-        alone = flags.single / "rbp31" / "runs" / of_rbps[rbp] / RUN.format(seed=1)
-        rows.append(measured(data, alone, runs))
+            start = ("--data", case.data, "--init-from", case.start)
+            seed = ("--seed", case.seed)  # A later one, of `setting`, counts.
+            runs[setting] = train_run(
+                flags.out / name / case.name, *start, *seed, *shlex.split(setting)
+            )
+        rows.append(measured(case.name, case.data, case.alone, runs))
         print(rows[-1], flush=True)
     result = {"means": summary(rows), "rbps": rows}
     files.write_json(flags.out / "fine_tuning.json", result)
