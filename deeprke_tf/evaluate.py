@@ -13,6 +13,7 @@ from deeprke_tf import api, cli
 from deeprke_tf.data.description import find
 from deeprke_tf.errors import UserError
 from deeprke_tf.system import tables
+from deeprke_tf.system.messages import counted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +108,7 @@ def _evaluate_joint(
         )
         written.append(compared.write(out))
         print(compared)
-    print(f"wrote {len(written)} files in {out}")
+    print(f"wrote {counted(len(written), 'file')} in {out}")
 
 
 def _summary(measured: dict[str, Any]) -> str:

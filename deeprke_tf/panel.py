@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from deeprke_tf import api, cli
 from deeprke_tf.errors import UserError
 from deeprke_tf.panels.settings import PanelSettings
+from deeprke_tf.system.messages import counted
 from deeprke_tf.system.tables import text_table
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def _summary(found: "Panel") -> str:
     fdr = found.contents["settings"]["fdr"]
     rows.append(["called", f"{counts['called']:,} of sites and RBPs at FDR {fdr:g}"])
     if counts["background"]:
-        rows.append(["background", f"{counts['background']:,} sites"])
+        rows.append(["background", counted(counts["background"], "site")])
     names = ", ".join(sorted(path.name for path in found.directory.iterdir()))
     rows.append(["wrote", f"{found.directory}: {names}"])
     return f"{_best(found)}\n\n{text_table(rows)}"

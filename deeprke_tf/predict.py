@@ -24,6 +24,7 @@ from deeprke_tf.runs.joint_predictor import joint_predictor_of
 from deeprke_tf.runs.predictor import Predictor, predictor_of, target_of
 from deeprke_tf.serving.predictor import predictor_of_server
 from deeprke_tf.serving.protocol import RequestSettings
+from deeprke_tf.system.messages import counted
 from deeprke_tf.system.progress import progress_bar
 from pipelines.beam import import_beam, is_given
 
@@ -164,19 +165,22 @@ def predict(flags: PredictFlags, beam_flags: Sequence[str] = ()) -> None:
         )
         called = ""
         if predictor.rbps:
-            called = f", {len(predictor.rbps)} RBPs"
+            called = f", {counted(len(predictor.rbps), 'RBP')}"
             if flags.server is None or flags.threshold is not None:
-                called += f", {written.n_bound} called bound"
+                called += f", {written.n_bound:,} called bound"
         elif predictor.threshold is not None:
-            called = f", {written.n_bound} called bound at {predictor.threshold:.4f}"
+            called = f", {written.n_bound:,} called bound at {predictor.threshold:.4f}"
     print(
-        f"read {flags.sites}: {written.format}, {written.n_sites} sites, "
-        f"{written.n_skipped} skipped{called}\n"
+        f"read {flags.sites}: {written.format}, {counted(written.n_sites, 'site')}, "
+        f"{written.n_skipped:,} skipped{called}\n"
         f"wrote {'standard output' if flags.out == '-' else flags.out}",
         file=sys.stderr,
     )
     if flags.bed is not None:
-        print(f"wrote {flags.bed}: {written.n_in_bed} bound sites", file=sys.stderr)
+        print(
+            f"wrote {flags.bed}: {counted(written.n_in_bed, 'bound site')}",
+            file=sys.stderr,
+        )
 
 
 def _require_places(sites: Path, out: Path, bed: Path | None) -> None:
@@ -217,15 +221,14 @@ def _predict_with_beam(flags: PredictFlags, beam_flags: Sequence[str]) -> None:
         **_calling(flags),
     )
     lines = [
-        f"read {given['file']}: {given['format']}, {given['n_sites']} sites"
+        f"read {given['file']}: {given['format']}, {counted(given['n_sites'], 'site')}"
         for given in contents["inputs"]
     ]
     for model in contents["models"]:
         n_shards = len(model["shards"])
         lines.append(
-            f"{model['name']}: {model['n_bound']} called bound{_at(model)}, "
-            f"{sum(model['skipped'].values())} skipped, "
-            f"{n_shards} shard{'s' if n_shards > 1 else ''}"
+            f"{model['name']}: {model['n_bound']:,} called bound{_at(model)}, "
+            f"{sum(model['skipped'].values()):,} skipped, {counted(n_shards, 'shard')}"
         )
     print(*lines, f"wrote {flags.out}", sep="\n", file=sys.stderr)
 
@@ -233,7 +236,7 @@ def _predict_with_beam(flags: PredictFlags, beam_flags: Sequence[str]) -> None:
 def _at(model: dict[str, Any]) -> str:
     if "threshold" in model:
         return f" at {model['threshold']:.4f}"
-    return f" of {len(model['thresholds'])} RBPs"
+    return f" of {counted(len(model['thresholds']), 'RBP')}"
 
 
 def _check(flags: PredictFlags) -> None:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from deeprke_tf import api, cli
+from deeprke_tf.system.messages import counted
 from deeprke_tf.system.streams import open_bytes
 from deeprke_tf.system.tables import text_table
 
@@ -141,24 +142,25 @@ def _summary(found: "Scan") -> str:
     from deeprke_tf.scanning import files as scan_files
 
     threshold = as_text(math.inf if found.threshold is None else found.threshold)
+    on_rnas = counted(counts["rnas_with_sites"], "RNA")
     rows = [
-        ["scanned", f"{counts['rnas']:,} RNAs, {counts['nt']:,} nt"],
+        ["scanned", f"{counted(counts['rnas'], 'RNA')}, {counts['nt']:,} nt"],
         ["windows", f"{counts['windows']:,}"],
         ["threshold", f"{threshold} ({found.manifest['threshold_chosen']})"],
-        ["sites", f"{counts['sites']:,} on {counts['rnas_with_sites']:,} RNAs"],
+        ["sites", f"{counts['sites']:,} on {on_rnas}"],
     ]
     if counts["skipped_rnas"]:
         listed = f"{counts['skipped_rnas']:,}, listed in {scan_files.SKIPPED}"
         rows.insert(1, ["skipped RNAs", listed])
-    if "unmapped_rnas" in counts:
-        mapped = (
-            f"{counts['mapped_sites']:,} sites on the genome; "
-            f"{counts['unmapped_rnas']:,} RNAs, with {counts['unmapped_sites']:,} "
-            f"sites, listed in {scan_files.UNMAPPED}"
-        )
+    if "mapped_sites" in counts:
+        mapped = f"{counted(counts['mapped_sites'], 'site')} on the genome"
+        if "unmapped_rnas" in counts:
+            mapped += (
+                f"; {counted(counts['unmapped_rnas'], 'RNA')}, with "
+                f"{counted(counts['unmapped_sites'], 'site')}, listed in "
+                f"{scan_files.UNMAPPED}"
+            )
         rows.append(["mapped", mapped])
-    elif "mapped_sites" in counts:
-        rows.append(["mapped", f"{counts['mapped_sites']:,} sites on the genome"])
     if scan_files.BIGWIG not in files and counts["windows"]:
         how = "needs pyBigWig: pip install 'deeprke_tf[tracks]'"
         rows.append([scan_files.BIGWIG, f"not written; {how}"])

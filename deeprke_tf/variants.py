@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from deeprke_tf import api, cli
 from deeprke_tf.explaining.variants_settings import VariantSettings
+from deeprke_tf.system.messages import counted
 from deeprke_tf.system.tables import text_table
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def variants(flags: VariantsFlags) -> None:
 def _summary(found: "Variants") -> str:
     counts = found.contents["counts"]
     rows = [
-        ["read", f"{counts['records']:,} records"],
+        ["read", counted(counts["records"], "record")],
         ["scored", f"{counts['scored']:,} alleles, counted on each strand"],
     ]
     rows += [["not scored", f"{n:,}: {why}"] for why, n in counts["reasons"].items()]

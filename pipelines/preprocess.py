@@ -21,6 +21,7 @@ from deeprke_tf.data import preprocessing
 from deeprke_tf.data.description import SKIPPED
 from deeprke_tf.data.plan import ValidationGroups, plan_of
 from deeprke_tf.errors import UserError
+from deeprke_tf.system.messages import counted
 from pipelines.beam import import_beam, is_given
 
 LOCAL = "local"
@@ -101,23 +102,23 @@ def preprocess(flags: PreprocessFlags, beam_flags: Sequence[str] = ()) -> None:
     contents = _run(flags, beam_flags)
     for given in contents["inputs"]:
         print(
-            f"read {given['file']}: {given['format']}, {given['n_sites']} sites, "
-            f"{given['n_skipped']} skipped"
+            f"read {given['file']}: {given['format']}, "
+            f"{counted(given['n_sites'], 'site')}, {given['n_skipped']:,} skipped"
         )
         if n_dropped := given.get("n_without_coordinates"):
-            print(f"note: the coordinates of {n_dropped} sites do not fit: left out")
+            kept = counted(n_dropped, "site")
+            print(f"note: left out coordinates that do not fit: of {kept}")
     for count, n in contents["duplicates"].items():
         if n:
-            print(f"note: {n} {count.replace('_', ' ')}")
+            print(f"note: {n:,} {count.replace('_', ' ')}")
     if flags.structure:
         n_folded = contents["n_folded"]
         known = "" if n_folded else ": all folds were known"
-        print(f"folded {n_folded} sequences{known}")
+        print(f"folded {counted(n_folded, 'sequence')}{known}")
     for split, info in contents["splits"].items():
-        n_shards = len(info["shards"])
         print(
-            f"{split}: {info['n_sites']} sites, {info['n_positive']} bound, "
-            f"{n_shards} shard{'s' if n_shards > 1 else ''}"
+            f"{split}: {counted(info['n_sites'], 'site')}, "
+            f"{info['n_positive']:,} bound, {counted(len(info['shards']), 'shard')}"
         )
     if any(contents["skipped"].values()):
         print(f"wrote {flags.out}/{SKIPPED}: what was skipped")

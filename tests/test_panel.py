@@ -61,8 +61,8 @@ def test_sites_of_other_lengths_than_the_training_sites_are_noted(
     others = ["ACGU" * longest, "ACGU"]
     with caplog.at_level("INFO"):
         load_run(joint_run).panel(others, out=tmp_path / "out")
-    assert "1 sites are longer than those that the model was trained on" in caplog.text
-    assert "1 sites are much shorter" in caplog.text
+    assert "scored 1 site longer than those that the model" in caplog.text
+    assert "scored 1 site much shorter" in caplog.text
 
 
 def test_a_panel_of_a_model_given_by_its_name(joint_run, tmp_path, monkeypatch):

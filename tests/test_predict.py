@@ -82,9 +82,9 @@ def test_sites_unlike_the_training_sites_are_noted(
     predicted(sequence_run, fasta, tmp_path / "out.tsv", *flags)
     error = capsys.readouterr().err
     trained = f"those that the model was trained on, {longest} nt at most"
-    assert f"note: 1 sites are longer than {trained}" in error
-    assert f"note: 1 sites are much shorter than {trained}" in error
-    assert "note: 1 sites are longer than max_length and were skipped" in error
+    assert f"note: scored 1 site longer than {trained}" in error
+    assert f"note: scored 1 site much shorter than {trained}" in error
+    assert "note: skipped 1 site longer than max_length" in error
     fasta.write_text(">protein\nMEEPQSDPSV\n")
     predicted(sequence_run, fasta, tmp_path / "out.tsv")
     assert "note: no site has a probability: all 1 were skipped" in (

@@ -179,7 +179,7 @@ def test_rnas_unlike_the_training_sites_are_noted(sequence_run, tmp_path, capsys
     assert run_scan(sequence_run, fasta, tmp_path / "short", *flags) == 0
     error = capsys.readouterr().err
     assert "note: windows of 50 nt are longer than those that the model was" in error
-    assert "note: 1 RNAs are much shorter than the sites that the model was" in error
+    assert "note: scanned 1 RNA much shorter than the sites that the model was" in error
     (tmp_path / "genes.gtf").write_text(
         'chr1\tx\texon\t1\t6\t.\t+\t.\ttranscript_id "other";\n'
     )

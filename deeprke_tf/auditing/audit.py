@@ -26,6 +26,7 @@ from deeprke_tf.rna.folding import FoldingPool
 from deeprke_tf.rna.site_files import SitesFile
 from deeprke_tf.rna.sites import Site, refuse_long
 from deeprke_tf.system import directories, files, tables
+from deeprke_tf.system.messages import counted
 from deeprke_tf.system.progress import Progress, no_progress
 
 JSON, TABLE, FIGURE = "audit.json", "audit.tsv", "audit.png"
@@ -69,8 +70,8 @@ class Audit(WithFindings):
                 [rule.feature.name, f"{rule.auroc:.3f}", interval, rule.difference]
             )
         lines = [
-            "{n_sites} training sites, {n_positive} bound; {n_rules} rules tried, "
-            "rules of structure on {n_folded} sites".format(**self.facts),
+            "{n_sites:,} training sites, {n_positive:,} bound; {n_rules} rules tried, "
+            "rules of structure on {n_folded:,} sites".format(**self.facts),
             tables.text_table(rows),
             tables.text_table(overlap_rows(self.overlap)),
             *self.finding_lines(),
@@ -187,7 +188,8 @@ def _read(
         usable += sites
         n_skipped = len(read) - len(sites)
         logger.info(
-            f"read {path}: {file.format}, {len(read)} sites, {n_skipped} skipped"
+            f"read {path}: {file.format}, {counted(len(read), 'site')}, "
+            f"{n_skipped:,} skipped"
         )
         inputs.append(
             {

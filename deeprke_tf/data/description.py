@@ -14,6 +14,7 @@ from deeprke_tf.data.records import FORMAT_VERSION, SPLITS
 from deeprke_tf.errors import UserError
 from deeprke_tf.system.directories import Kind
 from deeprke_tf.system.files import written_aside
+from deeprke_tf.system.messages import counted
 
 FILE_NAME = "dataset.json"
 SKIPPED = "skipped.tsv"
@@ -60,7 +61,7 @@ class Dataset:
 
     def __repr__(self) -> str:
         splits = ", ".join(
-            f"{name} {split.n_sites:,} sites ({split.n_positive:,} bound)"
+            f"{name} {counted(split.n_sites, 'site')} ({split.n_positive:,} bound)"
             for name, split in self.splits.items()
         )
         views = "" if self.has_structure else ", no structure"

@@ -16,6 +16,7 @@ from sklearn import metrics as sklearn_metrics
 from deeprke_tf.evaluation import metrics
 from deeprke_tf.evaluation.intervals import wilson_interval
 from deeprke_tf.system import plotting
+from deeprke_tf.system.messages import counted
 
 HISTORY_COLUMNS = ("epoch", "loss", "val_loss", "val_auroc")
 
@@ -44,7 +45,7 @@ def evaluation_figures(
       The paths written.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    title = f"{measured['data']}, {split} ({measured['n_sites']:,} sites)"
+    title = f"{measured['data']}, {split} ({counted(measured['n_sites'], 'site')})"
     drawn = []
     if measured["auroc"] is not None:
         for name, draw, interval in (

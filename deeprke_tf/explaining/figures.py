@@ -10,6 +10,7 @@ from deeprke_tf.explaining.preference import FLANK, StructurePreference
 from deeprke_tf.rna.sites import NUCLEOTIDES
 from deeprke_tf.rna.structure import LOOP_CONTEXTS
 from deeprke_tf.system import plotting
+from deeprke_tf.system.messages import counted
 
 if TYPE_CHECKING:
     from deeprke_tf.explaining.result import MotifFindings
@@ -40,7 +41,7 @@ def draw_motif(found: "MotifFindings", path: Path) -> None:
     information.set_ylim(0, 2)
     _draw_logo(motif.contributions, contributions, "log odds")
     information.set_title(
-        f"{motif.name}: {motif.consensus}, {motif.n_sites:,} sites, effect "
+        f"{motif.name}: {motif.consensus}, {counted(motif.n_sites, 'site')}, effect "
         f"{motif.effect} log odds",
         fontsize=9,
     )

@@ -16,6 +16,7 @@ from deeprke_tf.explaining.settings import ExplainSettings
 from deeprke_tf.explaining.sites import ChosenSites
 from deeprke_tf.explaining.statistics import Estimate
 from deeprke_tf.runs.run import Run
+from deeprke_tf.system.messages import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +64,7 @@ class Explanation:
     def __repr__(self) -> str:
         names = ", ".join(found.motif.consensus for found in self.findings[:5])
         n_sites = len(self.sites.explained)
-        return f"<Explanation of {n_sites:,} sites: {names or 'no motif'}>"
+        return f"<Explanation of {counted(n_sites, 'site')}: {names or 'no motif'}>"
 
     @functools.cached_property
     def motifs(self) -> "pd.DataFrame":

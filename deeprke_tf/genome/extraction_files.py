@@ -21,6 +21,7 @@ from deeprke_tf.genome.skips import Reason
 from deeprke_tf.rna.loci import Locus
 from deeprke_tf.system.directories import Kind
 from deeprke_tf.system.files import sha256
+from deeprke_tf.system.messages import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -151,7 +152,7 @@ class Extraction:
     def summary(self) -> str:
         """Returns counts of sites by split and region, and of skipped peaks."""
         counts = self.contents["counts"]
-        lines = [f"read {counts['peaks']:,} peaks"]
+        lines = [f"read {counted(counts['peaks'], 'peak')}"]
         lines += [f"skipped {n:,}: {why}" for why, n in counts["skipped"].items()]
         kinds = [f"{counts['bound']:,} bound", f"{counts['background']:,} background"]
         lines.append(f"sites: {', '.join(kinds)}")

@@ -8,6 +8,7 @@ from deeprke_tf.explaining.report_tables import Cell, Table, interval, number, t
 from deeprke_tf.panels import figures
 from deeprke_tf.panels.clustering import Heatmap
 from deeprke_tf.system import plotting
+from deeprke_tf.system.messages import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,10 +51,9 @@ def _verdict(contents: dict[str, Any], enrichment: "pd.DataFrame | None") -> lis
         for row in most[:_NAMED]
         if row["n_called"]
     ]
-    n_rbps = f"{len(most)} RBP{'s' if len(most) > 1 else ''}"
     first = (
-        f"{counts['sites']:,} sites and {n_rbps}: {counts['called']:,} calls "
-        f"at an FDR of {fdr:g}"
+        f"{counted(counts['sites'], 'site')} and {counted(len(most), 'RBP')}: "
+        f"{counted(counts['called'], 'call')} at an FDR of {fdr:g}"
     )
     sentences = [f"{first}, most of {', '.join(names)}." if names else f"{first}."]
     if enrichment is not None:

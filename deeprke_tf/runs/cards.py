@@ -22,6 +22,7 @@ from deeprke_tf.evaluation.reliability import ece_interval
 from deeprke_tf.runs import catalog, layout
 from deeprke_tf.runs.catalog import Entry
 from deeprke_tf.system import files
+from deeprke_tf.system.messages import counted
 from deeprke_tf.system.tables import text_table
 
 CARD = "card.json"
@@ -253,7 +254,7 @@ def as_text(card: Card) -> str:
     n_rbps = len(card.outputs)
     head = (
         f"{card.entry.name}: {card.entry.source} model, "
-        f"{n_rbps} RBP{'s' if n_rbps > 1 else ''}, {size_of(card.n_bytes)}\n"
+        f"{counted(n_rbps, 'RBP')}, {size_of(card.n_bytes)}\n"
         f"{card.entry.directory}"
     )
     paragraphs = [head, _wrapped(card.texts["about"])]

@@ -22,6 +22,7 @@ from deeprke_tf.runs import bed, table
 from deeprke_tf.runs.predictor import Predictor
 from deeprke_tf.runs.table import Prediction
 from deeprke_tf.system import files
+from deeprke_tf.system.messages import counted
 from deeprke_tf.system.progress import Progress, no_progress
 
 logger = logging.getLogger(__name__)
@@ -162,20 +163,20 @@ class Lengths:
             )
         if self.n_too_long:
             yield (
-                f"{self.n_too_long} sites are longer than max_length and were "
-                "skipped; `deeprke scan` finds sites in them"
+                f"skipped {counted(self.n_too_long, 'site')} longer than max_length; "
+                "`deeprke scan` finds sites in long RNAs"
             )
         if self.n_longer:
             yield (
-                f"{self.n_longer} sites are longer than those that the model was "
-                f"trained on, {self.longest_site} nt at most, and have one probability "
-                "as a whole; `deeprke scan` finds sites in them"
+                f"scored {counted(self.n_longer, 'site')} longer than those that the "
+                f"model was trained on, {self.longest_site} nt at most, as a whole; "
+                "`deeprke scan` finds sites in long RNAs"
             )
         if self.n_short:
             yield (
-                f"{self.n_short} sites are much shorter than those that the model was "
-                f"trained on, {self.longest_site} nt at most; their probabilities may "
-                "mean little"
+                f"scored {counted(self.n_short, 'site')} much shorter than those that "
+                f"the model was trained on, {self.longest_site} nt at most; such "
+                "probabilities may mean little"
             )
 
 

@@ -36,6 +36,7 @@ from deeprke_tf.scanning.tracks import safe_name
 from deeprke_tf.scanning.windows import Tiling
 from deeprke_tf.system import processes
 from deeprke_tf.system.files import sha256
+from deeprke_tf.system.messages import counted
 from deeprke_tf.system.progress import Progress
 
 logger = logging.getLogger(__name__)
@@ -247,7 +248,8 @@ def _notes(run: Run, tiling: Tiling, lengths: Mapping[str, int]) -> Iterator[str
     if longest and tiling.window < SHORT * longest:
         yield f"windows of {tiling.window} nt are much shorter than {trained}"
     elif longest and (n := sum(nt < SHORT * longest for nt in lengths.values())):
-        yield f"{n:,} RNAs are much shorter than the sites {trained[6:]}"
+        rnas = counted(n, "RNA")
+        yield f"scanned {rnas} much shorter than the sites {trained[6:]}"
     renamed = [n for n in lengths if n[0] == "_" and safe_name(n[1:]) == n]
     if renamed:
         yield (

@@ -12,6 +12,7 @@ from deeprke_tf.runs.table import SD_COLUMN
 from deeprke_tf.scanning import files as scan_files
 from deeprke_tf.scanning.tracks import NO_VALUE, SITE_COLUMNS
 from deeprke_tf.system.files import bytes_written_aside, read_json
+from deeprke_tf.system.messages import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +41,8 @@ class Scan:
     def __repr__(self) -> str:
         counts = self.manifest["counts"]
         return (
-            f"<Scan of {counts['rnas']:,} RNAs: {counts['sites']:,} sites on "
+            f"<Scan of {counted(counts['rnas'], 'RNA')}: "
+            f"{counted(counts['sites'], 'site')} on "
             f"{counts['rnas_with_sites']:,} of them>"
         )
 

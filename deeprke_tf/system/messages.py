@@ -111,3 +111,8 @@ def with_dashes(message: str, arguments: Mapping[str, str]) -> str:
 def visible(text: str) -> str:
     """Escapes control characters, which a terminal would obey."""
     return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda c: repr(c[0])[1:-1], text)
+
+
+def counted(n: int, noun: str) -> str:
+    """Returns a number and what is counted, such as "1 site" or "2,500 sites"."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"

@@ -26,6 +26,7 @@ from deeprke_tf.evaluation import figures
 from deeprke_tf.runs import layout
 from deeprke_tf.runs.scorer import scorer
 from deeprke_tf.system import files, tables
+from deeprke_tf.system.messages import counted
 from deeprke_tf.system.progress import Progress, no_progress
 from deeprke_tf.training import (
     devices,
@@ -193,7 +194,7 @@ def _sites_line(sites: Dataset) -> str:
     n_labels = sum(row["n_sites"] for row in rows)
     n_left_out = sum(row["n_left_out"] for row in rows)
     return (
-        f"{len(rows)} datasets: {n_labels:,} training sites, "
+        f"{counted(len(rows), 'dataset')}: {n_labels:,} training sites, "
         f"{sites.split('train').n_sites:,} different ones; {n_left_out:,} left out, as "
         "they overlap with validation or test sites"
     )

@@ -12,6 +12,7 @@ from deeprke_tf.data.description import Dataset
 from deeprke_tf.evaluation import figures
 from deeprke_tf.runs import layout
 from deeprke_tf.system import tables
+from deeprke_tf.system.messages import counted
 from deeprke_tf.system.progress import Progress, no_progress
 from deeprke_tf.training import (
     devices,
@@ -149,6 +150,6 @@ def _warn(
 def _split_sizes(info: Dataset) -> str:
     splits = {name: info.split(name) for name in ("train", "validation")}
     return ", ".join(
-        f"{name} {split.n_sites} sites ({split.n_positive} bound)"
+        f"{name} {counted(split.n_sites, 'site')} ({split.n_positive:,} bound)"
         for name, split in splits.items()
     )

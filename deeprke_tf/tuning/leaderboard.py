@@ -7,6 +7,7 @@ from typing import Any
 from deeprke_tf.config import RunConfig
 from deeprke_tf.errors import UserError
 from deeprke_tf.system import files, tables
+from deeprke_tf.system.messages import counted
 from deeprke_tf.tuning import results
 from deeprke_tf.tuning.plan import SearchPlan
 from deeprke_tf.tuning.results import TrialResult
@@ -71,7 +72,7 @@ class Leaderboard:
             [_by_name(run_config) for run_config in configs],
             [result.auroc for result in self.results],
             start=next((i for i, c in enumerate(configs) if self._is_start(c)), None),
-            title=f"{len(self.results)} trials, {n_failed} failed",
+            title=f"{counted(len(self.results), 'trial')}, {n_failed} failed",
         )
 
     def __str__(self) -> str:

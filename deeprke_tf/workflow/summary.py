@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from deeprke_tf.evaluation import in_words
+from deeprke_tf.system.messages import counted
 
 _MOST_SKIPPED = 0.5
 
@@ -49,8 +50,9 @@ def _item(text: str) -> str:
 def _sites(sites: dict[str, Any], dataset: dict[str, Any]) -> Iterator[str]:
     counts = sites["counts"]
     yield (
-        f"{counts['peaks']:,} peaks gave {counts['bound']:,} bound sites; "
-        f"{counts['background']:,} background sites were drawn."
+        f"{counted(counts['peaks'], 'peak')} gave "
+        f"{counted(counts['bound'], 'bound site')}, to which "
+        f"{counted(counts['background'], 'background site')} were added."
     )
     used = {name: split["n_sites"] for name, split in dataset["splits"].items()}
     yield (

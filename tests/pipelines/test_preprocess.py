@@ -76,7 +76,7 @@ def test_a_structure_left_blank_is_folded(tmp_path, out, capsys):
     rows = [("a", "GGGGAAAACCCC", 1, ""), ("b", "GGGGAAAACCCC", 0, "." * 12)]
     sites = write_table(tmp_path / "sites.tsv", rows)
     run("--test-sites", sites, "--out", out, "--fold-cache", tmp_path / "own.sqlite")
-    assert "folded 1 sequences" in capsys.readouterr().out
+    assert "folded 1 sequence\n" in capsys.readouterr().out
     structures = {name: structure for name, _, _, structure in records_of(out, "test")}
     vocabulary = Encoding().structure_vocabulary
     assert structures["a"] == vocabulary.encode("SSSSHHHHSSSS").tolist()

@@ -50,7 +50,7 @@ def test_every_step_leaves_its_files_and_the_summary_says_what_came_out(finished
         *(*STEPS, "summary.txt", "report.html", "workflow.json"),
     }
     said = (finished / "summary.txt").read_text()
-    assert "150 peaks gave 150 bound sites; 150 background sites" in " ".join(
+    assert "150 peaks gave 150 bound sites, to which 150 background sites" in " ".join(
         said.split()
     )
     measured = json.loads((finished / "evaluation" / "metrics.json").read_text())
