@@ -49,7 +49,7 @@ def cluster(
 
     Args:
       seqlets: The highest sum first.
-      n_called: Seqlets that stand out; clusters are made of the first 2,000 of them,
+      n_called: Strongest seqlets; clusters are made of the first 2,000 of them,
         and all others join them where they look alike.
       contributions: Of each site, float [length, 4].
       least: Seqlets in the smallest cluster.

@@ -1,8 +1,9 @@
 """Seqlets: the short stretches of sites that attributions single out.
 
 The idea of TF-MoDISco (Shrikumar et al., arXiv:1811.00416), on one strand. The
-attributions of a stretch are added up; it counts where its sum is larger than nearly
-all sums of stretches that lower the log odds, as many of which noise would make.
+attributions of a stretch are added up; the highest sums count, one a site on average.
+Stretches that lower the log odds do not show what noise makes: a model may have
+learned a motif of the background, too.
 """
 
 from collections.abc import Sequence
@@ -14,8 +15,6 @@ WIDTH = 7  # nucleotides whose attributions are added up
 # Between two of a site: else one would hold the end of a motif that the other has.
 _APART = 4
 _MOST_PER_SITE = 4
-# Generous, as false ones do not look alike: no motif is made of them.
-_FDR = 0.3
 
 
 class Seqlet(NamedTuple):
@@ -33,28 +32,20 @@ class Seqlet(NamedTuple):
 
 
 def find_seqlets(attributions: Sequence[np.ndarray]) -> list[Seqlet]:
-    """Returns the stretches that stand out, the highest sum first.
+    """Returns the stretches with the highest sums, the highest first.
 
-    They are the first of `peaks`.
+    They are the first of `peaks`, as many as there are sites.
 
     Args:
       attributions: By nucleotide, of each site, float [length].
     """
-    found = peaks(attributions)
-    by_chance = peaks([-row for row in attributions])
-    scores = np.array([seqlet.score for seqlet in found])
-    chance = np.sort([seqlet.score for seqlet in by_chance])
-    n_chance = len(chance) - np.searchsorted(chance, scores)
-    fdr = n_chance / np.arange(1, len(found) + 1)
-    # The largest number of seqlets that keeps the target.
-    kept = np.flatnonzero(fdr <= _FDR)
-    return found[: kept[-1] + 1] if len(kept) else []
+    return peaks(attributions)[: len(attributions)]
 
 
 def peaks(attributions: Sequence[np.ndarray]) -> list[Seqlet]:
     """Returns the highest stretches of each site that lie apart, the highest first.
 
-    Only those that raise the log odds.
+    Only those that raise the log odds, four of a site at most.
     """
     found = []
     for site, row in enumerate(attributions):

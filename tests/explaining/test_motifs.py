@@ -17,7 +17,6 @@ from deeprke_tf.explaining.known import compare
 from deeprke_tf.explaining.meme import KnownMotif, read_meme, write_meme
 from deeprke_tf.explaining.motifs import Motif, discover, match_threshold
 from deeprke_tf.explaining.preference import structure_preference
-from deeprke_tf.explaining.seqlets import find_seqlets
 from deeprke_tf.explaining.sites import FoldedSite
 from deeprke_tf.explaining.statistics import Estimate
 from deeprke_tf.rna.shuffling import shuffle_dinucleotides
@@ -102,9 +101,37 @@ def test_the_planted_motif_is_found_and_nothing_else(pumilio, explained):
     assert motif.name == "motif_1"
 
 
-def test_noise_has_no_seqlets():
-    rng = np.random.default_rng(1)
-    assert len(find_seqlets([rng.normal(size=60) for _ in range(100)])) < 20
+@pytest.mark.parametrize("power", [1, 3], ids=["normal", "heavy tails"])
+def test_noise_has_no_motif(power):
+    rng, letters = np.random.default_rng(1), random.Random(1)
+    sites = [FoldedSite("", random_letters(60, letters), "") for _ in range(100)]
+    rows = [rng.laplace(size=60) ** power for _ in sites]
+    whole = {site.sequence for site in sites}
+
+    class Reader:  # Any change of a site lowers it.
+        def mean(self, sequences, _contexts):
+            return np.array([float(s in whole) for s in sequences])
+
+    assert not discover(sites, rows, Reader(), seed=1)
+
+
+def test_a_motif_that_lowers_the_log_odds_hides_no_other():
+    # Stronger, and in as many sites: the model has learned the background as well.
+    letters = random.Random(6)
+    sites, rows = [], []
+    for _ in range(60):
+        gaps = [random_letters(15, letters) for _ in range(3)]
+        sites.append(FoldedSite("", "UGUAAAUA".join(gaps[:2]) + "GCACG" + gaps[2], ""))
+        row = np.zeros(len(sites[-1].sequence))
+        row[15:23], row[38:43] = 0.5, -2
+        rows.append(row)
+
+    class Reader:
+        def mean(self, sequences, _contexts):
+            return np.array([4.0 * ("UGUAAAUA" in s) for s in sequences])
+
+    (motif,) = discover(sites, rows, Reader(), seed=1)
+    assert motif.consensus == "UGUAAAUA"
 
 
 def test_motifs_of_other_form_are_kept_apart():
