@@ -1,13 +1,17 @@
 """Trains models of RBPs whose motif is known, and looks whether they have learned it.
 
     python benchmarks/known_motifs.py --data-dir DATA --out RESULTS --fold-cache FOLDS
+    python benchmarks/known_motifs.py --data-dir DATA --out RESULTS --single SINGLE
 
 DATA holds `rbp31`, the files of the benchmark, and `motifs`: Ray2013_rbp_RNA.meme (Ray
 et al., Nature 499, 172, 2013), and CISBP_ATtRACT.meme with its table of proteins. For
 each RBP: preprocess as the protocol `grouped` does, train preset `deeprke`, evaluate
 once on the test split, explain the 1,000 test sites with the highest log odds. What is
-finished is not done again. At the end a table is printed and written to RESULTS as
-known_motifs.tsv, and with all figures and commands as known_motifs.json.
+finished is not done again. With SINGLE, where `deeprke benchmark rbp31 --protocols
+grouped --presets deeprke-no-structure` has trained, nothing is trained: these models
+are explained, whose AUROC is that of validation. At the end a table is printed and
+written to RESULTS as known_motifs.tsv, and with all figures and commands as
+known_motifs.json.
 """
 
 import argparse
@@ -55,6 +59,22 @@ EXPERIMENTS = {
     25: Experiment("SRSF1", frozenset({"SRSF1", "SRSF9"})),
     28: Experiment("TIA1", frozenset({"TIA1", "TIAL1"})),
 }
+_HNRNPL = frozenset({"HNRNPL", "HNRNPLL"})
+# Others whose motif is known; more experiments of the same RBPs among them.
+MORE = {
+    9: EXPERIMENTS[8]._replace(rbp="ELAVL1-PARCLIP-MNase"),
+    10: EXPERIMENTS[8]._replace(rbp="ELAVL1-PARCLIP-A"),
+    11: EXPERIMENTS[8]._replace(rbp="ELAVL1-CLIPseq"),
+    13: Experiment("FUS", frozenset({"FUS", "EWSR1", "TAF15"})),
+    15: Experiment("IGF2BP1-3", frozenset({"IGF2BP1", "IGF2BP2", "IGF2BP3"})),
+    16: EXPERIMENTS[17]._replace(rbp="HNRNPC-1"),
+    18: Experiment("HNRNPL-HeLa", _HNRNPL),
+    19: Experiment("HNRNPL-U266", _HNRNPL),
+    20: Experiment("HNRNPLL", _HNRNPL),
+    29: Experiment("TIAL1", frozenset({"TIA1", "TIAL1"})),
+    30: EXPERIMENTS[31]._replace(rbp="U2AF65-1"),
+}
+_ALL = EXPERIMENTS | MORE
 
 
 def main():
@@ -62,13 +82,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--fold-cache", type=Path, required=True)
+    parser.add_argument("--fold-cache", type=Path)
+    parser.add_argument("--single", type=Path, help="where models are already")
     parser.add_argument("--seed", type=int, default=1, help="of the training")
     parser.add_argument(
         "--experiments",
         type=int,
         nargs="+",
-        choices=EXPERIMENTS,
+        choices=_ALL,
         default=list(EXPERIMENTS),
     )
     flags = parser.parse_args()
@@ -77,14 +98,15 @@ def main():
     if not known.exists():
         write_known(known_motifs(flags.data_dir / "motifs"), known)
     # Networks first: they take longest.
-    for number in flags.experiments:
-        train(number, flags)
+    if flags.single is None:
+        for number in flags.experiments:
+            train(number, flags)
     rows = []
     for number in flags.experiments:
         explained = explain(number, known, flags)
-        measured = json.loads((_run(number, flags.out) / "metrics.json").read_text())
+        measured = json.loads((_run(number, flags) / "metrics.json").read_text())
         contents = json.loads((explained / "explain.json").read_text())
-        own = own_hit(explained, known, EXPERIMENTS[number].names)
+        own = own_hit(explained, known, _ALL[number].names)
         rows.append({**row_of(number, measured, contents), "own": own})
     write_tables(rows, flags)
 
@@ -94,7 +116,7 @@ def main():
 
 def train(number: int, flags: argparse.Namespace) -> None:
     """Preprocesses, trains and evaluates, unless it is done."""
-    data, run = _data(number, flags.out), _run(number, flags.out)
+    data, run = _data(number, flags), _run(number, flags)
     sites = {}
     for split in ("train", "test"):
         (sites[split],) = (flags.data_dir / "rbp31").glob(f"{number}_*.{split}.fa.gz")
@@ -115,12 +137,13 @@ def train(number: int, flags: argparse.Namespace) -> None:
 
 def explain(number: int, known: Path, flags: argparse.Namespace) -> Path:
     """Explains a model, unless it is done; returns the directory."""
-    explained = flags.out / "explained" / EXPERIMENTS[number].rbp
+    explained = flags.out / "explained" / _ALL[number].rbp
+    folds = ("--fold-cache", flags.fold_cache) if flags.fold_cache else ()
     if not (explained / "explain.json").exists():
         do(
-            *("explain", "--model", _run(number, flags.out)),
-            *("--data", _data(number, flags.out), "--split", "test", "--top", 1000),
-            *("--known", known, "--fold-cache", flags.fold_cache, "--out", explained),
+            *("explain", "--model", _run(number, flags)),
+            *("--data", _data(number, flags), "--split", "test", "--top", 1000),
+            *("--known", known, *folds, "--out", explained),
         )
     return explained
 
@@ -132,12 +155,19 @@ def do(*arguments: object) -> None:
     subprocess.run(command, check=True, stdout=sys.stderr)
 
 
-def _data(number: int, out: Path) -> Path:
-    return out / "data" / EXPERIMENTS[number].rbp
+def _data(number: int, flags: argparse.Namespace) -> Path:
+    if flags.single is None:
+        return flags.out / "data" / _ALL[number].rbp
+    (directory,) = flags.single.glob(f"rbp31/data/{number}_*/grouped.*.unfolded")
+    return directory
 
 
-def _run(number: int, out: Path) -> Path:
-    return out / "runs" / EXPERIMENTS[number].rbp
+def _run(number: int, flags: argparse.Namespace) -> Path:
+    if flags.single is None:
+        return flags.out / "runs" / _ALL[number].rbp
+    name = "deeprke-no-structure.grouped.seed1.none"
+    (directory,) = flags.single.glob(f"rbp31/runs/{number}_*/{name}")
+    return directory
 
 
 # --- The known motifs ----------------------------------------------------------------
@@ -180,11 +210,12 @@ def row_of(
       measured: Contents of `metrics.json`, on the test split.
       contents: Contents of `explain.json`.
     """
-    experiment, motifs = EXPERIMENTS[number], contents["motifs"]
+    experiment, motifs = _ALL[number], contents["motifs"]
     first = motifs[0] if motifs else None
     return {
         "number": number,
         "rbp": experiment.rbp,
+        "auroc_of": measured["split"],
         "auroc": measured["auroc"],
         "auroc_ci": measured["auroc_ci"],
         "measures": contents["measures"],
@@ -271,11 +302,20 @@ def write_tables(rows: Sequence[dict[str, Any]], flags: argparse.Namespace) -> N
         "machine": machine(),
         "versions": versions(),
         "n_found": sum(row["is_found"] for row in rows),
+        "n_similar": sum(is_similar(row) for row in rows),
+        "mean_n_motifs": sum(row["n_motifs"] for row in rows) / len(rows),
         "rows": list(rows),
     }
     write_json(flags.out / "known_motifs.json", contents)
     print("\n".join(lines))
     print(f"own or paralog's motif: {contents['n_found']} of {len(rows)}")
+    print(f"similar (q < {_SIMILAR}): {contents['n_similar']}")
+    print(f"motifs of a model: {contents['mean_n_motifs']:.1f}")
+
+
+def is_similar(row: dict[str, Any]) -> bool:
+    """Tells whether the protein's or its paralog's motif is similar to the first."""
+    return bool(row["own"]) and row["own"]["q_value"] < _SIMILAR
 
 
 def _cells(row: dict[str, Any]) -> dict[str, str]:
