@@ -12,10 +12,10 @@ sites are also taken without those that share 38 letters with a training site.
 `--joint` names other joint runs than the packaged one; several are averaged, too. With
 `--seeds 1 2 3` of the separate networks, on experiments that have them all, so are
 three of these, with the joint network and without. `--fine-tuned` names the directory
-in which `joint_network.py --fine-tune` has made a network of each experiment, and
-`--compared` its joint.json, with the test AUROCs of networks with structure. OUT gets
-a dataset of each experiment (`data/NAME`) and joint_average.json, which `--report`
-summarizes anew.
+in which `joint_network.py --fine-tune` has made a network of each experiment, or
+several of other seeds, and `--compared` its joint.json, with the test AUROCs of
+networks with structure. OUT gets a dataset of each experiment (`data/NAME`) and
+joint_average.json, which `--report` summarizes anew.
 """
 
 import argparse
@@ -52,6 +52,7 @@ PAIRS = (
     ("fine-tuned and separate", "several separate"),
     ("fine-tuned and separate", "averaged"),
     ("fine-tuned and separate", "with structure"),
+    ("several fine-tuned and several separate", "fine-tuned and separate"),
     ("fine-tuned, separate and joint", "averaged"),
     ("fine-tuned, separate and joint", "fine-tuned and separate"),
     ("fine-tuned, separate and several joint", "fine-tuned, separate and joint"),
@@ -68,7 +69,7 @@ def means_of(
     Args:
       separate: Of networks of one experiment, a seed each.
       joint: Of joint networks, a seed each.
-      tuned: Of the fine-tuned network, if there is one.
+      tuned: Of networks that start from the joint one, a seed each, if there are any.
     """
     one, of_joint = separate[:1], joint[:1]
     groups = {"separate": one, "joint": of_joint, "averaged": one + of_joint}
@@ -80,11 +81,14 @@ def means_of(
         groups["separate and several joint"] = one + joint
         groups["separate and mean joint"] = [*one, np.mean(joint, axis=0)]
     if tuned:
-        groups["fine-tuned"] = tuned
-        groups["fine-tuned and separate"] = tuned + one
-        groups["fine-tuned, separate and joint"] = tuned + one + of_joint
+        both = tuned[:1] + one
+        groups["fine-tuned"] = tuned[:1]
+        groups["fine-tuned and separate"] = both
+        groups["fine-tuned, separate and joint"] = both + of_joint
         if len(joint) > 1:
-            groups["fine-tuned, separate and several joint"] = tuned + one + joint
+            groups["fine-tuned, separate and several joint"] = both + joint
+        if len(tuned) == len(separate) > 1:
+            groups["several fine-tuned and several separate"] = tuned + separate
     return {name: np.mean(scores, axis=0) for name, scores in groups.items()}
 
 
@@ -153,7 +157,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--single", type=Path, required=True)
     parser.add_argument("--joint", nargs="+", default=["rbp31"])
-    parser.add_argument("--fine-tuned", type=Path)
+    parser.add_argument("--fine-tuned", type=Path, nargs="+", default=[])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
     parser.add_argument("--compared", type=Path)
     parser.add_argument("--report", action="store_true", help="score nothing")
@@ -173,15 +177,15 @@ def main() -> None:
 
 
 def scored(flags: argparse.Namespace) -> list[dict]:
-    """Scores all experiments whose separate networks are there."""
+    """Scores all experiments whose networks are there."""
     tensorflow.import_tensorflow()
     joint = [api.load_run(run) for run in flags.joint]
     rows = []
     for name, experiment in make_datasets(flags.data_dir, flags.out / "data").items():
-        directory = flags.single / "rbp31" / "runs" / experiment
-        runs = [directory / RUN.format(seed=seed) for seed in flags.seeds]
-        if all((run / "manifest.json").exists() for run in runs):
-            tuned = [flags.fine_tuned / name] if flags.fine_tuned else []
+        of_experiment = flags.single / "rbp31" / "runs" / experiment
+        runs = [of_experiment / RUN.format(seed=seed) for seed in flags.seeds]
+        tuned = [directory / name for directory in flags.fine_tuned]
+        if all((run / "manifest.json").exists() for run in (*runs, *tuned)):
             rows.append(measured(flags.out / "data" / name, runs, joint, tuned))
             print(rows[-1], flush=True)
     return rows
