@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # Evenly brighter, and the same to readers of any color vision.
 _COLORS = "cividis"
 _INCHES_A_COLUMN, _INCHES_A_ROW = 0.26, 0.2
+_FEWEST_COLUMNS = 8  # for which there is room: the scale needs it
 
 
 def draw_heatmap(heatmap: Heatmap, path: Path) -> None:
@@ -29,7 +30,7 @@ def draw_heatmap(heatmap: Heatmap, path: Path) -> None:
     """
     n_rows, n_columns = heatmap.values.shape
     tree, labels = 0.7, 0.085 * max(map(len, heatmap.rows))
-    width = _INCHES_A_COLUMN * max(8, n_columns)
+    width = _INCHES_A_COLUMN * max(_FEWEST_COLUMNS, n_columns)
     height = _INCHES_A_ROW * max(3, n_rows)
     figure = plotting.new_figure(width + tree + labels + 0.4, height + tree + 1.9)
     layout = figure.get_layout_engine()
@@ -68,6 +69,10 @@ def _draw_cells(axes: Axes, heatmap: Heatmap) -> None:
             markeredgecolor="black",
             markeredgewidth=0.6,
         )
+    axes.set_xlim(0, max(_FEWEST_COLUMNS, n_columns))
+    axes.yaxis.tick_right()
+    # Before the labels, which it resets.
+    axes.spines["right"].set_position(("data", n_columns))
     names = [heatmap.columns[place] for place in columns]
     # A name may hold dollar signs, which are no mathematics here.
     text: dict[str, Any] = {"fontsize": 8, "parse_math": False}
@@ -75,7 +80,6 @@ def _draw_cells(axes: Axes, heatmap: Heatmap) -> None:
     texts = [heatmap.rows[place] for place in rows]
     axes.set_yticks(np.arange(n_rows) + 0.5, texts, **text)
     axes.tick_params(length=0)
-    axes.yaxis.tick_right()
     axes.invert_yaxis()
     axes.spines[:].set_visible(False)
 
@@ -96,7 +100,7 @@ def _draw_tree(axes: Axes, links: np.ndarray | None, side: str) -> None:
     n_leaves = len(links) + 1
     farthest = max(float(links[:, 2].max()), 1e-9)
     if side == "top":
-        axes.set(xlim=(0, n_leaves), ylim=(0, farthest * 1.03))
+        axes.set(xlim=(0, max(_FEWEST_COLUMNS, n_leaves)), ylim=(0, farthest * 1.03))
     else:
         axes.set(xlim=(farthest * 1.03, 0), ylim=(n_leaves, 0))
 
