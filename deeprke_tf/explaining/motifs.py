@@ -9,7 +9,7 @@ import numpy as np
 
 from deeprke_tf.explaining.clustering import Cluster, cluster
 from deeprke_tf.explaining.log_odds import LogOdds
-from deeprke_tf.explaining.seqlets import peaks
+from deeprke_tf.explaining.seqlets import find_seqlets, peaks
 from deeprke_tf.explaining.sites import FoldedSite
 from deeprke_tf.explaining.statistics import Estimate, mean_of
 from deeprke_tf.rna.sites import NUCLEOTIDES
@@ -134,8 +134,7 @@ def discover(
         _one_hot(site.sequence) * row[:, np.newaxis]
         for site, row in zip(sites, attributions, strict=True)
     ]
-    seqlets = peaks(attributions)
-    n_called = min(len(sites), len(seqlets))
+    seqlets, n_called = peaks(attributions), len(find_seqlets(attributions))
     least = max(5, min(20, len(sites) // 20))
     rng = np.random.default_rng(seed)
     motifs = [

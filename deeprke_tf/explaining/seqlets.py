@@ -1,9 +1,9 @@
 """Seqlets: the short stretches of sites that attributions single out.
 
 The idea of TF-MoDISco (Shrikumar et al., arXiv:1811.00416), on one strand. The
-attributions of a stretch are added up; the highest sums count, one a site on average.
-Stretches that lower the log odds do not show what noise makes: a model may have
-learned a motif of the background, too.
+attributions of a stretch are added up, and the highest sums count. That stretches
+lower the log odds as much does not make them noise: a model may have learned a motif
+of the background, too.
 """
 
 from collections.abc import Sequence
@@ -15,6 +15,9 @@ WIDTH = 7  # nucleotides whose attributions are added up
 # Between two of a site: else one would hold the end of a motif that the other has.
 _APART = 4
 _MOST_PER_SITE = 4
+# Of all sites on average. With 1, weaker motifs are missed, such as the CA repeats of
+# HNRNPL; with 2, one motif falls into more variants (docs/known_motifs.md).
+_CALLED_PER_SITE = 1.5
 
 
 class Seqlet(NamedTuple):
@@ -34,12 +37,12 @@ class Seqlet(NamedTuple):
 def find_seqlets(attributions: Sequence[np.ndarray]) -> list[Seqlet]:
     """Returns the stretches with the highest sums, the highest first.
 
-    They are the first of `peaks`, as many as there are sites.
+    They are the first of `peaks`, three for two sites.
 
     Args:
       attributions: By nucleotide, of each site, float [length].
     """
-    return peaks(attributions)[: len(attributions)]
+    return peaks(attributions)[: round(_CALLED_PER_SITE * len(attributions))]
 
 
 def peaks(attributions: Sequence[np.ndarray]) -> list[Seqlet]:
