@@ -223,26 +223,8 @@ def row_of(
         "n_motifs": len(motifs),
         "consensuses": [motif["consensus"] for motif in motifs],
         "hits": first["known"][:_HITS] if first else [],
-        "rank": rank_of(first["known"], experiment.names) if first else None,
-        "is_found": bool(
-            first and rank_of(first["known"][:_HITS], experiment.names) is not None
-        ),
         **(_structure_of(first) if first else {}),
     }
-
-
-def rank_of(hits: Sequence[dict[str, Any]], names: frozenset[str]) -> int | None:
-    """Returns the place, from 1, of the first similar motif of one of these proteins.
-
-    Args:
-      hits: The best first.
-      names: Of proteins.
-    """
-    for rank, hit in enumerate(hits, start=1):
-        is_own = hit["name"].split()[-1] in names
-        if is_own and hit["q_value"] < _SIMILAR:
-            return rank
-    return None
 
 
 def own_hit(
@@ -301,7 +283,7 @@ def write_tables(rows: Sequence[dict[str, Any]], flags: argparse.Namespace) -> N
         "seed": flags.seed,
         "machine": machine(),
         "versions": versions(),
-        "n_found": sum(row["is_found"] for row in rows),
+        "n_found": sum(is_found(row) for row in rows),
         "n_similar": sum(is_similar(row) for row in rows),
         "mean_n_motifs": sum(row["n_motifs"] for row in rows) / len(rows),
         "rows": list(rows),
@@ -311,6 +293,11 @@ def write_tables(rows: Sequence[dict[str, Any]], flags: argparse.Namespace) -> N
     print(f"own or paralog's motif: {contents['n_found']} of {len(rows)}")
     print(f"similar (q < {_SIMILAR}): {contents['n_similar']}")
     print(f"motifs of a model: {contents['mean_n_motifs']:.1f}")
+
+
+def is_found(row: dict[str, Any]) -> bool:
+    """Tells whether it is among the most similar ones."""
+    return is_similar(row) and row["own"]["rank"] <= _HITS
 
 
 def is_similar(row: dict[str, Any]) -> bool:
@@ -326,7 +313,7 @@ def _cells(row: dict[str, Any]) -> dict[str, str]:
         "motifs": str(row["n_motifs"]),
         "first": row["consensuses"][0] if row["consensuses"] else "",
         "hits": "; ".join(f"{h['name']} {h['q_value']:.2g}" for h in row["hits"]),
-        "found": "yes" if row["is_found"] else "no",
+        "found": "yes" if is_found(row) else "no",
         "own": "{name} {q_value:.2g}, {rank} of {n_similar}".format_map(row["own"])
         if row["own"]
         else "",

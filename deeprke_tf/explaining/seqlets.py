@@ -15,8 +15,8 @@ WIDTH = 7  # nucleotides whose attributions are added up
 # Between two of a site: else one would hold the end of a motif that the other has.
 _APART = 4
 _MOST_PER_SITE = 4
-# Of all sites on average. With 1, weaker motifs are missed, such as the CA repeats of
-# HNRNPL; with 2, one motif falls into more variants (docs/known_motifs.md).
+# With 1, weaker motifs may be missed, as the CA repeats of HNRNPL were; with 2, one
+# motif falls into more variants (docs/known_motifs.md).
 _CALLED_PER_SITE = 1.5
 
 
