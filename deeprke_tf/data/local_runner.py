@@ -43,6 +43,7 @@ from deeprke_tf.rna.site_files import SitesFile
 from deeprke_tf.rna.sites import Site, SkippedSite
 from deeprke_tf.system import files
 from deeprke_tf.system.directories import directory_aside
+from deeprke_tf.system.messages import counted
 from deeprke_tf.system.progress import Progress, no_progress
 
 SITES_AT_ONCE = 1_000
@@ -239,7 +240,8 @@ def _fold(store: SiteStore, pool: FoldingPool, progress: Progress) -> int:
     n_missing = store.n_to_fold()
     if not n_missing:
         return 0
-    with progress(n_missing, "fold", f"folding on {pool.workers} cores") as bar:
+    cores = counted(pool.workers, "core")
+    with progress(n_missing, "fold", f"folding on {cores}") as bar:
         # Looked up again, as another run may have folded some meanwhile.
         pool.fill(_unknown(store.sequences_to_fold(), pool.cache), bar.update)
     pool.stop()

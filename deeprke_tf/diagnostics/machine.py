@@ -12,6 +12,7 @@ from pathlib import Path
 
 from deeprke_tf import __version__
 from deeprke_tf.rna import structure
+from deeprke_tf.system.messages import counted
 from deeprke_tf.system.processes import n_cores
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "gensim", "keras-tuner")
@@ -36,7 +37,7 @@ class Finding:
 
 def versions(packages: Sequence[str] = PACKAGES) -> list[Finding]:
     """Returns the versions of this package and of the libraries it needs."""
-    system = f"{platform.system()} {platform.machine()}, {n_cores()} cores"
+    system = f"{platform.system()} {platform.machine()}, {counted(n_cores(), 'core')}"
     observed = f"{__version__}, Python {platform.python_version()}, {system}"
     found = [Finding("deeprke_tf", observed)]
     for package in packages:
