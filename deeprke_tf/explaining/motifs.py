@@ -117,6 +117,7 @@ class Motif:
 def discover(
     sites: Sequence[FoldedSite],
     attributions: Sequence[np.ndarray],
+    n_bound: int,
     log_odds: LogOdds,
     seed: int,
 ) -> list[Motif]:
@@ -127,6 +128,7 @@ def discover(
     Args:
       sites: The explained sites.
       attributions: Of their nucleotides, float [length] each.
+      n_bound: How many of them the model takes for bound.
       log_odds: The model.
       seed: Fixes the random letters that occurrences are replaced by.
     """
@@ -134,7 +136,8 @@ def discover(
         _one_hot(site.sequence) * row[:, np.newaxis]
         for site, row in zip(sites, attributions, strict=True)
     ]
-    seqlets, n_called = peaks(attributions), len(find_seqlets(attributions))
+    seqlets = peaks(attributions)
+    n_called = len(find_seqlets(attributions, n_bound))
     least = max(5, min(20, len(sites) // 20))
     rng = np.random.default_rng(seed)
     motifs = [

@@ -73,7 +73,8 @@ def explain(
         progress=progress,
     )
     motifs = discover(
-        chosen.explained, attributions.of_nucleotides, log_odds, settings.seed
+        *(chosen.explained, attributions.of_nucleotides, chosen.n_bound),
+        *(log_odds, settings.seed),
     )
     if not motifs:
         logger.info(

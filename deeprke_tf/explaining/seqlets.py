@@ -15,8 +15,9 @@ WIDTH = 7  # nucleotides whose attributions are added up
 # Between two of a site: else one would hold the end of a motif that the other has.
 _APART = 4
 _MOST_PER_SITE = 4
-# With 1, weaker motifs may be missed, as the CA repeats of HNRNPL were; with 2, one
-# motif falls into more variants (docs/known_motifs.md).
+# Of all sites that the model takes for bound. With 1, weaker motifs may be missed, as
+# the CA repeats of HNRNPL were; with 2, one motif falls into more variants
+# (docs/known_motifs.md).
 _CALLED_PER_SITE = 1.5
 
 
@@ -34,15 +35,16 @@ class Seqlet(NamedTuple):
     score: float
 
 
-def find_seqlets(attributions: Sequence[np.ndarray]) -> list[Seqlet]:
+def find_seqlets(attributions: Sequence[np.ndarray], n_bound: int) -> list[Seqlet]:
     """Returns the stretches with the highest sums, the highest first.
 
-    They are the first of `peaks`, three for two sites.
+    They are the first of `peaks`, three for two sites that the model takes for bound.
 
     Args:
       attributions: By nucleotide, of each site, float [length].
+      n_bound: How many of the sites the model takes for bound.
     """
-    return peaks(attributions)[: round(_CALLED_PER_SITE * len(attributions))]
+    return peaks(attributions)[: round(_CALLED_PER_SITE * n_bound)]
 
 
 def peaks(attributions: Sequence[np.ndarray]) -> list[Seqlet]:

@@ -6,6 +6,7 @@ largest log odds are kept, and of all others a random sample.
 
 import heapq
 import itertools
+import math
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -62,6 +63,15 @@ class ChosenSites(NamedTuple):
     others: list[FoldedSite]
     n_read: int
     skipped: Counter[str]
+
+    @property
+    def n_bound(self) -> int:
+        """Explained sites that the model takes for bound: of more than even odds.
+
+        At least a tenth of them: where few of the training sites are bound, no site
+        may have even odds.
+        """
+        return max(int((self.log_odds > 0).sum()), math.ceil(len(self.explained) / 10))
 
 
 def choose(

@@ -45,7 +45,9 @@ def _stretches(explanation: "Explanation") -> Iterator[list[str]]:
     has it in log odds.
     """
     sites = explanation.attributions.sites
-    seqlets = find_seqlets(explanation.attributions.of_nucleotides)
+    seqlets = find_seqlets(
+        explanation.attributions.of_nucleotides, explanation.sites.n_bound
+    )
     rows = []
     for seqlet in seqlets:
         site = sites[seqlet.site]

@@ -2,6 +2,7 @@
 
 import random
 import re
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -17,7 +18,8 @@ from deeprke_tf.explaining.known import compare
 from deeprke_tf.explaining.meme import KnownMotif, read_meme, write_meme
 from deeprke_tf.explaining.motifs import Motif, discover, match_threshold
 from deeprke_tf.explaining.preference import structure_preference
-from deeprke_tf.explaining.sites import FoldedSite
+from deeprke_tf.explaining.seqlets import find_seqlets
+from deeprke_tf.explaining.sites import ChosenSites, FoldedSite
 from deeprke_tf.explaining.statistics import Estimate
 from deeprke_tf.rna.shuffling import shuffle_dinucleotides
 from deeprke_tf.rna.structure import LOOP_CONTEXTS, fold, loop_contexts
@@ -87,7 +89,7 @@ def others():
 @pytest.fixture(scope="module")
 def pumilio(explained):
     rows = attributions_of(explained, random.Random(3))
-    return discover(explained, rows, HairpinReader(), seed=1)
+    return discover(explained, rows, len(rows), HairpinReader(), seed=1)
 
 
 def test_the_planted_motif_is_found_and_nothing_else(pumilio, explained):
@@ -112,7 +114,7 @@ def test_noise_has_no_motif(power):
         def mean(self, sequences, _contexts):
             return np.array([float(s in whole) for s in sequences])
 
-    assert not discover(sites, rows, Reader(), seed=1)
+    assert not discover(sites, rows, 100, Reader(), seed=1)
 
 
 def test_a_motif_that_lowers_the_log_odds_hides_no_other():
@@ -130,8 +132,26 @@ def test_a_motif_that_lowers_the_log_odds_hides_no_other():
         def mean(self, sequences, _contexts):
             return np.array([4.0 * ("UGUAAAUA" in s) for s in sequences])
 
-    (motif,) = discover(sites, rows, Reader(), seed=1)
+    (motif,) = discover(sites, rows, 60, Reader(), seed=1)
     assert motif.consensus == "UGUAAAUA"
+
+
+def test_background_sites_beside_few_bound_ones_call_no_more_seqlets():
+    rng = np.random.default_rng(7)
+    rows = [rng.random(60) * 0.1 for _ in range(300)]
+    for row in rows[:40]:
+        row[20:27] = 0.3
+    log_odds = np.where(np.arange(300) < 40, 1.0, -2.0)
+    chosen = ChosenSites([], log_odds, [], 300, Counter())
+    assert chosen.n_bound == 40
+    seqlets = find_seqlets(rows, chosen.n_bound)
+    assert len(seqlets) == 60
+    assert {seqlet.site for seqlet in seqlets[:40]} == set(range(40))
+
+
+def test_where_no_site_has_even_odds_a_tenth_of_them_count_as_bound():
+    some = [FoldedSite("", "ACGU", "")] * 95
+    assert ChosenSites(some, np.full(95, -1.0), [], 95, Counter()).n_bound == 10
 
 
 def test_motifs_of_other_form_are_kept_apart():
@@ -149,7 +169,7 @@ def test_motifs_of_other_form_are_kept_apart():
         def mean(self, sequences, _contexts):
             return np.array([float("GCACG" in s or "UUUUUU" in s) for s in sequences])
 
-    found = discover(sites, rows, Any(), seed=1)
+    found = discover(sites, rows, len(rows), Any(), seed=1)
     assert {motif.best_word for motif in found} == {"GCACG", "UUUUUU"}
     assert [motif.n_sites for motif in found] == [30, 30]
 
