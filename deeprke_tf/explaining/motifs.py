@@ -138,7 +138,7 @@ def discover(
     ]
     seqlets = peaks(attributions)
     n_called = len(find_seqlets(attributions, n_bound))
-    least = max(5, min(20, len(sites) // 20))
+    least = max(5, min(20, n_bound // 20))
     rng = np.random.default_rng(seed)
     motifs = [
         motif
