@@ -88,7 +88,7 @@ class WindowPool:
 
     def __exit__(self, *_exception: object) -> None:
         if self._pool:
-            self._pool.shutdown(cancel_futures=True)
+            processes.shut_down(self._pool)
 
     def start(
         self, ids: np.ndarray, n_windows: int, stride: int, few: bool = False

@@ -71,7 +71,7 @@ class FoldingPool:
 
     def __exit__(self, *_exception: object) -> None:
         if self._pool:
-            self._pool.shutdown(cancel_futures=True)
+            processes.shut_down(self._pool)
         # What was begun, if it could not be filled in.
         for future in self._pending:
             if not future.cancelled() and not future.exception():

@@ -96,6 +96,24 @@ def death_told(message: str) -> Iterator[None]:
         raise UserError(message) from error
 
 
+def shut_down(pool: concurrent.futures.ProcessPoolExecutor) -> None:
+    """Ends the processes of a pool; what waits is canceled.
+
+    In Python 3.10 (CPython issue 94777), where processes died while a task was written
+    for them, the pool would wait for them to read it, for ever.
+    """
+    if sys.version_info >= (3, 11):
+        pool.shutdown(cancel_futures=True)
+        return
+    internals: Any = pool
+    manager, tasks = internals._executor_manager_thread, internals._call_queue
+    pool.shutdown(wait=False, cancel_futures=True)
+    while manager is not None and manager.is_alive():
+        manager.join(0.05)
+        if internals._broken:
+            tasks._reader.close()
+
+
 def command_line() -> str:
     """Returns the command of this process, fit to be given to a shell again."""
     program = [Path(sys.argv[0]).name]
