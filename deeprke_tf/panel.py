@@ -102,7 +102,12 @@ def _best(found: "Panel") -> str:
             rows.append([row["rbp"], f"{row['n_called']:,}", f"{row['n_bound']:,}"])
         return text_table([*rows, *rest])
     rows = [["RBP", "called", "bound", "background", "odds ratio", "q-value"]]
-    for row in found.enrichment.head(_SHOWN).itertuples():
+    # Of RBPs that differ no more from the background than by chance, those with calls.
+    shown = sorted(
+        found.enrichment.itertuples(),
+        key=lambda row: (row.q_value > 0.05, (row.q_value > 0.05) * -called[row.rbp]),
+    )
+    for row in shown[:_SHOWN]:
         ends = f"{row.odds_ratio_low:.2f} to {row.odds_ratio_high:.2f}"
         bound = f"{row.fraction_bound:.1%}", f"{row.fraction_background_bound:.1%}"
         ratio = f"{row.odds_ratio:.2f} ({ends})"

@@ -1,6 +1,9 @@
 """The command and the method that make a panel of a joint run."""
 
+import types
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from deeprke_tf import load_run, panel
@@ -43,6 +46,19 @@ def test_some_rbps_are_asked_for(joint_run, sites, tmp_path, capsys):
     flags = ["--model", joint_run, "--sites", sites, "--out", tmp_path / "out"]
     assert panel.main([*map(str, flags), "--rbp", "A", "C"]) == 1
     assert "has no RBP 'C'; it has: A, B" in capsys.readouterr().err
+
+
+def test_the_summary_names_rbps_that_differ_and_then_those_with_calls():
+    names = list("ABCDEFGHIJKL")
+    q_values = np.where(np.array(names) == "B", 0.01, 1.0)
+    ratios = ("odds_ratio", "odds_ratio_low", "odds_ratio_high")
+    fractions = ("fraction_bound", "fraction_background_bound")
+    enrichment = pd.DataFrame({"rbp": names, "q_value": q_values})
+    enrichment = enrichment.assign(**dict.fromkeys((*ratios, *fractions), 1.0))
+    rbps = [{"rbp": name, "n_called": int(name in "CL")} for name in names]
+    found = types.SimpleNamespace(contents={"rbps": rbps}, enrichment=enrichment)
+    lines = panel._best(found).splitlines()
+    assert [line.split()[0] for line in lines[1:]] == [*"BCLADEFGHI", "and"]
 
 
 def test_a_background_that_is_no_file_is_told_before_anything_is_scored(

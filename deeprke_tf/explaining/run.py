@@ -24,6 +24,7 @@ from deeprke_tf.explaining.sites import (
 from deeprke_tf.rna.folding import FoldingPool
 from deeprke_tf.rna.sites import SkippedSite
 from deeprke_tf.runs.run import Run
+from deeprke_tf.system.messages import counted
 from deeprke_tf.system.progress import Progress, no_progress
 
 logger = logging.getLogger(__name__)
@@ -78,7 +79,7 @@ def explain(
     )
     if not motifs:
         logger.info(
-            "note: no motif was found in %s sites", f"{len(chosen.explained):,}"
+            "note: no motif was found in %s", counted(len(chosen.explained), "site")
         )
     hits = known_motifs.compare(motifs, targets) if targets else [[] for _ in motifs]
     backgrounds = _backgrounds(chosen, settings, pool)

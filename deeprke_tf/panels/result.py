@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deeprke_tf.panels import files
+from deeprke_tf.system.messages import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,8 +30,9 @@ class Panel:
     def __repr__(self) -> str:
         counts = self.contents["counts"]
         return (
-            f"<Panel of {counts['sites']:,} sites and {len(self.contents['rbps'])} "
-            f"RBPs: {counts['called']:,} calls>"
+            f"<Panel of {counted(counts['sites'], 'site')} and "
+            f"{counted(len(self.contents['rbps']), 'RBP')}: "
+            f"{counted(counts['called'], 'call')}>"
         )
 
     @functools.cached_property
